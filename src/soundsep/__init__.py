@@ -1,0 +1,1 @@
+"""soundsep: find out what is to be heard in a recording."""

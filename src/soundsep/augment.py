@@ -1,0 +1,145 @@
+"""Augmentations for training: random, but wholly decided by the generator they are given.
+
+Random numbers come from a NumPy generator on the CPU, so that a seed means the same on every
+device. Nothing here changes its input.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundsep.errors import ConfigError
+
+__all__ = ["loudest_view", "mask", "mixup", "random_gain"]
+
+
+def loudest_view(
+    waveform: Tensor,
+    n_samples: int,
+    *,
+    rng: np.random.Generator,
+    n_candidates: int = 1,
+    max_speed: float = 1.0,
+) -> Tensor:
+    """A random stretch of a clip that is thought of as a ring, played at a random speed.
+
+    Of ``n_candidates`` random starts the one with the most energy is taken, since the sound often
+    fills only a part of its clip. With ``n_samples`` as long as the clip this is a roll.
+
+    Args:
+        waveform: One clip.
+        n_samples: Length of the result, in samples.
+        rng: Source of the random numbers.
+        n_candidates: Number of random starts to choose from, at least 1.
+        max_speed: Speed is drawn log-uniformly from 1 / max_speed to max_speed, at least 1; pitch
+            and tempo change together.
+
+    Shape:
+        waveform: (time,). Returns (n_samples,).
+
+    Raises:
+        ConfigError: a count is below 1, or ``max_speed`` is.
+    """
+    if n_samples < 1 or n_candidates < 1 or max_speed < 1:
+        raise ConfigError(
+            "loudest_view needs n_samples, n_candidates and max_speed of at least 1, got "
+            f"{n_samples}, {n_candidates} and {max_speed}"
+        )
+    speed = math.exp(rng.uniform(-1, 1) * math.log(max_speed))
+    length = waveform.shape[-1]
+    starts = rng.integers(0, length, size=n_candidates).tolist()
+    views = [_ring_slice(waveform, start, math.ceil(n_samples * speed) + 1) for start in starts]
+    view = max(views, key=lambda v: float(v.square().mean()))
+    if max_speed == 1:
+        return view[:n_samples].clone()
+    position = torch.arange(n_samples, dtype=torch.float64) * speed
+    left = position.long()
+    fraction = (position - left).to(waveform)
+    left = left.to(waveform.device)
+    return torch.lerp(view[left], view[left + 1], fraction)
+
+
+def _ring_slice(waveform: Tensor, start: int, n_samples: int) -> Tensor:
+    n_rounds = math.ceil((start + n_samples) / waveform.shape[-1])
+    if n_rounds == 1:
+        return waveform[start : start + n_samples]
+    return waveform.repeat(n_rounds)[start : start + n_samples]
+
+
+def random_gain(waveform: Tensor, *, max_db: float, rng: np.random.Generator) -> Tensor:
+    """Each clip louder or quieter by up to ``max_db`` dB, uniformly.
+
+    Shape:
+        waveform: (batch, time). Returns the same.
+    """
+    gain_db = rng.uniform(-max_db, max_db, size=(waveform.shape[0], 1))
+    return waveform * torch.from_numpy(10 ** (gain_db / 20)).to(waveform)
+
+
+def mixup(
+    waveform: Tensor,
+    targets: Tensor,
+    *,
+    probability: float,
+    rng: np.random.Generator,
+    alpha: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Mix each clip, with some probability, with another clip of the batch.
+
+    Clips are brought to the same level first, so that the weights in the targets are those heard.
+
+    Args:
+        waveform: Clips.
+        targets: Class probabilities of each.
+        probability: Share of clips that are mixed.
+        rng: Source of the random numbers.
+        alpha: The weights follow a Beta(alpha, alpha) distribution; 1 is uniform.
+
+    Shape:
+        waveform: (batch, time). targets: (batch, n_classes). Returns the same two.
+
+    References:
+        Zhang et al. (2018), "mixup: Beyond empirical risk minimization", ICLR.
+        Tokozume et al. (2018), "Learning from between-class examples for deep sound recognition",
+        ICLR, for the equal levels and the division by the root of the sum of squares.
+    """
+    n = waveform.shape[0]
+    weight = np.where(rng.random(n) < probability, rng.beta(alpha, alpha, size=n), 1.0)
+    partner = torch.from_numpy(rng.permutation(n)).to(waveform.device)
+    w = torch.from_numpy(weight).to(waveform).unsqueeze(1)
+    level = waveform.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-5)
+    even = waveform / level
+    mixed = (w * even + (1 - w) * even[partner]) / (w.square() + (1 - w).square()).sqrt()
+    return mixed * level, w * targets + (1 - w) * targets[partner]
+
+
+def mask(
+    features: Tensor, *, dim: int, max_width: int, n_masks: int, rng: np.random.Generator
+) -> Tensor:
+    """Replace random bands of frequency (``dim=-2``) or time (``dim=-1``) by the clip's mean.
+
+    Args:
+        features: Features of a batch; each clip gets its own masks.
+        dim: Axis that is masked.
+        max_width: Widths are drawn uniformly from 0 to this, in bins or frames.
+        n_masks: Masks for each clip; they may overlap.
+        rng: Source of the random numbers.
+
+    Shape:
+        features: (batch, n_mels, frames). Returns the same.
+
+    References:
+        Park et al. (2019), "SpecAugment", Interspeech, section 2.
+    """
+    n, size = features.shape[0], features.shape[dim]
+    width = rng.integers(0, min(max_width, size) + 1, size=(n, n_masks, 1))
+    start = rng.integers(0, size - width + 1)
+    index = np.arange(size)
+    hidden = torch.from_numpy(((index >= start) & (index < start + width)).any(axis=1))
+    hidden = hidden.to(features.device)
+    hidden = hidden.unsqueeze(1) if dim == -1 else hidden.unsqueeze(2)
+    return torch.where(hidden, features.mean(dim=(-2, -1), keepdim=True), features)

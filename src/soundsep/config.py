@@ -1,0 +1,85 @@
+"""What the frozen config dataclasses share: checked construction from plain JSON, and back."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from soundsep.errors import ConfigError
+
+__all__ = ["Config"]
+
+C = TypeVar("C", bound="Config")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """Base of all configs: immutable, made of plain values, strict about unknown keys."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types only; tuples become lists."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls: type[C], data: Mapping[str, Any]) -> C:
+        """Build from plain JSON types.
+
+        Raises:
+            ConfigError: a key is unknown or missing, or a value has the wrong type.
+        """
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"{cls.__name__}: expected a JSON object, got {type(data).__name__}")
+        hints = get_type_hints(cls)
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(str(key) for key in data if key not in known):
+            raise ConfigError(
+                f"{cls.__name__}: unknown {', '.join(map(repr, unknown))}; "
+                f"known: {', '.join(sorted(known))}"
+            )
+        values = {k: _typed(f"{cls.__name__}.{k}", v, hints[k]) for k, v in data.items()}
+        try:
+            return cls(**values)
+        except TypeError as error:  # a field without default is missing
+            raise ConfigError(f"{cls.__name__}: {error}") from error
+
+    def replace(self: C, **changes: Any) -> C:
+        """Copy with some fields changed; validated like any other construction."""
+        known = {f.name for f in fields(self)}
+        if unknown := sorted(set(changes) - known):
+            raise ConfigError(f"{type(self).__name__}: unknown {', '.join(map(repr, unknown))}")
+        return replace(self, **changes)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _typed(where: str, value: Any, hint: Any) -> Any:
+    """``value`` as the annotated type ``hint``; JSON's lists become tuples."""
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in get_args(hint):
+            return None
+        options = [option for option in get_args(hint) if option is not type(None)]
+        return _typed(where, value, options[0])
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(f"{where}: expected one of {get_args(hint)}, got {value!r}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{where}: expected a list, got {value!r}")
+        return tuple(_typed(f"{where}[{i}]", v, get_args(hint)[0]) for i, v in enumerate(value))
+    if isinstance(hint, type) and issubclass(hint, Config):
+        return value if isinstance(value, hint) else hint.from_dict(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return value

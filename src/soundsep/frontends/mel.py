@@ -1,0 +1,233 @@
+"""Mel spectrogram in decibels: the features of most sound classifiers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from soundsep._torchaudio import torchaudio
+from soundsep.config import Config
+from soundsep.errors import ConfigError, ShapeError
+
+__all__ = ["MEL_PRESETS", "MelConfig", "MelFrontend", "power_to_db"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MelConfig(Config):
+    """Settings of `MelFrontend`. The default is the library's own for 16 kHz models.
+
+    Attributes:
+        sample_rate: Rate of the waveform, in Hz.
+        n_fft: FFT size, in samples.
+        win_length: Hann window, in samples, at most ``n_fft``; zero-padded to it.
+        hop_length: Step between frames, in samples.
+        n_mels: Number of mel bands.
+        f_min: Lower edge of the lowest band, in Hz.
+        f_max: Upper edge of the highest band, in Hz, at most half of ``sample_rate``.
+        power: Exponent of the magnitude: 1 for amplitude, 2 for power.
+        mel_scale: Formula of the mel scale.
+        norm: ``"slaney"`` gives every band the same area, ``None`` the same height.
+        pad_mode: How the ends of the waveform are extended for the first and last frame.
+        top_db: Values further below the clip's own maximum are raised to it, in dB.
+        amin: Smallest power (or amplitude, where ``power`` is 1) before the logarithm.
+        scaling: ``"none"`` leaves dB, ``"standardize"`` gives every clip mean 0 and standard
+            deviation 1, ``"image"`` maps every clip to whole numbers from 0 to 255.
+    """
+
+    sample_rate: int = 16_000
+    n_fft: int = 1024
+    win_length: int = 1024
+    hop_length: int = 320
+    n_mels: int = 64
+    f_min: float = 50.0
+    f_max: float = 8_000.0
+    power: float = 2.0
+    mel_scale: Literal["htk", "slaney"] = "htk"
+    norm: Literal["slaney"] | None = None
+    pad_mode: Literal["reflect", "constant"] = "constant"
+    top_db: float | None = 80.0
+    amin: float = 1e-10
+    scaling: Literal["none", "standardize", "image"] = "standardize"
+
+    def __post_init__(self) -> None:
+        """Reject settings that no signal could satisfy.
+
+        Raises:
+            ConfigError: a size, frequency or name is out of range.
+        """
+        for name in ("sample_rate", "n_fft", "win_length", "hop_length", "n_mels"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"MelConfig.{name} must be at least 1, got {getattr(self, name)}")
+        if max(self.n_fft, self.hop_length, self.n_mels) > 2**20:
+            raise ConfigError("MelConfig: n_fft, hop_length and n_mels must be at most 1048576")
+        if self.win_length > self.n_fft:
+            raise ConfigError(
+                f"MelConfig.win_length ({self.win_length}) must not exceed n_fft ({self.n_fft})"
+            )
+        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ConfigError(
+                "MelConfig needs 0 <= f_min < f_max <= sample_rate / 2, got "
+                f"f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
+            )
+        if self.power not in (1.0, 2.0):
+            raise ConfigError(f"MelConfig.power must be 1 or 2, got {self.power}")
+        if not (self.amin > 0 and math.isfinite(self.amin)):
+            raise ConfigError(f"MelConfig.amin must be above 0, got {self.amin}")
+        if self.top_db is not None and not self.top_db > 0:
+            raise ConfigError(f"MelConfig.top_db must be above 0 or None, got {self.top_db}")
+        for name, allowed in (
+            ("mel_scale", ("htk", "slaney")),
+            ("norm", ("slaney", None)),
+            ("pad_mode", ("reflect", "constant")),
+            ("scaling", ("none", "standardize", "image")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"MelConfig.{name} must be one of {allowed}, got {getattr(self, name)!r}"
+                )
+
+
+MEL_PRESETS: dict[str, MelConfig] = {
+    # Ours: 20 ms steps; what the 16 kHz models of this library hear.
+    "16k": MelConfig(),
+    # ESC-50 student projects at full rate: 90 ms windows, 7 ms steps, fine frequency bins.
+    "44k-fine": MelConfig(
+        sample_rate=44_100,
+        n_fft=16_384,
+        win_length=3_969,
+        hop_length=308,
+        n_mels=256,
+        f_min=20.0,
+        f_max=17_000.0,
+        top_db=80.0,
+        scaling="none",
+    ),
+    # Projects that treat the spectrogram as an 8-bit picture.
+    "44k-image": MelConfig(
+        sample_rate=44_100,
+        n_fft=2_048,
+        win_length=2_048,
+        hop_length=512,
+        n_mels=128,
+        f_min=20.0,
+        f_max=8_300.0,
+        top_db=80.0,
+        scaling="image",
+    ),
+}
+
+
+class MelFrontend(nn.Module):
+    """Mel spectrogram in dB, each clip on its own.
+
+    A clip's features never depend on the other clips of the batch: the floor ``top_db`` and the
+    scaling are taken from the clip itself.
+
+    Args:
+        config: Settings, or the name of one of `MEL_PRESETS`.
+
+    Shape:
+        waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, n_mels, frames)
+        with ``frames = 1 + time // hop_length``.
+
+    Raises:
+        ConfigError: no preset has that name.
+
+    Examples:
+        >>> import torch
+        >>> MelFrontend("16k")(torch.zeros(2, 16_000)).shape
+        torch.Size([2, 64, 51])
+    """
+
+    def __init__(self, config: MelConfig | str = "16k") -> None:
+        super().__init__()
+        if isinstance(config, str):
+            if config not in MEL_PRESETS:
+                raise ConfigError(f"no mel preset {config!r}; there are {', '.join(MEL_PRESETS)}")
+            config = MEL_PRESETS[config]
+        self.config = config
+        self.mel = torchaudio().transforms.MelSpectrogram(
+            sample_rate=config.sample_rate,
+            n_fft=config.n_fft,
+            win_length=config.win_length,
+            hop_length=config.hop_length,
+            f_min=config.f_min,
+            f_max=config.f_max,
+            n_mels=config.n_mels,
+            power=config.power,
+            pad_mode=config.pad_mode,
+            norm=config.norm,
+            mel_scale=config.mel_scale,
+        )
+        # Settings rebuild both tables, so a checkpoint need not carry them.
+        self.mel.spectrogram.register_buffer(
+            "window", self.mel.spectrogram.window, persistent=False
+        )
+        self.mel.mel_scale.register_buffer("fb", self.mel.mel_scale.fb, persistent=False)
+
+    @property
+    def min_samples(self) -> int:
+        """Shortest waveform that has features, in samples."""
+        return self.config.n_fft // 2 + 1 if self.config.pad_mode == "reflect" else 1
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the features.
+
+        Raises:
+            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
+        """
+        if waveform.ndim != 2 or not waveform.is_floating_point():
+            raise ShapeError(
+                "MelFrontend expects a floating-point waveform (batch, time), got "
+                f"{tuple(waveform.shape)} of {waveform.dtype}"
+            )
+        if waveform.shape[-1] < self.min_samples:
+            raise ShapeError(
+                f"MelFrontend needs at least {self.min_samples} samples, got {waveform.shape[-1]}"
+            )
+        mel: Tensor = self.mel(waveform)
+        config = self.config
+        db = power_to_db(mel, multiplier=20.0 / config.power, amin=config.amin)
+        if config.top_db is not None:
+            floor = db.amax(dim=(-2, -1), keepdim=True) - config.top_db
+            db = torch.maximum(db, floor)
+        if config.scaling == "standardize":
+            return _standardize(db)
+        if config.scaling == "image":
+            return _to_image(db)
+        return db
+
+    def extra_repr(self) -> str:
+        """Show the settings in the module's printed form."""
+        return repr(self.config)
+
+
+def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10) -> Tensor:
+    """Decibels relative to 1: ``multiplier * log10(max(power, amin))``.
+
+    Args:
+        power: Any shape.
+        multiplier: 10 for power, 20 for amplitude.
+        amin: Smallest value before the logarithm.
+    """
+    return multiplier * torch.log10(torch.clamp(power, min=amin))
+
+
+def _standardize(db: Tensor) -> Tensor:
+    """Mean 0, standard deviation 1 within each clip; a constant clip becomes all zeros."""
+    centred = db - db.mean(dim=(-2, -1), keepdim=True)
+    variance = centred.square().mean(dim=(-2, -1), keepdim=True)
+    # A floor of (0.01 dB)^2: below it there is rounding noise, which must not be blown up.
+    return centred / variance.clamp(min=1e-4).sqrt()
+
+
+def _to_image(db: Tensor) -> Tensor:
+    """Whole numbers 0 to 255 within each clip; the gradient passes through the rounding."""
+    low = db.amin(dim=(-2, -1), keepdim=True)
+    span = (db.amax(dim=(-2, -1), keepdim=True) - low).clamp(min=1e-2)
+    scaled = 255.0 * (db - low) / span
+    return scaled + (scaled.floor() - scaled).detach()

@@ -1,0 +1,85 @@
+"""How good a classification is: accuracy, precision, recall, F1, confusion matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from soundsep.errors import ShapeError
+
+__all__ = ["ClassificationMetrics", "classification_metrics", "confusion_matrix"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassificationMetrics:
+    """Figures of one evaluation, each a share from 0 to 1.
+
+    The macro figures are plain means over the classes that occur as a target or a prediction.
+    Precision, recall and F1 of a class with nothing to divide by are 0, as in scikit-learn.
+    """
+
+    accuracy: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+
+
+def confusion_matrix(
+    targets: ArrayLike, predictions: ArrayLike, *, n_classes: int
+) -> NDArray[np.int64]:
+    """How often each class (row) was taken for each class (column).
+
+    Shape:
+        targets, predictions: (n,), whole numbers below ``n_classes``. Returns
+        (n_classes, n_classes).
+
+    Raises:
+        ShapeError: the two differ in shape, are empty, or hold a class out of range.
+
+    Examples:
+        >>> confusion_matrix([0, 0, 1], [0, 1, 1], n_classes=2).tolist()
+        [[1, 1], [0, 1]]
+    """
+    true, predicted = np.asarray(targets), np.asarray(predictions)
+    if true.ndim != 1 or true.shape != predicted.shape or true.size == 0:
+        raise ShapeError(
+            "targets and predictions must be two lists of the same length, at least 1; got shapes "
+            f"{true.shape} and {predicted.shape}"
+        )
+    for name, values in (("targets", true), ("predictions", predicted)):
+        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= n_classes:
+            raise ShapeError(f"{name} must be whole numbers from 0 to {n_classes - 1}")
+    counts = np.zeros((n_classes, n_classes), dtype=np.int64)
+    np.add.at(counts, (true, predicted), 1)
+    return counts
+
+
+def classification_metrics(confusion: NDArray[np.int64]) -> ClassificationMetrics:
+    """Accuracy and the macro-averaged figures of a confusion matrix.
+
+    Shape:
+        confusion: (n_classes, n_classes), rows are targets, columns predictions.
+
+    Raises:
+        ShapeError: not square, or nothing was counted.
+
+    Examples:
+        >>> classification_metrics(np.array([[1, 1], [0, 2]])).accuracy
+        0.75
+    """
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or confusion.sum() == 0:
+        raise ShapeError(f"expected a square matrix of counts, got shape {confusion.shape}")
+    right = np.diag(confusion).astype(np.float64)
+    n_targets, n_predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    occurs = (n_targets + n_predicted) > 0
+    precision = right / np.maximum(n_predicted, 1)
+    recall = right / np.maximum(n_targets, 1)
+    f1 = 2 * right / np.maximum(n_targets + n_predicted, 1)
+    return ClassificationMetrics(
+        accuracy=float(right.sum() / confusion.sum()),
+        macro_precision=float(precision[occurs].mean()),
+        macro_recall=float(recall[occurs].mean()),
+        macro_f1=float(f1[occurs].mean()),
+    )

@@ -1,0 +1,77 @@
+"""What a run needs to go on after a kill: one safetensors file, replaced atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from soundsep.errors import WeightsError
+
+__all__ = ["load_state", "save_state"]
+
+
+def save_state(
+    path: Path,
+    *,
+    model: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    notes: Mapping[str, Any],
+) -> None:
+    """Write the state under a temporary name, then move it over the old one.
+
+    Args:
+        path: Final name.
+        model: Weights being trained.
+        ema: Their average.
+        optimizer: Its per-parameter tensors are kept; its settings come from the recipe.
+        notes: Plain JSON: the recipe, the seed and the metrics so far.
+    """
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{k}": v for k, v in values.items()}
+    temporary = path.with_suffix(".tmp")
+    detached = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    save_file(detached, temporary, metadata={"notes": json.dumps(notes)})
+    os.replace(temporary, path)
+
+
+def load_state(
+    path: Path, *, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put a saved state back into the three, and return its notes.
+
+    Raises:
+        WeightsError: the file is damaged or belongs to another network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = json.loads(file.metadata()["notes"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no dict
+        model.load_state_dict(_under("model.", tensors))
+        ema.load_state_dict(_under("ema.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under("optimizer.", tensors).items():
+            index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"cannot resume from {path}: {error}; delete the file to start anew"
+        ) from error
+    if not isinstance(notes, dict):
+        raise WeightsError(f"cannot resume from {path}: its notes are not a JSON object")
+    return notes
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -1,0 +1,73 @@
+"""Cut a signal into overlapping windows of one length."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from soundsep.errors import ConfigError, ShapeError
+
+__all__ = ["pad_to", "split_windows", "window_starts"]
+
+
+def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflect"]) -> Tensor:
+    """Extend a signal at its end; a signal that is long enough is returned as it is.
+
+    Args:
+        waveform: One signal.
+        n_samples: Length wanted.
+        padding: ``"zero"`` adds silence; ``"reflect"`` plays the signal back and forth (the end
+            samples are not repeated) until it is long enough.
+
+    Shape:
+        waveform: (time,). Returns (max(time, n_samples),).
+
+    Examples:
+        >>> pad_to(torch.tensor([1.0, 2.0, 3.0]), 6, padding="reflect").tolist()
+        [1.0, 2.0, 3.0, 2.0, 1.0, 2.0]
+    """
+    length = waveform.shape[-1]
+    if waveform.ndim != 1 or length == 0:
+        raise ShapeError(f"expected a waveform (time,), got shape {tuple(waveform.shape)}")
+    if length >= n_samples:
+        return waveform
+    if padding == "zero":
+        return torch.cat((waveform, waveform.new_zeros(n_samples - length)))
+    if length == 1:
+        return waveform.expand(n_samples)
+    there_and_back = torch.cat((waveform, waveform[1:-1].flip(0)))
+    return there_and_back.repeat(math.ceil(n_samples / there_and_back.shape[0]))[:n_samples]
+
+
+def window_starts(n_samples: int, *, window: int, hop: int) -> list[int]:
+    """First sample of every window.
+
+    Windows follow each other by ``hop``; the last one is moved back to end with the signal, so
+    that every sample is heard and none of the windows is padded.
+
+    Examples:
+        >>> window_starts(10, window=4, hop=4)
+        [0, 4, 6]
+        >>> window_starts(3, window=4, hop=2)
+        [0]
+    """
+    if window < 1 or not 1 <= hop <= window:
+        raise ConfigError(f"windows need 1 <= hop <= window, got hop {hop} and window {window}")
+    last = max(0, n_samples - window)
+    return [*range(0, last, hop), last]
+
+
+def split_windows(
+    waveform: Tensor, *, window: int, hop: int, padding: Literal["zero", "reflect"]
+) -> Tensor:
+    """All windows of one signal; a short signal is padded to one window.
+
+    Shape:
+        waveform: (time,). Returns (n_windows, window).
+    """
+    padded = pad_to(waveform, window, padding=padding)
+    starts = window_starts(padded.shape[0], window=window, hop=hop)
+    return torch.stack([padded[start : start + window] for start in starts])
