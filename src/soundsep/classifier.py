@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
+from soundsep.checkpoint import read_config, read_weights, resolve, write_checkpoint
 from soundsep.config import Config
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import MelConfig, MelFrontend
 from soundsep.models import build_network
 
 __all__ = ["Classifier", "ClassifierConfig"]
+
+FORMAT, FORMAT_VERSION = "soundsep-classifier", 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,3 +108,64 @@ class Classifier(nn.Module):
     def predict(self, waveform: Tensor) -> Tensor:
         """Scores from 0 to 1, (batch, n_labels); for audio files see `soundsep.Pipeline`."""
         return self.probabilities(self(waveform))
+
+    def save_pretrained(self, folder: str | Path, *, half: bool = False) -> None:
+        """Write ``config.json`` and ``model.safetensors``, as `from_pretrained` reads them.
+
+        Args:
+            folder: Made if it is not there.
+            half: Store weights as float16: half the size; they are float32 again when loaded.
+
+        Raises:
+            WeightsError: a weight is NaN or infinite, or too large for float16.
+        """
+        config = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "classifier": self.config.to_dict(),
+        }
+        write_checkpoint(Path(folder), config, self.state_dict(), half=half)
+
+    @classmethod
+    def from_pretrained(cls, name_or_dir: str | Path) -> Classifier:
+        """Load a published model, a folder, or a model of the Hugging Face Hub.
+
+        Published models are fetched once, verified and cached; see `soundsep.checkpoint`.
+
+        Args:
+            name_or_dir: A published name (``soundsep models`` lists them), a folder written by
+                `save_pretrained`, or ``org/repo`` on the Hub.
+
+        Returns:
+            The model on the CPU, in evaluation mode.
+
+        Raises:
+            ConfigError: there is no such name, or the config holds a setting that is not known.
+            WeightsError: a file cannot be had, is damaged, or does not fit the config.
+        """
+        folder = resolve(name_or_dir)
+        config = _checked_config(folder)
+        with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+            model = cls(config)
+        try:
+            model.load_state_dict(read_weights(folder / "model.safetensors"))
+        except RuntimeError as error:  # load_state_dict's word for missing, unknown or misshapen
+            if isinstance(error, WeightsError):
+                raise
+            raise WeightsError(
+                f"the weights in {folder} do not fit its config.json: {error}"
+            ) from error
+        return model.eval()
+
+
+def _checked_config(folder: Path) -> ClassifierConfig:
+    content: dict[str, Any] = read_config(folder / "config.json")
+    if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:
+        raise WeightsError(
+            f"{folder / 'config.json'} is not a classifier of this version of soundsep: expected "
+            f"format {FORMAT!r} version {FORMAT_VERSION}, found {content.get('format')!r} version "
+            f"{content.get('format_version')!r}; a newer soundsep may read it"
+        )
+    if unknown := sorted(set(content) - {"format", "format_version", "classifier"}):
+        raise ConfigError(f"{folder / 'config.json'}: unknown {', '.join(map(repr, unknown))}")
+    return ClassifierConfig.from_dict(content.get("classifier") or {})

@@ -1,4 +1,4 @@
-"""How good a classification is: accuracy, precision, recall, F1, confusion matrix."""
+"""How good a classification is: accuracy, precision, recall, F1, confusions, calibration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from soundsep.errors import ShapeError
 
-__all__ = ["ClassificationMetrics", "classification_metrics", "confusion_matrix"]
+__all__ = [
+    "ClassificationMetrics",
+    "calibration_error",
+    "classification_metrics",
+    "confusion_matrix",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,3 +88,33 @@ def classification_metrics(confusion: NDArray[np.int64]) -> ClassificationMetric
         macro_recall=float(recall[occurs].mean()),
         macro_f1=float(f1[occurs].mean()),
     )
+
+
+def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int = 15) -> float:
+    """Expected calibration error: how far scores are from the share of answers that are right.
+
+    Confidences are sorted into bins of equal width; the gap between mean confidence and accuracy of
+    each bin is averaged, weighted by its number of answers.
+
+    Shape:
+        confidences: (n,), score of each answer, 0 to 1. correct: (n,), whether it was right.
+
+    Raises:
+        ShapeError: the two differ in shape or are empty.
+
+    References:
+        Guo et al. (2017), "On calibration of modern neural networks", ICML, eq. 3.
+
+    Examples:
+        >>> calibration_error([0.75, 0.75, 0.75, 0.75], [True, True, True, False])
+        0.0
+    """
+    confidence, right = np.asarray(confidences, np.float64), np.asarray(correct, np.float64)
+    if confidence.ndim != 1 or confidence.shape != right.shape or confidence.size == 0:
+        raise ShapeError(
+            "confidences and correct must be two lists of the same length, at least 1; got shapes "
+            f"{confidence.shape} and {right.shape}"
+        )
+    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    gaps = np.bincount(bins, weights=confidence - right, minlength=n_bins)
+    return float(np.abs(gaps).sum() / confidence.size)

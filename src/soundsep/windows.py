@@ -62,12 +62,12 @@ def window_starts(n_samples: int, *, window: int, hop: int) -> list[int]:
 
 def split_windows(
     waveform: Tensor, *, window: int, hop: int, padding: Literal["zero", "reflect"]
-) -> Tensor:
-    """All windows of one signal; a short signal is padded to one window.
+) -> list[Tensor]:
+    """All windows of one signal, as views of it; a short signal is padded to one window.
 
     Shape:
-        waveform: (time,). Returns (n_windows, window).
+        waveform: (time,). Returns tensors (window,), at least one.
     """
     padded = pad_to(waveform, window, padding=padding)
     starts = window_starts(padded.shape[0], window=window, hop=hop)
-    return torch.stack([padded[start : start + window] for start in starts])
+    return [padded[start : start + window] for start in starts]

@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,12 @@ class ESC50:
         kept = set(folds)
         if not kept or not kept <= set(FOLDS):
             raise ConfigError(f"ESC-50 has the folds 1 to 5, got {sorted(kept)}")
-        clips = [clip for clip in _read_table(self.root) if clip.fold in kept]
+        table = list(_read_table(self.root))
+        if double := [path for path, n in Counter(c.path for c in table).items() if n > 1]:
+            raise DatasetError(f"the table of {self.root} lists {double[0].name} more than once")
+        clips = [clip for clip in table if clip.fold in kept]
+        if not clips:
+            raise DatasetError(f"the table of {self.root} lists no clip of folds {sorted(kept)}")
         missing = [clip.path.name for clip in clips if not clip.path.is_file()]
         if missing:
             raise DatasetError(
@@ -106,19 +112,24 @@ def _read_table(root: Path) -> Iterator[Clip]:
             f"no {table}; expected the official layout of ESC-50 (meta/esc50.csv and audio/*.wav) "
             "in the folder, as https://github.com/karolpiczak/ESC-50 gives it"
         )
-    with table.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if absent := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-            raise DatasetError(f"{table}: no column {', '.join(absent)}")
-        for row in reader:
-            yield _read_row(root, table, reader.line_num, row)
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            if absent := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+                raise DatasetError(f"{table}: no column {', '.join(absent)}")
+            for row in reader:
+                yield _read_row(root, table, reader.line_num, row)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DatasetError(f"{table} is not a table of comma-separated text: {error}") from error
 
 
 def _read_row(root: Path, table: Path, line: int, row: dict[str, str]) -> Clip:
     where = f"{table}, line {line}"
+    if any(not row[name] for name in COLUMNS):  # DictReader fills a short row with None
+        raise DatasetError(f"{where}: a value is missing")
     try:
         fold, target = int(row["fold"]), int(row["target"])
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise DatasetError(f"{where}: fold and target must be whole numbers") from error
     if fold not in FOLDS or not 0 <= target < len(ESC50_LABELS):
         raise DatasetError(f"{where}: fold {fold} or target {target} is out of range")
@@ -127,7 +138,7 @@ def _read_row(root: Path, table: Path, line: int, row: dict[str, str]) -> Clip:
             f"{where}: target {target} is {ESC50_LABELS[target]}, not {row['category']}"
         )
     name = Path(row["filename"])
-    if name.name != row["filename"]:
+    if name.name != row["filename"] or "\\" in row["filename"] or name.name == "..":
         raise DatasetError(f"{where}: {row['filename']!r} is not a plain file name")
     listed = root / "audio" / name
     found = (path for s in SUFFIXES if (path := listed.with_suffix(s)).is_file())

@@ -8,6 +8,7 @@ References:
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["ResNet", "resnet18", "resnet34", "resnet50"]
@@ -16,6 +17,18 @@ __all__ = ["ResNet", "resnet18", "resnet34", "resnet50"]
 def _conv_norm(n_in: int, n_out: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
     conv = nn.Conv2d(n_in, n_out, kernel_size, stride, padding=kernel_size // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(n_out))
+
+
+class _HalvingMaxPool(nn.MaxPool2d):
+    """Max pooling that `torch.export` can trace for any number of frames."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            # Tracing a pool of stride 2 pins down whether its input is of odd or even length; every
+            # second value of one of stride 1 is the same and leaves that open.
+            return nn.functional.max_pool2d(x, 3, 1, padding=1)[..., ::2, ::2]
+        pooled: Tensor = super().forward(x)
+        return pooled
 
 
 class ResidualBlock(nn.Module):
@@ -65,7 +78,7 @@ class ResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            _conv_norm(1, 64, 7, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, padding=1)
+            _conv_norm(1, 64, 7, 2), nn.ReLU(inplace=True), _HalvingMaxPool(3, 2, padding=1)
         )
         stages: list[nn.Module] = []
         n_in = 64

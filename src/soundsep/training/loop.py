@@ -206,9 +206,7 @@ def _set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float)
 @torch.no_grad()
 def _average(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the averaged weights, and the batch-norm statistics, towards the current ones."""
-    for average, value in zip(
-        ema.state_dict().values(), model.state_dict().values(), strict=True
-    ):
+    for average, value in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
         if average.is_floating_point():
             average.lerp_(value, 1 - decay)
         else:
@@ -216,6 +214,9 @@ def _average(ema: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 def _accuracy(model: Classifier, clips: Sequence[Example]) -> float:
-    scores = score_waveforms(model, [clip for clip, _ in clips], batch_size=32)
-    right = scores.argmax(dim=1).cpu() == torch.tensor([target for _, target in clips])
+    was_training = model.training
+    model.eval()
+    scores = torch.stack([*score_waveforms(model, (clip for clip, _ in clips), batch_size=32)])
+    model.train(was_training)
+    right = scores.argmax(dim=1) == torch.tensor([target for _, target in clips])
     return round(float(right.float().mean()), 4)

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Everything a newcomer or a contributor runs, with Python alone.
+
+    python3 dev.py demo [FILE...]   classify synthetic sounds, or recordings of your own
+    python3 dev.py test [ARG...]    the tests; arguments go to pytest
+    python3 dev.py check            lint, format and types
+    python3 dev.py docs             the documentation, into docs/_build/html
+    python3 dev.py build            the wheel and the source distribution, into dist/
+    python3 dev.py results ROOT     measure the shipped weights on ESC-50 again
+
+Each makes the virtual environment .venv first, if it is not there or pyproject.toml has changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+
+def run(*command: str | Path) -> None:
+    """Run a command in the repository's root; stop with its exit code if it fails."""
+    print("$", *command, flush=True)
+    status = subprocess.run([str(part) for part in command], cwd=ROOT, check=False).returncode
+    if status:
+        sys.exit(status)
+
+
+def python(*arguments: str | Path) -> None:
+    """Run the environment's Python."""
+    run(PYTHON, *arguments)
+
+
+def prepare(extras: str) -> None:
+    """Make the virtual environment and install the package with its ``extras``."""
+    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + extras
+    stamp = VENV / f"installed-{extras or 'package'}"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    if not PYTHON.exists():
+        print("making .venv; torch is a large download, this can take some minutes", flush=True)
+        venv.create(VENV, with_pip=True)
+    python("-m", "pip", "install", "--quiet", "--editable", f".[{extras}]" if extras else ".")
+    stamp.write_text(wanted)
+
+
+def demo(*files: str) -> None:
+    """Classify ``files``; without any, sounds that are synthesised first."""
+    paths = [os.path.relpath(file, ROOT) for file in files]
+    prepare("")
+    if not paths:
+        python("examples/synthesise_sounds.py", "examples/sounds")
+        paths = ["examples/sounds"]
+    python("-m", "soundsep.cli", "classify", "--top", "3", *paths)
+
+
+def test(*arguments: str) -> None:
+    """Run the tests."""
+    prepare("dev")
+    python("-m", "pytest", *arguments)
+
+
+def check() -> None:
+    """Lint, format, types."""
+    prepare("dev")
+    python("-m", "ruff", "check", ".")
+    python("-m", "ruff", "format", "--check", ".")
+    python("-m", "mypy")
+
+
+def docs() -> None:
+    """Build the documentation; a warning is an error."""
+    prepare("docs")
+    python("-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+    print("the documentation is in docs/_build/html/index.html")
+
+
+def build() -> None:
+    """Build the distributions and check their metadata."""
+    prepare("dev")
+    python("-m", "build", "--outdir", "dist", ".")
+    python("-m", "twine", "check", "--strict", *sorted((ROOT / "dist").glob("soundsep-*")))
+
+
+def results(*arguments: str) -> None:
+    """Measure the shipped weights and rewrite every table of numbers."""
+    prepare("dev")
+    python("tools/update_results.py", *arguments)
+
+
+TASKS = {task.__name__: task for task in (demo, test, check, docs, build, results)}
+
+if __name__ == "__main__":
+    if sys.version_info < (3, 10):
+        sys.exit(f"soundsep needs Python 3.10 or newer, this is {sys.version.split()[0]}")
+    if len(sys.argv) < 2 or sys.argv[1] not in TASKS:
+        sys.exit(__doc__)
+    TASKS[sys.argv[1]](*sys.argv[2:])

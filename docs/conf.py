@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from importlib import metadata
+
+project = "soundsep"
+author = "The soundsep developers"
+project_copyright = "The soundsep developers"
+version = release = metadata.version("soundsep")
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx.ext.doctest",
+    "myst_parser",
+]
+exclude_patterns = ["_build"]
+templates_path: list[str] = []
+
+# A name in single backticks in a docstring becomes a link where there is something to link to.
+default_role = "py:obj"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_type_aliases = {"AudioInput": "AudioInput", "Example": "Example"}
+maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_custom_sections = ["Shape"]
+
+# pytest runs the examples in docstrings; here only those of the pages are run.
+doctest_test_doctest_blocks = ""
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"soundsep {release}"
+html_show_sphinx = False

@@ -1,0 +1,259 @@
+"""Find a published checkpoint: in the cache, on a mirror, in the checkout, or at the release.
+
+Nothing is used before its size and sha256 match the table in `soundsep.weights`, wherever it
+came from. Four environment variables have a say:
+
+- ``SOUNDSEP_CACHE``: the cache's folder. Default: ``$XDG_CACHE_HOME/soundsep``, else
+  ``~/.cache/soundsep``, on every platform.
+- ``SOUNDSEP_WEIGHTS``: a mirror, either a folder or a base URL, that holds ``<name>/<file>``.
+- ``SOUNDSEP_OFFLINE`` or ``HF_HUB_OFFLINE``: ``1`` opens no socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException, InvalidURL
+from importlib import metadata
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+from soundsep.errors import ConfigError, WeightsError
+from soundsep.weights import PublishedFile, PublishedModel
+
+__all__ = ["cache_folder", "cache_root", "find_published", "is_offline", "mismatch", "release_url"]
+
+ATTEMPTS = 3
+BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
+TIMEOUT_SECONDS = 30.0  # without a byte
+STALE_SECONDS = 600.0  # a partial download untouched for so long has no living owner
+
+# Only spares threads a double download; that files are whole rests on hashes and atomic moves.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids to open a socket."""
+    values = (os.environ.get(name, "") for name in ("SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(value.strip().lower() in ("1", "on", "yes", "true") for value in values)
+
+
+def cache_root() -> Path:
+    """Folder of everything that soundsep fetches; it need not exist yet.
+
+    Raises:
+        ConfigError: no home folder is known.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    default = Path(base if Path(base).is_absolute() else "~/.cache") / "soundsep"
+    try:
+        return Path(os.environ.get("SOUNDSEP_CACHE") or default).expanduser().absolute()
+    except RuntimeError as error:  # no home
+        raise ConfigError(
+            f"no place for a cache: {error}; set SOUNDSEP_CACHE to a folder"
+        ) from error
+
+
+def cache_folder(model: PublishedModel) -> Path:
+    """Folder of one checkpoint in the cache; other contents of the same name get another one."""
+    hashes = "".join(file.sha256 for file in model.files)
+    return cache_root() / "models" / model.name / hashlib.sha256(hashes.encode()).hexdigest()[:12]
+
+
+def release_url(model: PublishedModel, file: PublishedFile) -> str:
+    """Address of a file at the tag of the installed version.
+
+    Raises:
+        WeightsError: soundsep's package metadata is missing or names another host than GitHub.
+    """
+    try:
+        about = metadata.metadata("soundsep")
+    except metadata.PackageNotFoundError as error:
+        raise WeightsError(
+            f"where '{model.name}' is published stands in soundsep's package metadata, but "
+            "soundsep is not installed; install it, or set SOUNDSEP_WEIGHTS to a mirror"
+        ) from error
+    urls = dict(entry.split(", ", 1) for entry in about.get_all("Project-URL") or [])
+    host, repository = "https://github.com/", urls.get("Repository", "").removesuffix("/")
+    if not repository.startswith(host):
+        raise WeightsError(
+            f"where '{model.name}' is published cannot be told from the project URL "
+            f"{repository!r}: expected {host}...; set SOUNDSEP_WEIGHTS to a mirror"
+        )
+    raw = "https://raw.githubusercontent.com/" + repository.removeprefix(host)
+    return f"{raw}/v{about['Version']}/weights/{model.name}/{file.name}"
+
+
+def mismatch(path: Path, file: PublishedFile) -> str | None:
+    """What is wrong with the file at ``path``, or None where it is the published one."""
+    try:
+        if not path.is_file():
+            return "it is missing"
+        if (size := path.stat().st_size) != file.size:
+            return f"expected {file.size} bytes, found {size}"
+        digest = hashlib.sha256()
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        return f"it cannot be read: {error}"
+    if digest.hexdigest() != file.sha256:
+        return f"expected sha256 {file.sha256}, found {digest.hexdigest()}"
+    return None
+
+
+def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
+    """A local folder that holds the verified files of a published checkpoint.
+
+    Asked in this order: the cache; ``SOUNDSEP_WEIGHTS``; ``weights/`` of the source checkout;
+    the release. Folders are used in place, downloads go to the cache. A folder that lacks the
+    model is passed over, one that holds other bytes under its name is an error; so is a base URL
+    that cannot deliver, because who names a mirror may not want the internet asked instead.
+
+    Args:
+        model: Entry of `soundsep.weights.PUBLISHED`.
+        progress: Show a bar on standard error while downloading.
+
+    Raises:
+        ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
+        WeightsError: the files cannot be had, or are not what the table says.
+    """
+    cached = cache_folder(model)
+    _sweep(cached)
+    if _missing(cached, model) == {}:
+        return cached
+    base_url, folders = _places()
+    for source, folder in folders.items():
+        if _is_whole(folder / model.name, model, source):
+            return folder / model.name
+    with _ONE_AT_A_TIME:
+        wanted = _missing(cached, model)
+        urls = {
+            file: f"{base_url}/{model.name}/{file.name}" if base_url else release_url(model, file)
+            for file in wanted
+        }
+        if wanted and is_offline():
+            raise WeightsError(
+                f"'{model.name}' is not complete in the cache, and SOUNDSEP_OFFLINE or "
+                "HF_HUB_OFFLINE forbids to fetch it:\n"
+                + "\n".join(
+                    f"  {cached / file.name}: {problem}; it would come from {urls[file]}"
+                    for file, problem in wanted.items()
+                )
+                + "\nGo online once, put the files there by hand, or set SOUNDSEP_WEIGHTS to a "
+                f"folder that holds {model.name}/"
+            )
+        for file, url in urls.items():
+            _fetch(url, cached / file.name, file, progress=progress)
+    return cached
+
+
+def _places() -> tuple[str | None, dict[str, Path]]:
+    """Base URL of the mirror, if it is one, and the local folders to be asked before a URL."""
+    mirror = os.environ.get("SOUNDSEP_WEIGHTS", "")
+    if mirror.lower().startswith(("http://", "https://")):
+        return mirror.rstrip("/"), {}
+    folders = {}
+    if mirror:
+        folders["SOUNDSEP_WEIGHTS"] = folder = Path(mirror).expanduser().absolute()
+        if not folder.is_dir():
+            raise ConfigError(
+                f"SOUNDSEP_WEIGHTS is {mirror!r}: expected an existing folder or a base URL "
+                "(http:// or https://); correct it or unset it"
+            )
+    package = Path(__file__).absolute().parent
+    if package.parent.name == "src" and (package.parents[1] / "pyproject.toml").is_file():
+        folders["the checkout's weights"] = package.parents[1] / "weights"
+    return None, folders
+
+
+def _missing(folder: Path, model: PublishedModel) -> dict[PublishedFile, str]:
+    """The files that are absent or damaged, and what is wrong with each."""
+    problems = {file: mismatch(folder / file.name, file) for file in model.files}
+    return {file: problem for file, problem in problems.items() if problem is not None}
+
+
+def _is_whole(folder: Path, model: PublishedModel, source: str) -> bool:
+    """Whether a local folder holds all files; wrong ones are an error, absent ones are not."""
+    if not all((folder / file.name).is_file() for file in model.files):
+        return False
+    for file, problem in _missing(folder, model).items():
+        raise WeightsError(
+            f"{folder / file.name} ({source}) is not the published file of '{model.name}': "
+            f"{problem}. Replace it, or load it as a folder of your own: {str(folder)!r}"
+        )
+    return True
+
+
+def _fetch(url: str, target: Path, file: PublishedFile, *, progress: bool) -> None:
+    from torch import hub  # here, so that listing the table does not cost importing torch
+
+    last = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _default_timeout(TIMEOUT_SECONDS):
+                hub.download_url_to_file(url, str(target), file.sha256, progress=progress)
+        except (OSError, HTTPException, RuntimeError, ValueError) as error:
+            if isinstance(error, HTTPError):
+                error.close()
+            message = str(error) or type(error).__name__
+            # A body cut short arrives as a wrong hash; the same wrong hash twice is no accident.
+            again = _may_pass(error) and not (type(error) is RuntimeError and message == last)
+            last = message
+            if mismatch(target, file) is None:  # another process was quicker
+                return
+            if again and attempt + 1 < ATTEMPTS:
+                continue
+            raise WeightsError(
+                f"cannot fetch {url} to {target}: {message}. Expected {file.size} bytes with "
+                f"sha256 {file.sha256}; attempts made: {attempt + 1}. Check the connection, that "
+                "this version is released, and that SOUNDSEP_CACHE can be written; or set "
+                f"SOUNDSEP_WEIGHTS to a mirror that holds {target.parents[1].name}/{file.name}"
+            ) from error
+        break
+    if problem := mismatch(target, file):
+        raise WeightsError(f"{target}, just fetched from {url}, is damaged: {problem}")
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the next attempt may fare better."""
+    if isinstance(error, HTTPError):
+        return error.code >= 500 or error.code in (408, 429)
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, ssl.SSLCertVerificationError | InvalidURL):
+        return False
+    passing = (TimeoutError, ConnectionError, socket.gaierror, ssl.SSLError, HTTPException)
+    return isinstance(cause, passing) or type(error) in (RuntimeError, URLError)
+
+
+@contextmanager
+def _default_timeout(seconds: float) -> Iterator[None]:
+    """Let a silent server fail instead of hang.
+
+    torch.hub passes no time-out to urlopen, and what urlopen then takes is the process-wide
+    default; so that is set for the length of the download, unless the caller has set one, and
+    put back. Sockets that other threads open meanwhile get it too: the price of torch's loader.
+    """
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds if previous is None else previous)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(previous)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed downloads have left behind, where the cache can be written."""
+    with suppress(OSError):
+        for path in folder.glob("*.partial"):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()

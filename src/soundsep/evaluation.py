@@ -1,0 +1,131 @@
+"""Measure a pipeline on labelled clips that it never learnt from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.datasets import Clip
+from soundsep.errors import DatasetError
+from soundsep.metrics import (
+    ClassificationMetrics,
+    calibration_error,
+    classification_metrics,
+    confusion_matrix,
+)
+from soundsep.pipeline import Pipeline
+
+__all__ = ["Evaluation", "evaluate"]
+
+N_CONFUSIONS_PRINTED = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class Evaluation:
+    """Figures of one model on one set of clips.
+
+    Attributes:
+        labels: Names of the classes.
+        metrics: Accuracy and the macro-averaged figures.
+        calibration_error: Expected calibration error of the best label's score, 15 bins.
+        confusion: Counts (n_classes, n_classes): rows are true classes, columns answers.
+    """
+
+    labels: tuple[str, ...]
+    metrics: ClassificationMetrics
+    calibration_error: float
+    confusion: NDArray[np.int64]
+
+    @property
+    def n_clips(self) -> int:
+        """Number of clips that were classified."""
+        return int(self.confusion.sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        return {
+            "n_clips": self.n_clips,
+            **{name: round(value, 6) for name, value in asdict(self.metrics).items()},
+            "calibration_error": round(self.calibration_error, 6),
+            "labels": list(self.labels),
+            "confusion": self.confusion.tolist(),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write `to_dict` as JSON."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
+
+    def most_confused(self, n: int) -> list[tuple[int, str, str]]:
+        """The ``n`` commonest mistakes: how often, the true class, the answer."""
+        wrong = self.confusion - np.diag(np.diag(self.confusion))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:n]
+        pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+        return [(int(wrong[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if wrong[i, j]]
+
+    def __str__(self) -> str:
+        """The figures and the commonest mistakes."""
+        metrics = self.metrics
+        lines = [
+            f"clips              {self.n_clips}",
+            f"accuracy           {metrics.accuracy:.2%}",
+            f"macro precision    {metrics.macro_precision:.2%}",
+            f"macro recall       {metrics.macro_recall:.2%}",
+            f"macro F1           {metrics.macro_f1:.2%}",
+            f"calibration error  {self.calibration_error:.3f}",
+        ]
+        if mistakes := self.most_confused(N_CONFUSIONS_PRINTED):
+            lines += ["most confused:", *(f"  {n} x {t} taken for {p}" for n, t, p in mistakes)]
+        return "\n".join(lines)
+
+
+def evaluate(
+    pipeline: Pipeline,
+    clips: Sequence[Clip],
+    *,
+    batch_size: int = 16,
+    progress: bool | None = None,
+) -> Evaluation:
+    """Classify every clip from its file, as a user would, and compare with its label.
+
+    Args:
+        pipeline: The model.
+        clips: Labelled clips. Whether the model has learnt from them is for the caller to know.
+        batch_size: Windows a forward pass.
+        progress: Show a progress bar; by default on a terminal.
+
+    Raises:
+        DatasetError: there are no clips, or a label the pipeline does not know.
+        AudioError: a clip cannot be read.
+    """
+    if not clips:
+        raise DatasetError("there are no clips to evaluate on")
+    if unknown := sorted({clip.label for clip in clips} - set(pipeline.labels)):
+        raise DatasetError(
+            f"the model does not know the labels {', '.join(unknown[:5])}; it was made for others"
+        )
+    index = {label: i for i, label in enumerate(pipeline.labels)}
+    best = [
+        result.best
+        for result in pipeline(
+            [clip.path for clip in clips], top_k=1, batch_size=batch_size, progress=progress
+        )
+    ]
+    targets = [index[clip.label] for clip in clips]
+    answers = [index[prediction.label] for prediction in best]
+    confusion = confusion_matrix(targets, answers, n_classes=len(pipeline.labels))
+    return Evaluation(
+        labels=pipeline.labels,
+        metrics=classification_metrics(confusion),
+        calibration_error=calibration_error(
+            [prediction.score for prediction in best], np.equal(targets, answers)
+        ),
+        confusion=confusion,
+    )

@@ -1,0 +1,124 @@
+"""What a pipeline answers: frozen results that print well and turn into plain dicts."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+from soundsep.errors import AudioError
+
+__all__ = ["ClipResult", "Prediction"]
+
+N_PRINTED = 5
+BAR_WIDTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One label and its score, from 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+class ClipResult:
+    """The labels of one recording, best first; or, with ``errors="return"``, why there are none.
+
+    Attributes:
+        predictions: All labels, or the ``top_k`` asked for, by falling score.
+        source: Path or name of the recording, where it has one.
+        duration_seconds: Its length.
+        error: What was wrong with the recording; ``None`` if nothing was.
+
+    Examples:
+        >>> result = ClipResult(
+        ...     predictions=(Prediction("dog", 0.9), Prediction("cat", 0.1)), duration_seconds=2.0
+        ... )
+        >>> result.label, result.score
+        ('dog', 0.9)
+        >>> print(result)
+        clip, 2.0 s
+          dog  0.900  ##################
+          cat  0.100  ##
+    """
+
+    predictions: tuple[Prediction, ...] = ()
+    source: str | None = None
+    duration_seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def best(self) -> Prediction:
+        """The prediction with the highest score.
+
+        Raises:
+            AudioError: the recording could not be analysed.
+        """
+        if self.error is not None:
+            raise AudioError(self.error)
+        return self.predictions[0]
+
+    @property
+    def label(self) -> str:
+        """The best label."""
+        return self.best.label
+
+    @property
+    def score(self) -> float:
+        """The score of the best label."""
+        return self.best.score
+
+    def top(self, k: int) -> tuple[Prediction, ...]:
+        """The ``k`` best predictions, or fewer if there are fewer."""
+        return self.predictions[: max(0, k)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        if self.error is not None:
+            return {"source": self.source, "error": self.error}
+        return {
+            "source": self.source,
+            "duration_seconds": round(self.duration_seconds, 3),
+            "predictions": [
+                {"label": p.label, "score": round(p.score, 6)} for p in self.predictions
+            ],
+        }
+
+    def __str__(self) -> str:
+        """A table of the five best labels."""
+        return self.table(N_PRINTED)
+
+    def table(self, k: int) -> str:
+        """The ``k`` best labels with their scores, a line each."""
+        title = self.source or "clip"
+        if self.error is not None:
+            return f"{title}\n  error: {self.error}"
+        shown = self.top(k)
+        width = max(len(p.label) for p in shown)
+        rows = (
+            f"  {p.label:<{width}}  {p.score:.3f}  {'#' * round(p.score * BAR_WIDTH)}".rstrip()
+            for p in shown
+        )
+        return "\n".join((f"{title}, {self.duration_seconds:.1f} s", *rows))
+
+    def __repr__(self) -> str:
+        """Short, since a list of results is often looked at."""
+        if self.error is not None:
+            return f"ClipResult(source={self.source!r}, error={self.error!r})"
+        return f"ClipResult({self.label!r}, {self.score:.3f}, source={self.source!r})"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks."""
+        title = html.escape(self.source or "clip")
+        if self.error is not None:
+            return f"<p><b>{title}</b>: {html.escape(self.error)}</p>"
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(p.label)}</td><td>{p.score:.3f}</td>"
+            f"<td><progress max='1' value='{p.score:.3f}'></progress></td></tr>"
+            for p in self.top(N_PRINTED)
+        )
+        caption = f"<caption>{title}, {self.duration_seconds:.1f} s</caption>"
+        head = "<tr><th style='text-align:left'>label</th><th>score</th><th></th></tr>"
+        return f"<table>{caption}{head}{rows}</table>"

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
+    """No test reads or writes the user's cache, or follows the user's settings."""
+    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+    for name in ("SOUNDSEP_OFFLINE", "SOUNDSEP_WEIGHTS", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def _found(folder: Path) -> Path:
+    if folder.is_dir():
+        return folder
+    reason = f"no test data at {folder}; SOUNDSEP_TEST_DATA says where it is"
+    if os.environ.get("CI"):
+        pytest.fail(reason)  # where the data is known to be, a skip would hide the tests
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of shared test data, which holds ``data`` and ``models``."""
+    return _found(Path(os.environ.get("SOUNDSEP_TEST_DATA") or REPOSITORY.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def esc50_root(data_dir: Path) -> Path:
+    """All of ESC-50, at 16 kHz."""
+    return _found(data_dir / "data" / "esc50-16k")
+
+
+@pytest.fixture(scope="session")
+def real_clips(esc50_root: Path) -> list[Tensor]:
+    """20 clips of ESC-50 spread over all folds and classes, (80000,) each, at 16 kHz."""
+    paths = sorted((esc50_root / "audio").glob("*.flac"))[::100]
+    return [torch.from_numpy(soundfile.read(path, dtype="float32")[0]) for path in paths]
+
+
+@pytest.fixture(scope="session")
+def real_clips_44k(data_dir: Path) -> list[Tensor]:
+    """4 clips of ESC-10 at their original 44.1 kHz, (time,) each."""
+    paths = sorted(_found(data_dir / "data" / "esc10-44k").glob("*/*.ogg"))[::15]
+    return [torch.from_numpy(soundfile.read(path, dtype="float32")[0]) for path in paths]

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from soundsep.metrics import classification_metrics, confusion_matrix
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_figures_equal_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    n_classes = int(rng.integers(2, 51))
+    n = int(rng.integers(1, 300))
+    targets = rng.integers(0, n_classes, n)
+    right = rng.random(n) < rng.random()
+    predictions = np.where(right, targets, rng.integers(0, n_classes, n))
+
+    confusion = confusion_matrix(targets, predictions, n_classes=n_classes)
+    expected = sklearn_metrics.confusion_matrix(targets, predictions, labels=range(n_classes))
+    assert np.array_equal(confusion, expected)
+
+    figures = classification_metrics(confusion)
+    assert figures.accuracy == pytest.approx(sklearn_metrics.accuracy_score(targets, predictions))
+    precision, recall, f1, _ = sklearn_metrics.precision_recall_fscore_support(
+        targets, predictions, average="macro", zero_division=0
+    )
+    assert figures.macro_precision == pytest.approx(precision)
+    assert figures.macro_recall == pytest.approx(recall)
+    assert figures.macro_f1 == pytest.approx(f1)

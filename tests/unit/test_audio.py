@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import wave
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soundsep import AudioError, ConfigError, load_audio
+from soundsep.audio import MAX_CHANNELS, resample
+
+RATE = 16_000
+FORMATS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "aiff": ("AIFF", "PCM_16"),
+    "caf": ("CAF", "PCM_16"),
+    "au": ("AU", "PCM_16"),
+}
+LOSSY = {"ogg", "opus", "mp3"}
+
+
+def tone(hz: float = 440.0, rate: int = RATE, seconds: float = 1.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
+
+
+def encoded(kind: str, samples: np.ndarray, rate: int = RATE) -> bytes:
+    container, subtype = FORMATS[kind]
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_gives_the_same_sound(kind, tmp_path):
+    data = encoded(kind, np.stack([tone(), tone()], axis=1))
+    path = tmp_path / f"clip.{kind}"
+    path.write_bytes(data)
+    waveform, rate = load_audio(path)
+    assert rate == RATE
+    assert waveform.dtype == torch.float32
+    reference = torch.from_numpy(tone()).float()
+    n = min(len(waveform), len(reference))
+    assert abs(len(waveform) - RATE) <= (2400 if kind in LOSSY else 0)
+    spectra = [torch.fft.rfft(w[:n]).abs() for w in (waveform, reference)]
+    similarity = torch.cosine_similarity(spectra[0], spectra[1], dim=0)
+    assert similarity > (0.98 if kind in LOSSY else 0.99999)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_path_string_bytes_and_file_object_agree(kind, tmp_path):
+    data = encoded(kind, tone())
+    path = tmp_path / f"clip.{kind}"
+    path.write_bytes(data)
+    reference, _ = load_audio(path)
+    with path.open("rb") as file:
+        others = [load_audio(a)[0] for a in (str(path), data, io.BytesIO(data), file)]
+    assert all(torch.equal(reference, other) for other in others)
+
+
+def test_a_wrong_extension_does_not_matter(tmp_path):
+    path = tmp_path / "clip.mp3"
+    path.write_bytes(encoded("flac", tone()))
+    assert load_audio(path)[0].shape == (RATE,)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("make", [np.asarray, torch.from_numpy])
+def test_arrays_of_every_dtype_give_the_same_sound(dtype, make):
+    scale = {np.int16: 2**15, np.int32: 2**31}.get(dtype, 1)
+    samples = (tone() * scale).astype(dtype)
+    waveform, _ = load_audio(make(samples), sample_rate=RATE)
+    torch.testing.assert_close(waveform, torch.from_numpy(tone()).float(), atol=4e-5, rtol=0)
+
+
+def test_channels_are_averaged_or_kept():
+    stereo = np.stack([np.full(100, 0.2), np.full(100, 0.4)])
+    torch.testing.assert_close(load_audio(stereo, sample_rate=RATE)[0], torch.full((100,), 0.3))
+    assert load_audio(stereo, sample_rate=RATE, mono=False)[0].shape == (2, 100)
+
+
+def test_eight_channels_in_a_file_are_averaged():
+    data = encoded("wav", np.tile(tone()[:, None], (1, 8)))
+    waveform, _ = load_audio(data)
+    torch.testing.assert_close(waveform, torch.from_numpy(tone()).float(), atol=4e-5, rtol=0)
+
+
+def test_the_input_is_neither_changed_nor_shared():
+    samples = np.full(100, 0.5, dtype=np.float32)
+    waveform, _ = load_audio(samples, sample_rate=RATE)
+    waveform.zero_()
+    assert (samples == 0.5).all()
+
+
+def test_a_tensor_that_requires_grad_is_taken():
+    assert load_audio(torch.ones(100, requires_grad=True), sample_rate=RATE)[0].shape == (100,)
+
+
+def test_an_array_without_rate_is_at_the_target_rate():
+    samples = tone().astype(np.float32)
+    assert torch.equal(load_audio(samples, target_rate=RATE)[0], torch.from_numpy(samples))
+    with pytest.raises(ConfigError, match="sample_rate"):
+        load_audio(samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros(0), "no samples"),
+        (np.zeros((2, 0)), "no samples"),
+        (np.zeros((1, 2, 3)), "shape"),
+        (np.array(1.0), "shape"),
+        (np.zeros((1000, 2)), "transpose"),
+        (np.zeros((MAX_CHANNELS + 1, 100)), "channels"),
+        (np.array([0.0, np.nan]), "NaN"),
+        (np.array([0.0, -np.inf]), "NaN"),
+        (np.array([0.0, 1e300]), "NaN"),
+        (np.array([0.0, 1e20]), "peak"),
+        (np.zeros(10, dtype=np.uint8), "uint8"),
+        (np.zeros(10, dtype=bool), "bool"),
+        (np.zeros(10, dtype=complex), "complex"),
+        (torch.zeros(10, dtype=torch.bfloat16), "bfloat16"),
+        (torch.zeros(10, dtype=torch.int64), "int64"),
+        (np.array(["a"]), "expected samples"),
+    ],
+)
+def test_bad_arrays_are_refused(samples, message):
+    with pytest.raises(AudioError, match=message):
+        load_audio(samples, sample_rate=RATE)
+
+
+@pytest.mark.parametrize("rate", [-1, 0, 1, 999, 768_001, 2**31, 16_000.5])
+def test_absurd_rates_are_refused(rate):
+    with pytest.raises(AudioError, match="sample rate"):
+        load_audio(np.ones(100), sample_rate=rate)
+
+
+def test_an_absurd_target_rate_is_refused():
+    with pytest.raises(ConfigError, match="target_rate"):
+        load_audio(np.ones(100), sample_rate=RATE, target_rate=1)
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        ("no/such/file.wav", "does not exist"),
+        (b"", "cannot be read as audio"),
+        (b"these are words, not sounds" * 100, "cannot be read as audio"),
+        (io.StringIO("text"), "binary mode"),
+        (None, "NoneType"),
+        (3, "int"),
+        ([0.0, 1.0], "list"),
+    ],
+)
+def test_what_is_not_audio_is_refused(audio, message):
+    with pytest.raises(AudioError, match=message):
+        load_audio(audio)
+
+
+def test_a_folder_and_a_headerless_file_are_refused(tmp_path):
+    with pytest.raises(AudioError, match="is a folder"):
+        load_audio(tmp_path)
+    raw = tmp_path / "clip.raw"
+    raw.write_bytes(bytes(1000))
+    with pytest.raises(AudioError, match="cannot be read as audio"):
+        load_audio(raw)
+
+
+def test_a_file_without_samples_is_refused():
+    with pytest.raises(AudioError, match="no samples"):
+        load_audio(encoded("wav", np.zeros(0)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_file_with_nan_is_refused(bad):
+    buffer = io.BytesIO()
+    samples = tone()
+    samples[5_000] = bad
+    soundfile.write(buffer, samples, RATE, format="WAV", subtype="FLOAT")
+    with pytest.raises(AudioError, match="NaN"):
+        load_audio(buffer.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["flac", "mp3"])
+def test_a_truncated_file_is_refused_or_at_least_short(kind):
+    data = encoded(kind, np.random.default_rng(0).uniform(-1, 1, RATE * 3))
+    try:
+        waveform, _ = load_audio(data[: len(data) // 2])
+    except AudioError:
+        return
+    # MP3 has no length in its header: half a file is a shorter recording
+    assert kind == "mp3"
+    assert RATE < len(waveform) < 2 * RATE
+
+
+def wav_header(*, channels: int = 1, rate: int = RATE, data_bytes: int = 0) -> bytes:
+    block = channels * 2
+    fmt = struct.pack("<HHIIHH", 1, channels, rate, (rate * block) % 2**32, block % 2**16, 16)
+    riff = struct.pack("<4sI4s4sI", b"RIFF", (36 + data_bytes) % 2**32, b"WAVE", b"fmt ", 16)
+    return riff + fmt + struct.pack("<4sI", b"data", data_bytes)
+
+
+def test_a_header_that_promises_gigabytes_costs_nothing():
+    data = wav_header(data_bytes=2**32 - 2) + bytes(RATE)
+    tracemalloc.start()
+    try:
+        waveform, _ = load_audio(data)
+        assert len(waveform) == RATE // 2
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 64 * 2**20
+
+
+def test_a_flac_header_that_promises_terabytes_is_caught():
+    data = bytearray(encoded("flac", tone()))
+    # STREAMINFO holds the number of samples in 36 bits from the 13th byte of its body on
+    body = data.index(b"fLaC") + 8
+    data[body + 13] |= 0x0F
+    data[body + 14 : body + 18] = b"\xff\xff\xff\xff"
+    tracemalloc.start()
+    try:
+        with pytest.raises(AudioError):
+            load_audio(bytes(data))
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 64 * 2**20
+
+
+@pytest.mark.parametrize("header", [{"rate": 2**31 - 1}, {"rate": 1}, {"channels": 1000}])
+def test_absurd_headers_are_refused(header):
+    with pytest.raises(AudioError):
+        load_audio(wav_header(data_bytes=8000, **header) + bytes(8000))
+
+
+def test_a_recording_too_long_for_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("soundsep.audio.MAX_SAMPLES", RATE)
+    with pytest.raises(AudioError, match="longer than"):
+        load_audio(encoded("wav", tone(seconds=1.5)))
+
+
+def test_wav_as_written_by_the_standard_library():
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((tone() * 2**15).astype("<i2").tobytes())
+    assert load_audio(buffer.getvalue())[0].shape == (RATE,)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [(44_100, 16_000), (48_000, 16_000), (8_000, 16_000), (11_127, 32_000), (96_000, 16_000)],
+)
+def test_resampling_keeps_a_tone_and_its_level(source, target):
+    waveform = torch.from_numpy(tone(1000.0, source, seconds=0.5)).float()
+    out = resample(waveform, source, target)
+    assert len(out) == -(-len(waveform) * target // source)
+    reference = torch.from_numpy(tone(1000.0, target, seconds=0.5)).float()
+    n, edge = min(len(out), len(reference)), len(reference) // 10
+    torch.testing.assert_close(out[edge : n - edge], reference[edge : n - edge], atol=3e-3, rtol=0)
+
+
+def test_resampling_removes_what_would_alias():
+    waveform = torch.from_numpy(tone(9_000.0, 44_100)).float()
+    assert resample(waveform, 44_100, 16_000)[500:-500].abs().max() < 1e-3
+
+
+def test_resampling_at_the_same_rate_is_the_identity():
+    waveform = torch.randn(2, 100)
+    assert resample(waveform, RATE, RATE) is waveform
+
+
+def test_resampling_between_coprime_rates_stays_small():
+    waveform = torch.zeros(11_127 * 5)
+    tracemalloc.start()
+    try:
+        assert resample(waveform, 11_127, 32_000).shape == (32_000 * 5,)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 2**20
+
+
+def test_the_approximated_ratio_is_off_by_less_than_documented():
+    rng = np.random.default_rng(0)
+    for source in rng.integers(2**16, 768_000, 300).tolist():
+        ratio = Fraction(16_000, source)
+        assert abs(ratio.limit_denominator(2**16) / ratio - 1) < 2e-5

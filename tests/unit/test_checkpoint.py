@@ -1,0 +1,407 @@
+"""Names to folders, and the two files of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import struct
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from soundsep.checkpoint import read_config, read_weights, resolve, write_checkpoint
+from soundsep.errors import ConfigError, SoundsepError, WeightsError
+from soundsep.weights import PUBLISHED
+
+TENSORS = {
+    "weight": torch.linspace(-2, 2, 12).reshape(3, 4),
+    "num_batches_tracked": torch.tensor(123_456_789),
+}
+CONFIG = {"format": "test", "labels": ["Hund", "Föhn"], "rate": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SOUNDSEP_WEIGHTS", "SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # importing it raises
+
+
+class FakeHub(types.ModuleType):
+    """Stands in for huggingface_hub: keeps the calls, answers with a folder or an error."""
+
+    def __init__(self, answer: Path | Exception) -> None:
+        super().__init__("huggingface_hub")
+        self.answer = answer
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def snapshot_download(self, repo_id: str, **options: Any) -> str:
+        self.calls.append((repo_id, options))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return str(self.answer)
+
+
+# --- the table
+
+
+def test_table_is_well_formed() -> None:
+    for name, model in PUBLISHED.items():
+        assert model.name == name
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+        assert model.description
+        assert model.licence
+        assert [file.name for file in model.files] == ["model.safetensors", "config.json"]
+        for file in model.files:
+            assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+            assert file.size >= 0
+
+
+# --- resolve
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_existing_folder_is_taken_and_wins_over_the_hub() -> None:
+    write_checkpoint("org/repo", CONFIG, TENSORS)
+    assert resolve("org/repo") == Path("org/repo")
+    assert resolve("./org/repo").samefile("org/repo")
+    assert resolve(Path("org") / "repo") == Path("org/repo")
+    assert resolve(str(Path("org/repo").absolute())).is_absolute()
+
+
+def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write_checkpoint(tmp_path / "mine", CONFIG, TENSORS)
+    assert resolve("~/mine") == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("lacking", ["config.json", "model.safetensors"])
+def test_folder_must_hold_both_files(lacking: str) -> None:
+    write_checkpoint("mine", CONFIG, TENSORS)
+    Path("mine", lacking).unlink()
+    with pytest.raises(WeightsError, match=f"lacking {lacking}"):
+        resolve("mine")
+
+
+def test_published_name_does_not_depend_on_the_current_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = next(iter(PUBLISHED))
+    write_checkpoint(name, CONFIG, TENSORS)
+    monkeypatch.setattr("soundsep.checkpoint.find_published", lambda model, progress: Path("!"))
+    assert resolve(name) == Path("!")
+    assert resolve(f"./{name}") == Path(name)
+    assert resolve(Path(name)) == Path(name)
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "./gone",
+        "../gone",
+        "../../gone/there",
+        "/gone",
+        "/gone/there",
+        "~/gone-from-home",
+        "~nobody-of-that-name/x",
+        "a/b/c",
+        "org/../repo",
+        "..",
+        "..\\gone",
+        "\\\\host\\share\\x",
+        "x" * 5000,
+        Path("gone"),
+        Path("esc50-resnet3"),
+    ],
+)
+def test_absent_folder_is_named(name: str | Path) -> None:
+    with pytest.raises(WeightsError, match=r"no checkpoint|cannot look"):
+        resolve(name)
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "esc50-resnet3",
+        "",
+        " ",
+        "a\0b",
+        "a\nb",
+        "org/re po",
+        "org/re..po",
+        "org/",
+        "org/.hidden",
+        "-org/repo",
+        "org/répo",
+        "org\\repo\n",
+        "org:x/repo",
+        "org/repo?x=1",
+        "https://example.org",
+    ],
+)
+def test_unknown_name_lists_what_is_accepted(name: str) -> None:
+    with pytest.raises(SoundsepError, match=r"esc50-resnet34.*org/repo|no checkpoint at") as caught:
+        resolve(name)
+    if "/" not in name:
+        assert isinstance(caught.value, ConfigError)
+
+
+def test_file_instead_of_its_folder() -> None:
+    write_checkpoint("mine", CONFIG, TENSORS)
+    with pytest.raises(WeightsError, match="name the folder around it"):
+        resolve("./mine/model.safetensors")
+
+
+# --- the hub
+
+
+@pytest.mark.parametrize("variable", ["", "SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"])
+def test_hub_is_asked_for_exactly_two_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    write_checkpoint(tmp_path / "snapshot", CONFIG, TENSORS)
+    hub = FakeHub(tmp_path / "snapshot")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    assert resolve("some-org/some_repo.v2") == tmp_path / "snapshot"
+    ((repository, options),) = hub.calls
+    assert repository == "some-org/some_repo.v2"
+    assert options["allow_patterns"] == ["config.json", "model.safetensors"]
+    assert options["local_files_only"] is bool(variable)
+
+
+@pytest.mark.parametrize("error", [OSError("no route"), ValueError("bad id"), LookupError("x")])
+def test_error_of_the_hub_is_a_weights_error(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", FakeHub(error))
+    with pytest.raises(WeightsError, match="'org/repo'") as caught:
+        resolve("org/repo")
+    assert str(error) in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+def test_real_hub_client_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="SOUNDSEP_OFFLINE"):
+        resolve("soundsep-no-such-org/no-such-repo")
+
+
+def test_hub_repository_without_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", FakeHub(tmp_path))
+    with pytest.raises(WeightsError, match=r"lacking config\.json and model\.safetensors"):
+        resolve("org/repo")
+
+
+# --- writing
+
+
+def test_round_trip_is_exact() -> None:
+    write_checkpoint("deep/er", CONFIG, TENSORS)
+    assert sorted(path.name for path in Path("deep/er").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
+    assert read_config("deep/er/config.json") == CONFIG
+    text = Path("deep/er/config.json").read_text("utf-8")
+    assert text == json.dumps(CONFIG, indent=2, ensure_ascii=False) + "\n"
+    read = read_weights("deep/er/model.safetensors")
+    assert read.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert read[name].dtype == tensor.dtype
+        assert torch.equal(read[name], tensor)
+
+
+def test_half_halves_floats_only() -> None:
+    write_checkpoint("half", CONFIG, TENSORS, half=True)
+    stored = load_file("half/model.safetensors")
+    assert stored["weight"].dtype == torch.float16
+    assert stored["num_batches_tracked"].dtype == torch.int64
+    read = read_weights("half/model.safetensors")
+    assert read["weight"].dtype == torch.float32
+    assert torch.equal(read["weight"], TENSORS["weight"].half().float())
+    assert read["num_batches_tracked"].item() == 123_456_789
+
+
+def test_half_refuses_what_overflows() -> None:
+    with pytest.raises(WeightsError, match=r"'large'.*float16.*70000"):
+        write_checkpoint("half", {}, {"large": torch.tensor([1.0, -70_000.0])}, half=True)
+    assert not Path("half").exists()
+
+
+def test_views_shared_memory_and_gradients_can_be_written() -> None:
+    weight = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    write_checkpoint("views", {}, {"a": weight, "b": weight.T, "c": weight[:, 1]})
+    read = read_weights("views/model.safetensors")
+    assert torch.equal(read["b"], weight.detach().T)
+    assert torch.equal(read["c"], torch.tensor([1.0, 4.0]))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_diverged_weights_are_not_written(value: float) -> None:
+    with pytest.raises(WeightsError, match="'bad'"):
+        write_checkpoint("x", {}, {"good": torch.ones(2), "bad": torch.tensor([1.0, value])})
+    assert not Path("x").exists()
+
+
+@pytest.mark.parametrize("config", [{"x": float("nan")}, {"x": {1, 2}}, {"x": "\ud800"}])
+def test_config_must_be_plain_json(config: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="not plain JSON"):
+        write_checkpoint("x", config, TENSORS)
+    assert not Path("x").exists()
+
+
+def test_failed_write_keeps_the_old_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_checkpoint("x", CONFIG, TENSORS)
+    before = {path.name: path.read_bytes() for path in Path("x").iterdir()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WeightsError, match="No space left"):
+        write_checkpoint("x", {}, {"other": torch.zeros(1)})
+    assert {path.name: path.read_bytes() for path in Path("x").iterdir()} == before
+
+
+def test_overwriting_leaves_read_tensors_alone() -> None:
+    write_checkpoint("x", CONFIG, TENSORS)
+    read = read_weights("x/model.safetensors")
+    Path("x/model.safetensors").write_bytes(b"")
+    assert torch.equal(read["weight"], TENSORS["weight"])
+    write_checkpoint("x", CONFIG, read)
+    assert read_weights("x/model.safetensors").keys() == TENSORS.keys()
+
+
+def test_target_that_is_a_file() -> None:
+    Path("x").write_text("")
+    with pytest.raises(WeightsError, match="cannot write"):
+        write_checkpoint("x", CONFIG, TENSORS)
+
+
+# --- bad weights
+
+
+class Trap:
+    """Unpickling it leaves a trace."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, ("sprung",))
+
+
+def header(text: bytes, length: int | None = None) -> bytes:
+    return struct.pack("<Q", len(text) if length is None else length) + text
+
+
+BAD_FILES = {
+    "empty": b"",
+    "text": b"version https://git-lfs.github.com/spec/v1\n",
+    "pickle": pickle.dumps(Trap()),
+    "huge header": header(b"{}", 1 << 40),
+    "header beyond the end": header(b"{}", 1000),
+    "no JSON": header(b"nonsense"),
+    "unknown dtype": header(b'{"a":{"dtype":"Q9","shape":[1],"data_offsets":[0,4]}}') + bytes(4),
+    "offsets beyond the end": header(b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'),
+    "shape and offsets differ": header(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}')
+    + bytes(4),
+}
+
+
+@pytest.mark.parametrize("data", BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_weights_are_refused(data: bytes) -> None:
+    Path("model.safetensors").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"model\.safetensors is damaged or not a safetensors"):
+        read_weights("model.safetensors")
+    assert not Path("sprung").exists()
+
+
+def test_torch_pickle_is_refused() -> None:
+    torch.save({"a": Trap()}, "model.safetensors")
+    with pytest.raises(WeightsError, match="damaged or not a safetensors"):
+        read_weights("model.safetensors")
+    assert not Path("sprung").exists()
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.99])
+def test_truncated_weights_are_refused(kept: float) -> None:
+    write_checkpoint(".", CONFIG, TENSORS)
+    data = Path("model.safetensors").read_bytes()
+    Path("model.safetensors").write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(WeightsError, match="damaged"):
+        read_weights("model.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_weights_that_are_not_finite_are_refused(value: float, dtype: torch.dtype) -> None:
+    save_file({"a": torch.tensor([1.0, value], dtype=dtype)}, "model.safetensors")
+    with pytest.raises(WeightsError, match=r"NaN or Inf in tensor 'a'.*1 of 2"):
+        read_weights("model.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_read_as_float32(dtype: torch.dtype) -> None:
+    save_file({"a": torch.tensor([1.5], dtype=dtype)}, "model.safetensors")
+    assert read_weights("model.safetensors")["a"].dtype == torch.float32
+
+
+def test_missing_file_and_folder_in_its_place() -> None:
+    with pytest.raises(WeightsError, match="missing"):
+        read_weights("model.safetensors")
+    Path("config.json").mkdir()
+    with pytest.raises(WeightsError, match="not a file"):
+        read_config("config.json")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipe_does_not_block() -> None:
+    os.mkfifo("config.json")
+    with pytest.raises(WeightsError, match="not a file"):
+        read_config("config.json")
+
+
+# --- bad configs
+
+BAD_CONFIGS = {
+    "empty": b"",
+    "half": b'{"a": 1',
+    "nan": b'{"a": NaN}',
+    "infinity": b'{"a": -Infinity}',
+    "overflow": b'{"a": 1e999}',
+    "deep": b"[" * 200_000,
+    "long number": b'{"a": ' + b"9" * 10_000 + b"}",
+    "latin-1": '{"a": "é"}'.encode("latin-1"),
+    "list": b"[1]",
+    "number": b"1",
+}
+
+
+@pytest.mark.parametrize("data", BAD_CONFIGS.values(), ids=BAD_CONFIGS.keys())
+def test_bad_configs_are_refused(data: bytes) -> None:
+    Path("config.json").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"config\.json(: expected| is not valid) .*JSON"):
+        read_config("config.json")
+
+
+def test_config_has_a_size_limit() -> None:
+    Path("config.json").write_bytes(b'{"a": "' + b"x" * (1 << 20) + b'"}')
+    with pytest.raises(WeightsError, match="too large: expected at most 1048576 bytes"):
+        read_config("config.json")

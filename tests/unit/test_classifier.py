@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from soundsep import Classifier, ClassifierConfig, ConfigError, WeightsError
+
+
+@pytest.fixture
+def model() -> Classifier:
+    return Classifier(ClassifierConfig(labels=("a", "b"), network="resnet18"))
+
+
+def edit(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_outputs_have_the_documented_shapes(model):
+    waveform = torch.randn(3, 8_000)
+    assert model(waveform).shape == (3, 2)
+    assert model.embed(waveform).shape == (3, 512)
+    torch.testing.assert_close(model.eval().predict(waveform).sum(dim=1), torch.ones(3))
+
+
+def test_sigmoid_scores_do_not_compete():
+    config = ClassifierConfig(labels=("a", "b"), network="resnet18", activation="sigmoid")
+    logits = torch.tensor([[9.0, 9.0]])
+    assert (Classifier(config).probabilities(logits) > 0.99).all()
+
+
+def test_frontend_tables_are_not_in_the_checkpoint(model):
+    assert not [key for key in model.state_dict() if key.startswith("frontend")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": ()},
+        {"labels": ("a", "a")},
+        {"hop_seconds": 9.0},
+        {"hop_seconds": 0.0},
+        {"hop_seconds": 1e-9},
+        {"window_seconds": float("nan")},
+        {"activation": "tanh"},
+        {"padding": "wrap"},
+    ],
+)
+def test_contradicting_settings_are_refused(changes):
+    with pytest.raises(ConfigError):
+        ClassifierConfig(labels=("a", "b"), network="resnet18").replace(**changes)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(ConfigError, match="resnet18"):
+        Classifier(ClassifierConfig(labels=("a",), network="os.system"))
+
+
+def test_unknown_keys_in_the_config_are_refused(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    edit(tmp_path, surprise=1)
+    with pytest.raises(ConfigError, match="surprise"):
+        Classifier.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"format": "other"}, {"format_version": 2}, {"format_version": None}]
+)
+def test_other_formats_are_refused(model, tmp_path, changes):
+    model.save_pretrained(tmp_path)
+    edit(tmp_path, **changes)
+    with pytest.raises(WeightsError, match="version"):
+        Classifier.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, [], {}, {"labels": "ab", "network": "resnet18"}])
+def test_a_config_without_content_is_refused(model, tmp_path, content):
+    model.save_pretrained(tmp_path)
+    edit(tmp_path, classifier=content)
+    with pytest.raises(ConfigError):
+        Classifier.from_pretrained(tmp_path)
+
+
+def test_weights_of_another_shape_are_refused(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    edit(tmp_path, classifier=model.config.replace(labels=("a", "b", "c")).to_dict())
+    with pytest.raises(WeightsError, match="do not fit"):
+        Classifier.from_pretrained(tmp_path)
+
+
+def test_loading_leaves_the_random_state_alone(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    before = torch.get_rng_state()
+    Classifier.from_pretrained(tmp_path)
+    assert torch.equal(before, torch.get_rng_state())

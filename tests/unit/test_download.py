@@ -1,0 +1,500 @@
+"""Fetching published weights, against a real HTTP server on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soundsep import download
+from soundsep.checkpoint import resolve
+from soundsep.errors import ConfigError, WeightsError
+from soundsep.weights import PUBLISHED, PublishedFile, PublishedModel
+
+WEIGHTS = bytes(range(256)) * 1024  # 256 KiB: several chunks of torch.hub's
+CONFIG = b'{"format": "test"}\n'
+CONTENTS = {"model.safetensors": WEIGHTS, "config.json": CONFIG}
+TINY = PublishedModel(
+    name="tiny",
+    description="for tests",
+    licence="MIT",
+    files=tuple(
+        PublishedFile(name, hashlib.sha256(body).hexdigest(), len(body))
+        for name, body in CONTENTS.items()
+    ),
+)
+MODEL_PATH, CONFIG_PATH = "/tiny/model.safetensors", "/tiny/config.json"
+
+# What a child process runs first: the same table entry as here.
+CHILD = f"""
+import sys
+import torch.hub
+from soundsep import download
+from soundsep.checkpoint import resolve
+from soundsep.weights import PUBLISHED, PublishedFile, PublishedModel
+PUBLISHED["tiny"] = {TINY!r}
+"""
+
+Reply = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+class Server:
+    """Answers a path with its next planned reply, or with the right file."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.planned: dict[str, list[Reply]] = {}
+        self.released = threading.Event()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.asked.append(self.path)
+                if planned := outer.planned.get(self.path):
+                    planned.pop(0)(self)
+                else:
+                    send(CONTENTS[self.path.rsplit("/", 1)[-1]])(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
+        self.thread.start()
+
+    def close(self) -> None:
+        self.released.set()
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+    # torch.hub writes chunks of 128 KiB, so that a longer stall leaves one on disk.
+    def stall(self, sent: int) -> Reply:
+        """Promise the whole body, send a part of it, then fall silent."""
+
+        def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
+            send(WEIGHTS[:sent], promise=len(WEIGHTS))(handler)
+            handler.wfile.flush()
+            self.released.wait(30)
+
+        return reply
+
+
+def send(body: bytes, *, status: int = 200, promise: int | None = None) -> Reply:
+    def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body) if promise is None else promise))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return reply
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SOUNDSEP_WEIGHTS", "SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setitem(PUBLISHED, "tiny", TINY)
+    monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.001)
+
+
+@pytest.fixture
+def mirror(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", server.url)
+    return server
+
+
+_EVENTS: list[str] | None = None
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if _EVENTS is None:
+        return
+    if event.startswith("socket."):
+        _EVENTS.append(event)
+    elif event == "open" and isinstance(args[2], int):
+        if args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
+            _EVENTS.append(f"write {args[0]}")
+    elif event in ("os.mkdir", "os.remove", "os.rename", "os.utime", "os.chmod"):
+        _EVENTS.append(f"{event} {args[0]}")
+
+
+sys.addaudithook(_audit)  # cannot be taken off again; silent outside of `watched`
+
+
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """Every socket call and every change on disk that the interpreter makes."""
+    global _EVENTS
+    _EVENTS = events = []
+    try:
+        yield events
+    finally:
+        _EVENTS = None
+
+
+def put(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, body in CONTENTS.items():
+        (folder / name).write_bytes(body)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_watching_sees_sockets_and_writes(tmp_path: Path) -> None:
+    with watched() as events:
+        socket.socket().close()
+        (tmp_path / "file").write_bytes(b"")
+        (tmp_path / "file").unlink()
+    assert {event.split()[0] for event in events} == {"socket.__new__", "write", "os.remove"}
+
+
+def test_first_use_fetches_with_a_bar_and_second_opens_no_socket(
+    mirror: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = resolve("tiny")
+    assert contents(folder) == CONTENTS
+    assert mirror.asked == [MODEL_PATH, CONFIG_PATH]
+    shown = capsys.readouterr()
+    assert "100%" in shown.err
+    assert "256k/256k" in shown.err
+    assert shown.out == ""
+    with watched() as events:
+        assert resolve("tiny") == folder
+    assert events == []
+    assert len(mirror.asked) == 2
+
+
+def test_bar_can_be_turned_off(mirror: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    resolve("tiny", progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_wrong_byte_is_refused_and_leaves_nothing(mirror: Server) -> None:
+    wrong = WEIGHTS[:-1] + b"\x00"
+    mirror.planned[MODEL_PATH] = [send(wrong)] * 9
+    with pytest.raises(WeightsError) as caught:
+        resolve("tiny")
+    message = str(caught.value)
+    assert mirror.url + MODEL_PATH in message
+    assert TINY.files[0].sha256 in message
+    assert hashlib.sha256(wrong).hexdigest() in message
+    assert list(download.cache_folder(TINY).iterdir()) == []
+    assert len(mirror.asked) == 2  # the same wrong bytes twice are no accident
+
+
+def test_body_cut_short_is_fetched_again(mirror: Server) -> None:
+    mirror.planned[MODEL_PATH] = [
+        send(WEIGHTS[:99_999], promise=len(WEIGHTS)),
+        send(WEIGHTS[:9_999], promise=len(WEIGHTS)),
+    ]
+    assert contents(resolve("tiny")) == CONTENTS
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_passing_trouble_of_the_server_is_retried(mirror: Server, status: int) -> None:
+    mirror.planned[MODEL_PATH] = [send(b"busy", status=status)] * 2
+    assert contents(resolve("tiny")) == CONTENTS
+    assert mirror.asked == [MODEL_PATH] * 3 + [CONFIG_PATH]
+
+
+def test_lasting_trouble_of_the_server_ends(mirror: Server) -> None:
+    mirror.planned[MODEL_PATH] = [send(b"busy", status=503)] * 9
+    with pytest.raises(WeightsError, match=r"HTTP Error 503.*attempts made: 3"):
+        resolve("tiny")
+    assert mirror.asked == [MODEL_PATH] * download.ATTEMPTS
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_missing_file_is_not_asked_for_again(mirror: Server, status: int) -> None:
+    mirror.planned[MODEL_PATH] = [send(b"no", status=status)] * 9
+    with pytest.raises(WeightsError, match=f"HTTP Error {status}.*attempts made: 1") as caught:
+        resolve("tiny")
+    assert mirror.url + MODEL_PATH in str(caught.value)
+    assert mirror.asked == [MODEL_PATH]
+
+
+def test_silent_server_times_out(mirror: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.3)
+    mirror.planned[MODEL_PATH] = [mirror.stall(1000)] * 9
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match="timed out"):
+        resolve("tiny")
+    assert time.monotonic() - start < 10
+    assert socket.getdefaulttimeout() is None
+    assert list(download.cache_folder(TINY).iterdir()) == []
+
+
+def test_server_that_wakes_up_again_is_good_enough(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.3)
+    mirror.planned[MODEL_PATH] = [mirror.stall(1000)]
+    assert contents(resolve("tiny")) == CONTENTS
+
+
+def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:  # bound, but not listening
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("SOUNDSEP_WEIGHTS", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with pytest.raises(WeightsError, match=r"refused.*attempts made: 3"):
+            resolve("tiny")
+
+
+def test_timeout_the_caller_has_set_is_respected(mirror: Server) -> None:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(7.5)
+    try:
+        resolve("tiny")
+        assert socket.getdefaulttimeout() == 7.5
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+@pytest.mark.parametrize("damage", [WEIGHTS[:-1] + b"\x00", WEIGHTS[:100], b""])
+def test_damaged_cache_is_repaired(mirror: Server, damage: bytes) -> None:
+    folder = resolve("tiny")
+    (folder / "model.safetensors").write_bytes(damage)
+    mirror.asked.clear()
+    assert contents(resolve("tiny")) == CONTENTS
+    assert mirror.asked == [MODEL_PATH]  # the config was good
+
+
+def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
+    mirror.planned[MODEL_PATH] = [mirror.stall(200_000)]
+    folder = download.cache_folder(TINY)
+    child = subprocess.Popen([sys.executable, "-c", CHILD + "resolve('tiny')"])
+    deadline = time.monotonic() + 240  # importing torch on a busy machine
+    while not any(path.stat().st_size for path in folder.glob("*.partial")):
+        assert time.monotonic() < deadline
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    (partial,) = folder.iterdir()
+    assert 0 < partial.stat().st_size < len(WEIGHTS)
+    resolve("tiny")
+    assert contents(folder).items() >= CONTENTS.items()
+    old = time.time() - 2 * download.STALE_SECONDS
+    os.utime(partial, (old, old))
+    resolve("tiny")
+    assert contents(folder) == CONTENTS
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="starts its processes by fork")
+def test_eight_processes_at_once_end_with_one_valid_file(mirror: Server) -> None:
+    together = threading.Barrier(8, timeout=60)
+
+    def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
+        together.wait()  # nobody ends before all eight are on their way
+        send(WEIGHTS)(handler)
+
+    mirror.planned[MODEL_PATH] = [reply] * 8
+    script = """
+import multiprocessing
+context = multiprocessing.get_context("fork")  # torch is imported once
+work = lambda: resolve("tiny", progress=False)
+processes = [context.Process(target=work) for _ in range(8)]
+for process in processes: process.start()
+for process in processes: process.join()
+sys.exit(any(process.exitcode for process in processes))
+"""
+    subprocess.run([sys.executable, "-c", CHILD + script], check=True, timeout=240)
+    assert mirror.asked.count(MODEL_PATH) == 8
+    assert contents(download.cache_folder(TINY)) == CONTENTS
+
+
+def test_threads_download_once(mirror: Server) -> None:
+    found: list[Path] = []
+    threads = [threading.Thread(target=lambda: found.append(resolve("tiny"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [download.cache_folder(TINY)] * 8
+    assert len(mirror.asked) == 2
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize("variable", ["SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_names_file_url_and_place(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with watched() as events, pytest.raises(WeightsError) as caught:
+        resolve("tiny")
+    assert events == []
+    for name, path in (("model.safetensors", MODEL_PATH), ("config.json", CONFIG_PATH)):
+        assert str(download.cache_folder(TINY) / name) in str(caught.value)
+        assert mirror.url + path in str(caught.value)
+    assert "SOUNDSEP_WEIGHTS" in str(caught.value)
+
+
+def test_offline_says_how_the_cache_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = put(download.cache_folder(TINY))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    assert resolve("tiny") == folder
+    (folder / "config.json").write_bytes(CONFIG[:-1])
+    with pytest.raises(WeightsError, match=r"expected 19 bytes, found 18") as caught:
+        resolve("tiny")
+    assert "model.safetensors" not in str(caught.value)
+    assert f"/v{download.metadata.version('soundsep')}/weights/tiny/config.json" in str(
+        caught.value
+    )
+
+
+def test_offline_0_is_online(mirror: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "0")
+    assert contents(resolve("tiny")) == CONTENTS
+
+
+def test_filled_cache_works_read_only() -> None:
+    folder = put(download.cache_folder(TINY))
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555)  # does not stop root, hence the watching
+    try:
+        with watched() as events:
+            assert resolve("tiny") == folder
+        assert events == []
+    finally:
+        folder.chmod(0o755)
+
+
+def test_cache_that_cannot_be_written_is_one_clear_error(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(WeightsError, match=r"attempts made: 1.*SOUNDSEP_CACHE"):
+        resolve("tiny")
+    assert mirror.asked == []
+
+
+def test_mirror_folder_is_used_in_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = put(tmp_path / "mirror" / "tiny")
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    with watched() as events:
+        assert resolve("tiny") == folder
+    assert events == []
+    wrong = WEIGHTS[:-1] + b"\x00"
+    (folder / "model.safetensors").write_bytes(wrong)
+    with pytest.raises(WeightsError, match="SOUNDSEP_WEIGHTS") as caught:
+        resolve("tiny")
+    assert str(folder / "model.safetensors") in str(caught.value)
+    assert TINY.files[0].sha256 in str(caught.value)
+    assert hashlib.sha256(wrong).hexdigest() in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["no/such/folder", "ftp://127.0.0.1/weights", "file:///etc"])
+def test_mirror_must_be_folder_or_http(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", value)
+    with pytest.raises(ConfigError, match="SOUNDSEP_WEIGHTS"):
+        resolve("tiny")
+
+
+def test_order_is_cache_mirror_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "repo" / "src" / "soundsep").mkdir(parents=True)
+    (tmp_path / "repo" / "pyproject.toml").write_text("")
+    monkeypatch.setattr(download, "__file__", str(tmp_path / "repo/src/soundsep/download.py"))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    (tmp_path / "mirror").mkdir()
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
+    with pytest.raises(WeightsError):
+        resolve("tiny")
+    checkout = put(tmp_path / "repo" / "weights" / "tiny")
+    assert resolve("tiny") == checkout
+    mirror = put(tmp_path / "mirror" / "tiny")
+    assert resolve("tiny") == mirror
+    cache = put(download.cache_folder(TINY))
+    assert resolve("tiny") == cache
+
+
+def test_weights_beside_an_installed_package_are_not_a_checkout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put(tmp_path / "lib" / "weights" / "tiny")
+    (tmp_path / "lib" / "pyproject.toml").write_text("")
+    installed = tmp_path / "lib" / "site-packages" / "soundsep" / "download.py"
+    monkeypatch.setattr(download, "__file__", str(installed))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="not complete in the cache"):
+        resolve("tiny")
+
+
+def test_cache_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SOUNDSEP_CACHE", "~/here")
+    assert download.cache_root() == Path.home() / "here"
+    monkeypatch.delenv("SOUNDSEP_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert download.cache_root() == tmp_path / "soundsep"
+    for ignored in ("", "relative"):  # as the XDG specification says
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert download.cache_root() == Path.home() / ".cache" / "soundsep"
+
+
+def test_other_contents_get_another_folder() -> None:
+    config = PublishedFile("config.json", "1" * 64, 5)
+    newer = PublishedModel(name="tiny", description="", licence="", files=(TINY.files[0], config))
+    assert download.cache_folder(newer) != download.cache_folder(TINY)
+    assert download.cache_folder(newer).parent == download.cache_folder(TINY).parent
+
+
+def test_release_url_comes_from_the_package_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    from email.message import Message
+
+    about = Message()
+    about["Version"] = "1.2.3"
+    about["Project-URL"] = "Changelog, https://example.org"
+    about["Project-URL"] = "Repository, https://github.com/someone/fork/"
+    monkeypatch.setattr(download.metadata, "metadata", lambda name: about)
+    assert download.release_url(TINY, TINY.files[1]) == (
+        "https://raw.githubusercontent.com/someone/fork/v1.2.3/weights/tiny/config.json"
+    )
+    about.replace_header("Project-URL", "Repository, https://example.org/x")
+    del about["Project-URL"]
+    with pytest.raises(WeightsError, match="SOUNDSEP_WEIGHTS"):
+        download.release_url(TINY, TINY.files[1])
+
+
+def test_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def metadata(name: str) -> None:
+        raise download.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(download.metadata, "metadata", metadata)
+    with pytest.raises(WeightsError, match="not installed"):
+        download.release_url(TINY, TINY.files[0])
+
+
+def test_table_and_download_import_without_torch_or_hub() -> None:
+    code = (
+        "import sys, soundsep.weights, soundsep.download\n"
+        "sys.exit(bool({'torch', 'huggingface_hub', 'safetensors'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)

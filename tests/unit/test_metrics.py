@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soundsep.errors import ShapeError
+from soundsep.metrics import classification_metrics, confusion_matrix
+
+
+def test_rows_are_targets_and_columns_predictions():
+    counts = confusion_matrix([0, 0, 0, 2], [0, 1, 1, 0], n_classes=3)
+    assert counts.tolist() == [[1, 2, 0], [0, 0, 0], [1, 0, 0]]
+
+
+def test_figures_by_hand():
+    # class 0: 1 of 3 found, 1 of 2 right; class 1: nothing to find, 2 claimed; 2: not found.
+    figures = classification_metrics(np.array([[1, 2, 0], [0, 0, 0], [1, 0, 0]]))
+    assert figures.accuracy == pytest.approx(1 / 4)
+    assert figures.macro_precision == pytest.approx((1 / 2 + 0 + 0) / 3)
+    assert figures.macro_recall == pytest.approx((1 / 3 + 0 + 0) / 3)
+    assert figures.macro_f1 == pytest.approx((2 / 5 + 0 + 0) / 3)
+
+
+def test_perfect_predictions_are_1_whatever_classes_are_absent():
+    figures = classification_metrics(confusion_matrix([4, 1], [4, 1], n_classes=50))
+    assert (figures.accuracy, figures.macro_f1) == (1.0, 1.0)
+    assert (figures.macro_precision, figures.macro_recall) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("targets", "predictions"),
+    [
+        ([], []),
+        ([0, 1], [0]),
+        ([[0]], [[0]]),
+        ([0, 3], [0, 1]),
+        ([0, 1], [0, -1]),
+        ([0.0, 1.0], [0, 1]),
+        ([0, 1], [True, False]),
+    ],
+)
+def test_wrong_lists_are_refused(targets, predictions):
+    with pytest.raises(ShapeError):
+        confusion_matrix(targets, predictions, n_classes=3)
+
+
+@pytest.mark.parametrize(
+    "confusion", [np.zeros((3, 3), int), np.ones((2, 3), int), np.ones(4, int)]
+)
+def test_wrong_matrices_are_refused(confusion):
+    with pytest.raises(ShapeError, match="square matrix of counts"):
+        classification_metrics(confusion)

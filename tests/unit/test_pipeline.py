@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soundsep import AudioError, Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
+from soundsep.pipeline import score_waveforms
+from soundsep.windows import split_windows
+
+LABELS = ("dog", "rain", "siren")
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Pipeline:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = ClassifierConfig(
+            labels=LABELS,
+            network="resnet18",
+            frontend=MelConfig(n_mels=16),
+            window_seconds=1.0,
+            hop_seconds=0.5,
+        )
+        classifier = Classifier(config)
+        with torch.no_grad():  # a fresh network answers every clip alike
+            classifier.network.head.weight.mul_(20)
+    return Pipeline(classifier)
+
+
+def noise(seconds: float, seed: int = 0, gain: float = 0.1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    samples = gain * rng.standard_normal(int(16_000 * seconds))
+    return np.cumsum(samples) * 0.01 if seed % 2 else samples
+
+
+def scores(result) -> np.ndarray:
+    return np.array([{p.label: p.score for p in result.predictions}[name] for name in LABELS])
+
+
+def test_one_in_one_out_and_list_in_list_out(pipe):
+    assert pipe(noise(1)).label in LABELS
+    results = pipe([noise(1), noise(2)], batch_size=2)
+    assert [r.duration_seconds for r in results] == [1.0, 2.0]
+    assert pipe([]) == []
+
+
+def test_scores_are_probabilities_in_falling_order(pipe):
+    result = pipe(noise(3))
+    values = [p.score for p in result.predictions]
+    assert len(values) == 3
+    assert sum(values) == pytest.approx(1, abs=1e-5)
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_clip_does_not_depend_on_its_batch(pipe):
+    clips = [noise(s, seed=i, gain=g) for i, (s, g) in enumerate([(1, 1e-3), (2.7, 1), (0.4, 0.3)])]
+    alone = np.stack([scores(pipe(clip)) for clip in clips])
+    assert np.abs(alone - alone.mean(axis=0)).max() > 1e-3  # else the test could not fail
+    for batch_size in (1, 2, 3, 64):
+        together = np.stack([scores(r) for r in pipe(clips, batch_size=batch_size)])
+        np.testing.assert_allclose(together, alone, atol=1e-5)
+    backwards = np.stack([scores(r) for r in pipe(clips[::-1])])[::-1]
+    np.testing.assert_allclose(backwards, alone, atol=1e-5)
+
+
+def test_a_long_clip_is_the_mean_of_its_windows(pipe):
+    waveform = torch.from_numpy(noise(2.3)).float()
+    windows = split_windows(waveform, window=16_000, hop=8_000, padding="zero")
+    assert len(windows) == 4
+    with torch.no_grad():
+        expected = pipe.classifier.predict(torch.stack(windows)).mean(dim=0)
+    np.testing.assert_allclose(scores(pipe(waveform)), expected.numpy(), atol=1e-5)
+
+
+def test_silent_windows_do_not_count(pipe):
+    sound = noise(1)
+    padded = np.concatenate([sound, np.zeros(16_000 * 4)])
+    windows = [padded[start : start + 16_000] for start in (0, 8_000)]
+    expected = np.mean([scores(pipe(window)) for window in windows], axis=0)
+    np.testing.assert_allclose(scores(pipe(padded)), expected, atol=1e-5)
+
+
+def test_score_waveforms_is_lazy(pipe):
+    taken = 0
+
+    def clips():
+        nonlocal taken
+        for _ in range(10):
+            taken += 1
+            yield torch.from_numpy(noise(1)).float()
+
+    stream = score_waveforms(pipe.classifier, clips(), batch_size=2)
+    assert next(stream).shape == (3,)
+    assert taken == 2
+    assert not torch.is_inference_mode_enabled()
+    assert len(list(stream)) == 9
+
+
+def test_rates_and_formats_agree(pipe, tmp_path):
+    samples = noise(1, seed=1)
+    path = tmp_path / "clip.flac"
+    soundfile.write(path, samples, 16_000, subtype="PCM_24")
+    result = pipe(path)
+    assert result.source == str(path)
+    reference = scores(pipe(samples))
+    np.testing.assert_allclose(scores(result), reference, atol=1e-3)
+    np.testing.assert_allclose(scores(pipe(path.read_bytes())), scores(result), atol=1e-6)
+    stereo = np.stack([samples, samples])
+    np.testing.assert_allclose(scores(pipe(stereo)), reference, atol=1e-5)
+    np.testing.assert_allclose(scores(pipe(samples, sample_rate=16_000)), reference, atol=1e-6)
+
+
+def test_top_k_cuts_the_list(pipe):
+    assert len(pipe(noise(1), top_k=2).predictions) == 2
+    assert len(pipe(noise(1), top_k=99).predictions) == 3
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [(np.zeros(16_000), "silence"), (np.ones(1), "too short"), (np.ones(500), "too short")],
+)
+def test_clips_with_nothing_to_hear_are_refused(pipe, samples, message):
+    with pytest.raises(AudioError, match=message):
+        pipe(samples)
+
+
+def test_a_bad_clip_costs_the_others_nothing(pipe):
+    clips = [noise(1), "missing.wav", noise(2, seed=2), b"junk"]
+    with pytest.raises(AudioError, match="missing"):
+        pipe(clips)
+    results = pipe(clips, errors="return", batch_size=2)
+    assert [r.error is None for r in results] == [True, False, True, False]
+    assert "missing.wav" in results[1].error
+    np.testing.assert_allclose(scores(results[2]), scores(pipe(clips[2])), atol=1e-5)
+
+
+def test_a_list_of_nothing_but_bad_clips(pipe):
+    assert all(r.error for r in pipe(["a.wav", "b.wav"], errors="return"))
+
+
+@pytest.mark.parametrize("options", [{"top_k": 0}, {"batch_size": 0}, {"errors": "ignore"}])
+def test_bad_options_are_refused(pipe, options):
+    with pytest.raises(ConfigError):
+        pipe(noise(1), **options)
+
+
+def test_an_unknown_device_is_refused(pipe):
+    with pytest.raises(ConfigError, match="device"):
+        Pipeline(pipe.classifier, device="warp-drive")
+
+
+def test_the_progress_bar_counts_clips(pipe, capsys):
+    pipe([noise(1), noise(1)], progress=True)
+    assert "2/2" in capsys.readouterr().err
+    pipe([noise(1), noise(1)], progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_save_and_load_give_the_same_answers(pipe, tmp_path):
+    pipe.classifier.save_pretrained(tmp_path / "model")
+    again = Pipeline.from_pretrained(tmp_path / "model")
+    assert again.classifier.config == pipe.classifier.config
+    np.testing.assert_array_equal(scores(again(noise(1))), scores(pipe(noise(1))))
+    pipe.classifier.save_pretrained(tmp_path / "half", half=True)
+    half = Pipeline.from_pretrained(tmp_path / "half")
+    np.testing.assert_allclose(scores(half(noise(1))), scores(pipe(noise(1))), atol=0.02)
+
+
+def test_a_file_object_gives_its_name(pipe, tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, noise(1), 16_000)
+    with path.open("rb") as file:
+        assert pipe(file).source == str(path)
+    assert pipe(io.BytesIO(path.read_bytes())).source is None
+
+
+def test_repr_names_the_model(pipe):
+    assert repr(pipe) == "Pipeline(resnet18, 3 labels, 16000 Hz)"

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from soundsep.errors import ConfigError
+from soundsep.training import RECIPES, Recipe, Stage, get_recipe
+
+PLAIN = Recipe(
+    name="x",
+    description="",
+    network="resnet18",
+    stages=(Stage(epochs=2, crop_seconds=1.0), Stage(epochs=0), Stage(epochs=3)),
+)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_found_by_their_name_and_survive_json(name):
+    recipe = get_recipe(name)
+    assert recipe.name == name
+    assert recipe.description
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_unknown_recipe_names_those_that_exist():
+    with pytest.raises(ConfigError, match="no recipe 'esc51'; there are esc50-resnet34"):
+        get_recipe("esc51")
+
+
+def test_stages_follow_each_other():
+    assert PLAIN.epochs == 5
+    assert [PLAIN.stage_at(e) for e in range(5)] == [PLAIN.stages[i] for i in (0, 0, 2, 2, 2)]
+    with pytest.raises(ConfigError, match="5 epochs"):
+        PLAIN.stage_at(5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("network", "vgg"),
+        ("stages", ()),
+        ("batch_size", 1),
+        ("learning_rate", 0.0),
+        ("learning_rate", math.nan),
+        ("weight_decay", -0.1),
+        ("max_speed", 0.5),
+        ("warmup", 1.1),
+        ("label_smoothing", -0.1),
+        ("mixup_probability", 2.0),
+        ("time_mask", math.nan),
+        ("frequency_mask", -1.0),
+        ("ema_decay", 1.5),
+    ],
+)
+def test_settings_out_of_range_are_refused(field, value):
+    with pytest.raises(ConfigError):
+        PLAIN.replace(**{field: value})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": -1}, {"epochs": 1, "n_candidates": 0}, {"epochs": 1, "crop_seconds": 0.0}]
+)
+def test_wrong_stages_are_refused(wrong):
+    with pytest.raises(ConfigError, match="Stage"):
+        Stage(**wrong)

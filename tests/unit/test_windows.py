@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soundsep.errors import ConfigError, ShapeError
+from soundsep.windows import pad_to, split_windows, window_starts
+
+
+@given(st.integers(1, 500), st.integers(1, 60), st.data())
+def test_windows_cover_every_sample_and_none_hangs_over(n_samples, window, data):
+    hop = data.draw(st.integers(1, window))
+    starts = window_starts(n_samples, window=window, hop=hop)
+    assert starts[0] == 0
+    assert all(0 < b - a <= hop for a, b in zip(starts, starts[1:], strict=False))
+    assert starts[-1] == max(0, n_samples - window)
+    n_needed = 1 + -(-max(0, n_samples - window) // hop)
+    assert len(starts) == n_needed
+
+
+@given(st.integers(1, 30), st.integers(0, 100))
+def test_reflection_is_numpys(length, extra):
+    waveform = torch.arange(1.0, length + 1)
+    padded = pad_to(waveform, length + extra, padding="reflect")
+    expected = np.pad(waveform.numpy(), (0, extra), mode="reflect")
+    assert np.array_equal(padded.numpy(), expected)
+
+
+def test_zero_padding_adds_silence_at_the_end():
+    assert pad_to(torch.ones(2), 4, padding="zero").tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize("padding", ["zero", "reflect"])
+def test_long_enough_signals_are_returned_as_they_are(padding):
+    waveform = torch.arange(5.0)
+    assert pad_to(waveform, 5, padding=padding) is waveform
+    assert pad_to(waveform, 3, padding=padding) is waveform
+
+
+def test_split_windows_are_the_slices_at_the_starts():
+    waveform = torch.arange(11.0)
+    windows = split_windows(waveform, window=4, hop=3, padding="zero")
+    assert windows[:, 0].tolist() == [0, 3, 6, 7]
+    assert windows[-1].tolist() == [7, 8, 9, 10]
+
+
+def test_short_signal_is_padded_to_one_window():
+    assert split_windows(torch.ones(2), window=3, hop=1, padding="zero").tolist() == [[1, 1, 0]]
+    assert split_windows(torch.ones(1), window=3, hop=1, padding="reflect").tolist() == [[1, 1, 1]]
+
+
+@pytest.mark.parametrize(("window", "hop"), [(0, 1), (4, 0), (4, 5), (4, -1)])
+def test_impossible_windows_are_refused(window, hop):
+    with pytest.raises(ConfigError, match="1 <= hop <= window"):
+        window_starts(10, window=window, hop=hop)
+
+
+@pytest.mark.parametrize("shape", [(0,), (1, 5), ()])
+def test_only_one_signal_that_is_not_empty(shape):
+    with pytest.raises(ShapeError, match="waveform \\(time,\\)"):
+        pad_to(torch.zeros(shape), 4, padding="zero")
