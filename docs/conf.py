@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from importlib import metadata
+from typing import Any
 
 project = "soundsep"
 author = "The soundsep developers"
@@ -23,7 +24,7 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {"AudioInput": "AudioInput", "Example": "Example"}
+autodoc_type_aliases = {"AudioInput": "AudioInput"}
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 napoleon_google_docstring = True
@@ -40,3 +41,20 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"soundsep {release}"
 html_show_sphinx = False
+
+
+def _name_default_factory(
+    app: Any,
+    what: str,
+    name: str,
+    obj: Any,
+    options: Any,
+    signature: str | None,
+    result: str | None,
+) -> tuple[str | None, str | None]:
+    """Replace the "<factory>" of a dataclass, which Sphinx cannot parse, by what it makes."""
+    return signature and signature.replace("<factory>", "MelConfig()"), result
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-signature", _name_default_factory)

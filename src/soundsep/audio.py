@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -29,6 +30,8 @@ MAX_CHANNELS = 64
 MAX_SAMPLES = 2**28  # 1 GiB of float32: 1.7 h of mono at 44.1 kHz
 MAX_PEAK = 2.0**31  # integers that were cast to float without being scaled still pass
 BLOCK_SAMPLES = 2**18
+LEAST_SHARE = 0.99  # of the samples promised; a few lost at the end do no harm
+TRIMMED = r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be (\d+)\)"
 FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0}
 
 Samples: TypeAlias = NDArray[np.float32]  # (channels, time)
@@ -176,12 +179,25 @@ def _decode(name: str, file: soundfile.SoundFile, *, mono: bool) -> Samples:
         blocks.append(kept)
     if not blocks:
         raise AudioError(f"{name} holds no samples; it is empty or was cut off: record it again")
-    if n_frames < file.frames < 2**62:  # libsndfile's word for an unknown length is near 2**63
+    if (share := n_frames / max(_promised_frames(file, n_frames), 1)) < LEAST_SHARE:
         raise AudioError(
-            f"{name} is truncated or damaged: its header promises {file.frames} samples, only "
-            f"{n_frames} could be decoded; copy it again, or re-encode what is left of it"
+            f"{name} is truncated: only {share:.0%} of the samples that its header promises are "
+            "there; copy it again, or re-encode what is left of it"
         )
     return np.ascontiguousarray(np.concatenate(blocks).T)
+
+
+def _promised_frames(file: soundfile.SoundFile, n_decoded: int) -> float:
+    """Length by the header, in samples; the decoded one where the header does not know it."""
+    # libsndfile trims a length to the size of the file, and tells so only in its log.
+    if trimmed := re.search(TRIMMED, file.extra_info, re.MULTILINE):
+        promised, present = map(int, trimmed.groups())
+        # Recorders and pipes write 0 or the largest number where they do not know the length.
+        return n_decoded * promised / max(present, 1) if promised < 2**31 - 2**12 else n_decoded
+    # MP3 is a stream, and what its first frame says of the length is often an estimate. A length
+    # that is not known at all is near 2**63.
+    known = file.format != "MP3" and file.frames < 2**62
+    return file.frames if known else n_decoded
 
 
 def _check_format(name: str, n_channels: int, rate: float) -> None:
@@ -213,18 +229,26 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
     frequencies. From rates above 65536 Hz the ratio, in lowest terms, may have a denominator above
     that; the nearest fraction below it is taken then, which changes the speed by less than 2e-5.
 
+    It works on the CPU and without gradients.
+
     Args:
         waveform: Any number of channels.
-        source_rate: Its rate, in Hz.
-        target_rate: The rate wanted, in Hz.
+        source_rate: Its rate, in Hz, at least 1.
+        target_rate: The rate wanted, in Hz, at least 1.
 
     Shape:
-        waveform: (..., time). Returns (..., ceil(time * target_rate / source_rate)).
+        waveform: (..., time). Returns (..., ceil(time * target_rate / source_rate)) in float32; at
+        equal rates the waveform itself.
+
+    Raises:
+        ConfigError: a rate is below 1.
 
     References:
         Crochiere and Rabiner (1983), "Multirate digital signal processing", chapter 2.
         Kaiser (1974), for the window.
     """
+    if min(source_rate, target_rate) < 1:
+        raise ConfigError(f"rates must be at least 1 Hz, got {source_rate} and {target_rate}")
     if source_rate == target_rate:
         return waveform
     # scipy.signal takes a third of a second to import; most calls of short scripts need it not

@@ -15,7 +15,7 @@ from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import MelConfig, MelFrontend
 from soundsep.models import build_network
 
-__all__ = ["Classifier", "ClassifierConfig"]
+__all__ = ["Classifier", "ClassifierConfig", "to_device"]
 
 FORMAT, FORMAT_VERSION = "soundsep-classifier", 1
 
@@ -40,7 +40,7 @@ class ClassifierConfig(Config):
     activation: Literal["softmax", "sigmoid"] = "softmax"
     window_seconds: float = 5.0
     hop_seconds: float = 2.5
-    padding: Literal["zero", "reflect"] = "zero"
+    padding: Literal["zero", "reflect"] = "reflect"
 
     def __post_init__(self) -> None:
         """Reject settings that contradict each other.
@@ -156,6 +156,19 @@ class Classifier(nn.Module):
                 f"the weights in {folder} do not fit its config.json: {error}"
             ) from error
         return model.eval()
+
+
+def to_device(classifier: Classifier, device: str | torch.device) -> Classifier:
+    """Move a classifier.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    try:
+        return classifier.to(device)
+    except (RuntimeError, AssertionError) as error:  # both are torch's ways to say it
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error
 
 
 def _checked_config(folder: Path) -> ClassifierConfig:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundsep.errors import ShapeError
+from soundsep.errors import ConfigError, ShapeError
 
 __all__ = [
     "ClassificationMetrics",
@@ -96,11 +96,17 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
     Confidences are sorted into bins of equal width; the gap between mean confidence and accuracy of
     each bin is averaged, weighted by its number of answers.
 
+    Args:
+        confidences: Score of each answer, 0 to 1.
+        correct: Whether it was right.
+        n_bins: Number of bins, at least 1.
+
     Shape:
-        confidences: (n,), score of each answer, 0 to 1. correct: (n,), whether it was right.
+        confidences, correct: (n,).
 
     Raises:
         ShapeError: the two differ in shape or are empty.
+        ConfigError: ``n_bins`` is below 1.
 
     References:
         Guo et al. (2017), "On calibration of modern neural networks", ICML, eq. 3.
@@ -115,6 +121,8 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
             "confidences and correct must be two lists of the same length, at least 1; got shapes "
             f"{confidence.shape} and {right.shape}"
         )
+    if n_bins < 1:
+        raise ConfigError(f"n_bins must be at least 1, got {n_bins}")
     bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     gaps = np.bincount(bins, weights=confidence - right, minlength=n_bins)
     return float(np.abs(gaps).sum() / confidence.size)

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from soundsep.audio import AudioInput, is_array, load_audio
-from soundsep.classifier import Classifier
+from soundsep.classifier import Classifier, to_device
 from soundsep.errors import AudioError, ConfigError
 from soundsep.results import ClipResult, Prediction
 from soundsep.windows import split_windows
@@ -39,11 +39,7 @@ class Pipeline:
     """
 
     def __init__(self, classifier: Classifier, *, device: str | torch.device = "cpu") -> None:
-        try:
-            self.classifier = classifier.to(device).eval()
-        except (RuntimeError, AssertionError) as error:  # both are torch's ways to say it
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error
+        self.classifier = to_device(classifier, device).eval()
 
     @classmethod
     def from_pretrained(

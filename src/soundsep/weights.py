@@ -54,8 +54,8 @@ _MODELS = (
         description="ResNet-34 on log-mel features: the 50 environmental sounds of ESC-50",
         licence=_ESC50_LICENCE,
         files=(
-            PublishedFile("model.safetensors", "0000000000000000000000000000000000000000000000000000000000000000", 0),  # noqa: E501
-            PublishedFile("config.json", "0000000000000000000000000000000000000000000000000000000000000000", 0),  # noqa: E501
+            PublishedFile("model.safetensors", "361d08b43368072a1897071ed3004ca964bd37584a7fbfeff03d793c486f9631", 42665220),  # noqa: E501
+            PublishedFile("config.json", "c78bb2a8d3b80341cabf314d5bce5d051100c818fc4d7daa57d3d5a998374968", 1549),  # noqa: E501
         ),
     ),
 )

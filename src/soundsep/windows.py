@@ -25,13 +25,16 @@ def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflec
     Shape:
         waveform: (time,). Returns (max(time, n_samples),).
 
+    Raises:
+        ShapeError: not one axis, or no samples.
+
     Examples:
         >>> pad_to(torch.tensor([1.0, 2.0, 3.0]), 6, padding="reflect").tolist()
         [1.0, 2.0, 3.0, 2.0, 1.0, 2.0]
     """
-    length = waveform.shape[-1]
-    if waveform.ndim != 1 or length == 0:
+    if waveform.ndim != 1 or waveform.shape[0] == 0:
         raise ShapeError(f"expected a waveform (time,), got shape {tuple(waveform.shape)}")
+    length = waveform.shape[0]
     if length >= n_samples:
         return waveform
     if padding == "zero":
@@ -47,6 +50,14 @@ def window_starts(n_samples: int, *, window: int, hop: int) -> list[int]:
 
     Windows follow each other by ``hop``; the last one is moved back to end with the signal, so
     that every sample is heard and none of the windows is padded.
+
+    Args:
+        n_samples: Length of the signal.
+        window: Length of a window, in samples.
+        hop: Step between windows, in samples, 1 to ``window``.
+
+    Raises:
+        ConfigError: ``hop`` or ``window`` is out of range.
 
     Examples:
         >>> window_starts(10, window=4, hop=4)
@@ -64,6 +75,8 @@ def split_windows(
     waveform: Tensor, *, window: int, hop: int, padding: Literal["zero", "reflect"]
 ) -> list[Tensor]:
     """All windows of one signal, as views of it; a short signal is padded to one window.
+
+    The arguments are those of `window_starts` and `pad_to`.
 
     Shape:
         waveform: (time,). Returns tensors (window,), at least one.

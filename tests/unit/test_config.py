@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, dataclass
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundsep.config import Config
@@ -28,6 +28,7 @@ class Outer(Config):
     parts: tuple[Inner, ...] = ()
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.builds(
         Outer,

@@ -46,7 +46,7 @@ def test_gradients_reach_every_parameter(network):
             nn.init.ones_(part.weight)
     module.zero_grad()
     module(
-        torch.randn(2, 32, 40, generator=torch.Generator().manual_seed(0))
+        torch.randn(2, 16, 20, generator=torch.Generator().manual_seed(0))
     ).square().sum().backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from soundsep._torchaudio import torchaudio
 from soundsep.config import Config
 from soundsep.errors import ConfigError, ShapeError
+from soundsep.frontends.filterbank import mel_filterbank
 
 __all__ = ["MEL_PRESETS", "MelConfig", "MelFrontend", "power_to_db"]
 
@@ -173,7 +174,19 @@ class MelFrontend(nn.Module):
         # float64 and rounded once: torchaudio's own, in float32 throughout, are up to 1e-3 dB off.
         window = torch.hann_window(config.win_length, dtype=torch.float64)
         self.mel.spectrogram.register_buffer("window", window.float(), persistent=False)
-        self.mel.mel_scale.register_buffer("fb", _filterbank(config).float(), persistent=False)
+        self.mel.mel_scale.register_buffer(
+            "fb",
+            mel_filterbank(
+                sample_rate=config.sample_rate,
+                n_fft=config.n_fft,
+                n_mels=config.n_mels,
+                f_min=config.f_min,
+                f_max=config.f_max,
+                mel_scale=config.mel_scale,
+                norm=config.norm,
+            ).float(),
+            persistent=False,
+        )
 
     @property
     def min_samples(self) -> int:
@@ -221,41 +234,6 @@ def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10)
         amin: Smallest value before the logarithm.
     """
     return multiplier * torch.log10(torch.clamp(power, min=amin))
-
-
-def _filterbank(config: MelConfig) -> Tensor:
-    """Triangular bands, (n_fft // 2 + 1, n_mels), in float64."""
-    bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float64)
-    frequencies = bins * config.sample_rate / config.n_fft
-    low, high = (_hz_to_mel(f, config.mel_scale) for f in (config.f_min, config.f_max))
-    mels = torch.linspace(low, high, config.n_mels + 2, dtype=torch.float64)
-    edges = _mel_to_hz(mels, config.mel_scale)
-    below, centre, above = edges[:-2], edges[1:-1], edges[2:]
-    rising = (frequencies[:, None] - below) / (centre - below)
-    falling = (above - frequencies[:, None]) / (above - centre)
-    bands = torch.minimum(rising, falling).clamp(min=0)
-    return bands if config.norm is None else bands * (2.0 / (above - below))
-
-
-# Slaney's scale: 3 mel for 200 Hz up to 1 kHz, then 27 mel for a factor of 6.4.
-SLANEY_HZ_PER_MEL, SLANEY_KNEE_HZ, SLANEY_LOG_STEP = 200 / 3, 1_000.0, math.log(6.4) / 27
-
-
-def _hz_to_mel(hz: float, scale: str) -> float:
-    if scale == "htk":
-        return 2595 * math.log10(1 + hz / 700)
-    if hz < SLANEY_KNEE_HZ:
-        return hz / SLANEY_HZ_PER_MEL
-    return SLANEY_KNEE_HZ / SLANEY_HZ_PER_MEL + math.log(hz / SLANEY_KNEE_HZ) / SLANEY_LOG_STEP
-
-
-def _mel_to_hz(mel: Tensor, scale: str) -> Tensor:
-    if scale == "htk":
-        return 700 * (10 ** (mel / 2595) - 1)
-    above_knee = (mel - SLANEY_KNEE_HZ / SLANEY_HZ_PER_MEL) * SLANEY_LOG_STEP
-    return torch.where(
-        above_knee < 0, mel * SLANEY_HZ_PER_MEL, SLANEY_KNEE_HZ * torch.exp(above_knee)
-    )
 
 
 def _standardize(db: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import time
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from soundsep.augment import loudest_view, mask, mixup, random_gain
-from soundsep.classifier import Classifier, ClassifierConfig
+from soundsep.classifier import Classifier, ClassifierConfig, to_device
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.pipeline import score_waveforms
 from soundsep.training.recipes import Recipe, Stage
@@ -53,26 +54,34 @@ def train(
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
         seed: Of the initial weights, the order of the clips and every augmentation.
         device: Where to train.
-        held_out_every: Epochs between two reports; the last epoch always has one.
+        held_out_every: Epochs between two reports, at least 1; the last epoch always has one.
         progress: Show progress bars.
 
     Returns:
         The model after the last step, and the one with exponentially averaged weights.
 
     Raises:
-        ConfigError: ``output`` holds a run with other settings.
+        ConfigError: ``output`` holds a run with other settings or other clips, there is no such
+            device, or ``held_out_every`` is below 1.
         DatasetError: there are fewer than two training clips.
         WeightsError: the state in ``output`` is damaged.
     """
     if len(training) < 2:
         raise DatasetError(f"training needs at least 2 clips, got {len(training)}")
+    if held_out_every < 1:
+        raise ConfigError(f"held_out_every must be at least 1, got {held_out_every}")
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {"recipe": recipe.to_dict(), "seed": seed, "labels": list(labels)}
-    settings |= {"n_training": len(training), "n_held_out": len(held_out)}
+    settings = {
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "labels": list(labels),
+        # Without this a run could go on with another fold, and learn what it is judged on.
+        "training_sha256": _digest(training),
+    }
     with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
         torch.manual_seed(seed)
-        model = Classifier(
+        fresh = Classifier(
             ClassifierConfig(
                 labels=tuple(labels),
                 network=recipe.network,
@@ -80,7 +89,8 @@ def train(
                 window_seconds=recipe.window_seconds,
                 hop_seconds=recipe.window_seconds / 2,
             )
-        ).to(device)
+        )
+    model = to_device(fresh, device)
     ema = copy.deepcopy(model).requires_grad_(requires_grad=False).eval()
     optimizer = _optimizer(model, recipe)
     rows: list[dict[str, Any]] = []
@@ -91,6 +101,8 @@ def train(
             raise ConfigError(f"{folder} holds a run with other settings; choose another folder")
         rows = notes["metrics"]
     (folder / "recipe.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+    _write_metrics(folder, rows)  # a kill can come between the state and the metrics
 
     bar = tqdm(
         range(recipe.epochs), initial=len(rows), unit="epoch", disable=not progress, desc="training"
@@ -106,12 +118,24 @@ def train(
         rows.append(row)
         notes = {"settings": settings, "metrics": rows}
         save_state(state, model=model, ema=ema, optimizer=optimizer, notes=notes)
-        lines = "".join(json.dumps(r) + "\n" for r in rows)
-        (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+        _write_metrics(folder, rows)
         bar.set_postfix({k: v for k, v in row.items() if k not in ("epoch", "seconds")})
         bar.update()
     bar.close()
-    return model.eval(), ema
+    return model.eval(), ema.requires_grad_(requires_grad=True)
+
+
+def _digest(examples: Sequence[Example]) -> str:
+    digest = hashlib.sha256()
+    for waveform, target in examples:
+        digest.update(f"{target} {len(waveform)} ".encode())
+        digest.update(np.ascontiguousarray(waveform.cpu().numpy()).data)
+    return digest.hexdigest()
+
+
+def _write_metrics(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
 
 
 def _epoch(

@@ -88,6 +88,8 @@ class Recipe(Config):
             raise ConfigError(
                 "Recipe needs learning_rate > 0, weight_decay >= 0 and max_speed >= 1"
             )
+        if not 0 <= self.gain_db <= 100:
+            raise ConfigError(f"Recipe.gain_db must be between 0 and 100, got {self.gain_db}")
         for name in (
             "warmup",
             "label_smoothing",

@@ -1,0 +1,137 @@
+"""Time and peak memory of resampling: soundsep and torchaudio, each run in a child process.
+
+Memory is the peak of the process above what it held before the first call. It needs the `resource`
+module, so Linux or macOS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+RATES = ((44_100, 16_000), (48_000, 16_000), (11_127, 32_000))
+METHODS = ("soundsep", "torchaudio")
+BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+
+
+def main() -> None:
+    """Run a child for each method and pair of rates, in turn, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the signal")
+    parser.add_argument("--repetitions", type=int, default=5, help="processes for each")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--memory-gb", type=float, default=12.0, help="limit of a child")
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        method, source, target = arguments.child
+        print(json.dumps(measure(method, int(source), int(target), arguments)))
+        return
+    runs: dict[tuple[Any, ...], list[dict[str, float]]] = {}
+    for _ in tqdm(range(arguments.repetitions), desc="repetitions"):
+        for source, target in RATES:
+            for method in METHODS:
+                found = run_child(method, source, target, arguments)
+                runs.setdefault((source, target, method), []).append(found)
+    print(
+        "| rates, Hz | method | first call, s | ratio | later calls, s | ratio | peak, MB | ratio |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for source, target in RATES:
+        base = medians(runs[source, target, "soundsep"])
+        for method in METHODS:
+            row = medians(runs[source, target, method])
+            if row is None or base is None:
+                cells = "out of memory | | | | |"
+            else:
+                cells = (
+                    f"{row['first']:.3f} | {ratio(row, base, 'first')} | "
+                    f"{row['later']:.3f} | {ratio(row, base, 'later')} | "
+                    f"{row['peak_mb']:.0f} | {ratio(row, base, 'peak_mb')} |"
+                )
+            print(f"| {source} to {target} | {method} | {cells}")
+
+
+def run_child(
+    method: str, source: int, target: int, arguments: argparse.Namespace
+) -> dict[str, float]:
+    """What one process measured; nothing where it ran out of memory."""
+    command = [sys.executable, __file__, "--child", method, str(source), str(target)]
+    command += ["--seconds", str(arguments.seconds), "--threads", str(arguments.threads)]
+    command += ["--memory-gb", str(arguments.memory_gb)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(arguments.threads)}
+    out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    found: dict[str, float] = json.loads(out)
+    return found
+
+
+def medians(rows: list[dict[str, float]]) -> dict[str, float] | None:
+    """Median of every figure, or None where a process ran out of memory."""
+    if not all(rows):
+        return None
+    return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+
+
+def ratio(row: dict[str, float], base: dict[str, float], name: str) -> str:
+    """To soundsep's figure; a call that fits in what the process held before adds no memory."""
+    return f"{row[name] / base[name]:.2f}" if base[name] else "-"
+
+
+def measure(
+    method: str, source: int, target: int, arguments: argparse.Namespace
+) -> dict[str, float]:
+    """Seconds of the first and of later calls, and the peak memory of the first."""
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    resample = load_method(method)
+    generator = torch.Generator().manual_seed(0)
+    waveform = torch.randn(1, round(arguments.seconds * source), generator=generator)
+    if sys.platform == "linux":
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        limit = used + round(arguments.memory_gb * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = []
+    try:
+        for call in range(4):
+            began = time.perf_counter()
+            resample(waveform, source, target)
+            seconds.append(time.perf_counter() - began)
+            if call == 0:
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    except (RuntimeError, MemoryError):
+        return {}
+    return {
+        "first": seconds[0],
+        "later": statistics.median(seconds[1:]),
+        "peak_mb": peak * BYTES_PER_UNIT / 1e6,
+    }
+
+
+def load_method(method: str) -> Callable[..., Any]:
+    """The function, with everything imported that it would import when first called."""
+    if method == "torchaudio":
+        from torchaudio.functional import resample as theirs
+
+        return theirs
+    import scipy.signal  # noqa: F401  # soundsep imports it in the first call
+
+    from soundsep.audio import resample as ours
+
+    return ours
+
+
+if __name__ == "__main__":
+    main()

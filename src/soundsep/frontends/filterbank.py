@@ -1,0 +1,61 @@
+"""Triangular mel filters, in float64."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+__all__ = ["mel_filterbank"]
+
+# Slaney's scale: 3 mel for 200 Hz up to 1 kHz, then 27 mel for a factor of 6.4.
+SLANEY_HZ_PER_MEL, SLANEY_KNEE_HZ, SLANEY_LOG_STEP = 200 / 3, 1_000.0, math.log(6.4) / 27
+
+
+def mel_filterbank(
+    *,
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    f_min: float,
+    f_max: float,
+    mel_scale: Literal["htk", "slaney"],
+    norm: Literal["slaney"] | None,
+) -> Tensor:
+    """Weight of every frequency bin in every mel band.
+
+    The arguments are those of `MelConfig`.
+
+    Shape:
+        Returns (n_fft // 2 + 1, n_mels).
+
+    References:
+        Slaney (1998), "Auditory toolbox", for the scale of that name and its normalisation.
+    """
+    frequencies = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * sample_rate / n_fft
+    low, high = (_hz_to_mel(f, mel_scale) for f in (f_min, f_max))
+    edges = _mel_to_hz(torch.linspace(low, high, n_mels + 2, dtype=torch.float64), mel_scale)
+    below, centre, above = edges[:-2], edges[1:-1], edges[2:]
+    rising = (frequencies[:, None] - below) / (centre - below)
+    falling = (above - frequencies[:, None]) / (above - centre)
+    bands = torch.minimum(rising, falling).clamp(min=0)
+    return bands if norm is None else bands * (2.0 / (above - below))
+
+
+def _hz_to_mel(hz: float, scale: str) -> float:
+    if scale == "htk":
+        return 2595 * math.log10(1 + hz / 700)
+    if hz < SLANEY_KNEE_HZ:
+        return hz / SLANEY_HZ_PER_MEL
+    return SLANEY_KNEE_HZ / SLANEY_HZ_PER_MEL + math.log(hz / SLANEY_KNEE_HZ) / SLANEY_LOG_STEP
+
+
+def _mel_to_hz(mel: Tensor, scale: str) -> Tensor:
+    if scale == "htk":
+        return 700 * (10 ** (mel / 2595) - 1)
+    above_knee = (mel - SLANEY_KNEE_HZ / SLANEY_HZ_PER_MEL) * SLANEY_LOG_STEP
+    return torch.where(
+        above_knee < 0, mel * SLANEY_HZ_PER_MEL, SLANEY_KNEE_HZ * torch.exp(above_knee)
+    )

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep.cli import main
+from soundsep.labels import ESC50_LABELS
+from soundsep.training import RECIPES, Recipe, Stage
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    config = ClassifierConfig(
+        labels=ESC50_LABELS, network="resnet18", frontend=MelConfig(n_mels=8), window_seconds=2.5
+    )
+    folder = tmp_path_factory.mktemp("model")
+    Classifier(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def clips(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "clips"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("a.wav", "b.flac", "deeper/c.ogg"):
+        soundfile.write(folder / name, 0.1 * rng.standard_normal(16_000), 16_000)
+    (folder / "notes.txt").write_text("not audio")
+    return folder
+
+
+@pytest.fixture
+def esc50(tmp_path) -> Path:
+    root = tmp_path / "ESC-50"
+    (root / "meta").mkdir(parents=True)
+    (root / "audio").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    for fold in (1, 2, 3, 4, 5):
+        for target, label in enumerate(ESC50_LABELS[:3]):
+            name = f"{fold}-{fold}{target}-A-{target}.wav"
+            lines.append(f"{name},{fold},{target},{label},False,{fold}{target},A")
+            noise = np.random.default_rng(target).standard_normal(16_000)
+            soundfile.write(root / "audio" / name, 0.1 * noise, 16_000)
+    (root / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def json_lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_folder_is_searched_for_audio(model, clips, capsys):
+    assert main(["classify", "--model", model, "--json", "--top", "2", str(clips)]) == 0
+    found = json_lines(capsys.readouterr().out)
+    assert [Path(r["source"]).name for r in found] == ["a.wav", "b.flac", "c.ogg"]
+    assert all(len(r["predictions"]) == 2 for r in found)
+
+
+def test_the_table_names_file_and_labels(model, clips, capsys):
+    assert main(["classify", "--model", model, "--top", "3", str(clips / "a.wav")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("a.wav, 1.0 s")
+    assert len(lines) == 4
+    assert all(line.split()[0] in ESC50_LABELS for line in lines[1:])
+
+
+def test_patterns_are_expanded(model, clips, capsys):
+    assert main(["classify", "--model", model, "--json", str(clips / "*.flac")]) == 0
+    assert len(json_lines(capsys.readouterr().out)) == 1
+
+
+def test_a_bad_file_is_reported_and_the_others_go_on(model, clips, capsys):
+    files = [str(clips / "a.wav"), str(clips / "notes.txt"), "gone.wav", str(clips / "b.flac")]
+    assert main(["classify", "--model", model, *files]) == 1
+    printed = capsys.readouterr()
+    assert "a.wav" in printed.out
+    assert "b.flac" in printed.out
+    assert "notes.txt cannot be read as audio" in printed.err
+    assert "gone.wav does not exist" in printed.err
+    assert "2 of 4 recordings failed" in printed.err
+
+
+def test_bad_files_are_in_the_json_too(model, capsys):
+    assert main(["classify", "--model", model, "--json", "gone.wav"]) == 1
+    assert "does not exist" in json_lines(capsys.readouterr().out)[0]["error"]
+
+
+def test_an_empty_folder_is_an_error(model, tmp_path, capsys):
+    assert main(["classify", "--model", model, str(tmp_path)]) == 2
+    assert "no audio files" in capsys.readouterr().err
+
+
+def test_an_unknown_model_is_an_error(clips, capsys):
+    assert main(["classify", "--model", "nonesuch", str(clips)]) == 2
+    assert "esc50-resnet34" in capsys.readouterr().err
+
+
+def test_models_are_listed(capsys):
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert "esc50-resnet34" in text
+    assert "non-commercial" in text
+    assert main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == "esc50-resnet34"
+
+
+@pytest.mark.parametrize("command", [[], ["classify"], ["models"], ["train"], ["evaluate"]])
+def test_help_texts(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: soundsep" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("k", ["0", "-1", "x"])
+def test_bad_numbers_are_refused(k, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["classify", "--top", k, "a.wav"])
+    assert stop.value.code == 2
+    assert "whole number" in capsys.readouterr().err
+
+
+def test_train_then_evaluate(esc50, tmp_path, monkeypatch, capsys):
+    tiny = Recipe(
+        name="tiny",
+        description="for this test",
+        network="resnet18",
+        frontend=MelConfig(n_mels=8),
+        window_seconds=1.0,
+        stages=(Stage(epochs=1, crop_seconds=0.5), Stage(epochs=1)),
+        batch_size=4,
+    )
+    monkeypatch.setitem(RECIPES, "tiny", tiny)
+    run = tmp_path / "run"
+    arguments = ["--data", str(esc50), "--fold", "2"]
+    assert main(["train", "--recipe", "tiny", "--output", str(run), *arguments]) == 0
+    assert "held_out_accuracy_ema" in capsys.readouterr().out
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    figures = tmp_path / "figures.json"
+    for weights in ("last", "ema"):
+        assert main(["evaluate", str(run / weights), *arguments, "--output", str(figures)]) == 0
+        assert "macro F1" in capsys.readouterr().out
+    saved = json.loads(figures.read_text())
+    assert saved["n_clips"] == 3
+    assert np.sum(saved["confusion"]) == 3
+
+
+def test_a_missing_data_set_is_an_error(tmp_path, capsys):
+    run = ["--data", str(tmp_path), "--output", str(tmp_path / "run")]
+    assert main(["train", *run]) == 2
+    assert "esc50.csv" in capsys.readouterr().err
+
+
+def test_the_installed_command_answers_without_loading_torch():
+    code = (
+        "import sys, soundsep.cli\n"
+        "try: soundsep.cli.main(['--version'])\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("soundsep ")
+
+
+def test_a_closed_pipe_is_not_an_error(model, clips):
+    command = [sys.executable, "-m", "soundsep.cli", "classify", "--model", model, str(clips)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0

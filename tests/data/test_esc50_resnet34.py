@@ -1,0 +1,79 @@
+"""The shipped model on real recordings."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundsep import Pipeline
+from soundsep.datasets import ESC50
+from soundsep.evaluation import evaluate
+from soundsep.weights import PUBLISHED, published_results
+
+NAME = "esc50-resnet34"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Pipeline:
+    return Pipeline.from_pretrained(NAME)
+
+
+def scores(result) -> np.ndarray:
+    found = {p.label: p.score for p in result.predictions}
+    return np.array([found[label] for label in sorted(found)])
+
+
+def test_the_card_agrees_with_the_table_of_published_files():
+    for file in PUBLISHED[NAME].files:
+        assert (ROOT / "weights" / NAME / file.name).stat().st_size == file.size
+
+
+@pytest.mark.slow
+def test_accuracy_on_the_whole_of_fold_5(pipe, esc50_root):
+    evaluation = evaluate(pipe, ESC50(esc50_root, folds=[5]).clips)
+    assert evaluation.n_clips == 400
+    assert evaluation.metrics.accuracy >= published_results()[NAME]["accuracy"] - 0.01
+
+
+def test_every_tenth_clip_of_fold_5(pipe, esc50_root):
+    clips = ESC50(esc50_root, folds=[5]).clips[::10]
+    evaluation = evaluate(pipe, clips)
+    # 40 clips: three standard errors below the model's accuracy
+    expected = published_results()[NAME]["accuracy"]
+    assert evaluation.metrics.accuracy > expected - 3 * (expected * (1 - expected) / 40) ** 0.5
+
+
+def test_full_rate_vorbis_clips_are_heard_as_well(pipe, data_dir):
+    """Fold 5 of ESC-10 at 44.1 kHz: the same recordings through another chain."""
+    folders = {"001 - Dog bark": "dog", "002 - Rain": "rain", "009 - Rooster": "rooster"}
+    right = total = 0
+    for folder, label in folders.items():
+        for path in sorted((data_dir / "esc10-44k" / folder).glob("5-*.ogg")):
+            right += pipe(path).label == label
+            total += 1
+    assert total >= 3
+    assert right >= 0.7 * total
+
+
+def test_a_real_clip_alone_and_among_loud_ones(pipe, esc50_root):
+    clip = ESC50(esc50_root, folds=[5]).clips[7]
+    loud = np.random.default_rng(0).uniform(-1, 1, 80_000)
+    alone = scores(pipe(clip.path))
+    together = scores(pipe([loud, clip.path, loud, loud], batch_size=4)[1])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype"), [("WAV", "PCM_24"), ("AIFF", "PCM_16"), ("CAF", "PCM_16")]
+)
+def test_the_container_does_not_change_the_answer(pipe, esc50_root, container, subtype):
+    path = ESC50(esc50_root, folds=[5]).clips[3].path
+    samples, rate = soundfile.read(path)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    np.testing.assert_allclose(scores(pipe(buffer.getvalue())), scores(pipe(path)), atol=1e-5)

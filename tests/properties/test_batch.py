@@ -1,0 +1,117 @@
+"""A clip's numbers are its own: alone, beside louder clips, on any device."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from soundsep import Classifier, ClassifierConfig
+from soundsep.frontends import MEL_PRESETS, MelConfig, MelFrontend
+
+SCALINGS = ("none", "standardize", "image")
+ALL = [(name, scaling) for name in MEL_PRESETS for scaling in SCALINGS]
+
+
+def clips(config: MelConfig, seconds: float = 0.5) -> torch.Tensor:
+    """A quiet clip, then its neighbours: silence, a constant, loud and very loud noise."""
+    n_samples = round(config.sample_rate * seconds)
+    noise = torch.randn(3, n_samples, generator=torch.Generator().manual_seed(0))
+    fade = torch.linspace(0, 1, n_samples) ** 4
+    steady = torch.stack([torch.zeros(n_samples), torch.full((n_samples,), 0.5)])
+    loudness = torch.tensor([[1e-3], [1.0], [1e4]])
+    return torch.cat([noise[:1] * fade * loudness[0], steady, noise[1:] * loudness[1:]])
+
+
+@pytest.mark.parametrize(("name", "scaling"), ALL)
+def test_features_are_the_same_alone_and_in_any_batch(name, scaling):
+    frontend = MelFrontend(MEL_PRESETS[name].replace(scaling=scaling))
+    batch = clips(frontend.config)
+    together, backwards = frontend(batch), frontend(batch.flip(0)).flip(0)
+    alone = torch.cat([frontend(clip[None]) for clip in batch])
+    torch.testing.assert_close(alone, together, atol=1e-5, rtol=0)
+    torch.testing.assert_close(backwards, together, atol=1e-5, rtol=0)
+    assert together.isfinite().all()
+
+
+@pytest.mark.parametrize("name", MEL_PRESETS)
+def test_real_clips_are_the_same_alone_and_in_a_batch(name, real_clips):
+    # The rate is not theirs, which makes no difference to this property.
+    frontend = MelFrontend(name)
+    batch = torch.stack([clip[:20_000] for clip in real_clips[:6]])
+    batch[3:] *= 50
+    alone = torch.cat([frontend(clip[None]) for clip in batch])
+    torch.testing.assert_close(alone, frontend(batch), atol=1e-5, rtol=0)
+
+
+@pytest.fixture(scope="module", params=SCALINGS)
+def classifier(request):
+    torch.manual_seed(0)
+    frontend = MelConfig(scaling=request.param)
+    labels = tuple("abcde")
+    model = Classifier(ClassifierConfig(labels=labels, network="resnet18", frontend=frontend))
+    model(clips(frontend))  # batch-norm statistics that fit the features
+    return model.eval()
+
+
+def test_logits_are_the_same_alone_and_in_any_batch(classifier):
+    batch = clips(classifier.config.frontend)
+    with torch.no_grad():
+        together = classifier(batch)
+        alone = torch.cat([classifier(clip[None]) for clip in batch])
+        embedded = torch.cat([classifier.embed(clip[None]) for clip in batch])
+        torch.testing.assert_close(alone, together, atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(embedded, classifier.embed(batch), atol=1e-4, rtol=1e-5)
+    assert together.isfinite().all()
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_gradients_flow_to_the_waveform(scaling, power):
+    frontend = MelFrontend(MelConfig(scaling=scaling, power=power))
+    waveform = clips(frontend.config)[[0, 3]].requires_grad_()
+    features = frontend(waveform)
+    # Not the sum: standardized features have a constant one.
+    features.square().mul(torch.linspace(0, 1, features.shape[-1])).sum().backward()
+    assert waveform.grad is not None
+    assert waveform.grad.isfinite().all()
+    assert (waveform.grad != 0).float().mean(dim=1).min() > 0.9
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_gradients_of_silence_are_finite(scaling):
+    waveform = torch.zeros(1, 8_000, requires_grad=True)
+    MelFrontend(MelConfig(scaling=scaling))(waveform).square().sum().backward()
+    assert waveform.grad is not None
+    assert waveform.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", MEL_PRESETS)
+def test_float64_works_and_agrees(name):
+    single = MelFrontend(MEL_PRESETS[name].replace(scaling="none", top_db=60.0))
+    double = MelFrontend(single.config).to(torch.float64)
+    batch = clips(single.config)[[0, 3]]
+    features = double(batch.double())
+    assert features.dtype == torch.float64
+    torch.testing.assert_close(features.float(), single(batch), atol=1e-3, rtol=0)
+
+
+def test_scaled_features_do_not_depend_on_the_loudness():
+    frontend = MelFrontend("16k")
+    batch = clips(frontend.config)[[3]]
+    torch.testing.assert_close(frontend(batch), frontend(batch * 0.01), atol=1e-4, rtol=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "scaling"), ALL)
+def test_accelerator_gives_the_same_features(name, scaling):
+    if not torch.cuda.is_available():
+        pytest.skip("no accelerator")
+    frontend = MelFrontend(MEL_PRESETS[name].replace(scaling=scaling))
+    batch = clips(frontend.config)
+    expected = frontend(batch)
+    moved = frontend.to("cuda")
+    # A picture's level may round to the next one.
+    atol = 1.0 if scaling == "image" else 2e-2
+    torch.testing.assert_close(moved(batch.to("cuda")).cpu(), expected, atol=atol, rtol=0)
+    alone = torch.cat([moved(clip[None]) for clip in batch.to("cuda")])
+    torch.testing.assert_close(alone.cpu(), moved(batch.to("cuda")).cpu(), atol=atol, rtol=0)

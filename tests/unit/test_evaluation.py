@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from soundsep import AudioError, ClipResult, DatasetError, Prediction
+from soundsep.datasets import Clip
+from soundsep.evaluation import evaluate
+
+LABELS = ("dog", "rain", "siren")
+
+
+class Oracle:
+    """Answers by the file's name, with a score of 0.5."""
+
+    labels = LABELS
+
+    def __call__(self, audio, **_):
+        if any(path.name == "broken" for path in audio):
+            raise AudioError("broken")
+        return [ClipResult(predictions=(Prediction(path.name, 0.5),)) for path in audio]
+
+
+def clip(tmp_path, label: str, answer: str) -> Clip:
+    target = LABELS.index(label) if label in LABELS else 0
+    return Clip(path=tmp_path / answer, label=label, target=target, fold=1, source="1")
+
+
+def test_figures_of_a_known_case(tmp_path):
+    pairs = [("dog", "dog"), ("dog", "rain"), ("dog", "rain"), ("rain", "rain")]
+    evaluation = evaluate(Oracle(), [clip(tmp_path, *pair) for pair in pairs])
+    assert evaluation.n_clips == 4
+    assert evaluation.metrics.accuracy == 0.5
+    assert evaluation.metrics.macro_recall == pytest.approx((1 / 3 + 1) / 2)
+    assert evaluation.calibration_error == 0.0
+    assert evaluation.confusion.tolist() == [[1, 2, 0], [0, 1, 0], [0, 0, 0]]
+    assert evaluation.most_confused(5) == [(2, "dog", "rain")]
+    assert "2 x dog taken for rain" in str(evaluation)
+
+
+def test_what_is_saved_can_be_read(tmp_path):
+    evaluation = evaluate(Oracle(), [clip(tmp_path, "dog", "dog")])
+    path = tmp_path / "new" / "figures.json"
+    evaluation.save(path)
+    saved = json.loads(path.read_text())
+    assert saved["accuracy"] == 1.0
+    assert np.array(saved["confusion"]).shape == (3, 3)
+
+
+def test_nothing_to_evaluate_unknown_labels_and_bad_clips(tmp_path):
+    with pytest.raises(DatasetError, match="no clips"):
+        evaluate(Oracle(), [])
+    with pytest.raises(DatasetError, match="whale"):
+        evaluate(Oracle(), [clip(tmp_path, "whale", "dog")])
+    with pytest.raises(AudioError):
+        evaluate(Oracle(), [clip(tmp_path, "dog", "broken")])

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from soundsep.errors import ConfigError, DatasetError, WeightsError
+from soundsep.frontends import MelConfig
+from soundsep.models import NETWORKS
+from soundsep.training import Recipe, Stage, loop, train
+from soundsep.training.state import load_state, save_state
+
+FRONTEND = MelConfig(
+    sample_rate=2_000, n_fft=128, win_length=128, hop_length=64, n_mels=8, f_min=0.0, f_max=1_000.0
+)
+LABELS = ("low", "high")
+
+
+class Tiny(nn.Module):
+    """Batch norm and dropout: all that a resumed run has to remember or to draw again."""
+
+    embedding_dim = 16
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU())
+        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(16, n_classes))
+
+    def embed(self, features: Tensor) -> Tensor:
+        return self.body(features.unsqueeze(1)).amax(dim=(-2, -1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(self.embed(features))
+
+
+@pytest.fixture(autouse=True)
+def _tiny_network(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+
+
+def recipe(network: str = "tiny", **changes) -> Recipe:
+    settings = {
+        "frontend": FRONTEND,
+        "window_seconds": 1.0,
+        "stages": (Stage(epochs=2, crop_seconds=0.5, n_candidates=2), Stage(epochs=2)),
+        "batch_size": 4,
+        "ema_decay": 0.8,
+    }
+    return Recipe(name="toy", description="", network=network, **(settings | changes))
+
+
+def noise_clips(n: int = 8, seed: int = 0) -> list[tuple[Tensor, int]]:
+    clips = torch.randn(n, 2_000, generator=torch.Generator().manual_seed(seed)) * 0.1
+    return [(clip, i % 2) for i, clip in enumerate(clips)]
+
+
+def tone_clips(n: int, seed: int = 0) -> list[tuple[Tensor, int]]:
+    """Something to learn: tones below 300 Hz and above 600 Hz, in noise."""
+    rng = np.random.default_rng(seed)
+    time = torch.arange(2_000) / 2_000
+    return [
+        (torch.sin(2 * math.pi * hz * time) + 0.1 * clip, i % 2)
+        for i, (clip, _) in enumerate(noise_clips(n, seed))
+        for hz in [rng.uniform(100, 300) if i % 2 == 0 else rng.uniform(600, 900)]
+    ]
+
+
+def run(folder, a_recipe: Recipe | None = None, **changes):
+    settings = {
+        "labels": LABELS,
+        "training": noise_clips(),
+        "held_out": noise_clips(4, seed=9),
+        "output": folder,
+        "seed": 5,
+        "held_out_every": 2,
+        "progress": False,
+    }
+    return train(a_recipe or recipe(), **(settings | changes))
+
+
+def rows(folder) -> list[dict]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
+    a, b = one.state_dict(), other.state_dict()
+    assert list(a) == list(b)
+    assert [k for k in a if not torch.equal(a[k], b[k])] == []
+
+
+class Killed(BaseException):
+    """What no ``except Exception`` holds up."""
+
+
+def kill_at(monkeypatch, epoch: int, *, before: bool) -> None:
+    """Stop the run just before or just after the state of ``epoch`` (from 1) is written."""
+
+    def dying(path, **kwargs):
+        now = len(kwargs["notes"]["metrics"]) == epoch
+        if now and before:
+            path.with_suffix(".tmp").write_bytes(b"half a file")
+            raise Killed
+        save_state(path, **kwargs)
+        if now:
+            raise Killed
+
+    monkeypatch.setattr(loop, "save_state", dying)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", Tiny)
+        models = run(folder)
+    return folder, models
+
+
+@pytest.mark.parametrize(
+    ("epoch", "before"),
+    [
+        (1, True),
+        (1, False),
+        (2, False),
+        (3, True),
+        (4, True),
+        (4, False),
+    ],
+)
+def test_killed_and_resumed_is_the_same_to_the_last_bit(
+    whole, tmp_path, monkeypatch, epoch, before
+):
+    folder, (last, ema) = whole
+    with monkeypatch.context() as patch:
+        kill_at(patch, epoch, before=before)
+        with pytest.raises(Killed):
+            run(tmp_path)
+    resumed_last, resumed_ema = run(tmp_path)
+    assert_same_weights(resumed_last, last)
+    assert_same_weights(resumed_ema, ema)
+    assert rows(tmp_path) == rows(folder)
+
+
+def test_resnet_is_resumed_to_the_last_bit(tmp_path, monkeypatch):
+    short = recipe("resnet18", stages=(Stage(epochs=2),), bfloat16=True)
+    last, ema = run(tmp_path / "whole", short)
+    with monkeypatch.context() as patch:
+        kill_at(patch, 1, before=False)
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", short)
+    resumed_last, resumed_ema = run(tmp_path / "killed", short)
+    assert_same_weights(resumed_last, last)
+    assert_same_weights(resumed_ema, ema)
+
+
+def test_finished_run_is_loaded_and_not_trained_again(whole, monkeypatch):
+    folder, (last, ema) = whole
+    monkeypatch.setattr(loop, "_epoch", lambda *_: pytest.fail("trained again"))
+    again_last, again_ema = run(folder)
+    assert_same_weights(again_last, last)
+    assert_same_weights(again_ema, ema)
+    assert len(rows(folder)) == 4
+
+
+def test_seed_decides_the_weights(whole, tmp_path):
+    _, (last, _) = whole
+    other, _ = run(tmp_path, seed=6)
+    assert not torch.equal(other.network.head[1].weight, last.network.head[1].weight)
+
+
+def test_models_come_back_ready_for_use(whole):
+    _, (last, ema) = whole
+    assert not last.training
+    assert not ema.training
+    assert last.labels == LABELS
+    assert not torch.equal(ema.network.head[1].weight, last.network.head[1].weight)
+
+
+def test_held_out_clips_are_reported_when_asked_and_at_the_end(whole):
+    folder, _ = whole
+    reported = [row["epoch"] for row in rows(folder) if "held_out_accuracy_ema" in row]
+    assert reported == [2, 4]
+    assert all(0 <= row["held_out_accuracy_last"] <= 1 for row in rows(folder)[1::2])
+    assert json.loads((folder / "recipe.json").read_text(encoding="utf-8"))["seed"] == 5
+
+
+def test_held_out_clips_never_touch_the_weights(whole, tmp_path):
+    _, (last, ema) = whole
+    other_last, other_ema = run(tmp_path, held_out=[], held_out_every=1)
+    assert_same_weights(other_last, last)
+    assert_same_weights(other_ema, ema)
+    assert all(row.keys() == {"epoch", "training_loss"} for row in rows(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 6},
+        {"labels": ("high", "low")},
+        {"training": noise_clips(9)},
+        {"learning_rate": 1e-4},
+        {"stages": (Stage(epochs=5),)},
+    ],
+    ids=["seed", "labels", "training", "rate", "stages"],
+)
+def test_folder_of_another_run_is_refused_and_left_alone(whole, changes):
+    folder, _ = whole
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    a_recipe = recipe(**{k: v for k, v in changes.items() if k in ("learning_rate", "stages")})
+    rest = {k: v for k, v in changes.items() if k not in ("learning_rate", "stages")}
+    with pytest.raises(ConfigError, match="other settings"):
+        run(folder, a_recipe, **rest)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "no notes", "other network"])
+def test_damaged_state_is_refused(whole, tmp_path, damage):
+    folder, _ = whole
+    content = (folder / "state.safetensors").read_bytes()
+    state = tmp_path / "state.safetensors"
+    if damage == "no notes":
+        save_file(load_file(folder / "state.safetensors"), state)
+    elif damage == "other network":
+        other, ema = nn.Linear(2, 2), nn.Linear(2, 2)
+        optimizer = torch.optim.AdamW(other.parameters())
+        save_state(state, model=other, ema=ema, optimizer=optimizer, notes={})
+    else:
+        state.write_bytes({"cut": content[:-100], "garbage": b"x" * 1000, "empty": b""}[damage])
+    with pytest.raises(WeightsError, match=r"(?s)cannot resume from .* delete the file"):
+        run(tmp_path)
+
+
+def test_state_there_and_back(tmp_path):
+    def new() -> tuple[nn.Module, nn.Module, torch.optim.Optimizer]:
+        model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+        return model, nn.Linear(3, 2), torch.optim.AdamW(model.parameters(), fused=True)
+
+    model, ema, optimizer = new()
+    model(torch.randn(5, 3)).square().sum().backward()
+    optimizer.step()
+    path = tmp_path / "state.safetensors"
+    save_state(path, model=model, ema=ema, optimizer=optimizer, notes={"a": [1, "ü"]})
+    other_model, other_ema, other_optimizer = new()
+    notes = load_state(path, model=other_model, ema=other_ema, optimizer=other_optimizer)
+    assert notes == {"a": [1, "ü"]}
+    assert_same_weights(other_model, model)
+    assert_same_weights(other_ema, ema)
+    saved, loaded = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
+    assert saved.keys() == loaded.keys()
+    for index, moments in saved.items():
+        for name, value in moments.items():
+            assert torch.equal(loaded[index][name], value)
+    assert [p.name for p in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_random_state_of_the_caller_is_untouched(tmp_path):
+    state = torch.get_rng_state()
+    numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002  # what is watched
+    run(tmp_path, recipe(stages=(Stage(epochs=1),)))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002  # the same
+
+
+def test_callers_random_state_does_not_change_the_run(whole, tmp_path):
+    _, (last, _) = whole
+    torch.manual_seed(1234)
+    other, _ = run(tmp_path)
+    assert_same_weights(other, last)
+
+
+def test_training_leaves_the_clips_alone(tmp_path):
+    clips = noise_clips()
+    before = [clip.clone() for clip, _ in clips]
+    run(tmp_path, training=clips)
+    assert all(torch.equal(clip, b) for (clip, _), b in zip(clips, before, strict=True))
+
+
+def test_toy_task_is_learnt(tmp_path):
+    learnable = recipe(stages=(Stage(epochs=25),), learning_rate=1e-2, mixup_probability=0.2)
+    training, held_out = tone_clips(16), tone_clips(12, seed=1)
+    run(tmp_path, learnable, training=training, held_out=held_out, held_out_every=100)
+    losses = [row["training_loss"] for row in rows(tmp_path)]
+    assert np.mean(losses[-5:]) < 0.75 * np.mean(losses[:3])
+    assert rows(tmp_path)[-1]["held_out_accuracy_last"] >= 0.9
+    assert rows(tmp_path)[-1]["held_out_accuracy_ema"] >= 0.9
+
+
+def test_rate_rises_to_its_peak_and_falls_to_almost_nothing(tmp_path, monkeypatch):
+    rates: list[float] = []
+    set_rate = loop._set_rate
+
+    def watched(optimizer, *args) -> None:
+        set_rate(optimizer, *args)
+        rates.append(optimizer.param_groups[0]["lr"])
+        assert len({group["lr"] for group in optimizer.param_groups}) == 1
+
+    monkeypatch.setattr(loop, "_set_rate", watched)
+    peak = 2e-3
+    run(tmp_path, recipe(stages=(Stage(epochs=20),), learning_rate=peak, warmup=0.25))
+    assert len(rates) == 40  # 2 steps of 4 clips an epoch
+    assert rates[0] == pytest.approx(0.04 * peak)
+    assert rates.index(max(rates)) == 10
+    assert max(rates) == pytest.approx(peak)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] < 0.01 * peak
+
+
+@pytest.mark.parametrize("warmup", [0.0, 1.0])
+def test_rate_with_no_rise_or_no_fall(warmup):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
+    rates = []
+    for progress in (0.0, 0.5, 0.999):
+        loop._set_rate(optimizer, recipe(warmup=warmup), progress)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == sorted(rates, reverse=warmup == 0)
+    assert max(rates) == pytest.approx(recipe().learning_rate, rel=1e-3)
+
+
+def test_averaged_weights_follow_the_definition():
+    ema, model = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+        model.running_mean.fill_(1.0)
+        model.num_batches_tracked.fill_(7)
+    loop._average(ema, model, 0.75)
+    assert ema.weight.tolist() == [1.5, 1.5]
+    assert ema.running_mean.tolist() == [0.25, 0.25]
+    assert int(ema.num_batches_tracked) == 7
+
+
+def test_weight_decay_spares_scales_and_biases():
+    decayed, spared = loop._optimizer(Tiny(2), recipe(weight_decay=0.3)).param_groups
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
+    assert {p.ndim for p in decayed["params"]} == {2, 4}
+    assert {p.ndim for p in spared["params"]} == {1}
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_too_few_clips_are_refused(tmp_path, n):
+    with pytest.raises(DatasetError, match=f"at least 2 clips, got {n}"):
+        run(tmp_path / "new", training=noise_clips()[:n])
+    assert not (tmp_path / "new").exists()
