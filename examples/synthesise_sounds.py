@@ -72,15 +72,11 @@ def church_bells(rng: np.random.Generator) -> Signal:
 
 
 def clock_tick(rng: np.random.Generator) -> Signal:
-    """Tick and tock, twice a second, each a few resonances that die within milliseconds."""
-    tick = ring([2400.0, 4100.0, 6300.0], [0.004, 0.003, 0.002], 0.05)
-    tock = ring([1900.0, 3500.0, 5600.0], [0.005, 0.003, 0.002], 0.05)
-    out = place(np.arange(0.1, 4.9, 1.0), tick, np.ones(5))
-    return (
-        out
-        + place(np.arange(0.6, 4.9, 1.0), tock, 0.8 * np.ones(5))
-        + 0.001 * band_noise(rng, 100, 4000)
-    )
+    """Tick and tock, twice a second: a few resonances that die within milliseconds."""
+    tick = ring([1500.0, 2900.0, 4700.0], [0.008, 0.005, 0.003], 0.05)
+    starts = np.arange(0.1, 4.9, 0.5)
+    gains = np.where(np.arange(starts.size) % 2, 0.7, 1.0)
+    return place(starts, tick, gains) + 0.001 * band_noise(rng, 100, 4000)
 
 
 def rain(rng: np.random.Generator) -> Signal:
@@ -90,10 +86,10 @@ def rain(rng: np.random.Generator) -> Signal:
     return band_noise(rng, 500, 9000) + 1.5 * place(starts, drop, rng.exponential(1.0, 4000))
 
 
-def sea_waves(rng: np.random.Generator) -> Signal:
-    """Noise that swells and breaks, brighter at the top of the wave."""
-    swell = 0.5 - 0.5 * np.cos(2 * np.pi * TIME / 4.5)
-    return swell**2 * band_noise(rng, 200, 5000) + (0.3 + swell) * band_noise(rng, 40, 600)
+def wind(rng: np.random.Generator) -> Signal:
+    """Low noise in gusts."""
+    gusts = np.interp(TIME, np.linspace(0, SECONDS, 12), rng.uniform(0.2, 1.0, 12))
+    return gusts * band_noise(rng, 60, 700)
 
 
 def crickets(rng: np.random.Generator) -> Signal:
@@ -112,14 +108,14 @@ def clock_alarm(rng: np.random.Generator) -> Signal:
     return place(starts, beep, np.ones(starts.size)) + 0.005 * band_noise(rng, 100, 3000)
 
 
-def helicopter(rng: np.random.Generator) -> Signal:
-    """Rotor blades: twelve soft thuds a second, with the hiss that each carries along."""
-    blade = (0.5 + 0.5 * np.cos(2 * np.pi * 12 * TIME)) ** 6
-    low = blade * band_noise(rng, 40, 300)
-    return 2 * low + (0.15 + blade) * 0.5 * band_noise(rng, 300, 2500)
+def door_knock(rng: np.random.Generator) -> Signal:
+    """Three knocks on wood, twice."""
+    knock = ring([180.0, 320.0, 510.0], [0.03, 0.02, 0.015], 0.2)
+    starts = np.array([0.3, 0.55, 0.8, 2.5, 2.75, 3.0])
+    return place(starts, knock, np.ones(starts.size)) + 0.002 * band_noise(rng, 50, 1000)
 
 
-SOUNDS = (siren, church_bells, clock_tick, rain, sea_waves, crickets, clock_alarm, helicopter)
+SOUNDS = (siren, church_bells, clock_tick, rain, wind, crickets, clock_alarm, door_knock)
 
 
 def main(folder: Path) -> None:

@@ -14,12 +14,16 @@ N_PRINTED = 5
 BAR_WIDTH = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """One label and its score, from 0 to 1."""
 
     label: str
     score: float
+
+    def __repr__(self) -> str:
+        """The score in three digits, since many are printed at once."""
+        return f"Prediction({self.label!r}, {self.score:.3f})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)

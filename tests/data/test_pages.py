@@ -1,12 +1,25 @@
-"""Numbers on pages come from the results file."""
+"""What pages say is what the library does."""
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "update_results.py"
+from soundsep import Pipeline
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_page_agrees_with_the_results_file():
-    assert runpy.run_path(str(TOOL))["stale_pages"]() == []
+    assert runpy.run_path(str(ROOT / "tools" / "update_results.py"))["stale_pages"]() == []
+
+
+def test_the_demo_names_what_the_readme_shows(tmp_path):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^examples/sounds/(\S+), 5.0 s\n  (\w+)", readme, re.MULTILINE))
+    runpy.run_path(str(ROOT / "examples" / "synthesise_sounds.py"))["main"](tmp_path)
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == sorted(shown)
+    results = Pipeline.from_pretrained("esc50-resnet34")(files)
+    assert {file.name: r.label for file, r in zip(files, results, strict=True)} == shown
