@@ -12,6 +12,7 @@ came from. Four environment variables have a say:
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import ssl
@@ -23,6 +24,8 @@ from http.client import HTTPException, InvalidURL
 from importlib import metadata
 from pathlib import Path
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.weights import PublishedFile, PublishedModel
@@ -32,6 +35,7 @@ __all__ = ["cache_folder", "cache_root", "find_published", "is_offline", "mismat
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = 30.0  # without a byte
+ORIGIN = "direct_url.json"
 STALE_SECONDS = 600.0  # a partial download untouched for so long has no living owner
 
 # Only spares threads a double download; that files are whole rests on hashes and atomic moves.
@@ -167,10 +171,26 @@ def _places() -> tuple[str | None, dict[str, Path]]:
                 f"SOUNDSEP_WEIGHTS is {mirror!r}: expected an existing folder or a base URL "
                 "(http:// or https://); correct it or unset it"
             )
+    if checkout := _checkout():
+        folders["the checkout's weights"] = checkout / "weights"
+    return None, folders
+
+
+def _checkout() -> Path | None:
+    """The source checkout that this package lies in, or was installed from."""
     package = Path(__file__).absolute().parent
     if package.parent.name == "src" and (package.parents[1] / "pyproject.toml").is_file():
-        folders["the checkout's weights"] = package.parents[1] / "weights"
-    return None, folders
+        return package.parents[1]
+    with suppress(
+        metadata.PackageNotFoundError, ValueError, LookupError, TypeError, AttributeError
+    ):
+        # What pip notes of an install from a folder (PEP 610).
+        noted = metadata.distribution("soundsep").read_text(ORIGIN) or "{}"
+        origin = urlsplit(json.loads(noted)["url"])
+        folder = Path(url2pathname(origin.path))
+        if origin.scheme == "file" and (folder / "weights").is_dir():
+            return folder
+    return None
 
 
 def _missing(folder: Path, model: PublishedModel) -> dict[PublishedFile, str]:

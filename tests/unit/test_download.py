@@ -448,6 +448,37 @@ def test_weights_beside_an_installed_package_are_not_a_checkout(
         resolve("tiny")
 
 
+@pytest.mark.parametrize(
+    ("note", "found"),
+    [
+        ('{{"url": "{uri}", "dir_info": {{}}}}', True),
+        ('{{"url": "https://example.org/soundsep.whl"}}', False),
+        ('{{"url": 3}}', False),
+        ("not JSON", False),
+        ("", False),
+    ],
+)
+def test_checkout_that_the_package_was_installed_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, note: str, found: bool
+) -> None:
+    checkout = put(tmp_path / "my clone" / "weights" / "tiny").parents[1]
+    installed = tmp_path / "site-packages" / "soundsep" / "download.py"
+    monkeypatch.setattr(download, "__file__", str(installed))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+
+    class Distribution:
+        def read_text(self, name: str) -> str:
+            assert name == "direct_url.json"
+            return note.format(uri=checkout.as_uri())
+
+    monkeypatch.setattr(download.metadata, "distribution", lambda _: Distribution())
+    if found:
+        assert resolve("tiny") == checkout / "weights" / "tiny"
+    else:
+        with pytest.raises(WeightsError, match="not complete in the cache"):
+            resolve("tiny")
+
+
 def test_cache_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SOUNDSEP_CACHE", "~/here")
     assert download.cache_root() == Path.home() / "here"
