@@ -1,7 +1,7 @@
 """Mel spectrogram in dB of one clip after the other: soundsep, torchaudio, librosa.
 
-Every thread count runs in a child process of its own, because the thread pools of NumPy's and
-torch's libraries are sized when they are loaded. Within a child the methods take turns.
+Every method runs in child processes of its own, in turns: the threads that NumPy's and torch's
+libraries keep spinning would otherwise slow down whichever method comes next.
 """
 
 from __future__ import annotations
@@ -17,83 +17,73 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 RATE, N_FFT, HOP, N_MELS, F_MIN, F_MAX, TOP_DB = 16_000, 1024, 320, 64, 50.0, 8_000.0, 80.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def main() -> None:
-    """Run a child for each thread count and print the table."""
+    """Run the children in turns and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=100)
-    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--repetitions", type=int, default=5, help="processes of each method")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=METHODS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        print(json.dumps(measure(arguments.clips, arguments.repetitions, arguments.threads[0])))
+        print(json.dumps(measure(arguments.child, arguments.clips, arguments.threads[0])))
         return
     print("| threads | method | ms a clip | time / soundsep | largest difference, dB |")
     print("|---|---|---|---|---|")
     for threads in arguments.threads:
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-        command = [sys.executable, __file__, "--child", "--threads", str(threads)]
-        command += ["--clips", str(arguments.clips), "--repetitions", str(arguments.repetitions)]
-        out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
-        found = json.loads(out)
-        print(f"{threads} threads: {found['source']}", file=sys.stderr)
-        for name, row in found["methods"].items():
-            ratio = row["seconds"] / found["methods"]["soundsep"]["seconds"]
-            milliseconds = 1e3 * row["seconds"] / found["clips"]
+        rows: dict[str, list[dict[str, float]]] = {name: [] for name in METHODS}
+        for _ in tqdm(range(arguments.repetitions), desc=f"{threads} threads"):
+            for name, found in rows.items():
+                found.append(run_child(name, arguments.clips, threads))
+        ms = {name: statistics.median(r["ms"] for r in found) for name, found in rows.items()}
+        for name, found in rows.items():
             print(
-                f"| {threads} | {name} | {milliseconds:.2f} | {ratio:.2f} "
-                f"| {row['difference_db']:.1g} |"
+                f"| {threads} | {name} | {ms[name]:.2f} | {ms[name] / ms['soundsep']:.2f} "
+                f"| {found[0]['difference_db']:.1g} |"
             )
 
 
-def measure(n_clips: int, n_repetitions: int, threads: int) -> dict[str, Any]:
-    """Median time of each method over all clips, in this process."""
+def run_child(name: str, n_clips: int, threads: int) -> dict[str, float]:
+    """What a fresh process measures for one method."""
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    command = [sys.executable, __file__, "--child", name]
+    command += ["--threads", str(threads), "--clips", str(n_clips)]
+    out = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    found: dict[str, float] = json.loads(out)
+    return found
+
+
+def measure(name: str, n_clips: int, threads: int) -> dict[str, float]:
+    """Best of three passes over all clips after one that warms up, and how far it is from ours."""
     import numpy as np
     import torch
 
     torch.set_num_threads(threads)
-    source, tensors = load_clips(n_clips)
-    arrays = [tensor[0].numpy() for tensor in tensors]
-    methods: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
-        "soundsep": (soundsep_method(), tensors),
-        "torchaudio": (torchaudio_method(), tensors),
-        "librosa": (librosa_method(), arrays),
-        "librosa, filter bank reused": (librosa_reusing_method(), arrays),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in methods}
-    names = list(methods)
-    for repetition in range(n_repetitions + 1):  # the first one warms up
-        first = repetition % len(names)
-        for name in names[first:] + names[:first]:
-            method, clips = methods[name]
-            began = time.perf_counter()
-            for clip in clips:
-                method(clip)
-            if repetition:
-                seconds[name].append(time.perf_counter() - began)
-    ours = [np.asarray(methods["soundsep"][0](clip))[0] for clip in tensors[:10]]
-    return {
-        "source": source,
-        "clips": len(tensors),
-        "methods": {
-            name: {
-                "seconds": statistics.median(seconds[name]),
-                "difference_db": max(
-                    float(np.abs(np.squeeze(np.asarray(method(clip))) - own).max())
-                    for clip, own in zip(clips[:10], ours, strict=True)
-                ),
-            }
-            for name, (method, clips) in methods.items()
-        },
-    }
+    tensors = load_clips(n_clips)
+    method = METHODS[name]()
+    clips = [clip[0].numpy() for clip in tensors] if name.startswith("librosa") else tensors
+    seconds = []
+    for _ in range(4):
+        began = time.perf_counter()
+        for clip in clips:
+            method(clip)
+        seconds.append(time.perf_counter() - began)
+    ours = soundsep_method()
+    difference = max(
+        float(np.abs(np.squeeze(np.asarray(method(clip))) - np.asarray(ours(tensor))[0]).max())
+        for clip, tensor in zip(clips[:10], tensors[:10], strict=True)
+    )
+    return {"ms": 1e3 * min(seconds[1:]) / len(clips), "difference_db": difference}
 
 
-def load_clips(n_clips: int) -> tuple[str, list[Any]]:
-    """Where the clips are from, and each as a tensor (1, time)."""
+def load_clips(n_clips: int) -> list[Any]:
+    """Clips of ESC-50 where there are any, else noise; each a tensor (1, time)."""
     import torch
 
     from soundsep import load_audio
@@ -101,11 +91,9 @@ def load_clips(n_clips: int) -> tuple[str, list[Any]]:
     root = Path(os.environ.get("SOUNDSEP_TEST_DATA", "../shared"))
     files = sorted((root / "data/esc50-16k/audio").glob("*.flac"))[:n_clips]
     if files:
-        clips = [load_audio(file, target_rate=RATE)[0].unsqueeze(0) for file in files]
-        return f"{len(files)} clips of ESC-50", clips
+        return [load_audio(file, target_rate=RATE)[0].unsqueeze(0) for file in files]
     generator = torch.Generator().manual_seed(0)
-    noise = [0.1 * torch.randn(1, 5 * RATE, generator=generator) for _ in range(n_clips)]
-    return f"{n_clips} clips of noise", noise
+    return [0.1 * torch.randn(1, 5 * RATE, generator=generator) for _ in range(n_clips)]
 
 
 def soundsep_method() -> Callable[[Any], Any]:
@@ -179,6 +167,13 @@ def librosa_reusing_method() -> Callable[[Any], Any]:
 
     return method
 
+
+METHODS: dict[str, Callable[[], Callable[[Any], Any]]] = {
+    "soundsep": soundsep_method,
+    "torchaudio": torchaudio_method,
+    "librosa": librosa_method,
+    "librosa, filter bank reused": librosa_reusing_method,
+}
 
 if __name__ == "__main__":
     main()
