@@ -48,7 +48,8 @@ def prepare(extras: str) -> None:
     if not PYTHON.exists():
         print("making .venv; torch is a large download, this can take some minutes", flush=True)
         venv.create(VENV, with_pip=True)
-    python("-m", "pip", "install", "--quiet", "--editable", f".[{extras}]" if extras else ".")
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]  # people want to see the download move
+    python("-m", "pip", "install", *quiet, "--editable", f".[{extras}]" if extras else ".")
     stamp.write_text(wanted)
 
 

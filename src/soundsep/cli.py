@@ -237,7 +237,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a model by a recipe, one fold of ESC-50 held out. Run the same command "
         "again after an interruption: it goes on where it stopped.",
     )
-    command.add_argument("--recipe", default=DEFAULT_MODEL, help=f"default: {DEFAULT_MODEL}")
+    command.add_argument(
+        "--recipe",
+        default=DEFAULT_MODEL,
+        metavar="NAME",
+        help=f"how to train (default: {DEFAULT_MODEL}; a wrong name is answered with the list)",
+    )
     command.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="for metrics and weights"
     )
