@@ -141,9 +141,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     evaluation = evaluate(pipe, clips, batch_size=arguments.batch_size)
     print(f"{arguments.model} on ESC-50, fold {arguments.fold}")
     print(evaluation)
-    if arguments.output is not None:
-        evaluation.save(arguments.output)
-        print(f"wrote {arguments.output}, with the confusion matrix")
+    name = Path(arguments.model).resolve().name
+    output = arguments.output or Path(f"{name}-fold{arguments.fold}.json")
+    evaluation.save(output)
+    print(f"wrote {output}, with the whole confusion matrix")
     return 0
 
 
@@ -254,11 +255,15 @@ def _parser() -> argparse.ArgumentParser:
         parents=[device, batch, data],
         help="measure a model on one fold of ESC-50",
         description="Classify every clip of one fold of ESC-50 and print accuracy, macro "
-        "precision, recall and F1, calibration and the commonest mistakes.",
+        "precision, recall and F1, calibration and the commonest mistakes; write them with the whole "
+        "confusion matrix.",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     command.add_argument(
-        "--output", type=Path, metavar="FILE", help="write the figures and confusions as JSON"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where the figures and the confusion matrix go, as JSON (default: MODEL-foldN.json)",
     )
     command.set_defaults(run=_evaluate)
     return parser

@@ -147,6 +147,9 @@ def test_train_then_evaluate(esc50, tmp_path, monkeypatch, capsys):
     for weights in ("last", "ema"):
         assert main(["evaluate", str(run / weights), *arguments, "--output", str(figures)]) == 0
         assert "macro F1" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", str(run / "ema"), *arguments]) == 0
+    assert (tmp_path / "ema-fold2.json").read_text() == figures.read_text()
     saved = json.loads(figures.read_text())
     assert saved["n_clips"] == 3
     assert np.sum(saved["confusion"]) == 3
