@@ -255,8 +255,8 @@ def _parser() -> argparse.ArgumentParser:
         parents=[device, batch, data],
         help="measure a model on one fold of ESC-50",
         description="Classify every clip of one fold of ESC-50 and print accuracy, macro "
-        "precision, recall and F1, calibration and the commonest mistakes; write them with the whole "
-        "confusion matrix.",
+        "precision, recall and F1, calibration and the commonest mistakes; write them, with the "
+        "whole confusion matrix, to a file.",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     command.add_argument(
