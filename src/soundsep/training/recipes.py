@@ -130,7 +130,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             name="esc50-resnet18",
-            description="ResNet-18, the same in half the time",
+            description="the same with ResNet-18; no weights of it are published",
             network="resnet18",
             stages=(
                 Stage(epochs=180, crop_seconds=2.5, n_candidates=3),
