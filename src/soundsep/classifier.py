@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from soundsep.checkpoint import read_config, read_weights, resolve, write_checkpoint
 from soundsep.config import Config
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.frontends import MelConfig, MelFrontend
+from soundsep.frontends import FrontendConfig, MelConfig, build_frontend
 from soundsep.models import build_network
 
 __all__ = ["Classifier", "ClassifierConfig", "to_device"]
@@ -29,6 +29,8 @@ class ClassifierConfig(Config):
         network: Name in `soundsep.models.NETWORKS`.
         frontend: Settings of the features.
         activation: ``"softmax"`` where exactly one label holds, ``"sigmoid"`` where any number may.
+        temperature: Logits are divided by it before the activation: above 1 for a network that is
+            surer than it is right, below 1 for one that is right more often than it is sure.
         window_seconds: Length of audio the network hears at once.
         hop_seconds: Step between the windows of a longer clip.
         padding: How a clip shorter than one window is extended at its end.
@@ -36,8 +38,9 @@ class ClassifierConfig(Config):
 
     labels: tuple[str, ...]
     network: str
-    frontend: MelConfig = field(default_factory=MelConfig)
+    frontend: FrontendConfig = field(default_factory=MelConfig)
     activation: Literal["softmax", "sigmoid"] = "softmax"
+    temperature: float = 1.0
     window_seconds: float = 5.0
     hop_seconds: float = 2.5
     padding: Literal["zero", "reflect"] = "reflect"
@@ -57,6 +60,10 @@ class ClassifierConfig(Config):
             )
         if self.hop_seconds * self.frontend.sample_rate < 1:
             raise ConfigError("ClassifierConfig.hop_seconds is shorter than one sample")
+        if not 0.01 <= self.temperature <= 100:
+            raise ConfigError(
+                f"ClassifierConfig.temperature must be from 0.01 to 100, got {self.temperature}"
+            )
         if self.activation not in ("softmax", "sigmoid") or self.padding not in ("zero", "reflect"):
             raise ConfigError("ClassifierConfig: activation or padding is not one of those listed")
 
@@ -80,7 +87,7 @@ class Classifier(nn.Module):
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
         self.config = config
-        self.frontend = MelFrontend(config.frontend)
+        self.frontend = build_frontend(config.frontend)
         self.network = build_network(config.network, len(config.labels))
 
     @property
@@ -102,7 +109,8 @@ class Classifier(nn.Module):
         return self.network.embed(self.frontend(waveform))
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Scores from 0 to 1 by the config's activation; the shape stays."""
+        """Scores from 0 to 1 by the config's temperature and activation; the shape stays."""
+        logits = logits / self.config.temperature
         return logits.softmax(dim=-1) if self.config.activation == "softmax" else logits.sigmoid()
 
     def predict(self, waveform: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from soundsep.errors import ConfigError
 
@@ -16,11 +16,18 @@ C = TypeVar("C", bound="Config")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Base of all configs: immutable, made of plain values, strict about unknown keys."""
+    """Base of all configs: immutable, made of plain values, strict about unknown keys.
+
+    Where a field may hold one of several configs, each of them has a ``kind``, which stands beside
+    its values in the JSON; without it the first that the field's annotation names is meant.
+    """
+
+    kind: ClassVar[str | None] = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types only; tuples become lists."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        kind = {} if self.kind is None else {"kind": self.kind}
+        return kind | {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
     def from_dict(cls: type[C], data: Mapping[str, Any]) -> C:
@@ -31,6 +38,9 @@ class Config:
         """
         if not isinstance(data, Mapping):
             raise ConfigError(f"{cls.__name__}: expected a JSON object, got {type(data).__name__}")
+        if cls.kind is not None and data.get("kind", cls.kind) != cls.kind:
+            raise ConfigError(f"{cls.__name__}: kind is {data['kind']!r}, expected {cls.kind!r}")
+        data = {k: v for k, v in data.items() if k != "kind" or cls.kind is None}
         hints = get_type_hints(cls)
         known = {f.name for f in fields(cls)}
         if unknown := sorted(str(key) for key in data if key not in known):
@@ -67,7 +77,7 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
         if value is None and type(None) in get_args(hint):
             return None
         options = [option for option in get_args(hint) if option is not type(None)]
-        return _typed(where, value, options[0])
+        return _typed(where, value, _chosen(where, value, options))
     if origin is Literal:
         if value not in get_args(hint):
             raise ConfigError(f"{where}: expected one of {get_args(hint)}, got {value!r}")
@@ -86,3 +96,15 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
     return value
+
+
+def _chosen(where: str, value: Any, options: list[Any]) -> Any:
+    """The one of several configs that ``value`` is, or says it is."""
+    if type(value) in options:
+        return type(value)
+    if len(options) == 1 or not isinstance(value, Mapping) or "kind" not in value:
+        return options[0]
+    kinds = {option.kind: option for option in options}
+    if value["kind"] not in tuple(kinds):  # a tuple, for a kind may be something unhashable
+        raise ConfigError(f"{where}: no kind {value['kind']!r}; there are {', '.join(kinds)}")
+    return kinds[value["kind"]]

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["mel_filterbank"]
+__all__ = ["kaldi_filterbank", "mel_filterbank"]
 
 # Slaney's scale: 3 mel for 200 Hz up to 1 kHz, then 27 mel for a factor of 6.4.
 SLANEY_HZ_PER_MEL, SLANEY_KNEE_HZ, SLANEY_LOG_STEP = 200 / 3, 1_000.0, math.log(6.4) / 27
@@ -42,6 +42,30 @@ def mel_filterbank(
     falling = (above - frequencies[:, None]) / (above - centre)
     bands = torch.minimum(rising, falling).clamp(min=0)
     return bands if norm is None else bands * (2.0 / (above - below))
+
+
+def kaldi_filterbank(
+    *, sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float
+) -> Tensor:
+    """Kaldi's filters: triangles on the mel axis itself, so that in Hz their sides are curved.
+
+    The arguments are those of `KaldiMelConfig`. The bin at half the sample rate has no weight.
+
+    Shape:
+        Returns (n_fft // 2 + 1, n_mels).
+
+    References:
+        Povey et al. (2011), "The Kaldi speech recognition toolkit", ASRU.
+    """
+    frequencies = torch.arange(n_fft // 2 + 1, dtype=torch.float64) * sample_rate / n_fft
+    mel = 1127 * torch.log1p(frequencies / 700)
+    low, high = (1127 * math.log1p(f / 700) for f in (f_min, f_max))
+    edges = torch.linspace(low, high, n_mels + 2, dtype=torch.float64)
+    rising = (mel[:, None] - edges[:-2]) / (edges[1] - edges[0])
+    falling = (edges[2:] - mel[:, None]) / (edges[1] - edges[0])
+    bands = torch.minimum(rising, falling).clamp(min=0)
+    bands[-1] = 0
+    return bands
 
 
 def _hz_to_mel(hz: float, scale: str) -> float:

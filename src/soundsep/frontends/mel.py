@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,8 @@ class MelConfig(Config):
         scaling: ``"none"`` leaves dB, ``"standardize"`` gives every clip mean 0 and standard
             deviation 1, ``"image"`` maps every clip to whole numbers from 0 to 255.
     """
+
+    kind: ClassVar[str] = "mel"
 
     sample_rate: int = 16_000
     n_fft: int = 1024

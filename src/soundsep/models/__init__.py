@@ -8,15 +8,26 @@ from typing import Protocol, cast
 from torch import Tensor, nn
 
 from soundsep.errors import ConfigError
+from soundsep.models.mobilenet import MobileNetV3, mn04, mn04_linear, mn10, mn10_linear
 from soundsep.models.resnet import ResNet, resnet18, resnet34, resnet50
 
-__all__ = ["NETWORKS", "Network", "ResNet", "build_network", "resnet18", "resnet34", "resnet50"]
+__all__ = [
+    "NETWORKS",
+    "MobileNetV3",
+    "Network",
+    "ResNet",
+    "build_network",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+]
 
 
 class Network(Protocol):
     """What every network offers: features (batch, n_mels, frames) in, two kinds of output."""
 
     embedding_dim: int
+    head: nn.Module
 
     def embed(self, features: Tensor) -> Tensor:
         """(batch, embedding_dim)."""
@@ -29,6 +40,10 @@ class Network(Protocol):
 
 # A literal table: a name found in a file can only choose one of these, never import anything.
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {
+    "mn04": mn04,
+    "mn04-linear": mn04_linear,
+    "mn10": mn10,
+    "mn10-linear": mn10_linear,
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,

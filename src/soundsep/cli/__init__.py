@@ -1,0 +1,57 @@
+"""The command line: it parses, calls the public functions, and prints.
+
+One module a command. Each imports what it needs when it runs, so that --help and mistakes answer
+at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from soundsep import __version__
+from soundsep.cli import classify, evaluate, models, train
+from soundsep.errors import SoundsepError
+
+__all__ = ["main"]
+
+COMMANDS = (classify, models, train, evaluate)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments; those of the process by default.
+
+    Returns:
+        0 if all went well, 1 if some recordings failed, 2 if nothing could be done, 130 after
+        Ctrl-C.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except SoundsepError as error:
+        print(f"soundsep: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("soundsep: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="soundsep", description="Find out what is to be heard in a recording."
+    )
+    parser.add_argument("--version", action="version", version=f"soundsep {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_command(commands)
+    return parser

@@ -1,0 +1,7 @@
+"""``python -m soundsep.cli``."""
+
+import sys
+
+from soundsep.cli import main
+
+sys.exit(main())

@@ -1,0 +1,47 @@
+"""``soundsep models``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from soundsep.cli.options import Commands
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "models",
+        help="list the published models",
+        description="List the published models with size, accuracy and licence.",
+    )
+    command.add_argument("--json", action="store_true", help="print a JSON list")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.weights import PUBLISHED, published_results
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": model.name,
+            "size_mb": round(sum(file.size for file in model.files) / 1e6, 1),
+            "licence": model.licence,
+            "description": model.description,
+            "result": published_results().get(model.name),
+        }
+        for model in PUBLISHED.values()
+    ]
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for row in rows:
+        print(f"{row['name']}  ({row['size_mb']} MB)")
+        print(f"  {row['description']}")
+        if result := row["result"]:
+            print(f"  {result['accuracy']:.2%} on {result['data']}, {result['protocol']}")
+        print(f"  licence: {row['licence']}")
+    return 0

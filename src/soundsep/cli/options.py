@@ -1,0 +1,59 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[Any]  # what add_subparsers returns has no public name
+else:
+    Commands = object
+
+__all__ = ["DEFAULT_MODEL", "at_least_1", "batch_options", "data_options", "device_options"]
+
+DEFAULT_MODEL = "esc50-resnet34"
+
+
+def at_least_1(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def device_options() -> argparse.ArgumentParser:
+    """--device."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--device", default="cpu", help="cpu, cuda, mps... (default: cpu)")
+    return parent
+
+
+def batch_options() -> argparse.ArgumentParser:
+    """--batch-size."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument(
+        "--batch-size",
+        type=at_least_1,
+        default=16,
+        metavar="N",
+        help="windows that are computed at once (default: 16)",
+    )
+    return parent
+
+
+def data_options() -> argparse.ArgumentParser:
+    """--data and --fold."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="ROOT",
+        help="folder of ESC-50, with meta/esc50.csv and audio/",
+    )
+    parent.add_argument(
+        "--fold", type=int, choices=range(1, 6), default=5, help="the fold held out (default: 5)"
+    )
+    return parent

@@ -1,0 +1,200 @@
+"""MobileNetV3 for one-channel spectrograms, in the widths that were trained on AudioSet.
+
+References:
+    Howard et al. (2019), "Searching for MobileNetV3", ICCV, table 1 (the large model).
+    Schmid et al. (2023), "Efficient large-scale audio tagging via transformer-to-CNN knowledge
+    distillation", ICASSP (arXiv 2211.04772): the width multiplier and the one-channel stem.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+__all__ = ["MobileNetV3", "mn04", "mn04_linear", "mn10", "mn10_linear"]
+
+# Kernel size, expanded channels, output channels, squeeze-excitation, hard-swish, stride.
+_BLOCKS = (
+    (3, 16, 16, False, False, 1),
+    (3, 64, 24, False, False, 2),
+    (3, 72, 24, False, False, 1),
+    (5, 72, 40, True, False, 2),
+    (5, 120, 40, True, False, 1),
+    (5, 120, 40, True, False, 1),
+    (3, 240, 80, False, True, 2),
+    (3, 200, 80, False, True, 1),
+    (3, 184, 80, False, True, 1),
+    (3, 184, 80, False, True, 1),
+    (3, 480, 112, True, True, 1),
+    (3, 672, 112, True, True, 1),
+    (5, 672, 160, True, True, 2),
+    (5, 960, 160, True, True, 1),
+    (5, 960, 160, True, True, 1),
+)
+
+
+def _divisible(channels: float) -> int:
+    """The multiple of 8 next to ``channels``, never more than a tenth below it."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution, batch norm and, where one is given, an activation."""
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        activation: type[nn.ReLU] | type[nn.Hardswish] | None = None,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                n_in, n_out, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
+            ),
+            nn.BatchNorm2d(n_out, eps=1e-3, momentum=0.01),
+        ]
+        if activation is not None:
+            layers.append(activation(inplace=True))
+        super().__init__(*layers)
+
+
+class SqueezeExcitation(nn.Module):
+    """Weight every channel by what all channels hold on average over the spectrogram."""
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        n_squeezed = _divisible(n_channels // 4)
+        self.squeeze = nn.Linear(n_channels, n_squeezed)
+        self.excite = nn.Linear(n_squeezed, n_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_channels, height, width) to the same."""
+        weight: Tensor = self.excite(self.squeeze(x.mean(dim=(-2, -1))).relu()).sigmoid()
+        return x * weight[..., None, None]
+
+
+class InvertedResidual(nn.Module):
+    """Expand, convolve each channel by itself, weight the channels, project; plus the input."""
+
+    def __init__(
+        self,
+        n_in: int,
+        n_expanded: int,
+        n_out: int,
+        *,
+        kernel_size: int,
+        stride: int,
+        excitation: bool,
+        activation: type[nn.ReLU] | type[nn.Hardswish],
+    ) -> None:
+        super().__init__()
+        self.expand = (
+            ConvNorm(n_in, n_expanded, 1, activation=activation)
+            if n_expanded != n_in
+            else nn.Identity()
+        )
+        self.depthwise = ConvNorm(
+            n_expanded,
+            n_expanded,
+            kernel_size,
+            stride=stride,
+            groups=n_expanded,
+            activation=activation,
+        )
+        self.excitation = SqueezeExcitation(n_expanded) if excitation else nn.Identity()
+        self.project = ConvNorm(n_expanded, n_out, 1)
+        self.has_shortcut = stride == 1 and n_in == n_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_in, height, width) to (batch, n_out, height / stride, width / stride)."""
+        out: Tensor = self.project(self.excitation(self.depthwise(self.expand(x))))
+        return x + out if self.has_shortcut else out
+
+
+class MobileNetV3(nn.Module):
+    """MobileNetV3-Large with a width multiplier, a one-channel stem and global average pooling.
+
+    Args:
+        n_classes: Size of the output.
+        width: Factor on all numbers of channels.
+        hidden: Whether the head has a hidden layer, as on AudioSet; else it is a linear layer.
+
+    Shape:
+        features: (batch, n_mels, frames), any size from 1 x 1 on. Returns (batch, n_classes).
+    """
+
+    def __init__(self, n_classes: int, *, width: float, hidden: bool) -> None:
+        super().__init__()
+        n_in = _divisible(16 * width)
+        self.stem = ConvNorm(1, n_in, 3, stride=2, activation=nn.Hardswish)
+        blocks: list[nn.Module] = []
+        for kernel_size, n_expanded, n_out, excitation, hard_swish, stride in _BLOCKS:
+            blocks.append(
+                InvertedResidual(
+                    n_in,
+                    _divisible(n_expanded * width),
+                    _divisible(n_out * width),
+                    kernel_size=kernel_size,
+                    stride=stride,
+                    excitation=excitation,
+                    activation=nn.Hardswish if hard_swish else nn.ReLU,
+                )
+            )
+            n_in = _divisible(n_out * width)
+        self.blocks = nn.Sequential(*blocks)
+        self.embedding_dim = 6 * n_in
+        self.tail = ConvNorm(n_in, self.embedding_dim, 1, activation=nn.Hardswish)
+        n_hidden = _divisible(1280 * width)
+        self.head: nn.Module = (
+            nn.Sequential(
+                nn.Linear(self.embedding_dim, n_hidden),
+                nn.Hardswish(inplace=True),
+                nn.Dropout(0.2),
+                nn.Linear(n_hidden, n_classes),
+            )
+            if hidden
+            else nn.Linear(self.embedding_dim, n_classes)
+        )
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """(batch, n_mels, frames) to the averaged last feature map, (batch, embedding_dim)."""
+        maps: Tensor = self.tail(self.blocks(self.stem(features.unsqueeze(1))))
+        return maps.mean(dim=(-2, -1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, n_mels, frames) to logits (batch, n_classes)."""
+        logits: Tensor = self.head(self.embed(features))
+        return logits
+
+
+def mn04(n_classes: int) -> MobileNetV3:
+    """Width 0.4 with the hidden layer: 0.98 M parameters for AudioSet's 527 classes."""
+    return MobileNetV3(n_classes, width=0.4, hidden=True)
+
+
+def mn04_linear(n_classes: int) -> MobileNetV3:
+    """Width 0.4 with a linear head on its embedding: 0.53 M parameters for 50 classes."""
+    return MobileNetV3(n_classes, width=0.4, hidden=False)
+
+
+def mn10(n_classes: int) -> MobileNetV3:
+    """Width 1 with the hidden layer: 4.88 M parameters for AudioSet's 527 classes."""
+    return MobileNetV3(n_classes, width=1.0, hidden=True)
+
+
+def mn10_linear(n_classes: int) -> MobileNetV3:
+    """Width 1 with a linear head on its embedding: 3.02 M parameters for 50 classes."""
+    return MobileNetV3(n_classes, width=1.0, hidden=False)
