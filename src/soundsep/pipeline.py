@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -18,7 +18,7 @@ from soundsep.errors import AudioError, ConfigError
 from soundsep.results import ClipResult, Prediction
 from soundsep.windows import split_windows
 
-__all__ = ["Pipeline", "score_waveforms"]
+__all__ = ["Pipeline", "embed_waveforms", "score_waveforms"]
 
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
@@ -76,6 +76,7 @@ class Pipeline:
         sample_rate: int | None = ...,
         top_k: int | None = ...,
         batch_size: int = ...,
+        n_shifts: int = ...,
         progress: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
     ) -> ClipResult: ...
@@ -88,6 +89,7 @@ class Pipeline:
         sample_rate: int | None = ...,
         top_k: int | None = ...,
         batch_size: int = ...,
+        n_shifts: int = ...,
         progress: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
     ) -> list[ClipResult]: ...
@@ -99,6 +101,7 @@ class Pipeline:
         sample_rate: int | None = None,
         top_k: int | None = None,
         batch_size: int = 16,
+        n_shifts: int = 1,
         progress: bool | None = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> ClipResult | list[ClipResult]:
@@ -111,6 +114,9 @@ class Pipeline:
                 own `sample_rate`. Files carry theirs.
             top_k: Keep only so many labels of each; all by default.
             batch_size: Windows a forward pass.
+            n_shifts: Hear every window so many times, its end moved to its front in equal steps,
+                and average the scores. It takes as many times longer; `docs/models.md` says what
+                it is worth.
             progress: Show a progress bar; by default for a list, on a terminal.
             errors: ``"raise"`` stops at the first bad recording, ``"return"`` reports it in its
                 own result's ``error`` and goes on.
@@ -127,6 +133,8 @@ class Pipeline:
             raise ConfigError(f"top_k must be at least 1, got {top_k}")
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        if not 1 <= n_shifts <= 64:
+            raise ConfigError(f"n_shifts must be from 1 to 64, got {n_shifts}")
         if errors not in ("raise", "return"):
             raise ConfigError(f'errors must be "raise" or "return", got {errors!r}')
         many = isinstance(audio, (list, tuple))
@@ -150,7 +158,9 @@ class Pipeline:
                 results.append(ClipResult(source=source, duration_seconds=seconds))
                 yield waveform
 
-        scores = list(score_waveforms(self.classifier, waveforms(), batch_size=batch_size))
+        scores = list(
+            score_waveforms(self.classifier, waveforms(), batch_size=batch_size, n_shifts=n_shifts)
+        )
         remaining = iter(scores)
         results = [
             r if r.error is not None else replace(r, predictions=self._rank(next(remaining), top_k))
@@ -186,51 +196,84 @@ class Pipeline:
 
 
 def score_waveforms(
-    classifier: Classifier, waveforms: Iterable[Tensor], *, batch_size: int
+    classifier: Classifier,
+    waveforms: Iterable[Tensor],
+    *,
+    batch_size: int,
+    n_shifts: int = 1,
 ) -> Iterator[Tensor]:
     """Scores of whole clips, in order: the mean over each clip's windows.
-
-    Windows of several clips share a forward pass. Of windows that hold digital silence none
-    counts, unless the clip has no other.
 
     Args:
         classifier: The model, in evaluation mode.
         waveforms: Each (time,), mono, at the classifier's rate.
         batch_size: Windows a forward pass.
+        n_shifts: Every window is heard so many times, its end moved to its front in equal steps.
 
     Yields:
         One tensor (n_labels,) a clip, on the CPU.
+    """
+    return _mean_over_windows(
+        classifier, classifier.predict, waveforms, batch_size=batch_size, n_shifts=n_shifts
+    )
+
+
+def embed_waveforms(
+    classifier: Classifier, waveforms: Iterable[Tensor], *, batch_size: int
+) -> Iterator[Tensor]:
+    """Embeddings of whole clips, in order, otherwise as `score_waveforms`.
+
+    Yields:
+        One tensor (embedding_dim,) a clip, on the CPU.
+    """
+    return _mean_over_windows(
+        classifier, classifier.embed, waveforms, batch_size=batch_size, n_shifts=1
+    )
+
+
+def _mean_over_windows(
+    classifier: Classifier,
+    forward: Callable[[Tensor], Tensor],
+    waveforms: Iterable[Tensor],
+    *,
+    batch_size: int,
+    n_shifts: int,
+) -> Iterator[Tensor]:
+    """One row a clip; the windows of several clips share a forward pass.
+
+    Of windows that hold digital silence none counts, unless the clip has no other.
     """
     config = classifier.config
     device = next(classifier.parameters()).device
     window = round(config.window_seconds * classifier.sample_rate)
     hop = round(config.hop_seconds * classifier.sample_rate)
+    shifts = [window * i // n_shifts for i in range(n_shifts)]
     queue: list[Tensor] = []  # windows that wait for a full batch
     counts: list[int] = []  # windows of each clip that has not been answered
-    scored: list[Tensor] = []  # one row a window
+    rows: list[Tensor] = []  # one a window
 
     @torch.inference_mode()
-    def forward(n: int) -> None:
+    def run(n: int) -> None:
         batch = torch.stack(queue[:n]).to(device)
         del queue[:n]
-        scored.extend(classifier.predict(batch).cpu())
+        rows.extend(forward(batch).cpu())
 
     def finished() -> Iterator[Tensor]:
-        while counts and len(scored) >= counts[0]:
+        while counts and len(rows) >= counts[0]:
             n = counts.pop(0)
-            yield torch.stack(scored[:n]).mean(dim=0)
-            del scored[:n]
+            yield torch.stack(rows[:n]).mean(dim=0)
+            del rows[:n]
 
     for waveform in waveforms:
         windows = split_windows(waveform, window=window, hop=hop, padding=config.padding)
         windows = [w for w in windows if w.abs().max() > SILENCE] or windows
-        queue.extend(windows)
-        counts.append(len(windows))
+        queue.extend(w.roll(shift) if shift else w for w in windows for shift in shifts)
+        counts.append(len(windows) * n_shifts)
         while len(queue) >= batch_size:
-            forward(batch_size)
+            run(batch_size)
         yield from finished()
     while queue:
-        forward(min(batch_size, len(queue)))
+        run(min(batch_size, len(queue)))
     yield from finished()
 
 

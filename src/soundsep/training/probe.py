@@ -1,0 +1,124 @@
+"""A linear layer on a trained network's embeddings: the quickest way to other classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from soundsep.classifier import Classifier
+from soundsep.errors import DatasetError
+from soundsep.pipeline import embed_waveforms
+
+__all__ = ["linear_probe", "probe_classifier", "with_head"]
+
+# Of the squared weights, for features of standard deviation 1 and the mean loss over the clips.
+# Chosen on folds 1 to 4 of ESC-50, each held out in turn: of .0003 to .03 the best log loss but one,
+# and no accuracy more than .4 points better.
+L2 = 1e-3
+# The network of the same layers with nothing but a linear layer as its head.
+LINEAR_HEADED = {"mn04": "mn04-linear", "mn10": "mn10-linear"}
+
+
+def linear_probe(
+    embeddings: Tensor, targets: Tensor, *, n_classes: int, l2: float = L2, balanced: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Multinomial logistic regression with an L2 penalty, to its optimum; nothing is random.
+
+    Args:
+        embeddings: One row an example.
+        targets: Index of the class of each.
+        n_classes: Number of classes.
+        l2: Weight of the penalty on the squared weights of the standardised features.
+        balanced: Give every class the same say, however many examples it has.
+
+    Shape:
+        embeddings: (n, embedding_dim). targets: (n,). Returns weight (n_classes, embedding_dim)
+        and bias (n_classes,), for embeddings as they are.
+
+    Raises:
+        DatasetError: there are no examples.
+    """
+    if len(embeddings) == 0:
+        raise DatasetError("there is nothing to learn from")
+    x = embeddings.double()
+    mean = x.mean(dim=0)
+    # Dimensions that hardly vary over few examples would otherwise be blown up without bound.
+    scale = x.std(dim=0, correction=0)
+    scale = scale.clamp(min=1e-3 * float(scale.max()) + 1e-12)
+    x = (x - mean) / scale
+    counts = torch.bincount(targets, minlength=n_classes).clamp(min=1)
+    class_weight = (1 / counts if balanced else torch.ones(n_classes)).double()
+    weight = torch.zeros(n_classes, x.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(n_classes, dtype=torch.float64, requires_grad=True)
+    solver = torch.optim.LBFGS(
+        [weight, bias], max_iter=500, tolerance_grad=1e-7, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        logits = x @ weight.T + bias
+        loss = nn.functional.cross_entropy(logits, targets, weight=class_weight)
+        loss = loss + l2 * weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
+        return loss
+
+    with torch.enable_grad():
+        solver.step(closure)  # type: ignore[no-untyped-call]
+    raw = weight.detach() / scale
+    return raw.float(), (bias.detach() - raw @ mean).float()
+
+
+def with_head(
+    backbone: Classifier, labels: Sequence[str], weight: Tensor, bias: Tensor
+) -> Classifier:
+    """A copy of a classifier with other labels and a linear layer as its head.
+
+    Args:
+        backbone: Its features, network and windows are taken over.
+        labels: Names of the outputs.
+        weight: Of the new layer.
+        bias: Of the new layer.
+
+    Shape:
+        weight: (n_labels, embedding_dim). bias: (n_labels,).
+    """
+    network = backbone.config.network
+    config = backbone.config.replace(
+        labels=tuple(labels),
+        network=LINEAR_HEADED.get(network, network),
+        activation="softmax",
+        temperature=1.0,
+    )
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+        model = Classifier(config)
+    state = {k: v for k, v in backbone.state_dict().items() if not k.startswith("network.head.")}
+    state |= {"network.head.weight": weight, "network.head.bias": bias}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def probe_classifier(
+    backbone: Classifier,
+    labels: Sequence[str],
+    examples: Sequence[tuple[Tensor, int]],
+    *,
+    batch_size: int = 16,
+) -> Classifier:
+    """A classifier for other labels: the backbone's network with a head fitted to examples.
+
+    Args:
+        backbone: A trained classifier; it is left as it is.
+        labels: Names of the classes, in the order of the targets.
+        examples: Waveform (time,) at the backbone's rate, and index of its class.
+        batch_size: Windows a forward pass.
+
+    Raises:
+        DatasetError: there are no examples.
+    """
+    waveforms: Iterable[Tensor] = (waveform for waveform, _ in examples)
+    embeddings = torch.stack([*embed_waveforms(backbone, waveforms, batch_size=batch_size)])
+    targets = torch.tensor([target for _, target in examples])
+    weight, bias = linear_probe(embeddings, targets, n_classes=len(labels))
+    return with_head(backbone, labels, weight, bias)
