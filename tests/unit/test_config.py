@@ -15,7 +15,7 @@ from soundsep.errors import ConfigError, SoundsepError
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inner(Config):
     size: int
-    shape_of: Literal["a", "b"] = "a"
+    letter: Literal["a", "b"] = "a"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +36,7 @@ class Outer(Config):
         rate_hz=st.floats(allow_nan=False, allow_infinity=False),
         top_db=st.none() | st.floats(0, 100),
         on=st.booleans(),
-        inner=st.builds(Inner, size=st.integers(), shape_of=st.sampled_from("ab")),
+        inner=st.builds(Inner, size=st.integers(), letter=st.sampled_from("ab")),
         parts=st.lists(st.builds(Inner, size=st.integers()), max_size=3).map(tuple),
     )
 )
@@ -57,8 +57,8 @@ def test_json_there_and_back_is_equal(config):
         ({"name": "x", "rate_hz": 10**400}, "Outer.rate_hz: the number is too large"),
         ({"name": "x", "inner": {"size": True}}, "Inner.size: expected int"),
         ({"name": "x", "inner": {"size": 1.0}}, "Inner.size: expected int"),
-        ({"name": "x", "inner": {"size": 1, "shape_of": "c"}}, "Inner.shape_of: expected one of"),
-        ({"name": "x", "inner": {"size": 1, "shape_of": ["a"]}}, "Inner.shape_of: expected one of"),
+        ({"name": "x", "inner": {"size": 1, "letter": "c"}}, "Inner.letter: expected one of"),
+        ({"name": "x", "inner": {"size": 1, "letter": ["a"]}}, "Inner.letter: expected one of"),
         ({"name": "x", "inner": [1]}, "Inner: expected a JSON object, got list"),
         ({"name": "x", "parts": {"size": 1}}, "Outer.parts: expected a list"),
         ({"name": "x", "parts": [{"size": 1}, {"sise": 1}]}, "unknown 'sise'"),

@@ -52,6 +52,8 @@ def test_stages_follow_each_other():
         ("time_mask", math.nan),
         ("frequency_mask", -1.0),
         ("ema_decay", 1.5),
+        ("teacher_share", 1.1),
+        ("embedding_weight", -1.0),
     ],
 )
 def test_settings_out_of_range_are_refused(field, value):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
 
@@ -9,11 +10,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.errors import ConfigError, DatasetError, WeightsError
 from soundsep.frontends import MelConfig
 from soundsep.models import NETWORKS
-from soundsep.training import Recipe, Stage, loop, train
+from soundsep.training import Recipe, Stage, loop, step, train
 from soundsep.training.state import load_state, save_state
+from soundsep.training.teacher import Teacher
 
 FRONTEND = MelConfig(
     sample_rate=2_000, n_fft=128, win_length=128, hop_length=64, n_mels=8, f_min=0.0, f_max=1_000.0
@@ -294,14 +297,14 @@ def test_toy_task_is_learnt(tmp_path):
 
 def test_rate_rises_to_its_peak_and_falls_to_almost_nothing(tmp_path, monkeypatch):
     rates: list[float] = []
-    set_rate = loop._set_rate
+    set_rate = loop.set_rate
 
     def watched(optimizer, *args) -> None:
         set_rate(optimizer, *args)
         rates.append(optimizer.param_groups[0]["lr"])
         assert len({group["lr"] for group in optimizer.param_groups}) == 1
 
-    monkeypatch.setattr(loop, "_set_rate", watched)
+    monkeypatch.setattr(loop, "set_rate", watched)
     peak = 2e-3
     run(tmp_path, recipe(stages=(Stage(epochs=20),), learning_rate=peak, warmup=0.25))
     assert len(rates) == 40  # 2 steps of 4 clips an epoch
@@ -318,7 +321,7 @@ def test_rate_with_no_rise_or_no_fall(warmup):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
     rates = []
     for progress in (0.0, 0.5, 0.999):
-        loop._set_rate(optimizer, recipe(warmup=warmup), progress)
+        loop.set_rate(optimizer, recipe(warmup=warmup), progress)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == sorted(rates, reverse=warmup == 0)
     assert max(rates) == pytest.approx(recipe().learning_rate, rel=1e-3)
@@ -330,14 +333,14 @@ def test_averaged_weights_follow_the_definition():
         model.weight.fill_(3.0)
         model.running_mean.fill_(1.0)
         model.num_batches_tracked.fill_(7)
-    loop._average(ema, model, 0.75)
+    step.average_weights(ema, model, 0.75)
     assert ema.weight.tolist() == [1.5, 1.5]
     assert ema.running_mean.tolist() == [0.25, 0.25]
     assert int(ema.num_batches_tracked) == 7
 
 
 def test_weight_decay_spares_scales_and_biases():
-    decayed, spared = loop._optimizer(Tiny(2), recipe(weight_decay=0.3)).param_groups
+    decayed, spared = step.make_optimizer(Tiny(2), recipe(weight_decay=0.3)).param_groups
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
     assert {p.ndim for p in decayed["params"]} == {2, 4}
     assert {p.ndim for p in spared["params"]} == {1}
@@ -348,3 +351,112 @@ def test_too_few_clips_are_refused(tmp_path, n):
     with pytest.raises(DatasetError, match=f"at least 2 clips, got {n}"):
         run(tmp_path / "new", training=noise_clips()[:n])
     assert not (tmp_path / "new").exists()
+
+
+def toy_classifier(seed: int = 0, **changes) -> Classifier:
+    torch.manual_seed(seed)
+    settings = {"labels": LABELS, "network": "tiny", "frontend": FRONTEND, "window_seconds": 1.0}
+    return Classifier(ClassifierConfig(**(settings | {"hop_seconds": 0.5} | changes))).eval()
+
+
+def test_training_starts_from_the_weights_it_is_given(tmp_path):
+    initial = toy_classifier()
+    before = copy.deepcopy(initial)
+    slow = recipe(learning_rate=1e-9, freeze_batch_norm=True)
+    last, ema = run(tmp_path, slow, initial=initial)
+    assert_same_weights(initial, before)
+    for name, value in initial.state_dict().items():
+        torch.testing.assert_close(last.state_dict()[name], value, atol=1e-6, rtol=0)
+        torch.testing.assert_close(ema.state_dict()[name], value, atol=1e-6, rtol=0)
+
+
+def test_an_initial_classifier_keeps_its_own_settings(tmp_path):
+    initial = toy_classifier(window_seconds=0.5, hop_seconds=0.25, padding="zero")
+    assert run(tmp_path, initial=initial)[0].config == initial.config
+
+
+def test_batch_norm_statistics_move_unless_they_are_frozen(tmp_path):
+    initial = toy_classifier()
+    name = "network.body.1.running_mean"
+    frozen, _ = run(tmp_path / "frozen", recipe(freeze_batch_norm=True), initial=initial)
+    assert torch.equal(frozen.state_dict()[name], initial.state_dict()[name])
+    free, _ = run(tmp_path / "free", initial=initial)
+    assert not torch.allclose(free.state_dict()[name], initial.state_dict()[name], atol=1e-3)
+
+
+TAUGHT = {"teacher": "someone", "teacher_share": 1.0, "embedding_weight": 1.0}
+
+
+def test_a_teacher_that_knows_better_than_the_labels_is_believed(tmp_path):
+    """All labels are wrong; only the teacher can lead the student to the right answers."""
+    clips = tone_clips(32)
+    learnt = {"stages": (Stage(epochs=25),), "learning_rate": 2e-2, "gain_db": 0.0}
+    teacher, _ = run(tmp_path / "teacher", recipe(**learnt), training=clips, held_out=())
+    swapped = [(clip, 1 - target) for clip, target in clips]
+    student, _ = run(
+        tmp_path / "student",
+        recipe(**learnt, **TAUGHT),
+        training=swapped,
+        held_out=tone_clips(24, seed=3),
+        teacher=teacher,
+    )
+    assert rows(tmp_path / "teacher")[-1]["training_loss"] < 0.65
+    assert rows(tmp_path / "student")[-1]["held_out_accuracy_last"] > 0.8
+    assert student.labels == LABELS
+
+
+def test_the_teacher_stays_as_it_is_and_the_student_has_no_trace_of_it(tmp_path):
+    teacher = toy_classifier(seed=3)
+    before = copy.deepcopy(teacher)
+    student, _ = run(tmp_path, recipe(**TAUGHT), teacher=teacher)
+    assert_same_weights(teacher, before)
+    assert list(student.state_dict()) == list(toy_classifier().state_dict())
+
+
+def test_a_taught_run_resumes_with_the_same_weights(tmp_path, monkeypatch):
+    taught, teacher = recipe(**TAUGHT), toy_classifier(seed=3)
+    expected, _ = run(tmp_path / "whole", taught, teacher=teacher)
+    kill_at(monkeypatch, 3, before=False)
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", taught, teacher=teacher)
+    monkeypatch.undo()
+    monkeypatch.setitem(NETWORKS, "tiny", Tiny)
+    resumed, _ = run(tmp_path / "killed", taught, teacher=teacher)
+    assert_same_weights(resumed, expected)
+    with pytest.raises(ConfigError, match="other settings"):
+        run(tmp_path / "killed", taught, teacher=toy_classifier(seed=4))
+
+
+def test_a_teacher_hears_its_own_rate(tmp_path):
+    other = FRONTEND.replace(sample_rate=4_000, f_max=2_000.0)
+    teacher = toy_classifier(frontend=other)
+    guide = Teacher(teacher, [clip for clip, _ in noise_clips()], sample_rate=2_000)
+    waveform = torch.sin(2 * math.pi * 200 * torch.arange(2_000) / 2_000)[None]
+    doubled = torch.sin(2 * math.pi * 200 * torch.arange(4_000) / 4_000)[None]
+    probabilities, _ = guide(waveform, bfloat16=False)
+    torch.testing.assert_close(probabilities, teacher.predict(doubled), atol=5e-3, rtol=0)
+
+
+def test_a_teacher_s_embeddings_are_standardised_over_the_training_clips():
+    clips = [clip for clip, _ in noise_clips()]
+    guide = Teacher(toy_classifier(), clips, sample_rate=2_000)
+    _, embeddings = guide(torch.stack(clips), bfloat16=False)
+    torch.testing.assert_close(embeddings.mean(dim=0), torch.zeros(16), atol=1e-4, rtol=0)
+    assert ((embeddings.std(dim=0, correction=0) - 1).abs() < 1e-3).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "helpers", "message"),
+    [
+        (TAUGHT, {}, "needs the teacher 'someone'"),
+        ({}, {"teacher": {}}, "has no teacher"),
+        ({"backbone": "something"}, {}, "starts from 'something'"),
+        ({}, {"initial": {"labels": ("high", "low")}}, "initial classifier knows other labels"),
+        (TAUGHT, {"teacher": {"labels": ("low", "high", "x")}}, "teacher knows other labels"),
+        (TAUGHT, {"teacher": {"activation": "sigmoid"}}, "exactly one label"),
+    ],
+)
+def test_helpers_that_do_not_fit_are_refused(tmp_path, changes, helpers, message):
+    given = {name: toy_classifier(**settings) for name, settings in helpers.items()}
+    with pytest.raises(ConfigError, match=message):
+        run(tmp_path, recipe(**changes), **given)

@@ -28,20 +28,38 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="for metrics and weights"
     )
+    command.add_argument(
+        "--backbone", metavar="MODEL", help="instead of the one that the recipe starts from"
+    )
+    command.add_argument(
+        "--teacher",
+        metavar="MODEL",
+        help="instead of the recipe's; it must never have heard the fold held out",
+    )
     command.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.classifier import Classifier
     from soundsep.datasets import ESC50, load_examples
     from soundsep.training import get_recipe, train
+    from soundsep.training.probe import probe_classifier
 
     recipe = get_recipe(arguments.recipe)
+    teacher = initial = None
+    if recipe.teacher is not None:
+        teacher = Classifier.from_pretrained(
+            arguments.teacher or recipe.teacher.format(fold=arguments.fold)
+        )
     dataset = ESC50(arguments.data)
     training, held_out = (
         load_examples(clips, sample_rate=recipe.frontend.sample_rate)
         for clips in dataset.split(arguments.fold)
     )
+    if recipe.backbone is not None:
+        backbone = Classifier.from_pretrained(arguments.backbone or recipe.backbone)
+        initial = probe_classifier(backbone, dataset.labels, training)
     models = train(
         recipe,
         labels=dataset.labels,
@@ -50,6 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         seed=arguments.seed,
         device=arguments.device,
+        initial=initial,
+        teacher=teacher,
     )
     for name, model in zip(("last", "ema"), models, strict=True):
         model.save_pretrained(arguments.output / name)

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from torch import Tensor, nn
 
 from soundsep.errors import ConfigError
-from soundsep.models.mobilenet import MobileNetV3, mn04, mn04_linear, mn10, mn10_linear
+from soundsep.models.mobilenet import MobileNetV3, mn04, mn04_bands, mn10, mn10_bands
 from soundsep.models.resnet import ResNet, resnet18, resnet34, resnet50
 
 __all__ = [
@@ -41,9 +41,9 @@ class Network(Protocol):
 # A literal table: a name found in a file can only choose one of these, never import anything.
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "mn04": mn04,
-    "mn04-linear": mn04_linear,
+    "mn04-bands": mn04_bands,
     "mn10": mn10,
-    "mn10-linear": mn10_linear,
+    "mn10-bands": mn10_bands,
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from soundsep.config import Config
 from soundsep.errors import ConfigError
-from soundsep.frontends import MelConfig
+from soundsep.frontends import FrontendConfig, KaldiMelConfig, MelConfig
 from soundsep.models import NETWORKS
 
 __all__ = ["RECIPES", "Recipe", "Stage", "get_recipe"]
@@ -50,6 +51,13 @@ class Recipe(Config):
         warmup: Share of all steps in which the rate rises.
         weight_decay: Decoupled, on weights of two and more axes only.
         label_smoothing: Share of the target spread over all classes.
+        backbone: Trained model whose weights the training starts from, with a linear head fitted to
+            the training clips; without one it starts from random weights.
+        freeze_batch_norm: Keep the means and variances that the backbone came with.
+        teacher: Trained model whose answers are learnt beside the labels; ``{fold}`` in its name
+            stands for the fold held out, of which a teacher must know nothing either.
+        teacher_share: Share of the teacher's probabilities in the targets.
+        embedding_weight: Weight of the mean squared error to the teacher's embedding.
         mixup_probability: Share of clips mixed with another one.
         gain_db: Random gain, up or down.
         max_speed: Random speed, from its inverse to this.
@@ -62,10 +70,15 @@ class Recipe(Config):
     name: str
     description: str
     network: str
-    frontend: MelConfig = field(default_factory=MelConfig)
+    frontend: FrontendConfig = field(default_factory=MelConfig)
     window_seconds: float = 5.0
     stages: tuple[Stage, ...]
     batch_size: int = 32
+    backbone: str | None = None
+    freeze_batch_norm: bool = False
+    teacher: str | None = None
+    teacher_share: float = 0.0
+    embedding_weight: float = 0.0
     learning_rate: float = 1.5e-3
     warmup: float = 0.15
     weight_decay: float = 0.05
@@ -90,7 +103,10 @@ class Recipe(Config):
             )
         if not 0 <= self.gain_db <= 100:
             raise ConfigError(f"Recipe.gain_db must be between 0 and 100, got {self.gain_db}")
+        if not 0 <= self.embedding_weight <= 1e3:
+            raise ConfigError("Recipe.embedding_weight must be between 0 and 1000")
         for name in (
+            "teacher_share",
             "warmup",
             "label_smoothing",
             "mixup_probability",
@@ -115,22 +131,59 @@ class Recipe(Config):
         raise ConfigError(f"recipe {self.name} has {self.epochs} epochs")
 
 
+# Few and careful steps: the backbone already knows far more than the clips can teach it.
+_FINE_TUNING: dict[str, Any] = {
+    "learning_rate": 4e-4,
+    "warmup": 0.1,
+    "label_smoothing": 0.0,
+    "max_speed": 1.0,
+    "time_mask": 0.0,
+    "frequency_mask": 0.0,
+    "ema_decay": 0.99,
+    "bfloat16": True,
+}
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         Recipe(
             name="esc50-resnet34",
-            description="ResNet-34 on log-mel of 16 kHz audio; crops first, whole clips last",
+            description="ResNet-34 on log-mel of 16 kHz audio, taught by esc50-mn04; crops first, "
+            "whole clips last",
             network="resnet34",
             stages=(
-                Stage(epochs=180, crop_seconds=2.5, n_candidates=3),
-                Stage(epochs=40),
+                Stage(epochs=150, crop_seconds=2.5, n_candidates=3),
+                Stage(epochs=30),
             ),
+            label_smoothing=0.0,
+            teacher="esc50-mn04-fold{fold}",
+            teacher_share=0.7,
+            embedding_weight=1.0,
             bfloat16=True,
         ),
         Recipe(
+            name="esc50-mn04",
+            description="MobileNetV3 that has learnt AudioSet, fine-tuned on 32 kHz audio",
+            network="mn04-bands",
+            frontend=KaldiMelConfig(),
+            stages=(Stage(epochs=12),),
+            backbone="audioset-mn04",
+            freeze_batch_norm=True,
+            **_FINE_TUNING,
+        ),
+        Recipe(
+            name="finetune",
+            description="what `soundsep fit --mode finetune` does with one's own clips",
+            network="mn04-bands",
+            frontend=KaldiMelConfig(),
+            stages=(Stage(epochs=12),),
+            backbone="audioset-mn04",
+            freeze_batch_norm=True,
+            **_FINE_TUNING,
+        ),
+        Recipe(
             name="esc50-resnet18",
-            description="the same with ResNet-18; no weights of it are published",
+            description="ResNet-18 without a teacher; no weights of it are published",
             network="resnet18",
             stages=(
                 Stage(epochs=180, crop_seconds=2.5, n_candidates=3),

@@ -1,0 +1,81 @@
+"""A trained classifier that teaches another one: it answers whatever the student hears.
+
+References:
+    Hinton et al. (2015), "Distilling the knowledge in a neural network".
+    Romero et al. (2015), "FitNets: hints for thin deep nets", ICLR, for the regressed embedding.
+    Beyer et al. (2022), "Knowledge distillation: a good teacher is patient and consistent", CVPR:
+    teacher and student get the same view of every example, mixtures included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from soundsep._torchaudio import torchaudio
+from soundsep.classifier import Classifier
+from soundsep.errors import ConfigError
+from soundsep.pipeline import embed_waveforms
+
+__all__ = ["Teacher"]
+
+
+class Teacher(nn.Module):
+    """What a classifier says of a batch, for another one to learn.
+
+    Args:
+        classifier: The teacher; it must never have learnt from what the student is judged on.
+        training: Waveforms (time,) of the student's training clips. The mean and the spread of the
+            teacher's embedding are taken over them.
+        sample_rate: Rate of the student's waveforms, in Hz.
+
+    Raises:
+        ConfigError: the teacher does not give one label of several.
+    """
+
+    def __init__(
+        self, classifier: Classifier, training: Sequence[Tensor], *, sample_rate: int
+    ) -> None:
+        super().__init__()
+        if classifier.config.activation != "softmax":
+            raise ConfigError("a teacher must give exactly one label, by softmax")
+        self.classifier = classifier.eval().requires_grad_(requires_grad=False)
+        self.sample_rate = sample_rate
+        heard = (self._at_its_rate(waveform) for waveform in training)
+        embeddings = torch.stack([*embed_waveforms(classifier, heard, batch_size=32)])
+        self.register_buffer("mean", embeddings.mean(dim=0))
+        self.register_buffer("scale", embeddings.std(dim=0, correction=0).clamp(min=1e-3))
+        self.mean: Tensor
+        self.scale: Tensor
+
+    @property
+    def embedding_dim(self) -> int:
+        """Number of values of an embedding."""
+        return self.classifier.network.embedding_dim
+
+    @torch.no_grad()
+    def forward(self, waveform: Tensor, *, bfloat16: bool) -> tuple[Tensor, Tensor]:
+        """Probabilities and standardised embeddings.
+
+        Args:
+            waveform: What the student hears.
+            bfloat16: Run the network under bfloat16 autocast.
+
+        Shape:
+            waveform: (batch, time). Returns (batch, n_labels) and (batch, embedding_dim).
+        """
+        features = self.classifier.frontend(self._at_its_rate(waveform))
+        with torch.autocast(waveform.device.type, torch.bfloat16, enabled=bfloat16):
+            embedding = self.classifier.network.embed(features)
+            logits = self.classifier.network.head(embedding)
+        standard = (embedding.float() - self.mean) / self.scale
+        return self.classifier.probabilities(logits.float()), standard
+
+    def _at_its_rate(self, waveform: Tensor) -> Tensor:
+        # On the device and for the whole batch, which soundsep.audio's resampler is not made for.
+        resampled: Tensor = torchaudio().functional.resample(
+            waveform, self.sample_rate, self.classifier.sample_rate
+        )
+        return resampled
