@@ -6,7 +6,7 @@
     python3 dev.py check            lint, format and types
     python3 dev.py docs             the documentation, into docs/_build/html
     python3 dev.py build            the wheel and the source distribution, into dist/
-    python3 dev.py results ROOT     measure the shipped weights on ESC-50 again
+    python3 dev.py results ESC50 URBANSOUND8K   measure the shipped weights again
 
 Each makes the virtual environment .venv first, if it is not there or pyproject.toml has changed.
 """

@@ -21,10 +21,17 @@ from torch import Tensor
 
 from soundsep.errors import AudioError, ConfigError
 
-__all__ = ["AudioInput", "is_array", "load_audio", "resample"]
+__all__ = ["AUDIO_SUFFIXES", "AudioInput", "is_array", "load_audio", "resample"]
 
 AudioInput: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Tensor"
 
+# How the names of recordings end that are looked for in folders; `load_audio` reads by content.
+# fmt: off
+AUDIO_SUFFIXES = (
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd",
+    ".w64", ".wav",
+)
+# fmt: on
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 MAX_CHANNELS = 64
 MAX_SAMPLES = 2**28  # 1 GiB of float32: 1.7 h of mono at 44.1 kHz

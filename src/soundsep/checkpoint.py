@@ -9,6 +9,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,9 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from soundsep.download import find_published, is_offline
+from soundsep.download import cache_folder, find_local, find_published, is_offline, mismatch
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.weights import PUBLISHED
+from soundsep.upstream import read_efficientat
+from soundsep.weights import PUBLISHED, PublishedModel, Upstream
 
 __all__ = [
     "CONFIG_NAME",
@@ -55,7 +57,10 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
     if not isinstance(text, str) or not text.strip() or not text.isprintable():
         raise ConfigError(_unknown(text))
     if isinstance(name_or_folder, str) and text in PUBLISHED:
-        return find_published(PUBLISHED[text], progress=progress)
+        model = PUBLISHED[text]
+        if model.upstream is not None:
+            return _converted(model, model.upstream, progress=progress)
+        return find_published(model, progress=progress)
     try:
         folder = Path(text).expanduser()
         exists = folder.is_dir()
@@ -223,6 +228,24 @@ def _complete(folder: Path, what: str) -> Path:
             f"{what} is no checkpoint: expected {CONFIG_NAME} and {WEIGHTS_NAME}, "
             f"lacking {' and '.join(lacking)} (looked in {folder})"
         )
+    return folder
+
+
+def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> Path:
+    """Folder of the checkpoint that somebody else's file was, or is now, converted to."""
+    result = replace(model, files=upstream.converted)
+    if result.files and (found := find_local(result)) is not None:
+        return found
+    source = find_published(model, progress=progress) / model.files[0].name
+    config, tensors = read_efficientat(source, upstream.network)
+    folder = cache_folder(result)
+    write_checkpoint(folder, config, tensors)
+    for file in result.files:
+        if problem := mismatch(folder / file.name, file):
+            raise WeightsError(
+                f"{folder / file.name}, just converted from {source}, is not what was published: "
+                f"{problem}; another version of safetensors may write other bytes"
+            )
     return folder
 
 

@@ -1,11 +1,12 @@
 """Find a published checkpoint: in the cache, on a mirror, in the checkout, or at the release.
 
 Nothing is used before its size and sha256 match the table in `soundsep.weights`, wherever it
-came from. Four environment variables have a say:
+came from; a file whose sha256 is not known is never fetched. Four environment variables have a say:
 
 - ``SOUNDSEP_CACHE``: the cache's folder. Default: ``$XDG_CACHE_HOME/soundsep``, else
   ``~/.cache/soundsep``, on every platform.
 - ``SOUNDSEP_WEIGHTS``: a mirror, either a folder or a base URL, that holds ``<name>/<file>``.
+  A file of other authors may also lie in the folder itself.
 - ``SOUNDSEP_OFFLINE`` or ``HF_HUB_OFFLINE``: ``1`` opens no socket.
 """
 
@@ -30,13 +31,21 @@ from urllib.request import url2pathname
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.weights import PublishedFile, PublishedModel
 
-__all__ = ["cache_folder", "cache_root", "find_published", "is_offline", "mismatch", "release_url"]
+__all__ = [
+    "cache_folder",
+    "cache_root",
+    "find_local",
+    "find_published",
+    "is_offline",
+    "mismatch",
+    "release_url",
+]
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = 30.0  # without a byte
 ORIGIN = "direct_url.json"
-STALE_SECONDS = 600.0  # a partial download untouched for so long has no living owner
+STALE_SECONDS = 600.0  # half a file untouched for so long has no living owner
 
 # Only spares threads a double download; that files are whole rests on hashes and atomic moves.
 _ONE_AT_A_TIME = threading.Lock()
@@ -66,7 +75,7 @@ def cache_root() -> Path:
 
 def cache_folder(model: PublishedModel) -> Path:
     """Folder of one checkpoint in the cache; other contents of the same name get another one."""
-    hashes = "".join(file.sha256 for file in model.files)
+    hashes = "".join(file.sha256 or file.name for file in model.files)
     return cache_root() / "models" / model.name / hashlib.sha256(hashes.encode()).hexdigest()[:12]
 
 
@@ -107,18 +116,41 @@ def mismatch(path: Path, file: PublishedFile) -> str | None:
                 digest.update(chunk)
     except OSError as error:
         return f"it cannot be read: {error}"
-    if digest.hexdigest() != file.sha256:
+    if file.sha256 is not None and digest.hexdigest() != file.sha256:
         return f"expected sha256 {file.sha256}, found {digest.hexdigest()}"
+    return None
+
+
+def find_local(model: PublishedModel) -> Path | None:
+    """The folder on this machine that holds the verified files of a model, if there is one.
+
+    Asked in this order: the cache; ``SOUNDSEP_WEIGHTS``; ``weights/`` of the source checkout. A
+    folder that lacks the model is passed over, one that holds other bytes under its name is an
+    error.
+
+    Raises:
+        ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
+        WeightsError: a folder holds other files of that name.
+    """
+    cached = cache_folder(model)
+    _sweep(cached)
+    if _missing(cached, model) == {}:
+        return cached
+    for source, folder in _places()[1].items():
+        if _is_whole(folder / model.name, model, source):
+            return folder / model.name
+        # Our own files are called the same for every model, those of others are not.
+        if all(file.url for file in model.files) and _is_whole(folder, model, source):
+            return folder
     return None
 
 
 def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
     """A local folder that holds the verified files of a published checkpoint.
 
-    Asked in this order: the cache; ``SOUNDSEP_WEIGHTS``; ``weights/`` of the source checkout;
-    the release. Folders are used in place, downloads go to the cache. A folder that lacks the
-    model is passed over, one that holds other bytes under its name is an error; so is a base URL
-    that cannot deliver, because who names a mirror may not want the internet asked instead.
+    What `find_local` does not find is fetched into the cache: from ``SOUNDSEP_WEIGHTS`` where that
+    is a base URL, else from the release. A base URL that cannot deliver is an error, because who
+    names a mirror may not want the internet asked instead.
 
     Args:
         model: Entry of `soundsep.weights.PUBLISHED`.
@@ -128,18 +160,17 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
         ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
         WeightsError: the files cannot be had, or are not what the table says.
     """
+    if (found := find_local(model)) is not None:
+        return found
     cached = cache_folder(model)
-    _sweep(cached)
-    if _missing(cached, model) == {}:
-        return cached
-    base_url, folders = _places()
-    for source, folder in folders.items():
-        if _is_whole(folder / model.name, model, source):
-            return folder / model.name
+    base_url, _ = _places()
     with _ONE_AT_A_TIME:
         wanted = _missing(cached, model)
+        _require_pinned(model, wanted)
         urls = {
-            file: f"{base_url}/{model.name}/{file.name}" if base_url else release_url(model, file)
+            file: f"{base_url}/{model.name}/{file.name}"
+            if base_url
+            else file.url or release_url(model, file)
             for file in wanted
         }
         if wanted and is_offline():
@@ -156,6 +187,18 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
         for file, url in urls.items():
             _fetch(url, cached / file.name, file, progress=progress)
     return cached
+
+
+def _require_pinned(model: PublishedModel, wanted: dict[PublishedFile, str]) -> None:
+    for file, problem in wanted.items():
+        if file.sha256 is None:
+            path = cache_folder(model) / file.name
+            raise WeightsError(
+                f"'{model.name}' is not fetched by itself, because the sha256 of {file.name} is "
+                f"not known here, and no download goes unchecked. If you trust {file.url} "
+                f"({file.size} bytes), download it yourself to {path} ({problem}) or to a folder "
+                "that SOUNDSEP_WEIGHTS names"
+            )
 
 
 def _places() -> tuple[str | None, dict[str, Path]]:
@@ -204,9 +247,10 @@ def _is_whole(folder: Path, model: PublishedModel, source: str) -> bool:
     if not all((folder / file.name).is_file() for file in model.files):
         return False
     for file, problem in _missing(folder, model).items():
+        own = "" if file.url else f", or load it as a folder of your own: {str(folder)!r}"
         raise WeightsError(
             f"{folder / file.name} ({source}) is not the published file of '{model.name}': "
-            f"{problem}. Replace it, or load it as a folder of your own: {str(folder)!r}"
+            f"{problem}. Replace it{own}"
         )
     return True
 
@@ -272,8 +316,8 @@ def _default_timeout(seconds: float) -> Iterator[None]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed downloads have left behind, where the cache can be written."""
+    """Remove what killed downloads and conversions have left, where the cache can be written."""
     with suppress(OSError):
-        for path in folder.glob("*.partial"):
+        for path in (*folder.glob("*.partial"), *folder.glob(".*.tmp")):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 path.unlink()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.datasets import Clip
-from soundsep.errors import DatasetError
+from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import (
     ClassificationMetrics,
     calibration_error,
@@ -26,26 +26,57 @@ __all__ = ["Evaluation", "evaluate"]
 N_CONFUSIONS_PRINTED = 8
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
 class Evaluation:
-    """Figures of one model on one set of clips.
+    """Answers of a model to labelled clips, and the figures that follow from them.
 
     Attributes:
         labels: Names of the classes.
-        metrics: Accuracy and the macro-averaged figures.
-        calibration_error: Expected calibration error of the best label's score, 15 bins.
-        confusion: Counts (n_classes, n_classes): rows are true classes, columns answers.
+        targets: Index of each clip's class, (n_clips,).
+        answers: Index of the best label of each, (n_clips,).
+        scores: Its score, (n_clips,).
     """
 
     labels: tuple[str, ...]
-    metrics: ClassificationMetrics
-    calibration_error: float
-    confusion: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    answers: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+    @classmethod
+    def pooled(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """All clips of several evaluations as one, such as the folds of a cross-validation.
+
+        Raises:
+            ConfigError: there are none, or they are about different labels.
+        """
+        if len({part.labels for part in parts}) != 1:
+            raise ConfigError("only evaluations over the same labels can be pooled, at least one")
+        return cls(
+            labels=parts[0].labels,
+            targets=np.concatenate([part.targets for part in parts]),
+            answers=np.concatenate([part.answers for part in parts]),
+            scores=np.concatenate([part.scores for part in parts]),
+        )
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """Counts (n_classes, n_classes): rows are true classes, columns answers."""
+        return confusion_matrix(self.targets, self.answers, n_classes=len(self.labels))
+
+    @property
+    def metrics(self) -> ClassificationMetrics:
+        """Accuracy and the macro-averaged figures."""
+        return classification_metrics(self.confusion)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error of the best label's score, 15 bins."""
+        return calibration_error(self.scores, np.equal(self.targets, self.answers))
 
     @property
     def n_clips(self) -> int:
         """Number of clips that were classified."""
-        return int(self.confusion.sum())
+        return len(self.targets)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON."""
@@ -65,7 +96,8 @@ class Evaluation:
 
     def most_confused(self, n: int) -> list[tuple[int, str, str]]:
         """The ``n`` commonest mistakes: how often, the true class, the answer."""
-        wrong = self.confusion - np.diag(np.diag(self.confusion))
+        wrong = self.confusion
+        np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:n]
         pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
         return [(int(wrong[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if wrong[i, j]]
@@ -91,6 +123,7 @@ def evaluate(
     clips: Sequence[Clip],
     *,
     batch_size: int = 16,
+    n_shifts: int = 1,
     progress: bool | None = None,
 ) -> Evaluation:
     """Classify every clip from its file, as a user would, and compare with its label.
@@ -99,6 +132,7 @@ def evaluate(
         pipeline: The model.
         clips: Labelled clips. Whether the model has learnt from them is for the caller to know.
         batch_size: Windows a forward pass.
+        n_shifts: As `soundsep.Pipeline` takes it.
         progress: Show a progress bar; by default on a terminal.
 
     Raises:
@@ -115,17 +149,16 @@ def evaluate(
     best = [
         result.best
         for result in pipeline(
-            [clip.path for clip in clips], top_k=1, batch_size=batch_size, progress=progress
+            [clip.path for clip in clips],
+            top_k=1,
+            batch_size=batch_size,
+            n_shifts=n_shifts,
+            progress=progress,
         )
     ]
-    targets = [index[clip.label] for clip in clips]
-    answers = [index[prediction.label] for prediction in best]
-    confusion = confusion_matrix(targets, answers, n_classes=len(pipeline.labels))
     return Evaluation(
         labels=pipeline.labels,
-        metrics=classification_metrics(confusion),
-        calibration_error=calibration_error(
-            [prediction.score for prediction in best], np.equal(targets, answers)
-        ),
-        confusion=confusion,
+        targets=np.array([index[clip.label] for clip in clips]),
+        answers=np.array([index[prediction.label] for prediction in best]),
+        scores=np.array([prediction.score for prediction in best]),
     )

@@ -111,7 +111,10 @@ def test_models_are_listed(capsys):
     assert json.loads(capsys.readouterr().out)[0]["name"] == "esc50-resnet34"
 
 
-@pytest.mark.parametrize("command", [[], ["classify"], ["models"], ["train"], ["evaluate"]])
+@pytest.mark.parametrize(
+    "command",
+    [[], *([name] for name in ("classify", "fit", "models", "train", "evaluate", "export"))],
+)
 def test_help_texts(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])

@@ -6,13 +6,24 @@ import pytest
 import torch
 
 from soundsep import Classifier, ClassifierConfig
-from soundsep.frontends import MEL_PRESETS, MelConfig, MelFrontend
+from soundsep.frontends import (
+    MEL_PRESETS,
+    KaldiMelConfig,
+    KaldiMelFrontend,
+    MelConfig,
+    MelFrontend,
+    build_frontend,
+)
 
 SCALINGS = ("none", "standardize", "image")
 ALL = [(name, scaling) for name in MEL_PRESETS for scaling in SCALINGS]
+CONFIGS = {
+    **{f"{name}-{s}": MEL_PRESETS[name].replace(scaling=s) for name, s in ALL},
+    "kaldi": KaldiMelConfig(),
+}
 
 
-def clips(config: MelConfig, seconds: float = 0.5) -> torch.Tensor:
+def clips(config: MelConfig | KaldiMelConfig, seconds: float = 0.5) -> torch.Tensor:
     """A quiet clip, then its neighbours: silence, a constant, loud and very loud noise."""
     n_samples = round(config.sample_rate * seconds)
     noise = torch.randn(3, n_samples, generator=torch.Generator().manual_seed(0))
@@ -22,9 +33,9 @@ def clips(config: MelConfig, seconds: float = 0.5) -> torch.Tensor:
     return torch.cat([noise[:1] * fade * loudness[0], steady, noise[1:] * loudness[1:]])
 
 
-@pytest.mark.parametrize(("name", "scaling"), ALL)
-def test_features_are_the_same_alone_and_in_any_batch(name, scaling):
-    frontend = MelFrontend(MEL_PRESETS[name].replace(scaling=scaling))
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_features_are_the_same_alone_and_in_any_batch(config):
+    frontend = build_frontend(config)
     batch = clips(frontend.config)
     together, backwards = frontend(batch), frontend(batch.flip(0)).flip(0)
     alone = torch.cat([frontend(clip[None]) for clip in batch])
@@ -33,22 +44,23 @@ def test_features_are_the_same_alone_and_in_any_batch(name, scaling):
     assert together.isfinite().all()
 
 
-@pytest.mark.parametrize("name", MEL_PRESETS)
-def test_real_clips_are_the_same_alone_and_in_a_batch(name, real_clips):
+@pytest.mark.parametrize("frontend", [*MEL_PRESETS, None])
+def test_real_clips_are_the_same_alone_and_in_a_batch(frontend, real_clips):
     # The rate is not theirs, which makes no difference to this property.
-    frontend = MelFrontend(name)
+    frontend = MelFrontend(frontend) if frontend else KaldiMelFrontend()
     batch = torch.stack([clip[:20_000] for clip in real_clips[:6]])
     batch[3:] *= 50
     alone = torch.cat([frontend(clip[None]) for clip in batch])
     torch.testing.assert_close(alone, frontend(batch), atol=1e-5, rtol=0)
 
 
-@pytest.fixture(scope="module", params=SCALINGS)
+@pytest.fixture(scope="module", params=[*SCALINGS, "kaldi"])
 def classifier(request):
     torch.manual_seed(0)
-    frontend = MelConfig(scaling=request.param)
-    labels = tuple("abcde")
-    model = Classifier(ClassifierConfig(labels=labels, network="resnet18", frontend=frontend))
+    is_kaldi = request.param == "kaldi"
+    frontend = KaldiMelConfig() if is_kaldi else MelConfig(scaling=request.param)
+    network = "mn04" if is_kaldi else "resnet18"
+    model = Classifier(ClassifierConfig(labels=tuple("abcde"), network=network, frontend=frontend))
     model(clips(frontend))  # batch-norm statistics that fit the features
     return model.eval()
 
@@ -102,16 +114,16 @@ def test_scaled_features_do_not_depend_on_the_loudness():
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("name", "scaling"), ALL)
-def test_accelerator_gives_the_same_features(name, scaling):
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_accelerator_gives_the_same_features(config):
     if not torch.cuda.is_available():
         pytest.skip("no accelerator")
-    frontend = MelFrontend(MEL_PRESETS[name].replace(scaling=scaling))
-    batch = clips(frontend.config)
+    frontend = build_frontend(config)
+    batch = clips(config)
     expected = frontend(batch)
     moved = frontend.to("cuda")
     # A picture's level may round to the next one.
-    atol = 1.0 if scaling == "image" else 2e-2
+    atol = 1.0 if getattr(config, "scaling", None) == "image" else 2e-2
     torch.testing.assert_close(moved(batch.to("cuda")).cpu(), expected, atol=atol, rtol=0)
     alone = torch.cat([moved(clip[None]) for clip in batch.to("cuda")])
     torch.testing.assert_close(alone.cpu(), moved(batch.to("cuda")).cpu(), atol=atol, rtol=0)

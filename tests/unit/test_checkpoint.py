@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from soundsep.checkpoint import read_config, read_weights, resolve, write_checkpoint
 from soundsep.errors import ConfigError, SoundsepError, WeightsError
+from soundsep.models import NETWORKS
 from soundsep.weights import PUBLISHED
 
 TENSORS = {
@@ -65,10 +66,21 @@ def test_table_is_well_formed() -> None:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
         assert model.description
         assert model.licence
-        assert [file.name for file in model.files] == ["model.safetensors", "config.json"]
-        for file in model.files:
-            assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
-            assert file.size >= 0
+        ours = model.files
+        if model.upstream is not None:
+            (file,) = model.files
+            assert file.url is not None
+            assert file.url.startswith("https://")
+            assert file.url.endswith(f"/{file.name}")
+            assert (file.sha256 is None) == (model.upstream.converted == ())
+            assert model.upstream.network in NETWORKS
+            ours = model.upstream.converted
+        if ours or model.upstream is None:
+            assert [file.name for file in ours] == ["model.safetensors", "config.json"]
+        assert all(file.sha256 and not file.url for file in ours)
+        for file in (*model.files, *ours):
+            assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+            assert file.size > 0
 
 
 # --- resolve
@@ -104,6 +116,7 @@ def test_published_name_does_not_depend_on_the_current_folder(
     name = next(iter(PUBLISHED))
     write_checkpoint(name, CONFIG, TENSORS)
     monkeypatch.setattr("soundsep.checkpoint.find_published", lambda model, progress: Path("!"))
+    assert PUBLISHED[name].upstream is None
     assert resolve(name) == Path("!")
     assert resolve(f"./{name}") == Path(name)
     assert resolve(Path(name)) == Path(name)

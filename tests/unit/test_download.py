@@ -307,6 +307,17 @@ def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
     assert contents(folder) == CONTENTS
 
 
+def test_killed_conversion_is_swept_when_nobody_can_be_at_it(mirror: Server) -> None:
+    folder = resolve("tiny")
+    young, old = folder / ".config.json.1.tmp", folder / ".config.json.2.tmp"
+    for path in (young, old):
+        path.write_bytes(b"half")
+    long_ago = time.time() - 2 * download.STALE_SECONDS
+    os.utime(old, (long_ago, long_ago))
+    resolve("tiny")
+    assert contents(folder) == {**CONTENTS, young.name: b"half"}
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="starts its processes by fork")
 def test_eight_processes_at_once_end_with_one_valid_file(mirror: Server) -> None:
     together = threading.Barrier(8, timeout=60)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from soundsep import AudioError, ClipResult, DatasetError, Prediction
+from soundsep import AudioError, ClipResult, ConfigError, DatasetError, Prediction
 from soundsep.datasets import Clip
-from soundsep.evaluation import evaluate
+from soundsep.evaluation import Evaluation, evaluate
 
 LABELS = ("dog", "rain", "siren")
 
@@ -56,3 +57,16 @@ def test_nothing_to_evaluate_unknown_labels_and_bad_clips(tmp_path):
         evaluate(Oracle(), [clip(tmp_path, "whale", "dog")])
     with pytest.raises(AudioError):
         evaluate(Oracle(), [clip(tmp_path, "dog", "broken")])
+
+
+def test_folds_are_pooled_clip_by_clip(tmp_path):
+    folds = [[("dog", "dog")], [("rain", "dog"), ("rain", "rain"), ("dog", "siren")]]
+    parts = [evaluate(Oracle(), [clip(tmp_path, *pair) for pair in fold]) for fold in folds]
+    whole = evaluate(Oracle(), [clip(tmp_path, *pair) for fold in folds for pair in fold])
+    assert Evaluation.pooled(parts).to_dict() == whole.to_dict()
+    # The error of the parts, .5 and .17, is not that of the whole: of 4 answers 2 are right.
+    assert whole.calibration_error == 0.0
+    with pytest.raises(ConfigError, match="same labels"):
+        Evaluation.pooled([])
+    with pytest.raises(ConfigError, match="same labels"):
+        Evaluation.pooled([whole, replace(whole, labels=("cat", "cow", "hen"))])

@@ -20,12 +20,6 @@ from soundsep.cli.options import (
 
 __all__ = ["add_command"]
 
-# fmt: off
-AUDIO_SUFFIXES = (
-    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd",
-    ".w64", ".wav",
-)
-# fmt: on
 FILES_AT_ONCE = 64
 
 
@@ -80,6 +74,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _files(arguments: Iterable[str]) -> Iterator[str]:
     """Files as they are, folders as the audio in them, patterns as what they match."""
+    from soundsep.audio import AUDIO_SUFFIXES
+
     for argument in arguments:
         path = Path(argument)
         if path.is_dir():

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from soundsep.cli.options import Commands, batch_options, data_options, device_options
+from soundsep.cli.options import Commands, at_least_1, batch_options, device_options
+
+if TYPE_CHECKING:
+    from soundsep.datasets.clip import FoldedClips
+    from soundsep.evaluation import Evaluation
 
 __all__ = ["add_command"]
 
@@ -14,13 +19,41 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "evaluate",
-        parents=[device_options(), batch_options(), data_options()],
-        help="measure a model on one fold of ESC-50",
-        description="Classify every clip of one fold of ESC-50 and print accuracy, macro "
+        parents=[device_options(), batch_options()],
+        help="measure a model on one fold of ESC-50, UrbanSound8K or urban11",
+        description="Classify every clip of one fold of a data set and print accuracy, macro "
         "precision, recall and F1, calibration and the commonest mistakes; write them, with the "
         "whole confusion matrix, to a file.",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
+    command.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="ROOT",
+        help="folder of ESC-50 (with meta/esc50.csv) or UrbanSound8K (with "
+        "metadata/UrbanSound8K.csv); given twice, once for each, for a model of urban11",
+    )
+    command.add_argument(
+        "--fold",
+        type=_fold,
+        metavar="N",
+        help="the fold to measure on, or 'all': every fold k by the model MODEL-foldk, pooled "
+        "(default: the fold a published model was not trained on, else the last one)",
+    )
+    command.add_argument(
+        "--any-fold",
+        action="store_true",
+        help="measure a published model on a fold it was trained on all the same",
+    )
+    command.add_argument(
+        "--shifts",
+        type=at_least_1,
+        default=1,
+        metavar="N",
+        help="average the scores over so many shifts of every window (default: 1)",
+    )
     command.add_argument(
         "--output",
         type=Path,
@@ -30,18 +63,79 @@ def add_command(commands: Commands) -> None:
     command.set_defaults(run=_run)
 
 
-def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.datasets import ESC50
-    from soundsep.evaluation import evaluate
-    from soundsep.pipeline import Pipeline
+def _fold(text: str) -> int | str:
+    return "all" if text == "all" else at_least_1(text)
 
-    clips = ESC50(arguments.data, folds=[arguments.fold]).clips
-    pipe = Pipeline.from_pretrained(arguments.model, device=arguments.device)
-    evaluation = evaluate(pipe, clips, batch_size=arguments.batch_size)
-    print(f"{arguments.model} on ESC-50, fold {arguments.fold}")
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.evaluation import Evaluation
+
+    model, fold = arguments.model, arguments.fold
+    if fold == "all":
+        dataset, first = _measure(arguments, f"{model}-fold1", 1)
+        rest = dataset.fold_numbers[1:]
+        parts = [first, *(_measure(arguments, f"{model}-fold{k}", k)[1] for k in rest)]
+        print(f"{model} on {dataset.name}, every fold by the model that was not trained on it")
+        for k, part in zip(dataset.fold_numbers, parts, strict=True):
+            print(f"fold {k:<13} {part.metrics.accuracy:.2%}")
+        mean = sum(part.metrics.accuracy for part in parts) / len(parts)
+        print(f"mean of the folds  {mean:.2%}")
+        evaluation = Evaluation.pooled(parts)
+    else:
+        dataset, evaluation = _measure(arguments, model, fold)
+        fold = dataset.clips[0].fold
+        print(f"{model} on {dataset.name}, fold {fold}")
     print(evaluation)
-    name = Path(arguments.model).resolve().name
-    output = arguments.output or Path(f"{name}-fold{arguments.fold}.json")
+    output = arguments.output or Path(f"{Path(model).resolve().name}-fold{fold}.json")
     evaluation.save(output)
     print(f"wrote {output}, with the whole confusion matrix")
     return 0
+
+
+def _measure(
+    arguments: argparse.Namespace, model: str, fold: int | None
+) -> tuple[FoldedClips, Evaluation]:
+    from soundsep.errors import ConfigError
+    from soundsep.evaluation import evaluate
+    from soundsep.pipeline import Pipeline
+    from soundsep.weights import PUBLISHED
+
+    held_out = PUBLISHED[model].test_fold if model in PUBLISHED else None
+    fold = fold or held_out
+    if held_out not in (None, fold) and not arguments.any_fold:
+        raise ConfigError(
+            f"{model} was trained on fold {fold}, so its figures there say nothing; measure it "
+            f"with --fold {held_out}, which was held out, or insist with --any-fold"
+        )
+    pipe = Pipeline.from_pretrained(model, device=arguments.device)
+    dataset = _dataset(arguments.data, pipe.labels, fold)
+    batch_size, n_shifts = arguments.batch_size, arguments.shifts
+    return dataset, evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts)
+
+
+def _dataset(roots: list[Path], labels: tuple[str, ...], fold: int | None) -> FoldedClips:
+    """One fold, by default the last, of the data set that the folders and the labels mean."""
+    from soundsep.datasets.crosswalk import Urban11
+    from soundsep.datasets.esc50 import ESC50
+    from soundsep.datasets.urbansound8k import UrbanSound8K
+    from soundsep.errors import ConfigError, DatasetError
+
+    found: dict[type[ESC50 | UrbanSound8K], Path] = {}
+    for root in roots:
+        kinds = [kind for kind in (ESC50, UrbanSound8K) if kind.is_in(root)]
+        if not kinds:
+            raise DatasetError(
+                f"{root} holds neither {ESC50.table} (ESC-50) nor {UrbanSound8K.table} "
+                "(UrbanSound8K)"
+            )
+        if kinds[0] in found:
+            raise ConfigError(f"{root} and {found[kinds[0]]} both hold {kinds[0].name}")
+        found[kinds[0]] = root
+    if labels == Urban11.labels:
+        folds = [fold or Urban11.fold_numbers[-1]]
+        esc50, urbansound8k = found.get(ESC50), found.get(UrbanSound8K)
+        return Urban11(esc50=esc50, urbansound8k=urbansound8k, folds=folds)
+    if len(found) > 1:
+        raise ConfigError("a model that is not of urban11 is measured on one data set at a time")
+    ((kind, root),) = found.items()
+    return kind(root, folds=[fold or kind.fold_numbers[-1]])

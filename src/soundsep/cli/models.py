@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from soundsep.cli.options import Commands
+
+if TYPE_CHECKING:
+    from soundsep.weights import PublishedModel
 
 __all__ = ["add_command"]
 
@@ -25,16 +28,8 @@ def add_command(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from soundsep.weights import PUBLISHED, published_results
 
-    rows: list[dict[str, Any]] = [
-        {
-            "name": model.name,
-            "size_mb": round(sum(file.size for file in model.files) / 1e6, 1),
-            "licence": model.licence,
-            "description": model.description,
-            "result": published_results().get(model.name),
-        }
-        for model in PUBLISHED.values()
-    ]
+    results = published_results()
+    rows = [_row(model, results.get(model.name)) for model in PUBLISHED.values()]
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return 0
@@ -43,5 +38,22 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"  {row['description']}")
         if result := row["result"]:
             print(f"  {result['accuracy']:.2%} on {result['data']}, {result['protocol']}")
+        if row["reported"]:
+            print(f"  {row['reported']}, as reported by its authors")
+        if not row["verified"]:
+            print(f"  not verified here, so to be downloaded by hand: {row['source']}")
         print(f"  licence: {row['licence']}")
     return 0
+
+
+def _row(model: PublishedModel, result: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "size_mb": round(sum(file.size for file in model.files) / 1e6, 1),
+        "licence": model.licence,
+        "description": model.description,
+        "result": result,
+        "reported": model.upstream.reported if model.upstream else None,
+        "source": model.files[0].url,
+        "verified": all(file.sha256 for file in model.files),
+    }

@@ -32,9 +32,7 @@ def add_command(commands: Commands) -> None:
         "--backbone", metavar="MODEL", help="instead of the one that the recipe starts from"
     )
     command.add_argument(
-        "--teacher",
-        metavar="MODEL",
-        help="instead of the recipe's; it must never have heard the fold held out",
+        "--teacher", metavar="MODEL", help="instead of the one that the recipe learns from"
     )
     command.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     command.set_defaults(run=_run)
@@ -47,24 +45,23 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.training.probe import probe_classifier
 
     recipe = get_recipe(arguments.recipe)
-    teacher = initial = None
-    if recipe.teacher is not None:
-        teacher = Classifier.from_pretrained(
-            arguments.teacher or recipe.teacher.format(fold=arguments.fold)
-        )
     dataset = ESC50(arguments.data)
-    training, held_out = (
-        load_examples(clips, sample_rate=recipe.frontend.sample_rate)
-        for clips in dataset.split(arguments.fold)
-    )
-    if recipe.backbone is not None:
-        backbone = Classifier.from_pretrained(arguments.backbone or recipe.backbone)
-        initial = probe_classifier(backbone, dataset.labels, training)
+    training_clips, held_out_clips = dataset.split(arguments.fold)
+
+    def probe(name: str) -> Classifier:
+        """That network with a head for the training clips, and for nothing else."""
+        trained = Classifier.from_pretrained(name)
+        examples = load_examples(training_clips, sample_rate=trained.sample_rate)
+        return probe_classifier(trained, dataset.labels, examples)
+
+    initial = probe(arguments.backbone or recipe.backbone) if recipe.backbone else None
+    teacher = probe(arguments.teacher or recipe.teacher) if recipe.teacher else None
+    rate = (initial.config if initial else recipe).frontend.sample_rate
     models = train(
         recipe,
         labels=dataset.labels,
-        training=training,
-        held_out=held_out,
+        training=load_examples(training_clips, sample_rate=rate),
+        held_out=load_examples(held_out_clips, sample_rate=rate),
         output=arguments.output,
         seed=arguments.seed,
         device=arguments.device,

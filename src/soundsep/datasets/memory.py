@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from soundsep.audio import load_audio
-from soundsep.datasets.esc50 import Clip
+from soundsep.datasets.clip import Clip
 
 __all__ = ["load_examples"]
 

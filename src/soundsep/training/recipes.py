@@ -54,8 +54,8 @@ class Recipe(Config):
         backbone: Trained model whose weights the training starts from, with a linear head fitted to
             the training clips; without one it starts from random weights.
         freeze_batch_norm: Keep the means and variances that the backbone came with.
-        teacher: Trained model whose answers are learnt beside the labels; ``{fold}`` in its name
-            stands for the fold held out, of which a teacher must know nothing either.
+        teacher: Trained model on whose network a linear head is fitted to the training clips; its
+            answers are then learnt beside the labels.
         teacher_share: Share of the teacher's probabilities in the targets.
         embedding_weight: Weight of the mean squared error to the teacher's embedding.
         mixup_probability: Share of clips mixed with another one.
@@ -148,28 +148,18 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         Recipe(
             name="esc50-resnet34",
-            description="ResNet-34 on log-mel of 16 kHz audio, taught by esc50-mn04; crops first, "
-            "whole clips last",
+            description="ResNet-34 on log-mel of 16 kHz audio, taught by a probe of audioset-mn04; "
+            "crops first, whole clips last",
             network="resnet34",
             stages=(
                 Stage(epochs=150, crop_seconds=2.5, n_candidates=3),
                 Stage(epochs=30),
             ),
             label_smoothing=0.0,
-            teacher="esc50-mn04-fold{fold}",
+            teacher="audioset-mn04",
             teacher_share=0.7,
             embedding_weight=1.0,
             bfloat16=True,
-        ),
-        Recipe(
-            name="esc50-mn04",
-            description="MobileNetV3 that has learnt AudioSet, fine-tuned on 32 kHz audio",
-            network="mn04-bands",
-            frontend=KaldiMelConfig(),
-            stages=(Stage(epochs=12),),
-            backbone="audioset-mn04",
-            freeze_batch_norm=True,
-            **_FINE_TUNING,
         ),
         Recipe(
             name="finetune",

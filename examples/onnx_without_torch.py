@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Name the sounds of a wav file with an exported model, without soundsep and without torch.
+
+    soundsep export esc50-resnet34 -o model.onnx        (where soundsep is installed)
+    python examples/onnx_without_torch.py model.onnx RECORDING
+
+It needs numpy, soundfile and onnxruntime. The recording must have the model's sample rate.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+import soundfile
+from numpy.typing import NDArray
+
+N_SHOWN = 5
+
+
+def windows(
+    samples: NDArray[np.float32], length: int, hop: int, padding: str
+) -> list[NDArray[np.float32]]:
+    """Overlapping windows of one length; the last one ends with the recording."""
+    if samples.size < length:
+        # np.pad's "reflect" plays a short recording back and forth, as soundsep does.
+        mode = "reflect" if padding == "reflect" and samples.size > 1 else "constant"
+        samples = np.pad(samples, (0, length - samples.size), mode=mode)
+    last = samples.size - length
+    return [samples[start : start + length] for start in [*range(0, last, hop), last]]
+
+
+def main(model: str, recording: str) -> None:
+    """Print the best labels and their scores."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    about = session.get_modelmeta().custom_metadata_map
+    rate = int(about["sample_rate"])
+
+    samples, found_rate = soundfile.read(recording, dtype="float32", always_2d=True)
+    if found_rate != rate:
+        sys.exit(
+            f"{recording} has {found_rate} Hz, the model hears {rate} Hz; convert it first, for "
+            f"example: ffmpeg -i {recording} -ar {rate} converted.wav"
+        )
+    if not samples.size:
+        sys.exit(f"{recording} holds no samples")
+    length, hop = (round(float(about[name]) * rate) for name in ("window_seconds", "hop_seconds"))
+    scores = [
+        session.run(["probabilities"], {"waveform": window[np.newaxis]})[0][0]
+        for window in windows(samples.mean(axis=1), length, hop, about["padding"])
+    ]
+    mean = np.mean(scores, axis=0)
+    labels = json.loads(about["labels"])
+    for index in np.argsort(-mean)[:N_SHOWN]:
+        print(f"{labels[index]:<20} {mean[index]:.3f}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -1,0 +1,144 @@
+"""Data sets whose clips, classes and folds stand in one table of comma-separated text."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from soundsep.datasets.clip import Clip, FoldedClips
+from soundsep.errors import ConfigError, DatasetError
+
+__all__ = ["Columns", "TableDataset"]
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+class Columns(NamedTuple):
+    """What the columns of a table are called."""
+
+    filename: str
+    fold: str
+    target: str
+    label: str
+    source: str
+
+
+class TableDataset(FoldedClips):
+    """The clips that a table lists, every row of it checked.
+
+    A clip that the table lists as ``X.wav`` is also found as ``X.flac`` or ``X.ogg``.
+
+    Args:
+        root: Folder that holds the table and ``audio``.
+        folds: Keep only these folds; all of them by default.
+
+    Raises:
+        DatasetError: the table, one of its columns or a clip is missing, or a row is not valid.
+        ConfigError: ``folds`` names one that does not exist.
+    """
+
+    table: ClassVar[str]  # below the root, as are all paths here
+    audio: ClassVar[str]  # folder of a clip; {fold} stands for its fold
+    columns: ClassVar[Columns]
+    home: ClassVar[str]
+
+    def __init__(self, root: str | Path, *, folds: Iterable[int] | None = None) -> None:
+        self.root = Path(root)
+        kept = set(self.fold_numbers if folds is None else folds)
+        if not kept or not kept <= set(self.fold_numbers):
+            last = self.fold_numbers[-1]
+            raise ConfigError(f"{self.name} has the folds 1 to {last}, got {sorted(kept)}")
+        table = list(self._read_table())
+        if double := [name for name, n in Counter(c.path.name for c in table).items() if n > 1]:
+            raise DatasetError(f"the table of {self.root} lists {double[0]} more than once")
+        clips = [clip for clip in table if clip.fold in kept]
+        if not clips:
+            raise DatasetError(f"the table of {self.root} lists no clip of folds {sorted(kept)}")
+        missing = [clip.path for clip in clips if not clip.path.is_file()]
+        if missing:
+            raise DatasetError(
+                f"{len(missing)} of {len(clips)} clips are missing in {self.root / 'audio'}, the "
+                f"first is {missing[0].name}; download {self.name} again or repair the folder"
+            )
+        self.clips = tuple(clips)
+
+    def recording(self, clip: Clip) -> tuple[str, ...]:
+        """What must not stand on both sides of a split."""
+        return (clip.source,)
+
+    @classmethod
+    def is_in(cls, root: Path) -> bool:
+        """Whether a folder holds the table of this data set."""
+        return (root / cls.table).is_file()
+
+    def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+        """Training clips, and the clips of ``test_fold``.
+
+        Raises:
+            ConfigError: one of the two would be empty.
+            DatasetError: a source recording would be on both sides.
+        """
+        training, test = super().split(test_fold)
+        heard = {self.recording(clip) for clip in training}
+        shared = {clip.source: clip.label for clip in test if self.recording(clip) in heard}
+        if shared:
+            source, label = min(shared.items())
+            raise DatasetError(
+                f"{len(shared)} recordings are in fold {test_fold} and in others, for example "
+                f"{source} ({label}); the table is not the official one"
+            )
+        return training, test
+
+    def _read_table(self) -> Iterator[Clip]:
+        table = self.root / self.table
+        if not table.is_file():
+            raise DatasetError(
+                f"no {table}; expected the official layout of {self.name} ({self.table} and "
+                f"{self.audio.format(fold='N')}/*.wav) in the folder, as {self.home} gives it"
+            )
+        try:
+            with table.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.DictReader(file)
+                absent = [name for name in self.columns if name not in (reader.fieldnames or ())]
+                if absent:
+                    raise DatasetError(f"{table}: no column {', '.join(absent)}")
+                for row in reader:
+                    yield self._read_row(f"{table}, line {reader.line_num}", row)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DatasetError(
+                f"{table} is not a table of comma-separated text: {error}"
+            ) from error
+
+    def _read_row(self, where: str, row: dict[str, str]) -> Clip:
+        names = self.columns
+        if any(not row[name] for name in names):  # DictReader fills a short row with None
+            raise DatasetError(f"{where}: a value is missing")
+        try:
+            fold, target = int(row[names.fold]), int(row[names.target])
+        except ValueError as error:
+            raise DatasetError(
+                f"{where}: {names.fold} and {names.target} must be whole numbers"
+            ) from error
+        if fold not in self.fold_numbers or not 0 <= target < len(self.labels):
+            raise DatasetError(
+                f"{where}: {names.fold} {fold} or {names.target} {target} is out of range"
+            )
+        label, filename = row[names.label], row[names.filename]
+        if label != self.labels[target]:
+            raise DatasetError(
+                f"{where}: {names.target} {target} is {self.labels[target]}, not {label}"
+            )
+        if Path(filename).name != filename or "\\" in filename or filename == "..":
+            raise DatasetError(f"{where}: {filename!r} is not a plain file name")
+        listed = self.root / self.audio.format(fold=fold) / filename
+        found = (path for s in SUFFIXES if (path := listed.with_suffix(s)).is_file())
+        return Clip(
+            path=listed if listed.is_file() else next(found, listed),
+            label=label,
+            target=target,
+            fold=fold,
+            source=row[names.source],
+        )

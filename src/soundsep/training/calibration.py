@@ -1,0 +1,68 @@
+"""Temperature: what logits are divided by, so that scores mean what they say."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from soundsep.errors import ShapeError
+
+__all__ = ["fit_temperature"]
+
+RANGE = (0.05, 20.0)
+
+
+def fit_temperature(logits: Tensor, targets: Tensor) -> float:
+    """The temperature that makes the scores of held-out clips as likely as possible.
+
+    A few clips that were all answered rightly would ask for scores of 1. So the right class counts
+    as ``(n + 1) / (n + 2)`` of ``n`` clips, and the others share the rest: what Platt proposed for
+    the same reason.
+
+    Args:
+        logits: Of clips that the model has not learnt from.
+        targets: Index of the class of each.
+
+    Shape:
+        logits: (n, n_classes), at least two classes. targets: (n,).
+
+    Returns:
+        A number from 0.05 to 20: above 1 for a model that is surer than it is right.
+
+    Raises:
+        ShapeError: there are no clips, fewer than two classes, or the two do not fit.
+
+    References:
+        Guo et al. (2017), "On calibration of modern neural networks", ICML, section 4.2.
+        Platt (1999), "Probabilistic outputs for support vector machines", section 2.2.
+
+    Examples:
+        >>> unsure = torch.tensor([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
+        >>> fit_temperature(unsure, torch.tensor([0, 0, 0, 1])) > 1
+        True
+    """
+    if logits.ndim != 2 or targets.shape != logits.shape[:1] or min(logits.shape) < 1:
+        raise ShapeError(
+            "expected logits (n, n_classes) and targets (n,) of at least one clip, got "
+            f"{tuple(logits.shape)} and {tuple(targets.shape)}"
+        )
+    n, n_classes = logits.shape
+    if n_classes < 2:
+        raise ShapeError("a temperature needs at least two classes")
+    # Most programs never fit one, and it takes a third of a second to import.
+    from scipy.optimize import minimize_scalar
+
+    rest = 1 / (n + 2)
+    wanted = torch.full((n, n_classes), rest / (n_classes - 1), dtype=torch.float64)
+    wanted[torch.arange(n), targets] = 1 - rest
+    exact = logits.double()
+
+    def loss(log_temperature: float) -> float:
+        scores = (exact / math.exp(log_temperature)).log_softmax(dim=1)
+        return -float((wanted * scores).sum(dim=1).mean())
+
+    bounds = tuple(math.log(limit) for limit in RANGE)
+    best = minimize_scalar(loss, bounds=bounds, method="bounded")
+    return min(max(math.exp(float(best.x)), RANGE[0]), RANGE[1])

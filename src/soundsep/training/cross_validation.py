@@ -1,0 +1,96 @@
+"""Cross-validation that keeps recordings whole and classes in proportion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from soundsep.errors import ConfigError
+from soundsep.training.learner import Learner
+
+__all__ = ["group_folds", "held_out_logits"]
+
+
+def group_folds(
+    targets: Sequence[int], groups: Sequence[str], *, n_folds: int, seed: int
+) -> tuple[NDArray[np.int64], int]:
+    """Deal whole groups out to folds so that every class is spread evenly over them.
+
+    A class that lies in one group only cannot be held out and learnt at once. Its group is in no
+    fold: it is there to be learnt from, and nothing is measured on it.
+
+    Args:
+        targets: Index of the class of each clip.
+        groups: Name of the group of each clip.
+        n_folds: Folds wanted, at least 2. There are fewer where a class has fewer groups.
+        seed: Of the order in which equal groups are dealt.
+
+    Returns:
+        The fold of each clip from 0 on, -1 for those in none; and the number of folds, 0 where no
+        class has two groups.
+
+    Raises:
+        ConfigError: ``n_folds`` is below 2.
+
+    Examples:
+        >>> folds, n_folds = group_folds([0, 0, 1, 1], ["a", "b", "c", "d"], n_folds=5, seed=0)
+        >>> n_folds, sorted(folds[:2]) == sorted(folds[2:]) == [0, 1]
+        (2, True)
+    """
+    if n_folds < 2:
+        raise ConfigError(f"cross-validation needs at least 2 folds, got {n_folds}")
+    target = np.asarray(targets, np.int64)
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.zeros((group.max() + 1, target.max() + 1), np.int64)  # (n_groups, n_classes)
+    np.add.at(counts, (group, target), 1)
+    groups_of_class = (counts > 0).sum(axis=0)
+    alone = groups_of_class < 2
+    if alone.all():
+        return np.full(len(target), -1), 0
+    n_folds = min(n_folds, int(groups_of_class[~alone].min()))
+    share = counts / np.maximum(counts.sum(axis=0), 1)  # of each class, in each group
+    fold_of_group = np.full(len(counts), -1)
+    filled = np.zeros((n_folds, counts.shape[1]))
+    order = np.random.default_rng(seed).permutation(len(counts))
+    # The largest first: the small ones then even out what those have left uneven.
+    for index in order[np.argsort(-share.max(axis=1)[order], kind="stable")]:
+        if counts[index, alone].any():
+            continue
+        after = filled[None] + np.eye(n_folds)[:, :, None] * share[index]
+        # Ties, as between the folds that lack this class, go to the one with the fewest clips.
+        unevenness = after.std(axis=1).mean(axis=1).round(12)
+        fold_of_group[index] = np.lexsort((filled.sum(axis=1), unevenness))[0]
+        filled[fold_of_group[index]] += share[index]
+    return fold_of_group[group], n_folds
+
+
+def held_out_logits(
+    learner: Learner, folds: NDArray[np.int64], n_folds: int, *, progress: bool
+) -> tuple[Tensor, NDArray[np.bool_]]:
+    """Each clip's logits by a model that has not heard its recording.
+
+    Args:
+        learner: Holds the clips.
+        folds: Of each clip, -1 for those that are always learnt from.
+        n_folds: Number of folds.
+        progress: Show a bar.
+
+    Returns:
+        Logits (n, n_classes), and whether each clip was held out (n,); the logits of others are 0.
+    """
+    targets = learner.targets.numpy()
+    logits = torch.zeros(len(folds), len(learner.labels))
+    held_out = np.zeros(len(folds), np.bool_)
+    for fold in tqdm(range(n_folds), disable=not progress, unit="fold", desc="cross-validation"):
+        rest = np.flatnonzero(folds != fold)
+        # Recordings that hold several classes can leave none of a class to learn from.
+        chosen = np.flatnonzero((folds == fold) & np.isin(targets, targets[rest]))
+        if len(chosen):
+            logits[chosen] = learner.answer(learner.learn(rest), chosen)
+            held_out[chosen] = True
+    return logits, held_out

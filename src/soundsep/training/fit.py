@@ -1,0 +1,208 @@
+"""A classifier for one's own classes, from a folder of clips, and how good it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.classifier import Classifier
+from soundsep.datasets import AudioFolder, Clip
+from soundsep.datasets.folder import require_classes
+from soundsep.errors import ConfigError, DatasetError
+from soundsep.metrics import calibration_error, confusion_matrix
+from soundsep.training.calibration import fit_temperature
+from soundsep.training.cross_validation import group_folds, held_out_logits
+from soundsep.training.embedding_cache import embed_files, load_clip
+from soundsep.training.learner import Learner
+from soundsep.training.probe import as_backbone
+from soundsep.training.report import FitReport, wilson_interval
+
+__all__ = ["fit"]
+
+FEW_CLIPS = 5  # of a class: below, a probe is little better than a guess
+UNBALANCED = 10  # times as many clips of one class as of another
+
+
+def fit(
+    data: str | Path | AudioFolder | Iterable[Clip],
+    *,
+    backbone: str | Path | Classifier = "audioset-mn04",
+    mode: Literal["probe", "finetune"] = "probe",
+    n_folds: int = 5,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    errors: Literal["raise", "skip"] = "raise",
+    progress: bool = True,
+) -> tuple[Classifier, FitReport]:
+    """Fit a classifier for other classes on top of a trained one, and measure it.
+
+    The accuracy is measured by cross-validation: the recordings (a clip's ``source``) are dealt
+    out to folds, and each fold is answered by a classifier that has not heard it. The classifier
+    returned is then fitted to all clips. Every class has the same say, however many clips it has.
+
+    A class of which there is one recording only is learnt, but nothing is measured on it. Where
+    a class has fewer recordings than ``n_folds``, there are so many folds.
+
+    Args:
+        data: A folder (see `soundsep.datasets.AudioFolder`), or clips, as any data set of
+            `soundsep.datasets` holds them. Of those that occur, classes go by their target; the
+            clips' own folds are not used.
+        backbone: What to build upon: a published name, a folder, ``org/repo`` on the Hugging Face
+            Hub, or a classifier, which is left as it is.
+        mode: ``"probe"`` fits a linear layer to the backbone's embeddings: seconds, and nothing in
+            it is random. ``"finetune"`` goes on from there to train the whole network on the
+            clips, once for each fold and once for all.
+        n_folds: Folds of the cross-validation, at least 2.
+        seed: Of the deal, and of fine-tuning.
+        device: Where embeddings are computed and the network is fine-tuned.
+        errors: ``"raise"`` stops at the first file that cannot be used; ``"skip"`` leaves such
+            files out and lists them in the report.
+        progress: Show progress bars.
+
+    Returns:
+        The classifier, on the CPU and with calibrated scores, and the report.
+
+    Raises:
+        AudioError: a file cannot be read, and ``errors`` is ``"raise"``.
+        DatasetError: there are fewer than two classes, fewer than two usable clips of a class, or
+            two classes of one name or one target.
+        ConfigError: an option is not one of those listed, or there is no such backbone or device.
+        WeightsError: the backbone cannot be had, or is damaged.
+    """
+    if mode not in ("probe", "finetune") or errors not in ("raise", "skip"):
+        raise ConfigError(
+            "fit knows the modes 'probe' and 'finetune', and errors='raise' or 'skip'; got "
+            f"mode={mode!r}, errors={errors!r}"
+        )
+    folder = AudioFolder(data) if isinstance(data, (str, Path)) else data
+    clips = tuple(folder)
+    labels = _labels(clips)
+    base = as_backbone(
+        backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
+    )
+    found, skipped = embed_files(
+        base, [c.path for c in clips], device=device, errors=errors, progress=progress
+    )
+    if clips and not found:
+        raise DatasetError(
+            f"none of the {len(clips)} files can be used: {next(iter(skipped.values()))}"
+        )
+    clips = tuple(clip for clip in clips if clip.path in found)
+    require_classes(labels, (clip.label for clip in clips), where=_where(data))
+    learner = Learner(
+        base,
+        labels,
+        torch.stack([found[clip.path] for clip in clips]),
+        torch.tensor([labels.index(clip.label) for clip in clips]),
+        [load_clip(clip.path, base) for clip in clips] if mode == "finetune" else None,
+        seed=seed,
+        device=device,
+        progress=progress,
+    )
+    folds, n_dealt = group_folds(
+        learner.targets.tolist(), [clip.source for clip in clips], n_folds=n_folds, seed=seed
+    )
+    logits, held_out = held_out_logits(learner, folds, n_dealt, progress=progress)
+    report = _report(
+        learner.targets,
+        logits,
+        np.where(held_out, folds, -1),
+        mode=mode,
+        backbone=str(backbone) if isinstance(backbone, (str, Path)) else backbone.config.network,
+        labels=labels,
+        clips=clips,
+        skipped=skipped,
+        notes=folder.notes if isinstance(folder, AudioFolder) else (),
+    )
+    classifier = learner.learn(np.arange(len(clips)))
+    classifier.config = classifier.config.replace(temperature=report.temperature)
+    classifier.fit_report = report
+    return classifier, report
+
+
+def _labels(clips: Sequence[Clip]) -> tuple[str, ...]:
+    pairs = sorted({(clip.target, clip.label) for clip in clips})
+    labels = tuple(label for _, label in pairs)
+    if len({target for target, _ in pairs}) < len(pairs) or len(set(labels)) < len(pairs):
+        raise DatasetError("the clips give one label several targets, or one target several labels")
+    return labels
+
+
+def _where(data: Any) -> str:
+    return str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
+
+
+def _report(
+    targets: Tensor,
+    logits: Tensor,
+    folds: NDArray[np.int64],
+    *,
+    mode: str,
+    backbone: str,
+    labels: tuple[str, ...],
+    clips: Sequence[Clip],
+    skipped: dict[Path, str],
+    notes: Sequence[str],
+) -> FitReport:
+    """``folds`` is -1 for clips that were not held out."""
+    counts = Counter(clip.label for clip in clips)
+    recordings = Counter(label for label, _ in {(clip.label, clip.source) for clip in clips})
+    measured = np.flatnonzero(folds >= 0)
+    sources = {clip.source for clip, fold in zip(clips, folds, strict=True) if fold >= 0}
+    accuracy = interval = error = None
+    temperature = 1.0
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
+    if len(measured):
+        answers = logits.argmax(dim=1)
+        correct = (answers == targets).numpy()[measured]
+        accuracy = float(correct.mean())
+        interval = wilson_interval(accuracy, len(sources))
+        confusion = confusion_matrix(targets[measured], answers[measured], n_classes=len(labels))
+        temperature = fit_temperature(logits[measured], targets[measured])
+        confidences = np.zeros(len(folds))
+        for fold in np.unique(folds[measured]):
+            others = np.flatnonzero((folds >= 0) & (folds != fold))
+            t = fit_temperature(logits[others], targets[others]) if len(others) else 1.0
+            chosen = np.flatnonzero(folds == fold)
+            confidences[chosen] = (logits[chosen] / t).softmax(dim=1).amax(dim=1).numpy()
+        error = calibration_error(confidences[measured], correct)
+    return FitReport(
+        mode=mode,
+        backbone=backbone,
+        labels=labels,
+        clips_per_class=tuple(counts[label] for label in labels),
+        recordings_per_class=tuple(recordings[label] for label in labels),
+        n_recordings=len({clip.source for clip in clips}),
+        n_folds=len(np.unique(folds[measured])),
+        n_recordings_measured=len(sources),
+        accuracy=accuracy,
+        interval=interval,
+        confusion=confusion,
+        calibration_error=error,
+        temperature=temperature,
+        skipped=tuple((str(path), reason) for path, reason in skipped.items()),
+        warnings=(*notes, *_warnings(labels, counts, confusion)),
+    )
+
+
+def _warnings(
+    labels: Sequence[str], counts: Counter[str], confusion: NDArray[np.int64]
+) -> list[str]:
+    warnings = []
+    if few := [f"{label} ({counts[label]})" for label in labels if counts[label] < FEW_CLIPS]:
+        warnings.append(f"fewer than {FEW_CLIPS} clips, expect little of {', '.join(few)}")
+    if max(counts.values()) >= UNBALANCED * min(counts.values()):
+        warnings.append(
+            f"from {min(counts.values())} to {max(counts.values())} clips a class: the accuracy "
+            "speaks mostly of the large ones; look at the macro recall"
+        )
+    if unknown := [label for label, row in zip(labels, confusion, strict=True) if not row.any()]:
+        warnings.append(f"one recording only, so nothing was measured on: {', '.join(unknown)}")
+    return warnings

@@ -1,0 +1,196 @@
+"""What a fit to one's own classes is worth, in figures and in words."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.errors import ConfigError
+
+__all__ = ["FitReport", "wilson_interval"]
+
+N_CONFUSIONS_PRINTED = 5
+Z_95 = 1.959964  # standard deviations of the normal distribution that hold 95 %
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share that was counted over ``n`` independent trials.
+
+    Raises:
+        ConfigError: the share is not from 0 to 1, or ``n`` is below 1.
+
+    References:
+        Wilson (1927), "Probable inference, the law of succession, and statistical inference",
+        Journal of the American Statistical Association.
+
+    Examples:
+        >>> low, high = wilson_interval(0.9, 10)
+        >>> round(low, 2), round(high, 2)
+        (0.6, 0.98)
+    """
+    if not 0 <= share <= 1 or n < 1:
+        raise ConfigError(f"expected a share from 0 to 1 of at least 1 trial, got {share} of {n}")
+    z2 = Z_95**2 / n
+    middle = (share + z2 / 2) / (1 + z2)
+    half = Z_95 / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
+    # At a share of 0 or 1 the bound is that share, which rounding may miss.
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
+class FitReport:
+    """What `soundsep.training.fit` has learnt from, and how well it did on what it had not heard.
+
+    Held out are whole recordings, in turn, as `soundsep.datasets.AudioFolder` tells them apart. The
+    clips of one recording are right or wrong together, so they count as one in the confidence
+    interval; that is cautious where they are not quite alike.
+
+    Attributes:
+        mode: ``"probe"`` or ``"finetune"``.
+        backbone: Name of the model that was built upon.
+        labels: Names of the classes.
+        clips_per_class: Number of clips of each.
+        recordings_per_class: Number of recordings of each.
+        n_recordings: Number of all recordings; some may hold several classes.
+        n_folds: Parts the recordings were dealt out to; 0 if nothing could be held out.
+        n_recordings_measured: Recordings that were held out once.
+        accuracy: Share of the clips held out that were named rightly; ``None`` if there are none.
+        interval: 95 % confidence interval of the accuracy: Wilson's, over recordings.
+        confusion: Counts (n_classes, n_classes) over the clips held out: rows are true classes,
+            columns answers.
+        calibration_error: Expected calibration error of the scores of clips held out, each by a
+            temperature that was fitted without its fold.
+        temperature: That of the classifier, fitted to all clips held out.
+        skipped: Files that were left out, each with the reason.
+        warnings: What to look at.
+    """
+
+    mode: str
+    backbone: str
+    labels: tuple[str, ...]
+    clips_per_class: tuple[int, ...]
+    recordings_per_class: tuple[int, ...]
+    n_recordings: int
+    n_folds: int
+    n_recordings_measured: int
+    accuracy: float | None
+    interval: tuple[float, float] | None
+    confusion: NDArray[np.int64]
+    calibration_error: float | None
+    temperature: float
+    skipped: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n_clips(self) -> int:
+        """Number of clips that were learnt from."""
+        return sum(self.clips_per_class)
+
+    @property
+    def recalls(self) -> tuple[float | None, ...]:
+        """Share of each class's held-out clips that were named rightly; ``None`` without any."""
+        rows = zip(self.confusion.tolist(), range(len(self.labels)), strict=True)
+        return tuple(row[i] / sum(row) if sum(row) else None for row, i in rows)
+
+    @property
+    def macro_recall(self) -> float | None:
+        """The mean of `recalls`: accuracy as it would be with as many clips of every class."""
+        known = [recall for recall in self.recalls if recall is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
+    def worth(self) -> str:
+        """What the accuracy says, and what it does not."""
+        if self.accuracy is None:
+            return (
+                "Nothing is known of how well this works: add recordings, or name the recordings "
+                "of a class apart."
+            )
+        text = (
+            "It is what to expect of new recordings made like these: same places, same recorder, "
+            "same way of choosing clips. Elsewhere expect less, and measure it there. Anything "
+            "that is none of the classes is still given one of them."
+        )
+        if self.n_recordings == self.n_clips:
+            text += (
+                " Every file was taken for a recording of its own; if some were cut from one "
+                "recording, the accuracy is too high until they are grouped."
+            )
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        return {
+            "mode": self.mode,
+            "backbone": self.backbone,
+            "n_clips": self.n_clips,
+            "n_recordings": self.n_recordings,
+            "n_folds": self.n_folds,
+            "n_recordings_measured": self.n_recordings_measured,
+            "accuracy": _rounded(self.accuracy),
+            "interval_95": self.interval and [_rounded(bound) for bound in self.interval],
+            "macro_recall": _rounded(self.macro_recall),
+            "calibration_error": _rounded(self.calibration_error),
+            "temperature": _rounded(self.temperature),
+            "classes": [
+                {"label": label, "clips": clips, "recordings": n, "recall": _rounded(recall)}
+                for label, clips, n, recall in self._rows()
+            ],
+            "confusion": self.confusion.tolist(),
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "warnings": list(self.warnings),
+            "worth": self.worth,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write `to_dict` as JSON."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        Path(path).write_text(text, encoding="utf-8")
+
+    def most_confused(self, n: int) -> list[tuple[int, str, str]]:
+        """The ``n`` commonest mistakes: how often, the true class, the answer."""
+        wrong = self.confusion - np.diag(np.diag(self.confusion))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:n]
+        pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+        return [(int(wrong[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if wrong[i, j]]
+
+    def _rows(self) -> list[tuple[str, int, int, float | None]]:
+        columns = (self.labels, self.clips_per_class, self.recordings_per_class, self.recalls)
+        return list(zip(*columns, strict=True))
+
+    def __str__(self) -> str:
+        """The figures, a line a class, the commonest mistakes, and what it is all worth."""
+        lines = [
+            f"{len(self.labels)} classes, {self.n_clips} clips, {self.n_recordings} recordings; "
+            f"{self.mode} on {self.backbone}",
+        ]
+        if self.accuracy is None or self.interval is None:
+            lines.append("held-out accuracy  not measured: no class has two recordings")
+        else:
+            low, high = self.interval
+            lines += [
+                f"held-out accuracy  {self.accuracy:.1%}  (95 % interval {low:.0%} to {high:.0%}; "
+                f"{self.n_folds} folds, {self.n_recordings_measured} recordings)",
+                f"macro recall       {self.macro_recall:.1%}",
+                f"calibration error  {self.calibration_error:.3f}",
+            ]
+        width = max(5, *map(len, self.labels))
+        lines.append(f"{'class':<{width}}  clips  recordings  recall")
+        for label, clips, n, recall in self._rows():
+            share = "not measured" if recall is None else f"{recall:.0%}"
+            lines.append(f"{label:<{width}}  {clips:>5}  {n:>10}  {share:>6}")
+        if mistakes := self.most_confused(N_CONFUSIONS_PRINTED):
+            lines += ["most confused:", *(f"  {n} x {t} taken for {p}" for n, t, p in mistakes)]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        lines += [f"left out: {reason}" for _, reason in self.skipped]
+        return "\n".join((*lines, "", f"What the accuracy is worth: {self.worth}"))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from soundsep import ClipResult, Pipeline, Prediction
+from soundsep.cli import main
+from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
+from soundsep.weights import PUBLISHED
+
+
+class Parrot:
+    """A pipeline that always gives the same answer."""
+
+    def __init__(self, labels: tuple[str, ...], answer: str = "siren") -> None:
+        self.labels, self.answer = labels, answer
+        self.options: dict[str, object] = {}
+
+    def __call__(self, audio, **options):
+        self.options = options
+        return [ClipResult(predictions=(Prediction(self.answer, 0.5),)) for _ in audio]
+
+
+@pytest.fixture(autouse=True)
+def models(monkeypatch) -> dict[str, Parrot]:
+    """What `Pipeline.from_pretrained` knows; no weights are read."""
+    known = {
+        "esc50": Parrot(ESC50_LABELS),
+        "us8k": Parrot(URBANSOUND8K_LABELS),
+        "urban11": Parrot(URBAN11_LABELS),
+        "held3": Parrot(ESC50_LABELS),
+        **{f"five-fold{k}": Parrot(ESC50_LABELS, ("dog", "siren")[k > 2]) for k in range(1, 6)},
+    }
+    monkeypatch.setattr(
+        Pipeline, "from_pretrained", classmethod(lambda cls, name, **_: known[name])
+    )
+    published = replace(PUBLISHED["esc50-resnet34"], name="held3", test_fold=3)
+    monkeypatch.setitem(PUBLISHED, "held3", published)
+    return known
+
+
+@pytest.fixture
+def esc50(tmp_path) -> str:
+    """A siren and two dogs in each fold."""
+    root = tmp_path / "ESC-50"
+    lines = ["filename,fold,target,category,src_file"]
+    for fold in range(1, 6):
+        for i, label in enumerate(("siren", "dog", "dog")):
+            name = f"{fold}-{i}.wav"
+            lines.append(f"{name},{fold},{ESC50_LABELS.index(label)},{label},{fold}{i}")
+            _touch(root / "audio" / name)
+    _write(root / "meta" / "esc50.csv", lines)
+    return str(root)
+
+
+@pytest.fixture
+def urbansound8k(tmp_path) -> str:
+    """A siren in each of the folds 1 and 10, and drilling in fold 10."""
+    root = tmp_path / "UrbanSound8K"
+    lines = ["slice_file_name,fsID,fold,classID,class"]
+    for fold, label in ((1, "siren"), (10, "siren"), (10, "drilling")):
+        name = f"{fold}-{label}.wav"
+        lines.append(f"{name},9{fold},{fold},{URBANSOUND8K_LABELS.index(label)},{label}")
+        _touch(root / "audio" / f"fold{fold}" / name)
+    _write(root / "metadata" / "UrbanSound8K.csv", lines)
+    return str(root)
+
+
+def _touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    path.parent.mkdir()
+    path.write_text("\n".join(lines))
+
+
+@pytest.fixture
+def measure(tmp_path, capsys):
+    """Run the command; what it printed, and what it saved."""
+
+    def run(*arguments: str) -> tuple[str, dict]:
+        output = tmp_path / "figures.json"
+        status = main(["evaluate", *arguments, "--output", str(output)])
+        printed = capsys.readouterr()
+        if status:
+            return printed.err, {}
+        return printed.out, json.loads(output.read_text())
+
+    return run
+
+
+def test_the_data_set_is_told_by_its_table(measure, esc50, urbansound8k):
+    text, figures = measure("esc50", "--data", esc50, "--fold", "2")
+    assert text.startswith("esc50 on ESC-50, fold 2\n")
+    assert (figures["n_clips"], figures["accuracy"]) == (3, pytest.approx(1 / 3, abs=1e-6))
+    text, figures = measure("us8k", "--data", urbansound8k, "--fold", "1")
+    assert text.startswith("us8k on UrbanSound8K, fold 1\n")
+    assert (figures["n_clips"], figures["accuracy"]) == (1, 1.0)
+
+
+def test_without_a_fold_it_is_the_last_or_the_one_held_out(measure, esc50, urbansound8k):
+    assert "fold 5\n" in measure("esc50", "--data", esc50)[0]
+    assert "fold 10\n" in measure("us8k", "--data", urbansound8k)[0]
+    assert "fold 3\n" in measure("held3", "--data", esc50)[0]
+
+
+def test_urban11_takes_either_data_set_or_both(measure, esc50, urbansound8k):
+    roots = ("--data", urbansound8k, "--data", esc50)
+    text, figures = measure("urban11", *roots)
+    assert text.startswith("urban11 on urban11, fold 5\n")
+    assert figures["n_clips"] == 4  # three of ESC-50; of fold 10 drilling is none of the eleven
+    assert figures["accuracy"] == 0.5
+    assert measure("urban11", *roots[:2])[1]["n_clips"] == 1
+    assert measure("urban11", *roots[2:])[1]["n_clips"] == 3
+
+
+def test_folders_that_do_not_fit_are_refused(measure, esc50, urbansound8k, tmp_path):
+    assert "holds neither" in measure("esc50", "--data", str(tmp_path))[0]
+    assert "both hold ESC-50" in measure("urban11", "--data", esc50, "--data", esc50)[0]
+    both = measure("esc50", "--data", esc50, "--data", urbansound8k)[0]
+    assert "one data set at a time" in both
+    assert "does not know the labels" in measure("esc50", "--data", urbansound8k)[0]
+    assert "folds 1 to 5" in measure("esc50", "--data", esc50, "--fold", "6")[0]
+
+
+def test_a_published_model_is_not_measured_on_what_it_learnt(measure, models, esc50):
+    error = measure("held3", "--data", esc50, "--fold", "4")[0]
+    assert "trained on fold 4" in error
+    assert "--fold 3" in error
+    assert not models["held3"].options  # refused before anything was computed
+    assert measure("held3", "--data", esc50, "--fold", "3")[1]["n_clips"] == 3
+    assert measure("held3", "--data", esc50, "--fold", "4", "--any-fold")[1]["n_clips"] == 3
+
+
+def test_all_folds_are_measured_each_by_its_own_model(measure, monkeypatch, esc50):
+    text, figures = measure("five", "--data", esc50, "--fold", "all")
+    lines = text.splitlines()
+    assert [line.split()[-1] for line in lines[1:6]] == ["66.67%"] * 2 + ["33.33%"] * 3
+    assert lines[6].split()[-1] == "46.67%"
+    assert (figures["n_clips"], figures["accuracy"]) == (15, pytest.approx(7 / 15, abs=1e-6))
+    wrong = replace(PUBLISHED["held3"], name="five-fold4", test_fold=1)
+    monkeypatch.setitem(PUBLISHED, "five-fold4", wrong)
+    assert (
+        "five-fold4 was trained on fold 4" in measure("five", "--data", esc50, "--fold", "all")[0]
+    )
+
+
+def test_shifts_and_batch_size_reach_the_pipeline(measure, models, esc50):
+    measure("esc50", "--data", esc50, "--shifts", "5", "--batch-size", "3")
+    assert models["esc50"].options["n_shifts"] == 5
+    assert models["esc50"].options["batch_size"] == 3
+
+
+@pytest.mark.parametrize("fold", ["0", "every", "-1"])
+def test_a_fold_is_a_number_or_all(fold, esc50, capsys):
+    with pytest.raises(SystemExit):
+        main(["evaluate", "esc50", "--data", esc50, f"--fold={fold}"])
+    assert "--fold" in capsys.readouterr().err

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
+from soundsep.cli import fit as command
+from soundsep.cli import main
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory) -> str:
+    config = ClassifierConfig(
+        labels=("x", "y"),
+        network="resnet18",
+        frontend=MelConfig(n_mels=8),
+        window_seconds=0.5,
+        hop_seconds=0.25,
+    )
+    folder = tmp_path_factory.mktemp("backbone")
+    Classifier(config).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    for label, hz in (("high", 3_000), ("low", 300)):
+        (tmp_path / "clips" / label).mkdir(parents=True)
+        for i in range(5):
+            tone = np.sin(2 * np.pi * (hz + 10 * i) * np.arange(8_000) / 16_000)
+            noise = 0.01 * rng.standard_normal(8_000)
+            soundfile.write(tmp_path / "clips" / label / f"{i}.wav", 0.3 * tone + noise, 16_000)
+    return tmp_path / "clips"
+
+
+def run(*arguments: object) -> int:
+    return main(["fit", *map(str, arguments)])
+
+
+def test_a_folder_in_a_model_and_a_report_out(folder, backbone, tmp_path, capsys):
+    out = tmp_path / "made" / "model"
+    assert run(folder, "-o", out, "--backbone", backbone, "--folds", 2) == 0
+    printed = capsys.readouterr()
+    assert "held-out accuracy  100.0%" in printed.out
+    assert "2 folds, 10 recordings" in printed.out
+    assert "What the accuracy is worth" in printed.out
+    assert f"soundsep classify --model {out} FILE" in printed.out
+    assert sorted(p.name for p in out.iterdir()) == [
+        "config.json",
+        "fit_report.json",
+        "model.safetensors",
+    ]
+    saved = json.loads((out / "fit_report.json").read_text(encoding="utf-8"))
+    assert saved["accuracy"] == 1.0
+    assert saved["interval_95"][1] == 1.0
+    assert Pipeline.from_pretrained(out)(folder / "low" / "0.wav").label == "low"
+
+
+def test_recordings_are_grouped_by_name(folder, backbone, tmp_path, capsys):
+    for path in folder.glob("*/4.wav"):
+        path.rename(path.with_name("3-b.wav"))
+    options = ("-o", tmp_path / "model", "--backbone", backbone, "--group", r"^\d")
+    assert run(folder, *options) == 0
+    assert "10 clips, 4 recordings" in capsys.readouterr().out
+
+
+def test_a_bad_file_is_reported_and_left_out(folder, backbone, tmp_path, capsys):
+    (folder / "low" / "bad.wav").write_bytes(b"no audio")
+    assert run(folder, "-o", tmp_path / "model", "--backbone", backbone) == 1
+    printed = capsys.readouterr()
+    assert "bad.wav cannot be read as audio" in printed.err
+    assert "left out: " in printed.out
+    assert Classifier.from_pretrained(tmp_path / "model").labels == ("high", "low")
+
+
+def test_mistakes_are_answered_before_the_work(folder, backbone, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for arguments, message in (
+        ((tmp_path / "gone", "-o", tmp_path / "m"), "no folder"),
+        ((folder / "low", "-o", tmp_path / "m"), "at least two classes"),
+        ((folder, "-o", tmp_path / "file"), "cannot write to"),
+        ((folder, "-o", tmp_path / "m", "--group", "("), "not a regular expression"),
+        ((folder, "-o", tmp_path / "m", "--folds", 1, "--backbone", backbone), "at least 2 folds"),
+        ((folder, "-o", tmp_path / "m", "--backbone", "nonesuch"), "nonesuch"),
+    ):
+        assert run(*arguments) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "m" / "config.json").exists()
+
+
+def test_the_default_backbone_is_that_of_the_library():
+    parser = argparse.ArgumentParser()
+    command.add_command(parser.add_subparsers())
+    default = parser.parse_args(["fit", "folder", "-o", "out"]).backbone
+    assert default == Classifier.fit.__kwdefaults__["backbone"]

@@ -1,0 +1,70 @@
+"""The AudioSet model, converted from its authors' file, on real recordings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torchaudio
+
+from soundsep import Pipeline
+from soundsep.datasets import ESC50
+from soundsep.download import mismatch
+from soundsep.weights import PUBLISHED
+
+NAME = "audioset-mn04"
+
+
+@pytest.fixture
+def pipe(data_dir, monkeypatch) -> Pipeline:
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(data_dir / "models"))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    return Pipeline.from_pretrained(NAME)
+
+
+def test_the_authors_file_is_the_one_in_the_table(data_dir):
+    (file,) = PUBLISHED[NAME].files
+    assert mismatch(data_dir / "models" / file.name, file) is None
+
+
+def test_numbers_are_those_of_the_authors_code(pipe, data_dir, esc50_root):
+    reference = np.load(data_dir / "models" / "mn04_reference.npz")
+    classifier = pipe.classifier
+    for i, name in enumerate(reference["names"]):
+        samples, rate = soundfile.read(esc50_root / "audio" / str(name), dtype="float32")
+        waveform = torchaudio.functional.resample(torch.from_numpy(samples)[None], rate, 32_000)
+        with torch.no_grad():
+            found = {
+                "mel_mean": classifier.frontend(waveform).mean(dim=-1),
+                "embedding": classifier.embed(waveform),
+                "logits": classifier(waveform),
+            }
+        for key, value in found.items():
+            np.testing.assert_allclose(value[0], reference[key][i], atol=1e-3, err_msg=name)
+    assert len(reference["names"]) == 12
+
+
+def test_scores_are_given_label_by_label(pipe, esc50_root):
+    scores = [p.score for p in pipe(ESC50(esc50_root, folds=[1]).clips[0].path).predictions]
+    assert len(scores) == 527
+    assert all(0 < score < 1 for score in scores)
+    assert sum(scores) > 1.2  # several at once; a softmax would add up to 1
+
+
+# What clips of ESC-50 are called in AudioSet, if the labels are in their order.
+@pytest.mark.parametrize(
+    ("label", "names"),
+    [
+        ("dog", {"Dog", "Bark", "Animal", "Domestic animals, pets", "Bow-wow"}),
+        ("rooster", {"Chicken, rooster", "Crowing, cockerel", "Fowl"}),
+        ("church_bells", {"Church bell", "Bell", "Change ringing (campanology)"}),
+        ("snoring", {"Snoring"}),
+        ("siren", {"Siren", "Emergency vehicle", "Ambulance (siren)", "Police car (siren)"}),
+    ],
+)
+def test_clips_are_called_what_they_are(pipe, esc50_root, label, names):
+    clips = [c for c in ESC50(esc50_root, folds=[5]).clips if c.label == label]
+    results = pipe([clip.path for clip in clips], top_k=3)
+    assert len(results) == 8
+    assert sum(bool(names & {p.label for p in result.predictions}) for result in results) >= 6

@@ -1,0 +1,59 @@
+"""A few real clips become a model for other classes."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from soundsep import Classifier, Pipeline
+from soundsep.datasets import ESC50, AudioFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = ("dog", "rain", "clock_tick", "siren")
+
+
+@pytest.fixture
+def audioset(data_dir, tmp_path, monkeypatch) -> str:
+    """The published backbone, from the shared copy of the file that is otherwise downloaded."""
+    (tmp_path / "mirror" / "audioset-mn04").mkdir(parents=True)
+    shutil.copy(data_dir / "models" / "mn04_as_mAP_432.pt", tmp_path / "mirror" / "audioset-mn04")
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
+    return "audioset-mn04"
+
+
+def test_eight_clips_a_class_are_enough_for_four_classes(esc50_root, tmp_path, audioset):
+    learnt, rest = [], []
+    for label in CLASSES:
+        clips = [clip for clip in ESC50(esc50_root, folds=(1, 5)) if clip.label == label]
+        learnt += [clip for clip in clips if clip.fold == 1]
+        rest += [clip for clip in clips if clip.fold == 5]
+    for clip in learnt:
+        (tmp_path / "own" / clip.label).mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip.path, tmp_path / "own" / clip.label)
+    # Names of ESC-50: fold, number on Freesound, take, class.
+    data = AudioFolder(tmp_path / "own", group=r"^\d-(\d+)-")
+    classifier = Classifier.fit(data, backbone=audioset, progress=False)
+    report = classifier.fit_report
+    assert report.n_clips == 32
+    assert report.n_recordings == len({clip.source for clip in learnt}) < 32
+    assert report.accuracy > 0.8
+    classifier.save_pretrained(tmp_path / "model")
+    results = Pipeline.from_pretrained(tmp_path / "model")([clip.path for clip in rest])
+    right = np.mean([r.label == clip.label for r, clip in zip(results, rest, strict=True)])
+    assert right > 0.8
+    low, high = report.interval
+    assert low - 0.1 < right < high + 0.1
+
+
+def test_the_page_agrees_with_the_measured_curve():
+    tool = runpy.run_path(str(ROOT / "tools" / "measure_few_shot.py"))
+    assert not tool["is_stale"]()
+    rows = json.loads(tool["RESULTS"].read_text(encoding="utf-8"))["rows"]
+    assert [row["clips_per_class"] for row in rows] == [1, 2, 5, 10, 20]
+    accuracies = [row["accuracy_mean"] for row in rows]
+    assert accuracies == sorted(accuracies)

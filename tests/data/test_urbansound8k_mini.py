@@ -1,0 +1,57 @@
+"""UrbanSound8K's folds 1, 2 and 10 in part, and what they share with ESC-50."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from soundsep import load_audio
+from soundsep.datasets import ESC50
+from soundsep.datasets.crosswalk import Urban11, check_leakage
+from soundsep.datasets.urbansound8k import UrbanSound8K
+from soundsep.errors import DatasetError
+from soundsep.labels import URBAN11_LABELS
+
+
+@pytest.fixture(scope="module")
+def root(data_dir: Path) -> Path:
+    return data_dir / "data" / "urbansound8k-mini"
+
+
+def test_the_table_is_balanced_and_splits_without_leak(root):
+    data = UrbanSound8K(root)
+    assert len(data) == 720
+    counts = Counter((clip.fold, clip.label) for clip in data)
+    assert len(counts) == 30
+    assert set(counts.values()) == {24}
+    for fold in (1, 2, 10):
+        train, test = data.split(fold)
+        assert (len(train), len(test)) == (480, 240)
+        check_leakage(train, test)
+
+
+def test_a_slice_is_read(root):
+    samples, rate = load_audio(UrbanSound8K(root, folds=[10]).clips[0].path)
+    assert rate == 22_050
+    assert samples.shape == (4 * 22_050,)
+
+
+def test_the_two_data_sets_share_recordings(root, esc50_root):
+    esc50, slices = ESC50(esc50_root), UrbanSound8K(root)
+    assert len({c.source for c in esc50} & {c.source for c in slices}) == 25
+    with pytest.raises(DatasetError, match="source recordings are in the training"):
+        check_leakage(esc50, slices)
+
+
+def test_urban11_holds_shared_recordings_on_one_side(root, esc50_root):
+    data = Urban11(esc50=esc50_root, urbansound8k=root)
+    assert len(data) == 1000
+    for fold, dropped in zip(data.fold_numbers, (18, 10, 3, 9, 10), strict=True):
+        training, test = data.split(fold)
+        check_leakage(training, test)
+        assert len(data) - len(training) - len(test) == dropped
+    training, test = data.split(5)
+    assert {c.label for c in training} == {c.label for c in test} == set(URBAN11_LABELS)
+    assert (len(training), len(test)) == (742, 248)

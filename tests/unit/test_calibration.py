@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from soundsep.errors import ShapeError
+from soundsep.training.calibration import fit_temperature
+
+
+@pytest.mark.parametrize("true_temperature", [0.2, 1.0, 5.0])
+def test_the_temperature_that_drew_the_answers_is_found(true_temperature):
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(20_000, 4, generator=rng) * 2
+    scores = (logits / true_temperature).softmax(dim=1)
+    targets = torch.multinomial(scores, 1, generator=rng)[:, 0]
+    assert fit_temperature(logits, targets) == pytest.approx(true_temperature, rel=0.05)
+
+
+def test_a_few_right_answers_do_not_make_it_sure():
+    logits = torch.eye(2).repeat(4, 1)
+    temperature = fit_temperature(logits, torch.tensor([0, 1] * 4))
+    assert float((logits / temperature).softmax(dim=1).amax(dim=1)[0]) == pytest.approx(0.9, 0.01)
+
+
+def test_answers_that_are_worse_than_chance_give_the_highest_temperature():
+    assert fit_temperature(torch.eye(2), torch.tensor([1, 0])) == pytest.approx(20, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("logits", "targets"),
+    [
+        (torch.zeros(0, 2), torch.zeros(0)),
+        (torch.zeros(3, 1), torch.zeros(3)),
+        (torch.zeros(3, 2), torch.zeros(2)),
+        (torch.zeros(3), torch.zeros(3)),
+    ],
+)
+def test_what_does_not_fit_is_refused(logits, targets):
+    with pytest.raises(ShapeError):
+        fit_temperature(logits, targets.long())

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
+from soundsep.datasets import AudioFolder, Clip
+from soundsep.errors import AudioError, ConfigError, DatasetError
+from soundsep.training import RECIPES, FitReport, Stage, embedding_cache, fit
+from soundsep.training.cross_validation import group_folds
+from soundsep.training.embedding_cache import EmbeddingCache, embed_files
+from soundsep.training.report import wilson_interval
+
+RATE = 16_000
+RANGES_HZ = {"high": (3_000, 4_000), "low": (200, 400), "middle": (900, 1_200)}
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Classifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = ClassifierConfig(
+            labels=("x", "y"),
+            network="resnet18",
+            frontend=MelConfig(n_mels=16),
+            window_seconds=0.5,
+            hop_seconds=0.25,
+        )
+        return Classifier(config).eval()
+
+
+def write_tone(path, low_hz, high_hz, rng) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = np.sin(2 * np.pi * rng.uniform(low_hz, high_hz) * np.arange(RATE // 2) / RATE)
+    soundfile.write(path, 0.3 * tone + 0.02 * rng.standard_normal(RATE // 2), RATE)
+
+
+@pytest.fixture
+def tones(tmp_path):
+    """Three classes of six clips that are easy to tell apart."""
+    rng = np.random.default_rng(0)
+    for label, (low_hz, high_hz) in RANGES_HZ.items():
+        for i in range(6):
+            write_tone(tmp_path / "tones" / label / f"{i}.wav", low_hz, high_hz, rng)
+    return tmp_path / "tones"
+
+
+def run(data, backbone, **options):
+    return fit(data, backbone=backbone, progress=False, **options)
+
+
+def test_a_folder_becomes_a_model_that_names_new_clips(tones, tmp_path, backbone):
+    classifier = Classifier.fit(tones, backbone=backbone, progress=False)
+    report = classifier.fit_report
+    assert report.accuracy == 1.0
+    assert report.interval == pytest.approx((18 / (18 + 1.96**2), 1.0), abs=1e-4)
+    assert (report.n_clips, report.n_recordings, report.n_folds) == (18, 18, 5)
+    assert report.warnings == ()
+    assert classifier.config.temperature == report.temperature
+    classifier.save_pretrained(tmp_path / "model")
+    pipe = Pipeline.from_pretrained(tmp_path / "model")
+    write_tone(tmp_path / "new.wav", 950, 1_000, np.random.default_rng(1))
+    assert pipe(tmp_path / "new.wav").label == "middle"
+    assert pipe(tmp_path / "new.wav").score < 1  # eighteen clips are no proof
+
+
+def test_the_accuracy_is_one_of_clips_not_heard(tmp_path, backbone):
+    """Labels that mean nothing: what has been heard would be answered rightly."""
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        write_tone(tmp_path / "ab"[i % 2] / f"{i}.wav", 200, 4_000, rng)
+    classifier, report = run(tmp_path, backbone)
+    files = AudioFolder(tmp_path).clips
+    heard = Pipeline(classifier)([clip.path for clip in files])
+    assert np.mean([r.label == c.label for r, c in zip(heard, files, strict=True)]) > 0.9
+    assert report.accuracy < 0.75
+    assert report.interval[0] < 0.5
+
+
+def test_clips_of_one_recording_are_never_on_both_sides(tmp_path, backbone):
+    """Five copies of each clip under labels that mean nothing are only known from themselves."""
+    rng = np.random.default_rng(0)
+    time = np.arange(RATE // 2) / RATE
+    for i in range(12):
+        chord = np.sin(2 * np.pi * rng.uniform(100, 7_000, 6)[:, None] * time).mean(axis=0)
+        for copy in range(5):
+            path = tmp_path / "ab"[i % 2] / f"{i}-{copy}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, chord + 0.001 * rng.standard_normal(len(time)), RATE)
+    grouped = run(AudioFolder(tmp_path, group=r"^\d+"), backbone)[1]
+    alone = run(AudioFolder(tmp_path), backbone)[1]
+    assert alone.accuracy > 0.85 > 0.7 > grouped.accuracy
+    assert (grouped.n_recordings, alone.n_recordings) == (12, 60)
+    assert np.diff(grouped.interval) > np.diff(alone.interval)
+    assert "Every file was taken for a recording" in alone.worth
+    assert "Every file was taken for a recording" not in grouped.worth
+
+
+def test_a_second_fit_neither_decodes_nor_embeds(tones, backbone, monkeypatch):
+    first = run(tones, backbone)
+    decoded = []
+    load = embedding_cache.load_clip
+    monkeypatch.setattr(embedding_cache, "load_clip", lambda p, m: decoded.append(p) or load(p, m))
+    second = run(tones, backbone)
+    assert decoded == []
+    assert first[1].to_dict() == second[1].to_dict()
+    for a, b in zip(first[0].parameters(), second[0].parameters(), strict=True):
+        assert torch.equal(a, b)
+    write_tone(tones / "low" / "new.wav", 200, 400, np.random.default_rng(2))
+    run(tones, backbone)
+    assert decoded == [tones / "low" / "new.wav"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"\x93NUMPY", "short", "nan", "float64"])
+def test_a_damaged_cache_is_computed_again(tones, backbone, damage):
+    path = tones / "low" / "0.wav"
+    expected = embed_files(backbone, [path], progress=False)[0][path]
+    (entry,) = EmbeddingCache(backbone).folder.iterdir()
+    if damage == "short":
+        entry.write_bytes(entry.read_bytes()[:-1])
+    elif damage == "nan":
+        np.save(entry, np.full(512, np.nan, np.float32))
+    elif damage == "float64":
+        np.save(entry, np.zeros(512))
+    else:
+        entry.write_bytes(damage)
+    for _ in range(2):
+        assert torch.equal(embed_files(backbone, [path], progress=False)[0][path], expected)
+    assert torch.equal(EmbeddingCache(backbone).get(entry.stem), expected)
+
+
+def test_a_cache_that_cannot_be_written_or_placed_is_done_without(
+    tones, tmp_path, backbone, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "file"))
+    assert run(tones, backbone)[1].accuracy == 1.0
+    monkeypatch.setenv("SOUNDSEP_CACHE", "~no-such-user/cache")
+    assert EmbeddingCache(backbone).folder is None
+    assert run(tones, backbone)[1].accuracy == 1.0
+
+
+def test_the_cache_is_of_one_body(backbone):
+    other = Classifier(backbone.config.replace(labels=("p", "q"), temperature=2.0))
+    other.load_state_dict(backbone.state_dict())
+    assert EmbeddingCache(other).folder == EmbeddingCache(backbone).folder
+    with torch.no_grad():
+        other.network.head.weight.add_(1)
+    assert EmbeddingCache(other).folder == EmbeddingCache(backbone).folder
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    assert EmbeddingCache(other).folder != EmbeddingCache(backbone).folder
+    longer = Classifier(backbone.config.replace(window_seconds=1.0))
+    longer.load_state_dict(backbone.state_dict())
+    assert EmbeddingCache(longer).folder != EmbeddingCache(backbone).folder
+
+
+def test_files_that_cannot_be_used_raise_or_are_listed(tones, backbone):
+    (tones / "low" / "broken.wav").write_bytes(b"no audio")
+    soundfile.write(tones / "low" / "silent.wav", np.zeros(RATE), RATE)
+    soundfile.write(tones / "low" / "short.wav", np.ones(10), RATE)
+    with pytest.raises(AudioError, match=r"broken\.wav"):
+        run(tones, backbone)
+    report = run(tones, backbone, errors="skip")[1]
+    assert report.n_clips == 18
+    reasons = {path.rpartition("low")[2].strip("/\\"): why for path, why in report.skipped}
+    assert "cannot be read" in reasons["broken.wav"]
+    assert "digital silence" in reasons["silent.wav"]
+    assert "too short" in reasons["short.wav"]
+    assert "left out" in str(report)
+
+
+def test_classes_that_are_not_left_are_an_error(tones, backbone):
+    for path in (tones / "low").iterdir():
+        path.write_bytes(b"no audio " + path.name.encode())
+    with pytest.raises(DatasetError, match=r"too few in low \(0\)"):
+        run(tones, backbone, errors="skip")
+    for path in tones.glob("*/*"):
+        path.write_bytes(b"no audio " + str(path).encode())
+    with pytest.raises(DatasetError, match="none of the 18 files can be used"):
+        run(tones, backbone, errors="skip")
+
+
+def test_small_and_unequal_classes_are_warned_of(tones, tmp_path, backbone):
+    for i in range(2, 6):
+        (tones / "low" / f"{i}.wav").unlink()
+    rng = np.random.default_rng(3)
+    for i in range(6, 20):
+        write_tone(tones / "high" / f"{i}.wav", *RANGES_HZ["high"], rng)
+    report = run(tones, backbone)[1]
+    assert report.n_folds == 2
+    assert report.clips_per_class == (20, 2, 6)
+    assert any("expect little of low (2)" in warning for warning in report.warnings)
+    assert any("from 2 to 20 clips" in warning for warning in report.warnings)
+
+
+def test_a_class_of_one_recording_is_learnt_but_not_measured(tones, backbone):
+    (tones / "low" / "night").mkdir()
+    for path in list((tones / "low").glob("*.wav")):
+        path.rename(tones / "low" / "night" / path.name)
+    classifier, report = run(tones, backbone)
+    assert classifier.labels == ("high", "low", "middle")
+    assert report.recalls[1] is None
+    assert report.n_recordings_measured == 12
+    assert int(report.confusion.sum()) == 12
+    assert any("nothing was measured on: low" in warning for warning in report.warnings)
+    assert "not measured" in str(report)
+
+
+def test_where_nothing_can_be_held_out_there_is_no_accuracy(tones, backbone):
+    clips = [
+        Clip(path=c.path, label=c.label, target=c.target, fold=0, source=c.label)
+        for c in AudioFolder(tones)
+    ]
+    classifier, report = run(clips, backbone)
+    assert report.accuracy is None
+    assert report.interval is None
+    assert classifier.config.temperature == 1.0
+    assert "not measured" in str(report)
+    assert "Nothing is known" in report.worth
+    json.dumps(report.to_dict(), allow_nan=False)
+
+
+def test_clips_of_a_data_set_keep_the_order_of_their_targets(tones, backbone):
+    clips = [
+        Clip(path=c.path, label=c.label, target=40 - 10 * c.target, fold=3, source=c.source)
+        for c in AudioFolder(tones)
+    ]
+    assert run(clips, backbone)[0].labels == ("middle", "low", "high")
+    wrong = Clip(path=clips[0].path, label="other", target=40, fold=0, source="s")
+    with pytest.raises(DatasetError, match="several"):
+        run([*clips, wrong], backbone)
+    with pytest.raises(DatasetError, match="at least two classes"):
+        run([], backbone)
+
+
+@pytest.mark.parametrize("option", [{"mode": "guess"}, {"errors": "hide"}, {"n_folds": 1}])
+def test_options_are_checked(tones, backbone, option):
+    with pytest.raises(ConfigError):
+        run(tones, backbone, **option)
+
+
+def test_fine_tuning_goes_on_from_the_probe(tones, backbone, monkeypatch):
+    short = RECIPES["finetune"].replace(stages=(Stage(epochs=2),), bfloat16=False)
+    monkeypatch.setitem(RECIPES, "finetune", short)
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    probe = run(tones, backbone, n_folds=2)[0]
+    tuned, report = run(tones, backbone, n_folds=2, mode="finetune")
+    assert report.mode == "finetune"
+    assert report.accuracy > 0.8
+    assert tuned.config.replace(temperature=1.0) == probe.config.replace(temperature=1.0)
+    name = "network.head.weight"
+    assert not torch.equal(tuned.state_dict()[name], probe.state_dict()[name])
+    torch.testing.assert_close(
+        tuned.state_dict()[name], probe.state_dict()[name], atol=0.05, rtol=0
+    )
+    assert all(torch.equal(before[key], value) for key, value in backbone.state_dict().items())
+
+
+def test_folds_hold_whole_groups_and_every_class():
+    rng = np.random.default_rng(0)
+    groups = [str(g) for g in rng.integers(0, 60, 400)]
+    targets = [int(g) % 3 for g in groups]
+    folds, n_folds = group_folds(targets, groups, n_folds=5, seed=0)
+    assert n_folds == 5
+    assert all(
+        len({f for f, g in zip(folds, groups, strict=True) if g == name}) == 1
+        for name in set(groups)
+    )
+    counts = np.zeros((5, 3))
+    np.add.at(counts, (folds, targets), 1)
+    assert (abs(counts / counts.sum(axis=0) - 0.2) < 0.05).all()
+    again, _ = group_folds(targets, groups, n_folds=5, seed=0)
+    other, _ = group_folds(targets, groups, n_folds=5, seed=1)
+    assert (folds == again).all()
+    assert (folds != other).any()
+
+
+def test_a_recording_of_several_classes_is_held_out_as_a_whole():
+    folds, n_folds = group_folds(
+        [0, 1, 0, 1, 0, 1], ["a", "a", "b", "b", "c", "c"], n_folds=5, seed=0
+    )
+    assert n_folds == 3
+    assert folds[::2].tolist() == folds[1::2].tolist()
+    assert sorted(folds[::2]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "expected"),
+    [(0, 10, (0.0, 0.2775)), (81, 100, (0.7222, 0.8749)), (5, 5, (0.5655, 1.0))],
+)
+def test_wilson_interval_gives_the_textbook_values(right, n, expected):
+    assert wilson_interval(right / n, n) == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(ConfigError):
+        wilson_interval(0.5, 0)
+
+
+def test_the_report_counts_what_it_says():
+    report = FitReport(
+        mode="probe",
+        backbone="b",
+        labels=("cat", "dog"),
+        clips_per_class=(4, 2),
+        recordings_per_class=(4, 2),
+        n_recordings=6,
+        n_folds=2,
+        n_recordings_measured=6,
+        accuracy=4 / 6,
+        interval=wilson_interval(4 / 6, 6),
+        confusion=np.array([[3, 1], [1, 1]]),
+        calibration_error=0.1,
+        temperature=1.5,
+    )
+    assert report.recalls == (0.75, 0.5)
+    assert report.macro_recall == 0.625
+    assert report.most_confused(5) == [(1, "cat", "dog"), (1, "dog", "cat")]
+    text = str(report)
+    assert "66.7%  (95 % interval 30% to 90%; 2 folds, 6 recordings)" in text
+    assert "1 x cat taken for dog" in text
+    assert report.to_dict()["classes"][1] == {
+        "label": "dog",
+        "clips": 2,
+        "recordings": 2,
+        "recall": 0.5,
+    }

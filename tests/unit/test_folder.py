@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+
+from soundsep.datasets import AudioFolder
+from soundsep.errors import ConfigError, DatasetError
+
+
+def make(root, *names: str):
+    """Files that are never decoded; each holds other bytes."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return root
+
+
+def sources(data: AudioFolder) -> dict[str, str]:
+    return {str(clip.path.relative_to(data.root)): clip.source for clip in data}
+
+
+def test_subfolders_are_classes_and_everything_else_is_passed_over(tmp_path):
+    make(tmp_path, "dog/b.WAV", "dog/a.flac", "dog/deep/er/c.Ogg", "cat/a.wav", "cat/b.mp3")
+    make(tmp_path, "dog/notes.txt", "dog/._a.wav", "dog/.trash/x.wav", ".git/x.wav", "README.md")
+    data = AudioFolder(tmp_path)
+    assert data.labels == ("cat", "dog")
+    found = [(str(c.path.relative_to(tmp_path)), c.label, c.target, c.fold) for c in data]
+    assert found == [
+        ("cat/a.wav", "cat", 0, 0),
+        ("cat/b.mp3", "cat", 0, 0),
+        ("dog/a.flac", "dog", 1, 0),
+        ("dog/b.WAV", "dog", 1, 0),
+        ("dog/deep/er/c.Ogg", "dog", 1, 0),
+    ]
+    assert len(data) == 5
+    assert data.notes == ()
+
+
+def test_a_file_is_a_recording_of_its_own_unless_a_folder_says_otherwise(tmp_path):
+    make(tmp_path, "a/1.wav", "a/2.wav", "b/1.wav", "b/r/1.wav", "b/r/deep/2.wav", "b/s/1.wav")
+    found = sources(AudioFolder(tmp_path))
+    assert found["b/r/1.wav"] == found["b/r/deep/2.wav"] == "r"
+    assert len(set(found.values())) == 5
+
+
+@pytest.mark.parametrize(
+    ("group", "expected"), [(r"^\d+", {"12", "3"}), (r"-([A-Z])\.", {"A", "B"})]
+)
+def test_recordings_are_found_in_names(tmp_path, group, expected):
+    make(tmp_path, "a/12-A.wav", "a/3-B.wav", "b/12-B.wav", "b/3-A.wav")
+    assert set(sources(AudioFolder(tmp_path, group=group)).values()) == expected
+
+
+@pytest.mark.parametrize("group", [r"^\d+", r"^(\d*)"])
+def test_a_group_must_be_found_in_every_name(tmp_path, group):
+    make(tmp_path, "a/12.wav", "a/3.wav", "b/1.wav", "b/x.wav")
+    with pytest.raises(DatasetError, match=r"finds no recording in the name 'x\.wav'"):
+        AudioFolder(tmp_path, group=group)
+
+
+def test_a_group_must_be_a_regular_expression(tmp_path):
+    with pytest.raises(ConfigError, match="not a regular expression"):
+        AudioFolder(tmp_path, group="(")
+
+
+def test_copies_belong_together_whatever_they_are_called(tmp_path):
+    make(tmp_path, "a/1.wav", "a/2.wav", "a/3.wav", "b/1.wav", "b/2.wav", "b/r/3.wav")
+    (tmp_path / "a/copy of 1.wav").write_bytes(b"a/1.wav")
+    (tmp_path / "b/r/copy of 2.wav").write_bytes(b"b/2.wav")
+    for name in "xy":
+        (tmp_path / f"b/{name}.wav").touch()  # empty files are no copies of each other
+    data = AudioFolder(tmp_path)
+    found = sources(data)
+    assert found["a/1.wav"] == found["a/copy of 1.wav"]
+    assert found["b/2.wav"] == found["b/r/copy of 2.wav"] == found["b/r/3.wav"]
+    assert len(set(found.values())) == 7
+    assert data.notes == ()
+
+
+def test_what_looks_like_a_mistake_is_noted(tmp_path):
+    make(tmp_path, "a/1.wav", "a/2.wav", "b/1.wav", "loose.wav", "empty/notes.txt")
+    (tmp_path / "b/2.wav").write_bytes(b"a/1.wav")
+    notes = AudioFolder(tmp_path).notes
+    assert notes[0] == "empty/ holds no audio and is no class"
+    assert notes[1].endswith("were left out: 1")
+    assert notes[2] == "the same bytes under several classes: a/1.wav and b/2.wav"
+    assert len(notes) == 3
+
+
+def test_links_that_lead_in_a_circle_do_no_harm(tmp_path):
+    make(tmp_path, "a/1.wav", "a/2.wav", "b/1.wav", "b/2.wav")
+    try:
+        (tmp_path / "a" / "round").symlink_to(tmp_path, target_is_directory=True)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    assert len(AudioFolder(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "found no subfolder with audio"),
+        (("1.wav", "a/notes.txt"), "found no subfolder with audio"),
+        (("a/1.wav", "a/2.wav"), "found one class, 'a'"),
+        (("a/1.wav", "a/2.wav", "b/1.wav"), r"at least 2 clips .* too few in b \(1\)"),
+    ],
+)
+def test_too_little_is_an_error_that_says_what_to_do(tmp_path, names, message):
+    with pytest.raises(DatasetError, match=message):
+        AudioFolder(make(tmp_path, *names))
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    make(tmp_path, "a.wav")
+    for name in ("gone", "a.wav"):
+        with pytest.raises(DatasetError, match=f"no folder .*{name}"):
+            AudioFolder(tmp_path / name)

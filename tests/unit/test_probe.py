@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep.errors import DatasetError
+from soundsep.frontends.kaldi import KaldiMelConfig
+from soundsep.training import linear_probe, probe_classifier
+from soundsep.training.probe import as_backbone, with_head
+
+
+def clusters(n: int, *, seed: int = 0, scale: float = 1.0):
+    """Two classes that a line parts, in features of very different sizes."""
+    targets = torch.arange(n) % 2
+    x = torch.randn(n, 3, generator=torch.Generator().manual_seed(seed))
+    x[:, 1] += 12 * targets
+    return x * torch.tensor([1.0, 0.1, 10.0]) * scale + 5, targets
+
+
+def answers(weight, bias, x):
+    return (x @ weight.T + bias).argmax(dim=1)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_scale_of_features_does_not_matter(scale):
+    x, targets = clusters(100, scale=scale)
+    assert torch.equal(answers(*linear_probe(x, targets, n_classes=2), x), targets)
+
+
+def test_it_ends_at_the_optimum_of_the_penalised_loss():
+    x, targets = clusters(40)
+    x = (x - x.mean(dim=0)) / x.std(dim=0, correction=0)
+    weight, bias = linear_probe(x, targets, n_classes=2, l2=0.1)
+    weight, bias = weight.double().requires_grad_(), bias.double().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(x.double() @ weight.T + bias, targets)
+    (loss + 0.1 * weight.square().sum()).backward()
+    assert weight.grad.abs().max() < 1e-5
+    assert bias.grad.abs().max() < 1e-5
+
+
+def test_every_class_has_the_same_say():
+    x = torch.randn(110, 2, generator=torch.Generator().manual_seed(0))
+    targets = (torch.arange(110) >= 100).long()
+    x[targets == 1] += 1  # 100 to 10, and they overlap
+    share = [
+        float((answers(*linear_probe(x, targets, n_classes=2, balanced=b), x) == 1).float().mean())
+        for b in (True, False)
+    ]
+    assert share[0] > 0.2 > 0.1 > share[1]
+
+
+def test_a_constant_dimension_and_an_absent_class_are_no_trouble():
+    x, targets = clusters(20)
+    x[:, 0] = 7
+    weight, bias = linear_probe(x, targets, n_classes=3)
+    assert weight.isfinite().all()
+    assert torch.equal(answers(weight, bias, x), targets)
+
+
+def test_nothing_to_learn_from_is_an_error():
+    with pytest.raises(DatasetError, match="nothing to learn"):
+        linear_probe(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), n_classes=2)
+
+
+def tiny(network: str) -> Classifier:
+    frontend = KaldiMelConfig() if network.startswith("mn") else MelConfig(n_mels=16)
+    config = ClassifierConfig(
+        labels=("x", "y"),
+        network=network,
+        frontend=frontend,
+        activation="sigmoid",
+        temperature=2.0,
+        window_seconds=0.5,
+        hop_seconds=0.25,
+    )
+    return Classifier(config).eval()
+
+
+@pytest.mark.parametrize("network", ["mn04", "resnet18"])
+def test_a_head_takes_the_body_over_and_leaves_the_backbone_alone(network):
+    backbone = as_backbone(tiny(network))
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    dim = backbone.network.embedding_dim
+    weight, bias = torch.randn(3, dim), torch.randn(3)
+    model = with_head(backbone, ("a", "b", "c"), weight, bias)
+    waveform = 0.1 * torch.randn(2, model.sample_rate // 2)
+    with torch.no_grad():
+        embedding = backbone.embed(waveform)
+        assert torch.equal(model.embed(waveform), embedding)
+        torch.testing.assert_close(model(waveform), embedding @ weight.T + bias)
+    assert (model.config.activation, model.config.temperature) == ("softmax", 1.0)
+    assert model.labels == ("a", "b", "c")
+    assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
+
+
+def test_drawing_a_head_leaves_the_global_generator_alone():
+    backbone = as_backbone(tiny("resnet18"))
+    state = torch.get_rng_state()
+    with_head(backbone, ("a",), torch.zeros(1, 512), torch.zeros(1))
+    as_backbone(tiny("resnet18"))
+    assert not torch.equal(torch.get_rng_state(), state)  # the network itself was drawn
+    torch.set_rng_state(state)
+    with_head(backbone, ("a",), torch.zeros(1, 512), torch.zeros(1))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_probe_learns_its_examples():
+    backbone = tiny("resnet18")
+    time = torch.arange(8_000) / 16_000
+    clips = [(torch.sin(6.283 * hz * time), int(hz > 1_000)) for hz in (300, 350, 3_000, 3_500)]
+    model = probe_classifier(backbone, ("low", "high"), clips)
+    with torch.no_grad():
+        assert model(torch.stack([clip for clip, _ in clips])).argmax(dim=1).tolist() == [
+            0,
+            0,
+            1,
+            1,
+        ]
+    with pytest.raises(DatasetError):
+        probe_classifier(backbone, ("low", "high"), [])
