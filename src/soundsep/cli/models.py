@@ -29,7 +29,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.weights import PUBLISHED, published_results
 
     results = published_results()
-    rows = [_row(model, results.get(model.name)) for model in PUBLISHED.values()]
+    rows = [_row(name, model, results.get(name)) for name, model in PUBLISHED.items()]
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return 0
@@ -46,9 +46,9 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _row(model: PublishedModel, result: dict[str, Any] | None) -> dict[str, Any]:
+def _row(name: str, model: PublishedModel, result: dict[str, Any] | None) -> dict[str, Any]:
     return {
-        "name": model.name,
+        "name": name,
         "size_mb": round(sum(file.size for file in model.files) / 1e6, 1),
         "licence": model.licence,
         "description": model.description,

@@ -21,8 +21,8 @@ __all__ = [
     "without_sources_of",
 ]
 
-# "human" is what AudioSet's ontology files under "Human sounds": brushing teeth and drinking, which
-# ESC-50 counts as human, are there a tool and a liquid.
+#: From ESC-50. "human" is what AudioSet's ontology files under "Human sounds": brushing teeth and
+#: drinking, which ESC-50 counts as human, are there a tool and a liquid.
 ESC50_TO_URBAN11: dict[str, str] = {
     "dog": "dog",
     "cat": "cat",
@@ -42,9 +42,10 @@ ESC50_TO_URBAN11: dict[str, str] = {
     "train": "train",
 }
 
+#: From UrbanSound8K. "conversation" is a stand-in: neither data set has a class of talk, and these
+#: are the only voices among people.
 URBANSOUND8K_TO_URBAN11: dict[str, str] = {
     "car_horn": "car_horn",
-    # A stand-in: neither data set has a class of talk, and these are the only voices among people.
     "children_playing": "conversation",
     "dog_bark": "dog",
     "siren": "siren",
