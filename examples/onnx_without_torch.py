@@ -18,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 N_SHOWN = 5
+SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
 
 def windows(
@@ -44,12 +45,14 @@ def main(model: str, recording: str) -> None:
             f"{recording} has {found_rate} Hz, the model hears {rate} Hz; convert it first, for "
             f"example: ffmpeg -i {recording} -ar {rate} converted.wav"
         )
-    if not samples.size:
-        sys.exit(f"{recording} holds no samples")
+    mono = samples.mean(axis=1)
+    if np.abs(mono).max(initial=0.0) <= SILENCE:
+        sys.exit(f"{recording} holds nothing but digital silence")
     length, hop = (round(float(about[name]) * rate) for name in ("window_seconds", "hop_seconds"))
     scores = [
         session.run(["probabilities"], {"waveform": window[np.newaxis]})[0][0]
-        for window in windows(samples.mean(axis=1), length, hop, about["padding"])
+        for window in windows(mono, length, hop, about["padding"])
+        if np.abs(window).max() > SILENCE
     ]
     mean = np.mean(scores, axis=0)
     labels = json.loads(about["labels"])

@@ -14,7 +14,7 @@ from soundsep.checkpoint import read_config, read_weights, resolve, write_checkp
 from soundsep.config import Config
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import FrontendConfig, MelConfig, build_frontend
-from soundsep.models import build_network
+from soundsep.models import build_network, check_features
 
 __all__ = ["Classifier", "ClassifierConfig", "to_device"]
 
@@ -50,10 +50,12 @@ class ClassifierConfig(Config):
         """Reject settings that contradict each other.
 
         Raises:
-            ConfigError: labels are missing or double, or a length is out of range.
+            ConfigError: labels are missing or double, a length is out of range, there is no such
+                network, or it does not take these features.
         """
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ConfigError("ClassifierConfig.labels must hold at least one, each once")
+        check_features(self.network, self.frontend.kind)
         if not 0 < self.hop_seconds <= self.window_seconds <= 3_600:
             raise ConfigError(
                 "ClassifierConfig needs 0 < hop_seconds <= window_seconds <= 3600, got "

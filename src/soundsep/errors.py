@@ -7,6 +7,7 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "DependencyError",
+    "ExportError",
     "ShapeError",
     "SoundsepError",
     "WeightsError",
@@ -35,6 +36,10 @@ class WeightsError(SoundsepError, RuntimeError):
 
 class DatasetError(SoundsepError, RuntimeError):
     """A data set on disk is incomplete, or a split of it would leak."""
+
+
+class ExportError(SoundsepError, RuntimeError):
+    """A model cannot be written in another format, or would not answer there as it does here."""
 
 
 class DependencyError(SoundsepError, ImportError):

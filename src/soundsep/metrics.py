@@ -12,6 +12,7 @@ from soundsep.errors import ConfigError, ShapeError
 __all__ = [
     "ClassificationMetrics",
     "calibration_error",
+    "calibration_floor",
     "classification_metrics",
     "confusion_matrix",
 ]
@@ -126,3 +127,39 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
     bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     gaps = np.bincount(bins, weights=confidence - right, minlength=n_bins)
     return float(np.abs(gaps).sum() / confidence.size)
+
+
+def calibration_floor(
+    confidences: ArrayLike, *, n_bins: int = 15, n_draws: int = 1000, seed: int = 0
+) -> float:
+    """The `calibration_error` that answers of these confidences would show if all were true.
+
+    With few answers in a bin, the share that is right is never quite the mean confidence. An error
+    that is no larger than this says nothing against the model.
+
+    Args:
+        confidences: Score of each answer, 0 to 1.
+        n_bins: Number of bins, at least 1.
+        n_draws: Times that right and wrong are drawn; the mean is returned.
+        seed: Of the draws.
+
+    Shape:
+        confidences: (n,).
+
+    Raises:
+        ShapeError: there are none.
+        ConfigError: ``n_bins`` or ``n_draws`` is below 1.
+
+    References:
+        Roelofs et al. (2022), "Mitigating bias in calibration error estimation", AISTATS, for the
+        bias of few answers.
+    """
+    if n_draws < 1:
+        raise ConfigError(f"n_draws must be at least 1, got {n_draws}")
+    confidence = np.asarray(confidences, np.float64)
+    rng = np.random.default_rng(seed)
+    draws = (
+        calibration_error(confidence, rng.random(confidence.shape) < confidence, n_bins=n_bins)
+        for _ in range(n_draws)
+    )
+    return float(np.mean([*draws]))

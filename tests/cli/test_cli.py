@@ -10,9 +10,8 @@ import pytest
 import soundfile
 
 from soundsep import Classifier, ClassifierConfig, MelConfig
-from soundsep.cli import main
+from soundsep.cli import COMMANDS, main
 from soundsep.labels import ESC50_LABELS
-from soundsep.training import RECIPES, Recipe, Stage
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +33,6 @@ def clips(tmp_path) -> Path:
         soundfile.write(folder / name, 0.1 * rng.standard_normal(16_000), 16_000)
     (folder / "notes.txt").write_text("not audio")
     return folder
-
-
-@pytest.fixture
-def esc50(tmp_path) -> Path:
-    root = tmp_path / "ESC-50"
-    (root / "meta").mkdir(parents=True)
-    (root / "audio").mkdir()
-    lines = ["filename,fold,target,category,esc10,src_file,take"]
-    for fold in (1, 2, 3, 4, 5):
-        for target, label in enumerate(ESC50_LABELS[:3]):
-            name = f"{fold}-{fold}{target}-A-{target}.wav"
-            lines.append(f"{name},{fold},{target},{label},False,{fold}{target},A")
-            noise = np.random.default_rng(target).standard_normal(16_000)
-            soundfile.write(root / "audio" / name, 0.1 * noise, 16_000)
-    (root / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n")
-    return root
 
 
 def json_lines(text: str) -> list[dict]:
@@ -113,7 +96,7 @@ def test_models_are_listed(capsys):
 
 @pytest.mark.parametrize(
     "command",
-    [[], *([name] for name in ("classify", "fit", "models", "train", "evaluate", "export"))],
+    [[], *([command.__name__.rpartition(".")[2]] for command in COMMANDS)],
 )
 def test_help_texts(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -128,40 +111,6 @@ def test_bad_numbers_are_refused(k, capsys):
         main(["classify", "--top", k, "a.wav"])
     assert stop.value.code == 2
     assert "whole number" in capsys.readouterr().err
-
-
-def test_train_then_evaluate(esc50, tmp_path, monkeypatch, capsys):
-    tiny = Recipe(
-        name="tiny",
-        description="for this test",
-        network="resnet18",
-        frontend=MelConfig(n_mels=8),
-        window_seconds=1.0,
-        stages=(Stage(epochs=1, crop_seconds=0.5), Stage(epochs=1)),
-        batch_size=4,
-    )
-    monkeypatch.setitem(RECIPES, "tiny", tiny)
-    run = tmp_path / "run"
-    arguments = ["--data", str(esc50), "--fold", "2"]
-    assert main(["train", "--recipe", "tiny", "--output", str(run), *arguments]) == 0
-    assert "held_out_accuracy_ema" in capsys.readouterr().out
-    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
-    figures = tmp_path / "figures.json"
-    for weights in ("last", "ema"):
-        assert main(["evaluate", str(run / weights), *arguments, "--output", str(figures)]) == 0
-        assert "macro F1" in capsys.readouterr().out
-    monkeypatch.chdir(tmp_path)
-    assert main(["evaluate", str(run / "ema"), *arguments]) == 0
-    assert (tmp_path / "ema-fold2.json").read_text() == figures.read_text()
-    saved = json.loads(figures.read_text())
-    assert saved["n_clips"] == 3
-    assert np.sum(saved["confusion"]) == 3
-
-
-def test_a_missing_data_set_is_an_error(tmp_path, capsys):
-    run = ["--data", str(tmp_path), "--output", str(tmp_path / "run")]
-    assert main(["train", *run]) == 2
-    assert "esc50.csv" in capsys.readouterr().err
 
 
 def test_the_installed_command_answers_without_loading_torch():

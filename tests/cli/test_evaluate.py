@@ -120,12 +120,29 @@ def test_urban11_takes_either_data_set_or_both(measure, esc50, urbansound8k):
 
 
 def test_folders_that_do_not_fit_are_refused(measure, esc50, urbansound8k, tmp_path):
-    assert "holds neither" in measure("esc50", "--data", str(tmp_path))[0]
+    (tmp_path / "empty").mkdir()
+    assert "at least two classes" in measure("esc50", "--data", str(tmp_path / "empty"))[0]
+    assert "give --data or --annotations" in measure("esc50")[0]
     assert "both hold ESC-50" in measure("urban11", "--data", esc50, "--data", esc50)[0]
     both = measure("esc50", "--data", esc50, "--data", urbansound8k)[0]
-    assert "one data set at a time" in both
+    assert "only a model of urban11" in both
     assert "does not know the labels" in measure("esc50", "--data", urbansound8k)[0]
     assert "folds 1 to 5" in measure("esc50", "--data", esc50, "--fold", "6")[0]
+
+
+def test_clips_of_ones_own_are_all_measured(measure, tmp_path):
+    root = tmp_path / "mine"
+    lines = ["path,label"]
+    for label, n in (("siren", 3), ("dog", 2)):
+        for i in range(n):
+            _touch(root / label / f"{i}.wav")
+            (root / label / f"{i}.wav").write_text(f"{label}{i}")  # no two files alike
+            lines.append(f"{label}/{i}.wav,{label}")
+    text, figures = measure("esc50", "--data", str(root))
+    assert text.startswith("esc50 on mine, all clips\n")
+    assert (figures["n_clips"], figures["accuracy"]) == (5, 0.6)
+    (root / "clips.csv").write_text("\n".join(lines))
+    assert measure("esc50", "--annotations", str(root / "clips.csv"))[1] == figures
 
 
 def test_a_published_model_is_not_measured_on_what_it_learnt(measure, models, esc50):

@@ -12,6 +12,7 @@ import torch
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.cli import main
 from soundsep.frontends import KaldiMelConfig
+from soundsep.pipeline import Pipeline
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_torch.py"
 
@@ -23,28 +24,77 @@ def model(tmp_path_factory) -> Path:
     config = ClassifierConfig(
         labels=("dog", "rain"), network="mn04-bands", frontend=KaldiMelConfig()
     )
-    Classifier(config).eval().save_pretrained(folder)
+    model = Classifier(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # one batch gives statistics that fit the features
+    model(torch.randn(8, 32_000) * torch.logspace(-4, 0, 8).unsqueeze(1))
+    # Scores that tell inputs apart; an untrained network blows up what was rounded, too.
+    torch.nn.init.normal_(model.network.head.weight, std=0.005)
+    model.save_pretrained(folder)
     return folder
 
 
-def test_the_exported_file_runs_where_there_is_no_torch(model, tmp_path, capsys):
-    exported, recording = tmp_path / "model.onnx", tmp_path / "noise.wav"
-    assert main(["export", str(model), "-o", str(exported)]) == 0
-    assert "largest difference" in capsys.readouterr().out
-    soundfile.write(recording, np.random.default_rng(0).normal(0, 0.1, 160_000), 32_000)
-    blocked = (
-        "import sys, runpy; sys.modules['torch'] = sys.modules['soundsep'] = None; "
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("exported") / "model.onnx"
+    assert main(["export", str(model), "-o", str(file)]) == 0
+    return file
+
+
+def without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the example where neither torch nor soundsep can be imported."""
+    code = (
+        "import runpy, sys\n"
+        "sys.modules['torch'] = sys.modules['soundsep'] = None\n"
+        f"sys.argv = {['example', *map(str, arguments)]!r}\n"
+        f"runpy.run_path({str(EXAMPLE)!r}, run_name='__main__')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", blocked, str(EXAMPLE), str(exported), str(recording)],
+    return subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
+
+
+def test_the_command_says_how_far_the_scores_are_from_those_of_pytorch(model, tmp_path, capsys):
+    file = tmp_path / "model.onnx"
+    assert main(["export", str(model), "-o", str(file)]) == 0
+    written, checked = capsys.readouterr().out.splitlines()
+    assert written.startswith(f"wrote {file} (")
+    assert "largest difference of a score" in checked
+    file.unlink()
+    assert main(["export", str(model), "-o", str(file), "--tolerance", "0"]) == 2
+    assert "was not written" in capsys.readouterr().err
+    assert not file.exists()
+
+
+# Longer than the window of 5 s, shorter, and a longer one that is silent but for its first second.
+@pytest.mark.parametrize(("seconds", "heard"), [(7.3, 7.3), (0.5, 0.5), (12.0, 1.0)])
+def test_the_example_agrees_with_the_pipeline_and_needs_no_torch(
+    model, exported, seconds, heard, tmp_path
+):
+    samples = 0.1 * np.random.default_rng(0).standard_normal((int(32_000 * seconds), 2))
+    samples[int(32_000 * heard) :] = 0
+    soundfile.write(tmp_path / "a.wav", samples, 32_000)
+    done = without_torch(exported, tmp_path / "a.wav")
     assert done.returncode == 0, done.stderr
-    assert "dog" in done.stdout
-    assert "rain" in done.stdout
+    printed = [line.split() for line in done.stdout.splitlines()]
+    expected = Pipeline.from_pretrained(model)(tmp_path / "a.wav").predictions
+    assert [label for label, _ in printed] == [p.label for p in expected]
+    for (_, score), prediction in zip(printed, expected, strict=True):
+        assert float(score) == pytest.approx(prediction.score, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason"), [(8_000, "has 8000 Hz, the model hears 32000 Hz"), (32_000, "silence")]
+)
+def test_the_example_says_what_it_cannot_answer(exported, rate, reason, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(rate), rate)
+    done = without_torch(exported, tmp_path / "a.wav")
+    assert done.returncode == 1
+    assert reason in done.stderr
 
 
 def test_an_unknown_model_is_an_error(tmp_path, capsys):

@@ -15,6 +15,11 @@ def test_every_page_agrees_with_the_results_file():
     assert runpy.run_path(str(ROOT / "tools" / "update_results.py"))["stale_pages"]() == []
 
 
+def test_the_pages_of_recipes_and_export_agree_with_theirs():
+    for tool in ("run_recipes", "measure_onnx"):
+        assert not runpy.run_path(str(ROOT / "tools" / f"{tool}.py"))["is_stale"]()
+
+
 def test_the_demo_names_what_the_readme_shows(tmp_path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r"^examples/sounds/(\S+), 5.0 s\n  (\w+)", readme, re.MULTILINE))

@@ -8,22 +8,37 @@ import torch
 from soundsep import Classifier, ClassifierConfig
 from soundsep.frontends import (
     MEL_PRESETS,
+    MFCC_PRESETS,
+    FrontendConfig,
+    GammatoneConfig,
     KaldiMelConfig,
-    KaldiMelFrontend,
     MelConfig,
     MelFrontend,
+    MFCCConfig,
+    WaveformConfig,
     build_frontend,
 )
 
 SCALINGS = ("none", "standardize", "image")
-ALL = [(name, scaling) for name in MEL_PRESETS for scaling in SCALINGS]
-CONFIGS = {
-    **{f"{name}-{s}": MEL_PRESETS[name].replace(scaling=s) for name, s in ALL},
+BASES = {**MEL_PRESETS, "mfcc": MFCCConfig(), "gammatone": GammatoneConfig()}
+FULL_RATE = {
+    "mfcc-44k": MFCC_PRESETS["44k-fine"],
+    "gammatone-44k": GammatoneConfig(sample_rate=44_100, f_max=17_000.0, n_bands=16),
+}
+CONFIGS: dict[str, FrontendConfig] = {
+    **{f"{n}-{s}": base.replace(scaling=s) for n, base in BASES.items() for s in SCALINGS},
+    **FULL_RATE,
+    **{f"waveform-{s}": WaveformConfig(scaling=s) for s in ("none", "peak", "standardize")},
     "kaldi": KaldiMelConfig(),
+}
+# Settings that differ in what a gradient passes through.
+PATHS = {
+    **{name: config for name, config in CONFIGS.items() if "44k" not in name},
+    **{f"amplitude-{s}": MelConfig(scaling=s, power=1.0) for s in SCALINGS},
 }
 
 
-def clips(config: MelConfig | KaldiMelConfig, seconds: float = 0.5) -> torch.Tensor:
+def clips(config: FrontendConfig, seconds: float = 0.5) -> torch.Tensor:
     """A quiet clip, then its neighbours: silence, a constant, loud and very loud noise."""
     n_samples = round(config.sample_rate * seconds)
     noise = torch.randn(3, n_samples, generator=torch.Generator().manual_seed(0))
@@ -44,10 +59,10 @@ def test_features_are_the_same_alone_and_in_any_batch(config):
     assert together.isfinite().all()
 
 
-@pytest.mark.parametrize("frontend", [*MEL_PRESETS, None])
-def test_real_clips_are_the_same_alone_and_in_a_batch(frontend, real_clips):
-    # The rate is not theirs, which makes no difference to this property.
-    frontend = MelFrontend(frontend) if frontend else KaldiMelFrontend()
+@pytest.mark.parametrize("config", [*BASES.values(), KaldiMelConfig()], ids=[*BASES, "kaldi"])
+def test_real_clips_are_the_same_alone_and_in_a_batch(config, real_clips):
+    # The rate is not always theirs, which makes no difference to this property.
+    frontend = build_frontend(config)
     batch = torch.stack([clip[:20_000] for clip in real_clips[:6]])
     batch[3:] *= 50
     alone = torch.cat([frontend(clip[None]) for clip in batch])
@@ -76,11 +91,10 @@ def test_logits_are_the_same_alone_and_in_any_batch(classifier):
     assert together.isfinite().all()
 
 
-@pytest.mark.parametrize("power", [1.0, 2.0])
-@pytest.mark.parametrize("scaling", SCALINGS)
-def test_gradients_flow_to_the_waveform(scaling, power):
-    frontend = MelFrontend(MelConfig(scaling=scaling, power=power))
-    waveform = clips(frontend.config)[[0, 3]].requires_grad_()
+@pytest.mark.parametrize("config", PATHS.values(), ids=PATHS)
+def test_gradients_flow_to_the_waveform(config):
+    frontend = build_frontend(config)
+    waveform = clips(config)[[0, 3]].requires_grad_()
     features = frontend(waveform)
     # Not the sum: standardized features have a constant one.
     features.square().mul(torch.linspace(0, 1, features.shape[-1])).sum().backward()
@@ -89,18 +103,18 @@ def test_gradients_flow_to_the_waveform(scaling, power):
     assert (waveform.grad != 0).float().mean(dim=1).min() > 0.9
 
 
-@pytest.mark.parametrize("scaling", SCALINGS)
-def test_gradients_of_silence_are_finite(scaling):
+@pytest.mark.parametrize("config", PATHS.values(), ids=PATHS)
+def test_gradients_of_silence_are_finite(config):
     waveform = torch.zeros(1, 8_000, requires_grad=True)
-    MelFrontend(MelConfig(scaling=scaling))(waveform).square().sum().backward()
+    build_frontend(config)(waveform).square().sum().backward()
     assert waveform.grad is not None
     assert waveform.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", MEL_PRESETS)
+@pytest.mark.parametrize("name", BASES | FULL_RATE)
 def test_float64_works_and_agrees(name):
-    single = MelFrontend(MEL_PRESETS[name].replace(scaling="none", top_db=60.0))
-    double = MelFrontend(single.config).to(torch.float64)
+    single = build_frontend((BASES | FULL_RATE)[name].replace(scaling="none", top_db=60.0))
+    double = build_frontend(single.config).to(torch.float64)
     batch = clips(single.config)[[0, 3]]
     features = double(batch.double())
     assert features.dtype == torch.float64

@@ -1,4 +1,4 @@
-"""Frontend and network go through `torch.export` as one graph, for any batch and length."""
+"""Frontend and network become one graph, of `torch.export` or ONNX, for any batch and length."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from torch.export import Dim, export
 
 from soundsep import Classifier, ClassifierConfig
+from soundsep.export import TOLERANCE, OnnxClassifier, export_onnx
 from soundsep.frontends import KaldiMelConfig, MelConfig
 
 FRONTENDS = {"resnet18": MelConfig(), "mn04": KaldiMelConfig()}
@@ -52,3 +53,55 @@ def test_exported_program_survives_a_file(model, tmp_path):
     waveform = torch.randn(1, 16_000, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(loaded(waveform), model(waveform), atol=1e-4, rtol=1e-4)
+
+
+ONNX_CASES = {
+    "zero-padded mel": {"network": "resnet18", "frontend": MelConfig()},
+    "reflected amplitude": {
+        "network": "resnet18",
+        "frontend": MelConfig(pad_mode="reflect", power=1.0, top_db=None, scaling="none"),
+        "temperature": 0.5,
+    },
+    "kaldi": {"network": "mn04", "frontend": KaldiMelConfig(), "activation": "sigmoid"},
+    "bands": {"network": "mn04-bands", "frontend": KaldiMelConfig(n_mels=128, f_max=14_000.0)},
+    "8 bits": {"network": "resnet18", "frontend": MelConfig()},
+}
+
+
+@pytest.fixture(scope="module", params=ONNX_CASES)
+def onnx_pair(request, tmp_path_factory):
+    """A classifier and its file, and how far their scores may be apart."""
+    torch.manual_seed(0)
+    settings = {"labels": ("a", "b", "c"), "window_seconds": 1.0, "hop_seconds": 0.5}
+    model = Classifier(ClassifierConfig(**(settings | ONNX_CASES[request.param])))
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0  # one batch gives statistics that fit the features
+    model(torch.randn(8, 20_000) * torch.logspace(-4, 0, 8).unsqueeze(1))
+    # Scores that tell inputs apart; an untrained MobileNet blows up what was rounded, too.
+    last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+    torch.nn.init.normal_(last.weight, std=0.3 if model.config.network == "resnet18" else 0.01)
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    int8 = request.param == "8 bits"
+    export_onnx(model.eval(), path, int8=int8)
+    return model, OnnxClassifier(path), 0.3 if int8 else TOLERANCE
+
+
+@pytest.mark.parametrize("n_clips", [1, 3])
+@pytest.mark.parametrize("n_samples", [48_123, 1_025])
+def test_onnx_file_gives_the_same_scores(onnx_pair, n_clips, n_samples):
+    model, exported, tolerance = onnx_pair
+    generator = torch.Generator().manual_seed(n_samples)
+    waveform = torch.randn(n_clips, n_samples, generator=generator) * 0.1
+    with torch.inference_mode():
+        expected = model.predict(waveform)
+    torch.testing.assert_close(exported.predict(waveform), expected, atol=tolerance, rtol=0)
+
+
+def test_in_onnx_a_clip_does_not_hear_its_neighbours(onnx_pair):
+    _, exported, _ = onnx_pair
+    noise = torch.randn(3, 16_000, generator=torch.Generator().manual_seed(0))
+    quiet, loud = 1e-4 * noise[:1], 9 * noise[1:]
+    together = exported.predict(torch.cat((loud, quiet)))
+    torch.testing.assert_close(together[2:], exported.predict(quiet), atol=1e-5, rtol=0)
+    assert (together[0] - together[2]).abs().max() > 1e-3  # scores that tell inputs apart

@@ -1,4 +1,4 @@
-"""`MelFrontend` against librosa, on real recordings.
+"""`MelFrontend` and `MFCCFrontend` against librosa, on real recordings.
 
 librosa computes the Fourier transform in float64, this library in float32. What is left of that is
 the rounding of values far below the loudest one of the clip, so the bound widens with depth.
@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from soundsep.frontends import MEL_PRESETS, MelConfig, MelFrontend
+from soundsep.frontends import (
+    MEL_PRESETS,
+    MFCC_PRESETS,
+    MelConfig,
+    MelFrontend,
+    MFCCConfig,
+    MFCCFrontend,
+)
 
 # Depth below the clip's maximum, in dB, and the largest difference allowed down to there, in dB.
 BOUNDS = ((70, 1e-3), (80, 2e-3), (100, 1e-2))
@@ -85,6 +92,54 @@ def test_float64_is_within_a_thousandth_throughout(config, real_clips):
     for clip in real_clips[::4]:
         features = frontend(clip.double()[None])[0].numpy()
         assert np.abs(features - librosas(clip.double(), config)).max() < 1e-3
+
+
+def assert_coefficients_equal_librosas(config: MFCCConfig, clips: list[torch.Tensor]) -> None:
+    frontend = MFCCFrontend(config.replace(scaling="none"))
+    for clip in clips:
+        expected = librosa.feature.mfcc(
+            y=clip.numpy(),
+            sr=config.sample_rate,
+            n_mfcc=config.n_mfcc,
+            n_fft=config.n_fft,
+            win_length=config.win_length,
+            hop_length=config.hop_length,
+            n_mels=config.n_mels,
+            fmin=config.f_min,
+            fmax=config.f_max,
+            htk=config.mel_scale == "htk",
+            mel_norm=config.norm,
+        )
+        assert np.abs(frontend(clip[None])[0].numpy() - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MFCC_PRESETS["16k"],
+        MFCCConfig(n_mfcc=64),
+        # librosa's own settings.
+        MFCCConfig(
+            n_fft=2_048,
+            win_length=2_048,
+            hop_length=512,
+            n_mels=128,
+            f_min=0.0,
+            mel_scale="slaney",
+            norm="slaney",
+            n_mfcc=20,
+        ),
+    ],
+    ids=["16k", "all", "librosa"],
+)
+def test_coefficients_equal_librosas_on_real_clips(config, real_clips):
+    assert_coefficients_equal_librosas(config, real_clips)
+
+
+@pytest.mark.parametrize("n_mfcc", [64, 256])
+def test_full_rate_coefficients_equal_librosas_on_full_rate_clips(n_mfcc, real_clips_44k):
+    config = MFCC_PRESETS["44k-fine"].replace(n_mfcc=n_mfcc)
+    assert_coefficients_equal_librosas(config, real_clips_44k)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from soundsep.datasets import Clip
+from soundsep.datasets import AudioFolder, Clip, Concatenation
 from soundsep.datasets.crosswalk import (
     ESC50_TO_URBAN11,
     URBANSOUND8K_TO_URBAN11,
@@ -115,6 +115,22 @@ def test_a_recording_of_both_sets_is_never_learnt_from_when_it_is_tested_on(esc5
         check_leakage(*data.split(fold))
     with pytest.raises(DatasetError, match="example 20"):
         check_leakage((c for c in data if c.fold != 5), (c for c in data if c.fold == 5))
+
+
+def test_a_folder_of_ones_own_joins_the_eleven(esc50, urbansound8k, tmp_path):
+    for i in range(10):
+        path = tmp_path / "own" / "talk" / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(i))
+    own = AudioFolder(tmp_path / "own", partial=True)
+    urban = Urban11(esc50=esc50, urbansound8k=urbansound8k)
+    data = Concatenation([urban, own], crosswalks=[None, {"talk": "conversation"}])
+    assert (data.labels, data.fold_numbers) == (URBAN11_LABELS, (1, 2, 3, 4, 5))
+    for fold in data.fold_numbers:
+        training, test = data.split(fold)
+        check_leakage(training, test)
+        assert sum(c.path.is_relative_to(own.root) for c in test) == 2
+        assert [c for c in test if c in set(urban)] == list(urban.split(fold)[1])
 
 
 def test_one_data_set_alone_will_do_and_none_will_not(esc50, urbansound8k):

@@ -119,7 +119,7 @@ def test_a_second_fit_neither_decodes_nor_embeds(tones, backbone, monkeypatch):
 def test_a_damaged_cache_is_computed_again(tones, backbone, damage):
     path = tones / "low" / "0.wav"
     expected = embed_files(backbone, [path], progress=False)[0][path]
-    (entry,) = EmbeddingCache(backbone).folder.iterdir()
+    (entry,) = EmbeddingCache(backbone).arrays.folder.iterdir()
     if damage == "short":
         entry.write_bytes(entry.read_bytes()[:-1])
     elif damage == "nan":
@@ -140,23 +140,23 @@ def test_a_cache_that_cannot_be_written_or_placed_is_done_without(
     monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "file"))
     assert run(tones, backbone)[1].accuracy == 1.0
     monkeypatch.setenv("SOUNDSEP_CACHE", "~no-such-user/cache")
-    assert EmbeddingCache(backbone).folder is None
+    assert EmbeddingCache(backbone).arrays.folder is None
     assert run(tones, backbone)[1].accuracy == 1.0
 
 
 def test_the_cache_is_of_one_body(backbone):
     other = Classifier(backbone.config.replace(labels=("p", "q"), temperature=2.0))
     other.load_state_dict(backbone.state_dict())
-    assert EmbeddingCache(other).folder == EmbeddingCache(backbone).folder
+    assert EmbeddingCache(other).arrays.folder == EmbeddingCache(backbone).arrays.folder
     with torch.no_grad():
         other.network.head.weight.add_(1)
-    assert EmbeddingCache(other).folder == EmbeddingCache(backbone).folder
+    assert EmbeddingCache(other).arrays.folder == EmbeddingCache(backbone).arrays.folder
     with torch.no_grad():
         next(other.parameters()).add_(1)
-    assert EmbeddingCache(other).folder != EmbeddingCache(backbone).folder
+    assert EmbeddingCache(other).arrays.folder != EmbeddingCache(backbone).arrays.folder
     longer = Classifier(backbone.config.replace(window_seconds=1.0))
     longer.load_state_dict(backbone.state_dict())
-    assert EmbeddingCache(longer).folder != EmbeddingCache(backbone).folder
+    assert EmbeddingCache(longer).arrays.folder != EmbeddingCache(backbone).arrays.folder
 
 
 def test_files_that_cannot_be_used_raise_or_are_listed(tones, backbone):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from soundsep.datasets import AudioFolder
+from soundsep.datasets import AudioFolder, Concatenation
 from soundsep.errors import ConfigError, DatasetError
 
 
@@ -115,3 +115,23 @@ def test_a_missing_folder_is_an_error(tmp_path):
     for name in ("gone", "a.wav"):
         with pytest.raises(DatasetError, match=f"no folder .*{name}"):
             AudioFolder(tmp_path / name)
+
+
+def test_augmented_copies_carry_the_id_of_their_source(tmp_path):
+    make(tmp_path, "a/rex.wav", "a/rex_pitch+2.wav", "a/tom.wav", "b/ada.wav", "b/rex_noise.wav")
+    found = sources(AudioFolder(tmp_path, group=r"^([^_.]+)"))
+    assert found["a/rex.wav"] == found["a/rex_pitch+2.wav"] == found["b/rex_noise.wav"]
+    assert len(set(found.values())) == 3
+    data = Concatenation([AudioFolder(tmp_path, group=r"^([^_.]+)")], n_folds=2)
+    assert len({c.fold for c in data if c.source == "rex"}) == 1
+
+
+def test_a_part_of_something_larger_may_hold_one_class(tmp_path):
+    make(tmp_path, "conversation/1.wav")
+    assert AudioFolder(tmp_path, partial=True).labels == ("conversation",)
+    with pytest.raises(DatasetError, match="found one class"):
+        AudioFolder(tmp_path)
+    with pytest.raises(DatasetError, match="found no subfolder"):
+        AudioFolder(tmp_path / "conversation", partial=True)
+    with pytest.raises(ConfigError, match="no folds: see Concatenation"):
+        AudioFolder(tmp_path, partial=True).split(1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soundsep.errors import ShapeError
-from soundsep.metrics import classification_metrics, confusion_matrix
+from soundsep.metrics import calibration_floor, classification_metrics, confusion_matrix
 
 
 def test_rows_are_targets_and_columns_predictions():
@@ -50,3 +50,10 @@ def test_wrong_lists_are_refused(targets, predictions):
 def test_wrong_matrices_are_refused(confusion):
     with pytest.raises(ShapeError, match="square matrix of counts"):
         classification_metrics(confusion)
+
+
+def test_few_answers_look_miscalibrated_even_when_they_are_not():
+    assert calibration_floor(np.ones(10)) == 0
+    # One bin of 100 answers at .5: the mean of |right - 50| / 100 is sqrt(2 / pi) x .05.
+    assert calibration_floor(np.full(100, 0.5)) == pytest.approx(0.0399, abs=0.002)
+    assert calibration_floor(np.full(10_000, 0.5)) < 0.006

@@ -5,7 +5,9 @@ import math
 
 import pytest
 
+from soundsep.augment import Mixup
 from soundsep.errors import ConfigError
+from soundsep.frontends import WaveformConfig
 from soundsep.training import RECIPES, Recipe, Stage, get_recipe
 
 PLAIN = Recipe(
@@ -48,9 +50,15 @@ def test_stages_follow_each_other():
         ("max_speed", 0.5),
         ("warmup", 1.1),
         ("label_smoothing", -0.1),
-        ("mixup_probability", 2.0),
-        ("time_mask", math.nan),
-        ("frequency_mask", -1.0),
+        ("n_variants", 0),
+        ("step_epochs", 0),
+        ("report_every", 0),
+        ("balance", "both"),
+        ("schedule", "cosine"),
+        ("data", "audioset"),
+        ("frozen_share", math.nan),
+        ("frontend", WaveformConfig()),
+        ("network", "aclnet"),
         ("ema_decay", 1.5),
         ("teacher_share", 1.1),
         ("embedding_weight", -1.0),
@@ -67,3 +75,8 @@ def test_settings_out_of_range_are_refused(field, value):
 def test_wrong_stages_are_refused(wrong):
     with pytest.raises(ConfigError, match="Stage"):
         Stage(**wrong)
+
+
+def test_mixtures_cannot_be_balanced():
+    with pytest.raises(ConfigError, match="two classes"):
+        PLAIN.replace(balance="sampler", waveform_steps=(Mixup(),))

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 
 from soundsep import __version__
-from soundsep.cli import classify, evaluate, export, fit, models, train
+from soundsep.cli import classify, evaluate, export, fit, models, plot, recipes, train
 from soundsep.errors import SoundsepError
 
 __all__ = ["main"]
 
-COMMANDS = (classify, fit, models, train, evaluate, export)
+COMMANDS = (classify, fit, models, recipes, train, evaluate, export, plot)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import Commands, at_least_1, batch_options, device_options
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def add_command(commands: Commands) -> None:
     command = commands.add_parser(
         "evaluate",
         parents=[device_options(), batch_options()],
-        help="measure a model on one fold of ESC-50, UrbanSound8K or urban11",
-        description="Classify every clip of one fold of a data set and print accuracy, macro "
+        help="measure a model on one fold of a data set, or on clips of your own",
+        description="Classify every clip of one fold of a data set, or all clips of a folder or "
+        "table of your own, and print accuracy, macro "
         "precision, recall and F1, calibration and the commonest mistakes; write them, with the "
         "whole confusion matrix, to a file.",
     )
@@ -29,11 +31,13 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--data",
         type=Path,
-        required=True,
         action="append",
+        default=[],
         metavar="ROOT",
-        help="folder of ESC-50 (with meta/esc50.csv) or UrbanSound8K (with "
-        "metadata/UrbanSound8K.csv); given twice, once for each, for a model of urban11",
+        help=f"{DATA_HELP}; for a model of urban11 several of them",
+    )
+    command.add_argument(
+        "--annotations", type=Path, metavar="CSV", help="a table of clips of your own instead"
     )
     command.add_argument(
         "--fold",
@@ -83,10 +87,11 @@ def _run(arguments: argparse.Namespace) -> int:
         evaluation = Evaluation.pooled(parts)
     else:
         dataset, evaluation = _measure(arguments, model, fold)
-        fold = dataset.clips[0].fold
-        print(f"{model} on {dataset.name}, fold {fold}")
+        fold = dataset.clips[0].fold if dataset.clips else fold
+        print(f"{model} on {dataset.name}, {f'fold {fold}' if fold else 'all clips'}")
     print(evaluation)
-    output = arguments.output or Path(f"{Path(model).resolve().name}-fold{fold}.json")
+    where = f"fold{fold}" if fold else dataset.name
+    output = arguments.output or Path(f"{Path(model).resolve().name}-{where}.json")
     evaluation.save(output)
     print(f"wrote {output}, with the whole confusion matrix")
     return 0
@@ -97,6 +102,7 @@ def _measure(
 ) -> tuple[FoldedClips, Evaluation]:
     from soundsep.errors import ConfigError
     from soundsep.evaluation import evaluate
+    from soundsep.labels import URBAN11_LABELS
     from soundsep.pipeline import Pipeline
     from soundsep.weights import PUBLISHED
 
@@ -108,34 +114,14 @@ def _measure(
             f"with --fold {held_out}, which was held out, or insist with --any-fold"
         )
     pipe = Pipeline.from_pretrained(model, device=arguments.device)
-    dataset = _dataset(arguments.data, pipe.labels, fold)
+    dataset = open_dataset(
+        arguments.data,
+        is_urban11=pipe.labels == URBAN11_LABELS,
+        annotations=arguments.annotations,
+        folds=[fold] if fold else None,
+    )
+    if dataset.fold_numbers:
+        fold = fold or dataset.fold_numbers[-1]
+        dataset.clips = tuple(clip for clip in dataset.clips if clip.fold == fold)
     batch_size, n_shifts = arguments.batch_size, arguments.shifts
     return dataset, evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts)
-
-
-def _dataset(roots: list[Path], labels: tuple[str, ...], fold: int | None) -> FoldedClips:
-    """One fold, by default the last, of the data set that the folders and the labels mean."""
-    from soundsep.datasets.crosswalk import Urban11
-    from soundsep.datasets.esc50 import ESC50
-    from soundsep.datasets.urbansound8k import UrbanSound8K
-    from soundsep.errors import ConfigError, DatasetError
-
-    found: dict[type[ESC50 | UrbanSound8K], Path] = {}
-    for root in roots:
-        kinds = [kind for kind in (ESC50, UrbanSound8K) if kind.is_in(root)]
-        if not kinds:
-            raise DatasetError(
-                f"{root} holds neither {ESC50.table} (ESC-50) nor {UrbanSound8K.table} "
-                "(UrbanSound8K)"
-            )
-        if kinds[0] in found:
-            raise ConfigError(f"{root} and {found[kinds[0]]} both hold {kinds[0].name}")
-        found[kinds[0]] = root
-    if labels == Urban11.labels:
-        folds = [fold or Urban11.fold_numbers[-1]]
-        esc50, urbansound8k = found.get(ESC50), found.get(UrbanSound8K)
-        return Urban11(esc50=esc50, urbansound8k=urbansound8k, folds=folds)
-    if len(found) > 1:
-        raise ConfigError("a model that is not of urban11 is measured on one data set at a time")
-    ((kind, root),) = found.items()
-    return kind(root, folds=[fold or kind.fold_numbers[-1]])

@@ -28,17 +28,24 @@ def add_command(commands: Commands) -> None:
         action="store_true",
         help="quantise the network to 8 bits: a quarter of the size, and scores that differ",
     )
+    command.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="X",
+        help="largest difference of a score from PyTorch's that is let pass (default: 0.0001)",
+    )
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from soundsep.classifier import Classifier
-    from soundsep.export import export_onnx
+    from soundsep.export import TOLERANCE, export_onnx
 
     name = Path(arguments.model).resolve().name
     classifier = Classifier.from_pretrained(arguments.model)
     output = arguments.output or Path(f"{name}.onnx")
-    report = export_onnx(classifier, output, name=name, int8=arguments.int8)
+    tolerance = TOLERANCE if arguments.tolerance is None else arguments.tolerance
+    report = export_onnx(classifier, output, name=name, int8=arguments.int8, tolerance=tolerance)
     print(f"wrote {report.path} ({report.size_bytes / 1e6:.1f} MB)")
     print(
         f"against PyTorch on {report.n_checks} synthetic clips: largest difference of a score "

@@ -23,7 +23,12 @@ def add_command(commands: Commands) -> None:
         "recordings for each, from 5 recordings a class on, and measure it by cross-validation. A "
         "recording that cannot be used is reported and left out; the exit code is then 1.",
     )
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="one subfolder a class")
+    command.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="one subfolder a class; or a table of clips, CSV, with the columns path and label",
+    )
     command.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="for model and report"
     )
@@ -54,11 +59,17 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.datasets import AudioFolder
+    from soundsep.datasets import AudioFolder, AudioTable
     from soundsep.errors import ConfigError
     from soundsep.training import fit
 
-    data = AudioFolder(arguments.folder, group=arguments.group)
+    data: AudioFolder | AudioTable
+    if arguments.folder.suffix.lower() == ".csv":
+        if arguments.group is not None:
+            raise ConfigError("--group goes with a folder; a table has its own column group")
+        data = AudioTable(arguments.folder)
+    else:
+        data = AudioFolder(arguments.folder, group=arguments.group)
     try:  # before the work and not after it
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

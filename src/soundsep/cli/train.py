@@ -3,73 +3,212 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from soundsep.cli.options import DEFAULT_MODEL, Commands, data_options, device_options
+from soundsep.cli.data import DATA_HELP, few_of_each, open_dataset
+from soundsep.cli.options import DEFAULT_MODEL, Commands, at_least_1, device_options
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from soundsep.classifier import Classifier
+    from soundsep.datasets import Clip
+    from soundsep.training import Recipe
 
 __all__ = ["add_command"]
+
+FEATURES = ("mel", "mfcc", "gammatone", "waveform")
 
 
 def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "train",
-        parents=[device_options(), data_options()],
-        help="train a model on ESC-50",
-        description="Train a model by a recipe, one fold of ESC-50 held out. Run the same command "
-        "again after an interruption: it goes on where it stopped.",
+        parents=[device_options()],
+        help="train a model by a recipe",
+        description="Train a model by a recipe (`soundsep recipes` lists them), one fold of the "
+        "data held out, and measure it there at the end. Run the same command again after an "
+        "interruption: it goes on where it stopped.",
     )
     command.add_argument(
-        "--recipe",
-        default=DEFAULT_MODEL,
-        metavar="NAME",
-        help=f"how to train (default: {DEFAULT_MODEL}; a wrong name is answered with the list)",
+        "--recipe", default=DEFAULT_MODEL, metavar="NAME", help=f"default: {DEFAULT_MODEL}"
     )
     command.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="for metrics and weights"
     )
-    command.add_argument(
-        "--backbone", metavar="MODEL", help="instead of the one that the recipe starts from"
+    data = command.add_argument_group("data")
+    data.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="ROOT",
+        help=f"{DATA_HELP}; for urban11 several of them",
     )
+    data.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="CSV",
+        help="a table of clips of your own: path, label, and if wanted fold and group",
+    )
+    data.add_argument(
+        "--fold", type=at_least_1, metavar="N", help="the fold held out (default: the last)"
+    )
+    data.add_argument(
+        "--validation-fold",
+        type=at_least_1,
+        metavar="N",
+        help="hold this one out too and report on it, and on the other at the end only",
+    )
+    data.add_argument("--limit", type=at_least_1, metavar="N", help="use N clips of each part only")
+    data.add_argument("--cache", type=Path, metavar="DIR", help="keep decoded clips for later runs")
+    changes = command.add_argument_group("instead of what the recipe says")
+    changes.add_argument("--epochs", type=at_least_1, metavar="N")
+    changes.add_argument("--batch-size", type=at_least_1, metavar="N")
+    changes.add_argument("--lr", type=float, metavar="RATE", help="peak of the learning rate")
+    changes.add_argument("--network", metavar="NAME", help="a wrong name is answered with the list")
+    changes.add_argument(
+        "--features", choices=FEATURES, help="with the library's settings for 16 kHz"
+    )
+    changes.add_argument("--backbone", metavar="MODEL", help="that the training starts from")
+    changes.add_argument("--teacher", metavar="MODEL", help="that is learnt from")
     command.add_argument(
-        "--teacher", metavar="MODEL", help="instead of the one that the recipe learns from"
+        "--calibrate",
+        action="store_true",
+        help="train once more with one of the training folds held out too, and make the scores "
+        "mean what they say on it; twice the time",
     )
     command.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    command.add_argument("--log-dir", type=Path, metavar="DIR", help="for TensorBoard")
+    command.add_argument("--comment", default="", help="in the name of the run in TensorBoard")
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.classifier import Classifier
-    from soundsep.datasets import ESC50, load_examples
-    from soundsep.training import get_recipe, train
-    from soundsep.training.probe import probe_classifier
+    from soundsep.datasets import Concatenation
+    from soundsep.evaluation import evaluate
+    from soundsep.pipeline import Pipeline
+    from soundsep.training import get_recipe
+    from soundsep.training.calibration import held_out_temperature
 
-    recipe = get_recipe(arguments.recipe)
-    dataset = ESC50(arguments.data)
-    training_clips, held_out_clips = dataset.split(arguments.fold)
-
-    def probe(name: str) -> Classifier:
-        """That network with a head for the training clips, and for nothing else."""
-        trained = Classifier.from_pretrained(name)
-        examples = load_examples(training_clips, sample_rate=trained.sample_rate)
-        return probe_classifier(trained, dataset.labels, examples)
-
-    initial = probe(arguments.backbone or recipe.backbone) if recipe.backbone else None
-    teacher = probe(arguments.teacher or recipe.teacher) if recipe.teacher else None
-    rate = (initial.config if initial else recipe).frontend.sample_rate
-    models = train(
-        recipe,
-        labels=dataset.labels,
-        training=load_examples(training_clips, sample_rate=rate),
-        held_out=load_examples(held_out_clips, sample_rate=rate),
-        output=arguments.output,
-        seed=arguments.seed,
-        device=arguments.device,
-        initial=initial,
-        teacher=teacher,
+    recipe = _changed(get_recipe(arguments.recipe), arguments)
+    dataset = open_dataset(
+        arguments.data,
+        is_urban11=recipe.data == "urban11",
+        annotations=arguments.annotations,
     )
-    for name, model in zip(("last", "ema"), models, strict=True):
+    if not dataset.fold_numbers:
+        dataset = Concatenation([dataset])  # which deals the recordings out to folds
+    fold = arguments.fold or dataset.fold_numbers[-1]
+    training, test = (few_of_each(clips, arguments.limit) for clips in dataset.split(fold))
+    held_out: Sequence[Clip] = test
+    if recipe.has_validation or arguments.validation_fold:
+        training, held_out = _hold_out(training, arguments.validation_fold)
+    run = _Run(arguments, recipe, dataset.labels)
+    models = run.train(training, held_out, arguments.output, name=f"{recipe.name}-fold{fold}")
+    if arguments.calibrate:  # the fold that is reported on has no part in it
+        rest, asked = _hold_out(training, None)
+        others = run.train(rest, asked, arguments.output / "calibration", name=None)
+        for name, other in others.items():
+            temperature = held_out_temperature(other, run.examples(asked, other.sample_rate))
+            models[name].config = models[name].config.replace(temperature=temperature)
+    for name, model in models.items():
         model.save_pretrained(arguments.output / name)
         print(f"wrote {arguments.output / name}")
-    print((arguments.output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    evaluation = evaluate(Pipeline(models["ema"], device=arguments.device), test)
+    evaluation.save(arguments.output / "test.json")
+    print(f"{arguments.output / 'ema'} on {dataset.name}, fold {fold}, which was held out:")
+    print(evaluation)
     return 0
+
+
+def _changed(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line says instead."""
+    from soundsep.errors import ConfigError
+    from soundsep.frontends import GammatoneConfig, MelConfig, MFCCConfig, WaveformConfig
+
+    kinds = dict(
+        zip(FEATURES, (MelConfig, MFCCConfig, GammatoneConfig, WaveformConfig), strict=True)
+    )
+    wanted = {
+        "stages": arguments.epochs and recipe.with_epochs(arguments.epochs).stages,
+        "batch_size": arguments.batch_size,
+        "learning_rate": arguments.lr,
+        "network": arguments.network,
+        "frontend": arguments.features and kinds[arguments.features](),
+        "backbone": arguments.backbone,
+        "teacher": arguments.teacher,
+    }
+    if arguments.teacher and not recipe.teacher:
+        raise ConfigError(f"recipe {recipe.name!r} does not learn from a teacher")
+    return recipe.replace(**{k: v for k, v in wanted.items() if v is not None})
+
+
+def _hold_out(
+    training: Sequence[Clip], fold: int | None
+) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+    """The training clips without one of their folds, by default the last, and that fold."""
+    from soundsep.datasets.crosswalk import without_sources_of
+    from soundsep.errors import ConfigError
+
+    folds = sorted({clip.fold for clip in training})
+    fold = fold or folds[-1]
+    if fold not in folds or len(folds) < 2:
+        raise ConfigError(
+            f"cannot hold out fold {fold} as well: there are training clips in the folds {folds}"
+        )
+    asked = tuple(clip for clip in training if clip.fold == fold)
+    rest = (clip for clip in training if clip.fold != fold)
+    return without_sources_of(rest, asked), asked
+
+
+class _Run:
+    """Trains by one recipe, on whatever clips it is given."""
+
+    def __init__(
+        self, arguments: argparse.Namespace, recipe: Recipe, labels: tuple[str, ...]
+    ) -> None:
+        self.arguments, self.recipe, self.labels = arguments, recipe, labels
+
+    def train(
+        self, training: Sequence[Clip], held_out: Sequence[Clip], output: Path, *, name: str | None
+    ) -> dict[str, Classifier]:
+        """The models after the last epoch; ``name`` is that of the run in TensorBoard."""
+        from soundsep.cli.tensorboard import epoch_logger
+        from soundsep.training import train
+
+        arguments, recipe = self.arguments, self.recipe
+        initial = self._probe(recipe.backbone, training)
+        rate = (initial.config if initial else recipe).frontend.sample_rate
+        with epoch_logger(arguments.log_dir if name else None, name, arguments.comment) as log:
+            models = train(
+                recipe,
+                labels=self.labels,
+                training=self.examples(training, rate),
+                held_out=self.examples(held_out, rate),
+                output=output,
+                seed=arguments.seed,
+                device=arguments.device,
+                on_epoch=log,
+                initial=initial,
+                teacher=self._probe(recipe.teacher, training),
+            )
+        return dict(zip(("last", "ema"), models, strict=True))
+
+    def examples(self, clips: Sequence[Clip], sample_rate: int) -> list[tuple[Tensor, int]]:
+        """The clips in memory."""
+        from soundsep.datasets import load_examples
+
+        return load_examples(clips, sample_rate=sample_rate, cache=self.arguments.cache)
+
+    def _probe(self, name: str | None, clips: Sequence[Clip]) -> Classifier | None:
+        """That network with a head for these clips, and for nothing else."""
+        from soundsep.classifier import Classifier
+        from soundsep.training.probe import probe_classifier
+
+        if name is None:
+            return None
+        trained = Classifier.from_pretrained(name)
+        return probe_classifier(trained, self.labels, self.examples(clips, trained.sample_rate))

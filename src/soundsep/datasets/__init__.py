@@ -1,8 +1,12 @@
 """Data sets on disk, as lists of labelled clips with their folds."""
 
+from soundsep.datasets.audio_table import AudioTable
+from soundsep.datasets.balance import balanced_order, class_weights
 from soundsep.datasets.clip import Clip
+from soundsep.datasets.concatenation import Concatenation
 from soundsep.datasets.crosswalk import Urban11, check_leakage
 from soundsep.datasets.esc50 import ESC50
+from soundsep.datasets.fingerprint import NearDuplicate, find_near_duplicates
 from soundsep.datasets.folder import AudioFolder
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.urbansound8k import UrbanSound8K
@@ -10,9 +14,15 @@ from soundsep.datasets.urbansound8k import UrbanSound8K
 __all__ = [
     "ESC50",
     "AudioFolder",
+    "AudioTable",
     "Clip",
+    "Concatenation",
+    "NearDuplicate",
     "Urban11",
     "UrbanSound8K",
+    "balanced_order",
     "check_leakage",
+    "class_weights",
+    "find_near_duplicates",
     "load_examples",
 ]

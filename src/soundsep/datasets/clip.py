@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Clip", "FoldedClips"]
 
@@ -19,9 +19,10 @@ class Clip:
         path: The audio file.
         label: Name of its class.
         target: Index of its class.
-        fold: Official fold.
-        source: Id of the recording it was cut from; clips of one source are never independent. In
-            ESC-50 and in UrbanSound8K it is the number of the recording on Freesound.
+        fold: Official fold; 0 where the data set has none.
+        source: Id of the recording it was cut from or, for an augmented copy, made from; clips of
+            one source are never independent. In ESC-50 and in UrbanSound8K it is the number of the
+            recording on Freesound.
     """
 
     path: Path
@@ -52,14 +53,33 @@ class FoldedClips:
     def __iter__(self) -> Iterator[Clip]:
         return iter(self.clips)
 
+    def recording(self, clip: Clip) -> tuple[str, ...]:
+        """What must not stand on both sides of a split."""
+        return (clip.source,)
+
     def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         """Training clips, and the clips of ``test_fold``.
 
         Raises:
             ConfigError: one of the two would be empty.
+            DatasetError: a source recording would be on both sides.
         """
+        training, test = self._hold_out(test_fold)
+        heard = {self.recording(clip) for clip in training}
+        shared = {clip.source: clip.label for clip in test if self.recording(clip) in heard}
+        if shared:
+            source, label = min(shared.items())
+            raise DatasetError(
+                f"{len(shared)} recordings are in fold {test_fold} and in others, for example "
+                f"{source} ({label}); all clips of a recording, and all copies of them, belong "
+                f"into one fold: repair the table of {self.name}"
+            )
+        return training, test
+
+    def _hold_out(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         training = tuple(clip for clip in self.clips if clip.fold != test_fold)
         test = tuple(clip for clip in self.clips if clip.fold == test_fold)
-        if not training or not test:
-            raise ConfigError(f"holding fold {test_fold} out leaves one side of the split empty")
+        if not test_fold or not training or not test:
+            hint = "" if self.fold_numbers else f"; {self.name} has no folds: see Concatenation"
+            raise ConfigError(f"holding fold {test_fold} out leaves one side empty{hint}")
         return training, test

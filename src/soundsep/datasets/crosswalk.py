@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.esc50 import ESC50
+from soundsep.datasets.fingerprint import find_near_duplicates
 from soundsep.datasets.urbansound8k import UrbanSound8K
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.labels import URBAN11_LABELS
@@ -82,15 +83,23 @@ def without_sources_of(clips: Iterable[Clip], test: Iterable[Clip]) -> tuple[Cli
     return tuple(clip for clip in clips if clip.source not in sources)
 
 
-def check_leakage(training: Iterable[Clip], test: Iterable[Clip]) -> None:
+def check_leakage(training: Iterable[Clip], test: Iterable[Clip], *, audio: bool = False) -> None:
     """Make sure that no source recording is on both sides, whatever the data set or the class.
 
     ESC-50 and UrbanSound8K both name sources by their number on Freesound, and share 94 of them.
     Stricter than the official folds of ESC-50, which part four recordings by their class.
 
+    Args:
+        training: Clips that are learnt from.
+        test: Clips that are judged on.
+        audio: Listen as well: see that no clip is a near-duplicate of one on the other side, by
+            `find_near_duplicates`, whatever the sources are called.
+
     Raises:
         DatasetError: one is.
+        AudioError: ``audio``, and a clip cannot be read.
     """
+    training, test = tuple(training), tuple(test)
     heard = {clip.source: clip for clip in training}
     shared = {clip.source: clip for clip in test if clip.source in heard}
     if shared:
@@ -99,6 +108,12 @@ def check_leakage(training: Iterable[Clip], test: Iterable[Clip]) -> None:
             f"{len(shared)} source recordings are in the training and in the test clips, for "
             f"example {source}: {heard[source].path} and {clip.path}; take the clips of these "
             "sources out of the training"
+        )
+    if audio and (pairs := find_near_duplicates(training, test)):
+        raise DatasetError(
+            f"{len(pairs)} training clips hold the same recording as a test clip, for example "
+            f"{pairs[0].training.path} and {pairs[0].test.path} (similarity "
+            f"{pairs[0].similarity:.2f}); give them one source, or take them out of the training"
         )
 
 
@@ -152,5 +167,5 @@ class Urban11(FoldedClips):
         Raises:
             ConfigError: one of the two would be empty.
         """
-        training, test = super().split(test_fold)
+        training, test = self._hold_out(test_fold)
         return without_sources_of(training, test), test

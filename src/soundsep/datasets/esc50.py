@@ -14,18 +14,7 @@ __all__ = ["ESC50", "Clip"]
 
 
 class ESC50(TableDataset):
-    """The official layout: ``meta/esc50.csv`` and ``audio/*.wav``.
-
-    A clip that the table lists as ``X.wav`` is also found as ``X.flac`` or ``X.ogg``.
-
-    Args:
-        root: Folder that holds ``meta`` and ``audio``.
-        folds: Keep only these of the folds 1 to 5; all of them by default.
-
-    Raises:
-        DatasetError: the table, one of its columns or a clip is missing, or a row is not valid.
-        ConfigError: ``folds`` names one that does not exist.
-    """
+    """The official layout: ``meta/esc50.csv`` and ``audio/*.wav``; see `TableDataset`."""
 
     name = "ESC-50"
     labels = ESC50_LABELS

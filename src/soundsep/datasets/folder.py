@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from soundsep.audio import AUDIO_SUFFIXES
-from soundsep.datasets.clip import Clip
+from soundsep.datasets.clip import Clip, FoldedClips
+from soundsep.datasets.sources import merge_copies
 from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["AudioFolder", "require_classes"]
@@ -18,7 +18,7 @@ __all__ = ["AudioFolder", "require_classes"]
 LEAST_CLIPS = 2  # of a class: one to learn from, one to be judged on
 
 
-class AudioFolder:
+class AudioFolder(FoldedClips):
     r"""Recordings in one subfolder a class, at any depth below it.
 
     Clips that were cut from one recording are never independent, so each clip's ``source`` says
@@ -29,18 +29,21 @@ class AudioFolder:
     - else the file itself.
 
     The same recording name under two classes is one recording, and files of the same bytes belong
-    together whatever they are called. Hidden files and files without an audio suffix are passed
-    over; links to folders are not followed below a class.
+    together whatever they are called. Copies that were augmented beforehand must carry the name of
+    the recording they were made from, where ``group`` finds it. Hidden files and files without an
+    audio suffix are passed over; links to folders are not followed below a class.
 
     Args:
         root: Folder that holds the classes' folders.
         group: Regular expression searched for in each file's name, without its folder. What its
             first group matches is the recording, or the whole match if it has no group: ``^\d+``
             puts ``123-A.wav`` and ``123-B.wav`` together.
+        partial: One class, or one clip of a class, will do: for a part of a `Concatenation`.
 
     Attributes:
         labels: Names of the classes, sorted.
-        clips: All clips, sorted by class and path; ``fold`` is 0 in all of them.
+        clips: All clips, sorted by class and path; ``fold`` is 0 in all of them, as a folder has no
+            folds. `Concatenation` deals them out.
         notes: What looks like a mistake in the folder but does not prevent its use.
 
     Raises:
@@ -49,10 +52,15 @@ class AudioFolder:
         ConfigError: ``group`` is not a regular expression.
     """
 
-    def __init__(self, root: str | Path, *, group: str | None = None) -> None:
+    fold_numbers = ()
+
+    def __init__(
+        self, root: str | Path, *, group: str | None = None, partial: bool = False
+    ) -> None:
         self.root = Path(root).expanduser()
         if not self.root.is_dir():
             raise DatasetError(f"no folder {self.root}; expected one with a subfolder for a class")
+        self.name = self.root.name
         try:
             pattern = None if group is None else re.compile(group)
         except re.error as error:
@@ -65,25 +73,15 @@ class AudioFolder:
             notes.append(f"audio files that lie in no subfolder and were left out: {loose}")
         targets = {label: target for target, label in enumerate(self.labels)}
         clips = [(path, label) for label in self.labels for path in found[label]]
-        require_classes(self.labels, (label for _, label in clips), where=str(self.root))
+        if not clips or not partial:
+            require_classes(self.labels, (label for _, label in clips), where=str(self.root))
         names = [_recording(path, self.root / label, pattern) for path, label in clips]
-        copies = list(_copies([path for path, _ in clips]))
-        for indices in copies:
-            if len({clips[i][1] for i in indices}) > 1:
-                where = " and ".join(str(clips[i][0].relative_to(self.root)) for i in indices)
-                notes.append(f"the same bytes under several classes: {where}")
-        sources = _merge(names, copies)
+        sources, doubles = merge_copies(clips, names, self.root)
         self.clips = tuple(
             Clip(path=path, label=label, target=targets[label], fold=0, source=source)
             for (path, label), source in zip(clips, sources, strict=True)
         )
-        self.notes = tuple(notes)
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __iter__(self) -> Iterator[Clip]:
-        return iter(self.clips)
+        self.notes = (*notes, *doubles)
 
 
 def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: str) -> None:
@@ -100,9 +98,9 @@ def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: st
     if len(labels) < 2:
         found = f"one class, {labels[0]!r}" if labels else "no subfolder with audio files"
         raise DatasetError(
-            f"{where}: expected at least two classes, each a subfolder with audio files "
-            f"({', '.join(AUDIO_SUFFIXES)}), found {found}; a second one can hold anything else, "
-            "such as background"
+            f"{where}: expected at least two classes, in a folder each a subfolder with audio "
+            f"files ({', '.join(AUDIO_SUFFIXES)}), found {found}; a second one can hold anything "
+            "else, such as background"
         )
     counts = Counter(of_clips)
     if few := [f"{label} ({counts[label]})" for label in labels if counts[label] < LEAST_CLIPS]:
@@ -137,35 +135,3 @@ def _recording(path: Path, folder: Path, pattern: re.Pattern[str] | None) -> str
         return name
     parts = path.relative_to(folder).parts
     return parts[0] if len(parts) > 1 else f"{folder.name}/{path.name}"
-
-
-def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
-    """Indices of the files that hold the same bytes, where there are several."""
-    try:
-        by_size = defaultdict(list)
-        for index, path in enumerate(paths):
-            by_size[path.stat().st_size].append(index)
-        for size, indices in by_size.items():
-            by_digest = defaultdict(list)
-            for index in indices if size and len(indices) > 1 else ():
-                digest = hashlib.sha256(paths[index].read_bytes()).digest()
-                by_digest[digest].append(index)
-            yield from (same for same in by_digest.values() if len(same) > 1)
-    except OSError as error:
-        raise DatasetError(f"cannot read {error.filename}: {error.strerror}") from error
-
-
-def _merge(names: Sequence[str], copies: Iterable[Sequence[int]]) -> list[str]:
-    """The names, after those of files that belong together have become one."""
-    parent = {name: name for name in names}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    for first, *others in copies:
-        for other in others:
-            kept, dropped = sorted((root(names[first]), root(names[other])))
-            parent[dropped] = kept
-    return [root(name) for name in names]

@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from soundsep import __version__
 from soundsep.audio import load_audio
+from soundsep.datasets.array_cache import ArrayCache, file_digest
 from soundsep.datasets.clip import Clip
 
 __all__ = ["load_examples"]
 
 
 def load_examples(
-    clips: Sequence[Clip], *, sample_rate: int, progress: bool = True
+    clips: Sequence[Clip],
+    *,
+    sample_rate: int,
+    cache: str | Path | None = None,
+    progress: bool = True,
 ) -> list[tuple[Tensor, int]]:
     """Waveform (time,) at ``sample_rate`` and index of the class, for each clip.
 
     ESC-50 takes 640 MB at 16 kHz.
 
+    Args:
+        clips: Of any data set.
+        sample_rate: In Hz.
+        cache: Folder to keep the decoded and resampled waveforms in, so that another run need not
+            do it again. They go by the bytes of the clip, the rate and the version of soundsep.
+            What is damaged there is made again; nothing is ever deleted.
+        progress: Show a progress bar.
+
     Raises:
         AudioError: a clip cannot be read.
     """
+    folder = cache and Path(cache).expanduser() / f"{__version__}-{sample_rate}hz"
+    kept = ArrayCache(folder or None)
     bar = tqdm(clips, disable=not progress, unit="clip", desc="reading")
-    return [(load_audio(c.path, target_rate=sample_rate)[0], c.target) for c in bar]
+    return [(_waveform(clip.path, sample_rate, kept), clip.target) for clip in bar]
+
+
+def _waveform(path: Path, sample_rate: int, kept: ArrayCache) -> Tensor:
+    key = "" if kept.folder is None else file_digest(path)
+    array = kept.get(key)
+    if array is None:
+        waveform = load_audio(path, target_rate=sample_rate)[0]
+        kept.put(key, waveform.numpy())
+        return waveform
+    return torch.from_numpy(array)

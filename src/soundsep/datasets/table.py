@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.errors import ConfigError, DatasetError
 
-__all__ = ["Columns", "TableDataset"]
+__all__ = ["Columns", "TableDataset", "read_rows"]
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 
@@ -24,6 +24,47 @@ class Columns(NamedTuple):
     target: str
     label: str
     source: str
+
+
+def read_rows(
+    table: Path, needed: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a table of comma-separated text, none of whose values is missing.
+
+    Args:
+        table: The file, in UTF-8.
+        needed: Columns that must be there.
+        optional: Columns that need not, but have a value in every row where they are.
+
+    Returns:
+        Where each row stands, for messages, and its values by column.
+
+    Raises:
+        DatasetError: a column or a value is missing, or the file is no such table.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = reader.fieldnames or ()
+            if absent := [name for name in needed if name not in columns]:
+                raise DatasetError(
+                    f"{table}: no column {', '.join(absent)}; found {', '.join(columns) or 'none'}"
+                )
+            names = [*needed, *(name for name in optional if name in columns)]
+            for row in reader:
+                where = f"{table}, line {reader.line_num}"
+                # DictReader fills a short row with None, and files what is too much under None.
+                if missing := [name for name in names if not (row[name] or "").strip()]:
+                    raise DatasetError(f"{where}: a value is missing: {', '.join(missing)}")
+                if None in row:
+                    raise DatasetError(
+                        f"{where}: more values than columns; put a value with a comma in quotes"
+                    )
+                yield where, row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DatasetError(f"{table} is not a table of comma-separated text: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{table} cannot be read: {error.strerror}") from error
 
 
 class TableDataset(FoldedClips):
@@ -65,32 +106,10 @@ class TableDataset(FoldedClips):
             )
         self.clips = tuple(clips)
 
-    def recording(self, clip: Clip) -> tuple[str, ...]:
-        """What must not stand on both sides of a split."""
-        return (clip.source,)
-
     @classmethod
     def is_in(cls, root: Path) -> bool:
         """Whether a folder holds the table of this data set."""
         return (root / cls.table).is_file()
-
-    def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
-        """Training clips, and the clips of ``test_fold``.
-
-        Raises:
-            ConfigError: one of the two would be empty.
-            DatasetError: a source recording would be on both sides.
-        """
-        training, test = super().split(test_fold)
-        heard = {self.recording(clip) for clip in training}
-        shared = {clip.source: clip.label for clip in test if self.recording(clip) in heard}
-        if shared:
-            source, label = min(shared.items())
-            raise DatasetError(
-                f"{len(shared)} recordings are in fold {test_fold} and in others, for example "
-                f"{source} ({label}); the table is not the official one"
-            )
-        return training, test
 
     def _read_table(self) -> Iterator[Clip]:
         table = self.root / self.table
@@ -99,23 +118,11 @@ class TableDataset(FoldedClips):
                 f"no {table}; expected the official layout of {self.name} ({self.table} and "
                 f"{self.audio.format(fold='N')}/*.wav) in the folder, as {self.home} gives it"
             )
-        try:
-            with table.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.DictReader(file)
-                absent = [name for name in self.columns if name not in (reader.fieldnames or ())]
-                if absent:
-                    raise DatasetError(f"{table}: no column {', '.join(absent)}")
-                for row in reader:
-                    yield self._read_row(f"{table}, line {reader.line_num}", row)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DatasetError(
-                f"{table} is not a table of comma-separated text: {error}"
-            ) from error
+        for where, row in read_rows(table, self.columns):
+            yield self._read_row(where, row)
 
     def _read_row(self, where: str, row: dict[str, str]) -> Clip:
         names = self.columns
-        if any(not row[name] for name in names):  # DictReader fills a short row with None
-            raise DatasetError(f"{where}: a value is missing")
         try:
             fold, target = int(row[names.fold]), int(row[names.target])
         except ValueError as error:

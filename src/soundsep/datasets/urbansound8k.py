@@ -14,18 +14,9 @@ __all__ = ["UrbanSound8K"]
 
 
 class UrbanSound8K(TableDataset):
-    """The official layout: ``metadata/UrbanSound8K.csv`` and ``audio/fold1`` to ``audio/fold10``.
+    """The official layout: ``metadata/UrbanSound8K.csv``, ``audio/fold1`` to ``audio/fold10``.
 
-    A slice that the table lists as ``X.wav`` is also found as ``X.flac`` or ``X.ogg``. A table that
-    lists only some of the slices or folds is taken as it is.
-
-    Args:
-        root: Folder that holds ``metadata`` and ``audio``.
-        folds: Keep only these of the folds 1 to 10; all of them by default.
-
-    Raises:
-        DatasetError: the table, one of its columns or a slice is missing, or a row is not valid.
-        ConfigError: ``folds`` names one that does not exist.
+    A table that lists only some of the slices or folds is taken as it is; see `TableDataset`.
     """
 
     name = "UrbanSound8K"

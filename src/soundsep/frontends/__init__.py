@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from soundsep.frontends.gammatone import GammatoneConfig, GammatoneFrontend
 from soundsep.frontends.kaldi import KaldiMelConfig, KaldiMelFrontend
-from soundsep.frontends.mel import MEL_PRESETS, MelConfig, MelFrontend, power_to_db
+from soundsep.frontends.mel import MEL_PRESETS, MelConfig, MelFrontend
+from soundsep.frontends.mfcc import MFCC_PRESETS, MFCCConfig, MFCCFrontend
+from soundsep.frontends.scaling import power_to_db
+from soundsep.frontends.waveform import WaveformConfig, WaveformFrontend
 
 __all__ = [
     "MEL_PRESETS",
+    "MFCC_PRESETS",
     "Frontend",
     "FrontendConfig",
+    "GammatoneConfig",
+    "GammatoneFrontend",
     "KaldiMelConfig",
     "KaldiMelFrontend",
+    "MFCCConfig",
+    "MFCCFrontend",
     "MelConfig",
     "MelFrontend",
+    "WaveformConfig",
+    "WaveformFrontend",
     "build_frontend",
     "power_to_db",
 ]
 
-FrontendConfig = MelConfig | KaldiMelConfig
-Frontend = MelFrontend | KaldiMelFrontend
+# The first is what a config in JSON means that does not say its kind.
+FrontendConfig = MelConfig | KaldiMelConfig | MFCCConfig | GammatoneConfig | WaveformConfig
+Frontend = MelFrontend | KaldiMelFrontend | MFCCFrontend | GammatoneFrontend | WaveformFrontend
+
+_FRONTENDS: dict[type[FrontendConfig], Callable[[Any], Frontend]] = {
+    MelConfig: MelFrontend,
+    KaldiMelConfig: KaldiMelFrontend,
+    MFCCConfig: MFCCFrontend,
+    GammatoneConfig: GammatoneFrontend,
+    WaveformConfig: WaveformFrontend,
+}
 
 
 def build_frontend(config: FrontendConfig) -> Frontend:
     """The frontend that a config describes."""
-    return MelFrontend(config) if isinstance(config, MelConfig) else KaldiMelFrontend(config)
+    return _FRONTENDS[type(config)](config)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from soundsep._torchaudio import torchaudio
 from soundsep.config import Config
-from soundsep.errors import ConfigError, ShapeError
+from soundsep.errors import ConfigError
+from soundsep.frontends.checks import check_sizes, check_table, check_waveform
 from soundsep.frontends.filterbank import kaldi_filterbank
 
 __all__ = ["KaldiMelConfig", "KaldiMelFrontend"]
@@ -55,11 +56,9 @@ class KaldiMelConfig(Config):
         Raises:
             ConfigError: a size or frequency is out of range.
         """
-        for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
-            if not 1 <= getattr(self, name) <= 2**20:
-                raise ConfigError(f"KaldiMelConfig.{name} must be between 1 and 1048576")
-        if self.n_fft * self.n_mels > 2**26:  # a table of half as many numbers is built
-            raise ConfigError("KaldiMelConfig: n_fft times n_mels must be at most 67108864")
+        check_sizes(self, "sample_rate", "n_fft", "hop_length", "n_mels")
+        # The table holds half as many.
+        check_table(self, "n_fft times n_mels", self.n_fft * self.n_mels)
         if not 2 <= self.win_length <= self.n_fft:
             raise ConfigError(
                 "KaldiMelConfig needs 2 <= win_length <= n_fft, got "
@@ -131,16 +130,7 @@ class KaldiMelFrontend(nn.Module):
         Raises:
             ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
         """
-        if waveform.ndim != 2 or not waveform.is_floating_point():
-            raise ShapeError(
-                "KaldiMelFrontend expects a floating-point waveform (batch, time), got "
-                f"{tuple(waveform.shape)} of {waveform.dtype}"
-            )
-        if waveform.shape[-1] < self.min_samples:
-            raise ShapeError(
-                f"KaldiMelFrontend needs at least {self.min_samples} samples, got "
-                f"{waveform.shape[-1]}"
-            )
+        check_waveform(waveform, frontend="KaldiMelFrontend", min_samples=self.min_samples)
         config = self.config
         emphasised = waveform[:, 1:] - config.preemphasis * waveform[:, :-1]
         mel = self.filters @ self.spectrogram(emphasised)

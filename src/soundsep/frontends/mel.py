@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,10 +10,19 @@ from torch import Tensor, nn
 
 from soundsep._torchaudio import torchaudio
 from soundsep.config import Config
-from soundsep.errors import ConfigError, ShapeError
+from soundsep.errors import ConfigError
+from soundsep.frontends.checks import (
+    check_choice,
+    check_decibels,
+    check_sizes,
+    check_table,
+    check_waveform,
+    preset,
+)
 from soundsep.frontends.filterbank import mel_filterbank
+from soundsep.frontends.scaling import SCALINGS, Scaling, limit_range, power_to_db, scale
 
-__all__ = ["MEL_PRESETS", "MelConfig", "MelFrontend", "power_to_db"]
+__all__ = ["MEL_PRESETS", "MelConfig", "MelFrontend"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +62,7 @@ class MelConfig(Config):
     pad_mode: Literal["reflect", "constant"] = "constant"
     top_db: float | None = 80.0
     amin: float = 1e-10
-    scaling: Literal["none", "standardize", "image"] = "standardize"
+    scaling: Scaling = "standardize"
 
     def __post_init__(self) -> None:
         """Reject settings that no signal could satisfy.
@@ -62,40 +70,25 @@ class MelConfig(Config):
         Raises:
             ConfigError: a size, frequency or name is out of range.
         """
-        for name in ("sample_rate", "n_fft", "win_length", "hop_length", "n_mels"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"MelConfig.{name} must be at least 1, got {getattr(self, name)}")
-        if max(self.sample_rate, self.n_fft, self.hop_length, self.n_mels) > 2**20:
-            raise ConfigError(
-                "MelConfig: sample_rate, n_fft, hop_length and n_mels must be at most 1048576"
-            )
-        if self.n_fft * self.n_mels > 2**26:  # a table of half as many numbers is built
-            raise ConfigError("MelConfig: n_fft times n_mels must be at most 67108864")
+        check_sizes(self, "sample_rate", "n_fft", "win_length", "hop_length", "n_mels")
+        # The table holds half as many.
+        check_table(self, "n_fft times n_mels", self.n_fft * self.n_mels)
+        name = type(self).__name__
         if self.win_length > self.n_fft:
             raise ConfigError(
-                f"MelConfig.win_length ({self.win_length}) must not exceed n_fft ({self.n_fft})"
+                f"{name}.win_length ({self.win_length}) must not exceed n_fft ({self.n_fft})"
             )
         if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
             raise ConfigError(
-                "MelConfig needs 0 <= f_min < f_max <= sample_rate / 2, got "
+                f"{name} needs 0 <= f_min < f_max <= sample_rate / 2, got "
                 f"f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
             )
-        if self.power not in (1.0, 2.0):
-            raise ConfigError(f"MelConfig.power must be 1 or 2, got {self.power}")
-        if not (self.amin > 0 and math.isfinite(self.amin)):
-            raise ConfigError(f"MelConfig.amin must be above 0, got {self.amin}")
-        if self.top_db is not None and not self.top_db > 0:
-            raise ConfigError(f"MelConfig.top_db must be above 0 or None, got {self.top_db}")
-        for name, allowed in (
-            ("mel_scale", ("htk", "slaney")),
-            ("norm", ("slaney", None)),
-            ("pad_mode", ("reflect", "constant")),
-            ("scaling", ("none", "standardize", "image")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f"MelConfig.{name} must be one of {allowed}, got {getattr(self, name)!r}"
-                )
+        check_choice(self, "power", (1.0, 2.0))
+        check_decibels(self, amin=self.amin, top_db=self.top_db)
+        check_choice(self, "mel_scale", ("htk", "slaney"))
+        check_choice(self, "norm", ("slaney", None))
+        check_choice(self, "pad_mode", ("reflect", "constant"))
+        check_choice(self, "scaling", SCALINGS)
 
 
 MEL_PRESETS: dict[str, MelConfig] = {
@@ -154,11 +147,7 @@ class MelFrontend(nn.Module):
 
     def __init__(self, config: MelConfig | str = "16k") -> None:
         super().__init__()
-        if isinstance(config, str):
-            if config not in MEL_PRESETS:
-                raise ConfigError(f"no mel preset {config!r}; there are {', '.join(MEL_PRESETS)}")
-            config = MEL_PRESETS[config]
-        self.config = config
+        self.config = config = preset(config, MEL_PRESETS, "mel")
         self.mel = torchaudio().transforms.MelSpectrogram(
             sample_rate=config.sample_rate,
             n_fft=config.n_fft,
@@ -201,54 +190,16 @@ class MelFrontend(nn.Module):
         Raises:
             ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
         """
-        if waveform.ndim != 2 or not waveform.is_floating_point():
-            raise ShapeError(
-                "MelFrontend expects a floating-point waveform (batch, time), got "
-                f"{tuple(waveform.shape)} of {waveform.dtype}"
-            )
-        if waveform.shape[-1] < self.min_samples:
-            raise ShapeError(
-                f"MelFrontend needs at least {self.min_samples} samples, got {waveform.shape[-1]}"
-            )
+        check_waveform(waveform, frontend="MelFrontend", min_samples=self.min_samples)
+        return scale(self.decibels(waveform), self.config.scaling)
+
+    def decibels(self, waveform: Tensor) -> Tensor:
+        """The features before the scaling, in dB; the waveform is not checked."""
         mel: Tensor = self.mel(waveform)
         config = self.config
         db = power_to_db(mel, multiplier=20.0 / config.power, amin=config.amin)
-        if config.top_db is not None:
-            floor = db.amax(dim=(-2, -1), keepdim=True) - config.top_db
-            db = torch.maximum(db, floor)
-        if config.scaling == "standardize":
-            return _standardize(db)
-        if config.scaling == "image":
-            return _to_image(db)
-        return db
+        return limit_range(db, config.top_db)
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""
         return repr(self.config)
-
-
-def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10) -> Tensor:
-    """Decibels relative to 1: ``multiplier * log10(max(power, amin))``.
-
-    Args:
-        power: Any shape.
-        multiplier: 10 for power, 20 for amplitude.
-        amin: Smallest value before the logarithm.
-    """
-    return multiplier * torch.log10(torch.clamp(power, min=amin))
-
-
-def _standardize(db: Tensor) -> Tensor:
-    """Mean 0, standard deviation 1 within each clip; a constant clip becomes all zeros."""
-    centred = db - db.mean(dim=(-2, -1), keepdim=True)
-    variance = centred.square().mean(dim=(-2, -1), keepdim=True)
-    # A floor of (0.01 dB)^2: below it there is rounding noise, which must not be blown up.
-    return centred / variance.clamp(min=1e-4).sqrt()
-
-
-def _to_image(db: Tensor) -> Tensor:
-    """Whole numbers 0 to 255 within each clip; the gradient passes through the rounding."""
-    low = db.amin(dim=(-2, -1), keepdim=True)
-    span = (db.amax(dim=(-2, -1), keepdim=True) - low).clamp(min=1e-2)
-    scaled = 255.0 * (db - low) / span
-    return scaled + (scaled.floor() - scaled).detach()

@@ -8,15 +8,25 @@ from typing import Protocol, cast
 from torch import Tensor, nn
 
 from soundsep.errors import ConfigError
+from soundsep.models.aclnet import AclNet, aclnet, aclnet_05
+from soundsep.models.cnn import CNN, cnn4, cnn8, cnn_mel
+from soundsep.models.crnn import CRNN, crnn
 from soundsep.models.mobilenet import MobileNetV3, mn04, mn04_bands, mn10, mn10_bands
 from soundsep.models.resnet import ResNet, resnet18, resnet34, resnet50
+from soundsep.models.wavecnn import WaveCNN, cnn_wave
 
 __all__ = [
+    "CNN",
+    "CRNN",
     "NETWORKS",
+    "WAVEFORM_NETWORKS",
+    "AclNet",
     "MobileNetV3",
     "Network",
     "ResNet",
+    "WaveCNN",
     "build_network",
+    "check_features",
     "resnet18",
     "resnet34",
     "resnet50",
@@ -24,7 +34,11 @@ __all__ = [
 
 
 class Network(Protocol):
-    """What every network offers: features (batch, n_mels, frames) in, two kinds of output."""
+    """What every network offers: features in, two kinds of output.
+
+    The features are a spectrogram (batch, n_mels, frames), those of a network in
+    `WAVEFORM_NETWORKS` the waveform (batch, 1, time).
+    """
 
     embedding_dim: int
     head: nn.Module
@@ -47,7 +61,17 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,
+    "cnn4": cnn4,
+    "cnn8": cnn8,
+    "cnn-mel": cnn_mel,
+    "crnn": crnn,
+    "cnn-wave": cnn_wave,
+    "aclnet": aclnet,
+    "aclnet-0.5": aclnet_05,
 }
+
+# Those of the table that hear the waveform; the others take any kind of spectrogram.
+WAVEFORM_NETWORKS = frozenset({"aclnet", "aclnet-0.5", "cnn-wave"})
 
 
 def build_network(name: str, n_classes: int) -> Network:
@@ -59,3 +83,22 @@ def build_network(name: str, n_classes: int) -> Network:
     if name not in NETWORKS:
         raise ConfigError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
     return cast(Network, NETWORKS[name](n_classes))
+
+
+def check_features(network: str, kind: str | None) -> None:
+    """See that a network of the table hears what a frontend gives.
+
+    Args:
+        network: Its name.
+        kind: That of the frontend's config.
+
+    Raises:
+        ConfigError: no network has that name, or it does not take these features.
+    """
+    if network not in NETWORKS:
+        raise ConfigError(f"no network {network!r}; there are {', '.join(NETWORKS)}")
+    if (network in WAVEFORM_NETWORKS) != (kind == "waveform"):
+        raise ConfigError(
+            f"network {network!r} does not take the features of a {kind!r} frontend; those for "
+            f"waveforms are {', '.join(sorted(WAVEFORM_NETWORKS))}, the others take the rest"
+        )

@@ -3,7 +3,8 @@
 from soundsep.training.fit import fit
 from soundsep.training.loop import Example, train
 from soundsep.training.probe import as_backbone, linear_probe, probe_classifier, with_head
-from soundsep.training.recipes import RECIPES, Recipe, Stage, get_recipe
+from soundsep.training.recipe import Recipe, Stage
+from soundsep.training.recipes import RECIPES, get_recipe
 from soundsep.training.report import FitReport
 
 __all__ = [

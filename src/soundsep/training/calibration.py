@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from soundsep.classifier import Classifier
 from soundsep.errors import ShapeError
+from soundsep.pipeline import score_waveforms
 
-__all__ = ["fit_temperature"]
+__all__ = ["fit_temperature", "held_out_temperature"]
 
 RANGE = (0.05, 20.0)
 
@@ -66,3 +69,21 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     bounds = tuple(math.log(limit) for limit in RANGE)
     best = minimize_scalar(loss, bounds=bounds, method="bounded")
     return min(max(math.exp(float(best.x)), RANGE[0]), RANGE[1])
+
+
+def held_out_temperature(classifier: Classifier, examples: Sequence[tuple[Tensor, int]]) -> float:
+    """The temperature of a classifier's scores on clips that it has not learnt from.
+
+    Args:
+        classifier: Of temperature 1.
+        examples: Waveform (time,) at the classifier's rate, and index of its class.
+
+    Raises:
+        ShapeError: there are no examples.
+    """
+    scores = [*score_waveforms(classifier, (waveform for waveform, _ in examples), batch_size=16)]
+    if not scores:
+        raise ShapeError("there are no clips to take a temperature from")
+    # The mean over windows is one of scores; their logarithm serves as logits.
+    logits = torch.stack(scores).clamp(min=1e-30).log()
+    return fit_temperature(logits, torch.tensor([target for _, target in examples]))

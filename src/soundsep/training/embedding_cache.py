@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import json
-import os
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +18,7 @@ from tqdm.auto import tqdm
 from soundsep import __version__
 from soundsep.audio import load_audio
 from soundsep.classifier import Classifier, to_device
+from soundsep.datasets.array_cache import ArrayCache, file_digest
 from soundsep.download import cache_root
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import SILENCE, embed_waveforms
@@ -40,38 +38,21 @@ class EmbeddingCache:
 
     def __init__(self, backbone: Classifier) -> None:
         self.embedding_dim = backbone.network.embedding_dim
-        self.folder: Path | None = None
+        folder = None
         with suppress(ConfigError):  # no home folder
-            self.folder = cache_root() / "embeddings" / body_digest(backbone)[:32]
+            folder = cache_root() / "embeddings" / body_digest(backbone)[:32]
+        self.arrays = ArrayCache(folder)
 
     def get(self, key: str) -> Tensor | None:
         """The embedding (embedding_dim,) under a key, if a sound one is there."""
-        if self.folder is None:
-            return None
-        try:
-            # Not np.load, which takes a file that begins like a zip archive for one.
-            with (self.folder / f"{key}.npy").open("rb") as stream:
-                array = np.lib.format.read_array(stream, allow_pickle=False)
-        except (OSError, ValueError):
-            return None
-        if array.shape != (self.embedding_dim,) or array.dtype != np.float32:
+        array = self.arrays.get(key)
+        if array is None or array.shape != (self.embedding_dim,) or array.dtype != np.float32:
             return None
         return torch.from_numpy(array) if np.isfinite(array).all() else None
 
     def put(self, key: str, embedding: Tensor) -> None:
-        """Keep an embedding; a reader never sees half of it."""
-        if self.folder is None:
-            return
-        stream = io.BytesIO()
-        np.save(stream, embedding.numpy(), allow_pickle=False)
-        temporary = self.folder / f".{key}.{uuid.uuid4().hex}.tmp"
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(stream.getvalue())
-                os.replace(temporary, self.folder / f"{key}.npy")
-            finally:
-                temporary.unlink(missing_ok=True)
+        """Keep an embedding."""
+        self.arrays.put(key, embedding.numpy())
 
 
 def embed_files(
@@ -106,7 +87,7 @@ def embed_files(
     missing: list[tuple[Path, str]] = []
     for path in dict.fromkeys(paths):
         try:
-            key = _digest(path)
+            key = file_digest(path)
         except AudioError as error:
             if errors == "raise":
                 raise
@@ -167,15 +148,4 @@ def body_digest(classifier: Classifier) -> str:
         if not name.startswith("network.head."):
             digest.update(f"{name} {tuple(value.shape)} {value.dtype} ".encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise AudioError(f"{path} cannot be read: {error.strerror}") from error
     return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.classifier import Classifier
-from soundsep.datasets import AudioFolder, Clip
+from soundsep.datasets import AudioFolder, AudioTable, Clip
 from soundsep.datasets.folder import require_classes
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import calibration_error, confusion_matrix
@@ -31,7 +31,7 @@ UNBALANCED = 10  # times as many clips of one class as of another
 
 
 def fit(
-    data: str | Path | AudioFolder | Iterable[Clip],
+    data: str | Path | Iterable[Clip],
     *,
     backbone: str | Path | Classifier = "audioset-mn04",
     mode: Literal["probe", "finetune"] = "probe",
@@ -51,9 +51,9 @@ def fit(
     a class has fewer recordings than ``n_folds``, there are so many folds.
 
     Args:
-        data: A folder (see `soundsep.datasets.AudioFolder`), or clips, as any data set of
-            `soundsep.datasets` holds them. Of those that occur, classes go by their target; the
-            clips' own folds are not used.
+        data: A folder (see `soundsep.datasets.AudioFolder`), a ``.csv`` table (`AudioTable`), or
+            clips, as any data set of `soundsep.datasets` holds them. Of those that occur, classes
+            go by their target; the clips' own folds are not used.
         backbone: What to build upon: a published name, a folder, ``org/repo`` on the Hugging Face
             Hub, or a classifier, which is left as it is.
         mode: ``"probe"`` fits a linear layer to the backbone's embeddings: seconds, and nothing in
@@ -81,8 +81,11 @@ def fit(
             "fit knows the modes 'probe' and 'finetune', and errors='raise' or 'skip'; got "
             f"mode={mode!r}, errors={errors!r}"
         )
-    folder = AudioFolder(data) if isinstance(data, (str, Path)) else data
-    clips = tuple(folder)
+    where = str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
+    if isinstance(data, (str, Path)):
+        is_table = Path(data).suffix.lower() == ".csv"
+        data = AudioTable(data) if is_table else AudioFolder(data)
+    clips = tuple(data)
     labels = _labels(clips)
     base = as_backbone(
         backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
@@ -95,7 +98,7 @@ def fit(
             f"none of the {len(clips)} files can be used: {next(iter(skipped.values()))}"
         )
     clips = tuple(clip for clip in clips if clip.path in found)
-    require_classes(labels, (clip.label for clip in clips), where=_where(data))
+    require_classes(labels, (clip.label for clip in clips), where=where)
     learner = Learner(
         base,
         labels,
@@ -119,7 +122,7 @@ def fit(
         labels=labels,
         clips=clips,
         skipped=skipped,
-        notes=folder.notes if isinstance(folder, AudioFolder) else (),
+        notes=getattr(data, "notes", ()),
     )
     classifier = learner.learn(np.arange(len(clips)))
     classifier.config = classifier.config.replace(temperature=report.temperature)
@@ -133,10 +136,6 @@ def _labels(clips: Sequence[Clip]) -> tuple[str, ...]:
     if len({target for target, _ in pairs}) < len(pairs) or len(set(labels)) < len(pairs):
         raise DatasetError("the clips give one label several targets, or one target several labels")
     return labels
-
-
-def _where(data: Any) -> str:
-    return str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
 
 
 def _report(

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,10 @@ from tqdm.auto import tqdm
 
 from soundsep.classifier import Classifier, ClassifierConfig, to_device
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.pipeline import score_waveforms
-from soundsep.training.recipes import Recipe
+from soundsep.training.epoch import held_out_figures, run_epoch
+from soundsep.training.recipe import Recipe
 from soundsep.training.state import load_state, save_state
-from soundsep.training.step import (
-    Example,
-    average_weights,
-    batch_loss,
-    make_optimizer,
-    set_rate,
-)
+from soundsep.training.step import Example, first_layers, make_optimizer
 from soundsep.training.teacher import Teacher
 
 __all__ = ["Example", "train"]
@@ -41,8 +35,8 @@ def train(
     output: str | Path,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    held_out_every: int = 10,
     progress: bool = True,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
     initial: Classifier | None = None,
     teacher: Classifier | None = None,
 ) -> tuple[Classifier, Classifier]:
@@ -60,8 +54,8 @@ def train(
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
         seed: Of the initial weights, the order of the clips and every augmentation.
         device: Where to train.
-        held_out_every: Epochs between two reports, at least 1; the last epoch always has one.
         progress: Show progress bars.
+        on_epoch: Called with the figures of every epoch when it is over.
         initial: Classifier of the same labels whose weights the training starts from; it is left
             as it is. Its frontend, network and windows hold then, and not the recipe's.
         teacher: Classifier of the same labels whose answers are learnt as well.
@@ -71,15 +65,13 @@ def train(
 
     Raises:
         ConfigError: ``output`` holds a run with other settings or other clips, there is no such
-            device, ``held_out_every`` is below 1, ``initial`` or ``teacher`` does not fit, or the
+            device, ``initial`` or ``teacher`` does not fit, or the
             recipe has a teacher and none is given.
         DatasetError: there are fewer than two training clips.
         WeightsError: the state in ``output`` is damaged.
     """
     if len(training) < 2:
         raise DatasetError(f"training needs at least 2 clips, got {len(training)}")
-    if held_out_every < 1:
-        raise ConfigError(f"held_out_every must be at least 1, got {held_out_every}")
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -116,6 +108,8 @@ def train(
             )
             learner.append(nn.Linear(model.network.embedding_dim, guide.embedding_dim).to(device))
     ema = copy.deepcopy(model).requires_grad_(requires_grad=False).eval()
+    for layer in first_layers(model, recipe.frozen_share):
+        layer.requires_grad_(requires_grad=False)
     optimizer = make_optimizer(learner, recipe)
     rows: list[dict[str, Any]] = []
     state = folder / "state.safetensors"
@@ -133,20 +127,29 @@ def train(
     )
     for epoch in range(len(rows), recipe.epochs):
         began = time.perf_counter()
-        loss = _epoch(learner, ema, guide, optimizer, recipe, epoch, training, seed, progress)
+        loss = run_epoch(learner, ema, guide, optimizer, recipe, epoch, training, seed, progress)
         row: dict[str, Any] = {"epoch": epoch + 1, "training_loss": round(loss, 6)}
-        if held_out and ((epoch + 1) % held_out_every == 0 or epoch + 1 == recipe.epochs):
-            row["held_out_accuracy_ema"] = _accuracy(ema, held_out)
-            row["held_out_accuracy_last"] = _accuracy(model, held_out)
+        is_last = epoch + 1 == recipe.epochs
+        if held_out and (is_last or (epoch + 1) % recipe.report_every == 0):
+            row |= held_out_figures(ema, held_out)
+            if recipe.ema_decay:
+                row["held_out_accuracy_last"] = held_out_figures(model, held_out)[
+                    "held_out_accuracy"
+                ]
         row["seconds"] = round(time.perf_counter() - began, 2)
         rows.append(row)
         notes = {"settings": settings, "metrics": rows}
         save_state(state, model=learner, ema=ema, optimizer=optimizer, notes=notes)
         _write_metrics(folder, rows)
+        if on_epoch is not None:
+            on_epoch(row)
         bar.set_postfix({k: v for k, v in row.items() if k not in ("epoch", "seconds")})
         bar.update()
     bar.close()
-    return model.eval(), ema.requires_grad_(requires_grad=True)
+    return (
+        model.requires_grad_(requires_grad=True).eval(),
+        ema.requires_grad_(requires_grad=True),
+    )
 
 
 def _digest(examples: Sequence[Example]) -> str:
@@ -186,50 +189,3 @@ def _check_helpers(
 def _write_metrics(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
-
-
-def _epoch(
-    learner: nn.ModuleList,
-    ema: Classifier,
-    teacher: Teacher | None,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-    epoch: int,
-    training: Sequence[Example],
-    seed: int,
-    progress: bool,
-) -> float:
-    rng = np.random.default_rng((seed, epoch))
-    stage = recipe.stage_at(epoch)
-    order = rng.permutation(len(training))
-    n_steps = max(1, len(training) // recipe.batch_size)  # a tiny last batch is left out
-    device = next(ema.parameters()).device
-    total = 0.0
-    learner.train()
-    if recipe.freeze_batch_norm:
-        for module in learner.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-    with torch.random.fork_rng(devices=[]):  # for networks with dropout
-        torch.manual_seed(int(rng.integers(2**62)))
-        steps = tqdm(range(n_steps), leave=False, disable=not progress, desc=f"epoch {epoch + 1}")
-        for step in steps:
-            chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            batch = [training[i] for i in chosen]
-            set_rate(optimizer, recipe, (epoch * n_steps + step) / (recipe.epochs * n_steps))
-            loss = batch_loss(learner, teacher, recipe, stage, batch, rng, device)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
-            optimizer.step()
-            average_weights(ema, learner[0], recipe.ema_decay)
-            total += loss.item()
-    return total / n_steps
-
-
-def _accuracy(model: Classifier, clips: Sequence[Example]) -> float:
-    was_training = model.training
-    model.eval()
-    scores = torch.stack([*score_waveforms(model, (clip for clip, _ in clips), batch_size=32)])
-    model.train(was_training)
-    right = scores.argmax(dim=1) == torch.tensor([target for _, target in clips])
-    return round(float(right.float().mean()), 4)

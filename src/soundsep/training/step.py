@@ -10,12 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from soundsep.augment import loudest_view, mask, mixup, random_gain
+from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
-from soundsep.training.recipes import Recipe, Stage
+from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.teacher import Teacher
 
-__all__ = ["Example", "average_weights", "batch_loss", "make_optimizer", "set_rate"]
+__all__ = [
+    "Example",
+    "average_weights",
+    "batch_loss",
+    "first_layers",
+    "make_optimizer",
+    "set_rate",
+]
 
 Example = tuple[Tensor, int]  # waveform (time,) at the recipe's rate, index of its class
 
@@ -28,6 +35,7 @@ def batch_loss(
     batch: Sequence[Example],
     rng: np.random.Generator,
     device: torch.device,
+    class_weight: Tensor | None = None,
 ) -> Tensor:
     """What the learner gets wrong on one augmented batch.
 
@@ -39,6 +47,7 @@ def batch_loss(
         batch: Clips.
         rng: Of every augmentation.
         device: Of the learner.
+        class_weight: Of the classes in the loss, (n_classes,).
     """
     model = cast(Classifier, learner[0])
     seconds = stage.crop_seconds or model.config.window_seconds
@@ -55,27 +64,31 @@ def batch_loss(
         ]
     ).to(device)
     hot = nn.functional.one_hot(torch.tensor([t for _, t in batch]), len(model.labels))
-    targets = hot.to(waveform)
-    waveform = random_gain(waveform, max_db=recipe.gain_db, rng=rng)
-    waveform, targets = mixup(waveform, targets, probability=recipe.mixup_probability, rng=rng)
-    features = model.frontend(waveform)
-    for dim, share in ((-2, recipe.frequency_mask), (-1, recipe.time_mask)):
-        width = round(share * features.shape[dim])
-        features = mask(features, dim=dim, max_width=width, n_masks=2, rng=rng)
+    waveform, targets = Augment(recipe.waveform_steps)(waveform, hot.to(waveform), rng=rng)
+    features = Augment(recipe.feature_steps)(model.frontend(waveform), rng=rng)
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
         embedding = model.network.embed(features)
         logits = model.network.head(embedding)
-    if teacher is None:
-        return nn.functional.cross_entropy(
-            logits.float(), targets, label_smoothing=recipe.label_smoothing
-        )
-    probabilities, wanted = teacher(waveform, bfloat16=recipe.bfloat16)
-    targets = torch.lerp(targets, probabilities, recipe.teacher_share)
-    regression = nn.functional.mse_loss(learner[1](embedding.float()), wanted)
-    return (
-        nn.functional.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
-        + recipe.embedding_weight * regression
+    regression: Tensor | float = 0.0
+    if teacher is not None:
+        probabilities, wanted = teacher(waveform, bfloat16=recipe.bfloat16)
+        targets = torch.lerp(targets, probabilities, recipe.teacher_share)
+        regression = nn.functional.mse_loss(learner[1](embedding.float()), wanted)
+    loss = nn.functional.cross_entropy(
+        logits.float(), targets, weight=class_weight, label_smoothing=recipe.label_smoothing
     )
+    return loss + recipe.embedding_weight * regression
+
+
+def first_layers(classifier: nn.Module, share: float) -> list[nn.Module]:
+    """The first ``share`` of a classifier's layers that have weights, its head not counted."""
+    layers = [
+        module
+        for name, module in classifier.named_modules()
+        if not name.startswith("network.head") and next(module.children(), None) is None
+        if next(module.parameters(), None) is not None
+    ]
+    return layers[: round(share * len(layers))]
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -89,14 +102,19 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:
-    """One-cycle: a cosine up from a 25th of the peak, then a cosine down to almost nothing."""
-    if progress < recipe.warmup:
-        low, share = 0.04, (1 - math.cos(math.pi * progress / recipe.warmup)) / 2
+    """The learning rate at a point of the run, ``progress`` being 0 at its start and 1 at its end.
+
+    ``"one-cycle"`` is a cosine up from a 25th of the peak, then a cosine down to almost nothing.
+    """
+    if recipe.schedule == "step":
+        share = 0.1 ** (int(progress * recipe.epochs + 1e-6) // recipe.step_epochs)
+    elif progress < recipe.warmup:
+        share = 0.04 + 0.96 * (1 - math.cos(math.pi * progress / recipe.warmup)) / 2
     else:
-        low = 1e-4
-        share = (1 + math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup))) / 2
+        fall = (progress - recipe.warmup) / (1 - recipe.warmup)
+        share = 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * fall)) / 2
     for group in optimizer.param_groups:
-        group["lr"] = recipe.learning_rate * (low + (1 - low) * share)
+        group["lr"] = recipe.learning_rate * share
 
 
 @torch.no_grad()

@@ -1,8 +1,4 @@
-"""Augmentations for training: random, but wholly decided by the generator they are given.
-
-Random numbers come from a NumPy generator on the CPU, so that a seed means the same on every
-device. Nothing here changes its input.
-"""
+"""Random functions on clips, wholly decided by the generator that they are given."""
 
 from __future__ import annotations
 
@@ -10,11 +6,12 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.errors import ConfigError
 
-__all__ = ["loudest_view", "mask", "mixup", "random_gain"]
+__all__ = ["add_noise", "loudest_view", "mask", "mixup", "random_gain", "ring_slice"]
 
 
 def loudest_view(
@@ -52,7 +49,7 @@ def loudest_view(
     speed = math.exp(rng.uniform(-1, 1) * math.log(max_speed))
     length = waveform.shape[-1]
     starts = rng.integers(0, length, size=n_candidates).tolist()
-    views = [_ring_slice(waveform, start, math.ceil(n_samples * speed) + 1) for start in starts]
+    views = [ring_slice(waveform, start, math.ceil(n_samples * speed) + 1) for start in starts]
     view = max(views, key=lambda v: float(v.square().mean()))
     if max_speed == 1:
         return view[:n_samples].clone()
@@ -63,7 +60,8 @@ def loudest_view(
     return torch.lerp(view[left], view[left + 1], fraction)
 
 
-def _ring_slice(waveform: Tensor, start: int, n_samples: int) -> Tensor:
+def ring_slice(waveform: Tensor, start: int, n_samples: int) -> Tensor:
+    """``n_samples`` from ``start`` on of a clip (time,) whose end is joined to its beginning."""
     n_rounds = math.ceil((start + n_samples) / waveform.shape[-1])
     if n_rounds == 1:
         return waveform[start : start + n_samples]
@@ -78,6 +76,34 @@ def random_gain(waveform: Tensor, *, max_db: float, rng: np.random.Generator) ->
     """
     gain_db = rng.uniform(-max_db, max_db, size=(waveform.shape[0], 1))
     return waveform * torch.from_numpy(10 ** (gain_db / 20)).to(waveform)
+
+
+def add_noise(
+    waveform: Tensor, *, snr_db: float | NDArray[np.float64], rng: np.random.Generator
+) -> Tensor:
+    """Add white Gaussian noise at a signal-to-noise ratio; silence stays silence.
+
+    Both powers are means over the whole clip, that of the noise is measured, so that the ratio is
+    exact.
+
+    Args:
+        waveform: Clips.
+        snr_db: Power of the clip over that of the noise, in dB; one value, or one for each clip.
+        rng: Source of the random numbers.
+
+    Shape:
+        waveform: (batch, time). snr_db: (batch,). Returns (batch, time).
+
+    Examples:
+        >>> noisy = add_noise(torch.ones(1, 1000), snr_db=20.0, rng=np.random.default_rng(0))
+        >>> round(float((noisy - 1).square().mean()), 6)
+        0.01
+    """
+    noise = torch.from_numpy(rng.standard_normal(waveform.shape, dtype=np.float32)).to(waveform)
+    share = torch.from_numpy(10 ** (-np.atleast_1d(snr_db) / 10)).to(waveform).unsqueeze(1)
+    power, noise_power = (v.square().mean(dim=1, keepdim=True) for v in (waveform, noise))
+    # A clip of one sample may draw a noise of almost nothing.
+    return waveform + noise * (share * power / noise_power.clamp(min=1e-12)).sqrt()
 
 
 def mixup(

@@ -1,0 +1,83 @@
+"""What the steps of an augmentation share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundsep.config import Config
+from soundsep.errors import ConfigError, ShapeError
+
+__all__ = ["ClipStep", "check_input", "check_range"]
+
+LAYOUTS = {2: "waveforms (batch, time)", 3: "features (batch, n_bands, frames)"}
+
+
+def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
+    """Refuse what the step does not take."""
+    if x.ndim not in n_axes or x.numel() == 0:
+        raise ShapeError(
+            f"{type(step).__name__} takes {' or '.join(LAYOUTS[n] for n in n_axes)} that are not "
+            f"empty, got shape {tuple(x.shape)}"
+        )
+    if not x.is_floating_point():
+        raise ShapeError(f"{type(step).__name__} takes floating-point numbers, got {x.dtype}")
+
+
+def check_range(step: Config, name: str, low: float, high: float) -> None:
+    """Refuse a setting that is out of range, or NaN."""
+    value = getattr(step, name)
+    if not low <= value <= high:
+        raise ConfigError(
+            f"{type(step).__name__}.{name} must be from {low:g} to {high:g}, got {value}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipStep(Config):
+    """Base of the steps that change each clip with some probability, by itself.
+
+    Attributes:
+        probability: Chance that a clip is changed; the others stay as they are.
+    """
+
+    n_axes: ClassVar[tuple[int, ...]] = (2,)  # of what the step takes, see LAYOUTS
+
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        check_range(self, "probability", 0, 1)
+
+    def apply(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """Change a batch; the input itself stays as it is.
+
+        Args:
+            x: Clips.
+            rng: Source of the random numbers.
+
+        Shape:
+            x: (batch, time), or (batch, n_bands, frames) where the step takes features. Returns
+            the same.
+
+        Raises:
+            ShapeError: the step does not take this shape, the batch is empty or not of
+                floating-point numbers.
+        """
+        check_input(self, x, self.n_axes)
+        if self.probability == 1:
+            return self._change(x, rng)
+        chosen = np.flatnonzero(rng.random(len(x)) < self.probability)
+        if not len(chosen):
+            return x.clone()
+        index = torch.from_numpy(chosen).to(x.device)
+        return x.index_copy(0, index, self._change(x[index], rng))
+
+    @abstractmethod
+    def _change(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+        """All of these clips changed, in new memory; the same shape."""

@@ -1,0 +1,84 @@
+"""From the folders that a command line names to a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from soundsep.datasets.clip import Clip, FoldedClips
+
+__all__ = ["DATA_HELP", "few_of_each", "open_dataset"]
+
+DATA_HELP = (
+    "folder of ESC-50 (with meta/esc50.csv), of UrbanSound8K (with metadata/UrbanSound8K.csv), or "
+    "with one subfolder a class"
+)
+
+
+def open_dataset(
+    roots: Sequence[Path],
+    *,
+    is_urban11: bool = False,
+    annotations: Path | None = None,
+    folds: Sequence[int] | None = None,
+) -> FoldedClips:
+    """The data set in these folders; one's own folder or table may be without folds.
+
+    Args:
+        roots: ESC-50, UrbanSound8K or a folder of classes; for urban11 any of them together.
+        is_urban11: Map the labels of ESC-50 and UrbanSound8K to the eleven of urban11.
+        annotations: A table of one's own clips, instead of folders.
+        folds: Of ESC-50, UrbanSound8K or urban11, only these; the others need not be there.
+
+    Raises:
+        ConfigError: there are no folders or too many, or two of one kind.
+        DatasetError: a folder or the table does not hold what it should.
+    """
+    from soundsep.datasets import ESC50, AudioFolder, AudioTable, Concatenation, UrbanSound8K
+    from soundsep.datasets.crosswalk import Urban11
+    from soundsep.errors import ConfigError
+
+    if annotations is not None:
+        if roots:
+            raise ConfigError("--annotations names its own files; give it or --data, not both")
+        return AudioTable(annotations)
+    if not roots:
+        raise ConfigError("which clips? give --data or --annotations")
+    official: dict[str, Path] = {}
+    own: list[Path] = []
+    for root in roots:
+        kind = next((kind for kind in (ESC50, UrbanSound8K) if kind.is_in(root)), None)
+        if kind is None:
+            own.append(root)
+        elif kind.name in official:
+            raise ConfigError(f"{root} and {official[kind.name]} both hold {kind.name}")
+        else:
+            official[kind.name] = root
+    if is_urban11 and official:
+        urban = Urban11(
+            esc50=official.get(ESC50.name),
+            urbansound8k=official.get(UrbanSound8K.name),
+            folds=folds,
+        )
+        parts = [AudioFolder(root, partial=True) for root in own]
+        return Concatenation([urban, *parts], labels=urban.labels) if parts else urban
+    if len(roots) > 1:
+        raise ConfigError("only a model of urban11 goes with several folders at a time")
+    if own:
+        return AudioFolder(own[0])
+    kinds = {kind.name: kind for kind in (ESC50, UrbanSound8K)}
+    ((name, root),) = official.items()
+    return kinds[name](root, folds=folds)
+
+
+def few_of_each(clips: Sequence[Clip], limit: int | None) -> tuple[Clip, ...]:
+    """At most ``limit`` of the clips, the classes in turn."""
+    seen: dict[str, int] = {}
+    turns = []
+    for clip in clips:
+        seen[clip.label] = seen.get(clip.label, 0) + 1
+        turns.append(seen[clip.label])
+    order = sorted(range(len(clips)), key=lambda i: turns[i])
+    return tuple(clips[i] for i in sorted(order[:limit]))

@@ -1,0 +1,129 @@
+"""``soundsep plot``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from soundsep.cli.options import (
+    DEFAULT_MODEL,
+    Commands,
+    at_least_1,
+    batch_options,
+    device_options,
+)
+
+__all__ = ["add_command"]
+
+# Each KIND is drawn by the function plot_KIND of soundsep.plots.
+OF_SOUND = {
+    "waveform": "amplitude over time",
+    "stft": "short-time Fourier transform in dB",
+    "mel": "mel spectrogram in dB",
+    "mfcc": "mel-frequency cepstral coefficients",
+    "gammatone": "gammatonegram in dB",
+    "3d": "spectrogram as a surface",
+    "probabilities": "what a model hears over time",
+}
+OF_TRAINING = {
+    "curves": ("RUN", "losses and scores of a training run", "folder that `train` wrote"),
+    "confusion": ("JSON", "confusion matrix", "file that `evaluate` wrote"),
+}
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "plot",
+        help="draw a sound, a training run or an evaluation",
+        description="Draw a picture of a recording, a training run or an evaluation. It needs the "
+        'extra "plot" (pip install "soundsep[plot]"). A picture of that name is replaced.',
+    )
+    kinds = command.add_subparsers(title="kinds", metavar="KIND", required=True, dest="kind")
+    for kind, help_text in OF_SOUND.items():
+        parents = [device_options(), batch_options()] if kind == "probabilities" else []
+        drawing = kinds.add_parser(kind, parents=parents, help=help_text)
+        drawing.add_argument("file", metavar="FILE", help="a recording")
+        drawing.add_argument(
+            "--start",
+            type=_seconds,
+            default=0.0,
+            metavar="SECONDS",
+            help="where the picture begins (default: 0)",
+        )
+        drawing.add_argument(
+            "--duration", type=_seconds, metavar="SECONDS", help="how much is shown (default: all)"
+        )
+        if kind == "probabilities":
+            drawing.add_argument(
+                "--model",
+                default=DEFAULT_MODEL,
+                help=f"a name of `soundsep models`, a folder, or org/repo (default: "
+                f"{DEFAULT_MODEL})",
+            )
+            drawing.add_argument(
+                "--top",
+                type=at_least_1,
+                default=10,
+                metavar="K",
+                help="most labels shown (default: 10)",
+            )
+        _finish(drawing, kind, _draw_sound)
+    for kind, (metavar, help_text, file_help) in OF_TRAINING.items():
+        drawing = kinds.add_parser(kind, help=help_text)
+        drawing.add_argument("file", metavar=metavar, help=file_help)
+        _finish(drawing, kind, _draw_training)
+
+
+def _finish(
+    drawing: argparse.ArgumentParser, kind: str, draw: Callable[[argparse.Namespace, Path], None]
+) -> None:
+    drawing.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="PICTURE",
+        help=f"png, pdf, svg... (default: FILE-{kind}.png, here)",
+    )
+
+    def run(arguments: argparse.Namespace) -> int:
+        name = Path(arguments.file).resolve().stem
+        output = arguments.output or Path(f"{name}-{kind}.png")
+        draw(arguments, output)
+        print(f"wrote {output}")
+        return 0
+
+    drawing.set_defaults(run=run)
+
+
+def _draw_sound(arguments: argparse.Namespace, output: Path) -> None:
+    from soundsep import plots
+
+    options: dict[str, Any] = {
+        "start_seconds": arguments.start,
+        "duration_seconds": arguments.duration,
+        "path": output,
+    }
+    if arguments.kind == "probabilities":
+        options |= {
+            "model": arguments.model,
+            "device": arguments.device,
+            "batch_size": arguments.batch_size,
+            "top_k": arguments.top,
+        }
+    getattr(plots, f"plot_{arguments.kind}")(arguments.file, **options)
+
+
+def _draw_training(arguments: argparse.Namespace, output: Path) -> None:
+    from soundsep import plots
+
+    getattr(plots, f"plot_{arguments.kind}")(arguments.file, path=output)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}") from error

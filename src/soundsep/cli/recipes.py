@@ -1,0 +1,47 @@
+"""``soundsep recipes``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from soundsep.cli.options import Commands
+
+__all__ = ["add_command"]
+
+DATA = {
+    "esc50": "ESC-50",
+    "urbansound8k": "UrbanSound8K",
+    "urban11": "ESC-50 and UrbanSound8K",
+}
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "recipes",
+        help="list the ways to train",
+        description="List the recipes of `soundsep train`, with what each needs.",
+    )
+    command.add_argument("name", nargs="?", metavar="NAME", help="show every setting of this one")
+    command.add_argument("--json", action="store_true", help="print JSON, with every setting")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.training import RECIPES, get_recipe
+
+    recipes = [get_recipe(arguments.name)] if arguments.name else [*RECIPES.values()]
+    if arguments.json:
+        print(json.dumps([recipe.to_dict() for recipe in recipes], indent=2))
+    elif arguments.name:
+        for key, value in recipes[0].to_dict().items():
+            print(f"{key:<18} {json.dumps(value)}")
+    else:
+        for recipe in recipes:
+            needs = [DATA[recipe.data], recipe.backbone or "", recipe.teacher or ""]
+            features = type(recipe.frontend).kind
+            print(f"{recipe.name}\n  {recipe.description}")
+            print(f"  {recipe.network} on {features}, {recipe.epochs} epochs")
+            print(f"  needs {', '.join(need for need in needs if need)}")
+    return 0

@@ -1,0 +1,79 @@
+"""Arrays on disk, kept from one run to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.errors import AudioError
+
+__all__ = ["ArrayCache", "file_digest"]
+
+N_DIGEST = 32  # bytes of sha256 behind the array
+
+
+class ArrayCache:
+    """One file an array, named after its key: ``.npy``, followed by the sha256 of its bytes.
+
+    A cache must never stand in the way: what is absent, damaged or cannot be written is as if there
+    were no cache. Several processes may use one folder.
+
+    Args:
+        folder: Where the files lie; ``None`` for no cache.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> NDArray[Any] | None:
+        """The array under a key, if it is there as it was written."""
+        if self.folder is None:
+            return None
+        try:
+            data = (self.folder / f"{key}.npy").read_bytes()
+            if hashlib.sha256(data[:-N_DIGEST]).digest() != data[-N_DIGEST:]:
+                return None
+            # Not np.load, which takes a file that begins like a zip archive for one.
+            return np.lib.format.read_array(io.BytesIO(data[:-N_DIGEST]), allow_pickle=False)
+        except (OSError, ValueError):
+            return None
+
+    def put(self, key: str, array: NDArray[Any]) -> None:
+        """Keep an array; a reader never sees half of it."""
+        if self.folder is None:
+            return
+        stream = io.BytesIO()
+        np.save(stream, array, allow_pickle=False)
+        data = stream.getvalue()
+        temporary = self.folder / f".{key}.{uuid.uuid4().hex}.tmp"
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.write_bytes(data + hashlib.sha256(data).digest())
+                os.replace(temporary, self.folder / f"{key}.npy")
+            finally:
+                temporary.unlink(missing_ok=True)
+
+
+def file_digest(path: Path) -> str:
+    """64 digits that differ between files of other bytes.
+
+    Raises:
+        AudioError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()

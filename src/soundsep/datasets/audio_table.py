@@ -1,0 +1,106 @@
+"""A table of one's own recordings: one line a clip."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from soundsep.datasets.clip import Clip, FoldedClips
+from soundsep.datasets.folder import require_classes
+from soundsep.datasets.sources import merge_copies
+from soundsep.datasets.table import read_rows
+from soundsep.errors import DatasetError
+
+__all__ = ["AudioTable"]
+
+
+class AudioTable(FoldedClips):
+    r"""The clips that a csv file of one's own lists, every line of it checked.
+
+    The first line names the columns: ``path`` and ``label``, and if wanted ``fold`` and ``group``;
+    others are passed over. It is
+
+    - ``path``: a file, relative to the folder of the table, never to the working directory; an
+      absolute path is taken as it is;
+    - ``label``: the name of its class;
+    - ``fold``: a whole number from 1 on;
+    - ``group``: the recording it was cut from or, for an augmented copy, made from. Clips of one
+      group are never on both sides of a split. Without this column every file is a recording of
+      its own. Files of the same bytes belong together in any case.
+
+    Args:
+        path: The table, comma-separated, in UTF-8.
+        partial: One class, or one clip of a class, will do: for a part of a `Concatenation`.
+
+    Attributes:
+        labels: Names of the classes, sorted.
+        fold_numbers: The folds that occur; none without that column, and ``fold`` is 0 then.
+        clips: All clips, in the order of the table.
+        notes: What looks like a mistake in the table but does not prevent its use.
+
+    Raises:
+        DatasetError: the table, a column, a value or a file is missing, a fold is not a number from
+            1 on, a file is listed twice, or there are fewer than two classes of two clips.
+
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("rex.wav", "rex_louder.wav", "tom.wav", "tim.wav"):
+        ...     _ = (folder / name).write_text(name)
+        >>> _ = (folder / "pets.csv").write_text(
+        ...     "path,label,group\nrex.wav,dog,rex\nrex_louder.wav,dog,rex\n"
+        ...     "tom.wav,cat,tom\ntim.wav,cat,tim\n"
+        ... )
+        >>> [(clip.label, clip.source) for clip in AudioTable(folder / "pets.csv")]
+        [('dog', 'rex'), ('dog', 'rex'), ('cat', 'tom'), ('cat', 'tim')]
+    """
+
+    def __init__(self, path: str | Path, *, partial: bool = False) -> None:
+        table = Path(path).expanduser()
+        if not table.is_file():
+            raise DatasetError(
+                f"no table {table}; expected a csv file with the columns path and label, and if "
+                "wanted fold and group"
+            )
+        self.name = table.stem
+        folder = table.parent
+        rows = list(read_rows(table, ("path", "label"), ("fold", "group")))
+        files = [(folder / row["path"], row["label"].strip()) for _, row in rows]
+        if missing := [i for i, (file, _) in enumerate(files) if not file.is_file()]:
+            raise DatasetError(
+                f"{rows[missing[0]][0]}: no file {files[missing[0]][0]}; paths are relative to the "
+                f"folder of the table ({len(missing)} of {len(files)} files are missing)"
+            )
+        resolved = [str(file.resolve()) for file, _ in files]
+        if double := [name for name, n in Counter(resolved).items() if n > 1]:
+            where = rows[resolved.index(double[0], resolved.index(double[0]) + 1)][0]
+            raise DatasetError(f"{where}: {double[0]} is listed more than once")
+        if not files:
+            raise DatasetError(f"{table} lists no clip")
+        self.labels = tuple(sorted({label for _, label in files}))
+        if not partial:
+            require_classes(self.labels, (label for _, label in files), where=str(table))
+        groups = [
+            row.get("group", "").strip() or file
+            for (_, row), file in zip(rows, resolved, strict=True)
+        ]
+        sources, doubles = merge_copies(files, groups, folder)
+        self.notes = tuple(doubles)
+        self.clips = tuple(
+            Clip(
+                path=file,
+                label=label,
+                target=self.labels.index(label),
+                fold=_fold(where, row),
+                source=source,
+            )
+            for (where, row), (file, label), source in zip(rows, files, sources, strict=True)
+        )
+        self.fold_numbers = tuple(sorted({clip.fold for clip in self.clips} - {0}))
+
+
+def _fold(where: str, row: dict[str, str]) -> int:
+    text = row.get("fold", "0").strip()
+    if "fold" in row and not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise DatasetError(f"{where}: fold must be a whole number from 1 on, got {text!r}")
+    return int(text)

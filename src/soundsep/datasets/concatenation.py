@@ -1,0 +1,136 @@
+"""Several data sets as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from soundsep.datasets.clip import Clip, FoldedClips
+from soundsep.datasets.crosswalk import crosswalk, without_sources_of
+from soundsep.errors import ConfigError, DatasetError
+
+__all__ = ["Concatenation"]
+
+N_FOLDS = 5  # where no part has any
+
+
+class Concatenation(FoldedClips):
+    """Several data sets under one label set, in folds that keep every recording whole.
+
+    Folds of different number are joined: with ESC-50's five and UrbanSound8K's ten, fold k holds
+    the folds 2k - 1 and 2k of the latter. The recordings of a part without folds, such as an
+    `AudioFolder`, are dealt out evenly by class; one that another part has in a fold joins it.
+
+    Recordings go by their ``source``, whatever the part: parts that give one name to two different
+    recordings only lose some training clips by it.
+
+    Args:
+        parts: Data sets, or clips.
+        crosswalks: For each part a table from its labels to the new ones, or ``None`` to keep them.
+            Clips whose label a table leaves out are dropped.
+        labels: The label set, in the order of the targets; by default the labels of the parts, in
+            the order in which they first occur.
+        n_folds: At least 2; by default as many as the part with the fewest has, or 5.
+        seed: Of the deal.
+
+    Raises:
+        DatasetError: a file stands in two parts, or there is no clip.
+        ConfigError: a label is not in the set, there is not one entry of ``crosswalks`` for each
+            part, or the parts have fewer folds.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> dog = Clip(path=Path("a/1.wav"), label="dog", target=0, fold=1, source="7")
+        >>> hound = Clip(path=Path("b/1.wav"), label="hound", target=0, fold=2, source="8")
+        >>> both = Concatenation([[dog], [hound]], crosswalks=[None, {"hound": "dog"}])
+        >>> both.labels, [(clip.label, clip.fold) for clip in both]
+        (('dog',), [('dog', 1), ('dog', 2)])
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Iterable[Clip]],
+        *,
+        crosswalks: Sequence[Mapping[str, str] | None] | None = None,
+        labels: Sequence[str] | None = None,
+        n_folds: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        parts = [part if isinstance(part, FoldedClips) else tuple(part) for part in parts]
+        tables = [None] * len(parts) if crosswalks is None else list(crosswalks)
+        if len(tables) != len(parts):
+            raise ConfigError(f"{len(parts)} parts need as many crosswalks, got {len(tables)}")
+        full = [
+            {label: label for label in _labels(part)} if table is None else table
+            for part, table in zip(parts, tables, strict=True)
+        ]
+        new = dict.fromkeys(label for table in full for label in table.values())
+        self.labels = tuple(new if labels is None else labels)
+        for table in full:
+            if unknown := sorted(set(table.values()) - set(self.labels)):
+                raise ConfigError(
+                    f"{', '.join(unknown)}: not in the label set; give the part a crosswalk that "
+                    "leads there, or leaves them out"
+                )
+        self.name = " + ".join(getattr(part, "name", "clips") for part in parts)
+        has = _n_folds(parts)
+        n_folds = n_folds or min((n for n in has if n), default=N_FOLDS)
+        if not 2 <= n_folds <= min((n for n in has if n), default=n_folds):
+            raise ConfigError(
+                f"{self.name}: cannot make {n_folds} folds; the parts have "
+                f"{', '.join(map(str, has))} (0: will be dealt out)"
+            )
+        self.fold_numbers = tuple(range(1, n_folds + 1))
+        clips: list[Clip] = []
+        for part, table, n in zip(parts, full, has, strict=True):
+            mapped = crosswalk(part, table, self.labels)
+            clips += (replace(c, fold=c.fold and 1 + (c.fold - 1) * n_folds // n) for c in mapped)
+        self.clips = _deal(clips, n_folds, seed)
+        if not self.clips:
+            raise DatasetError(f"{self.name}: no clip is left")
+        if len({clip.path.resolve() for clip in clips}) < len(clips):
+            raise DatasetError(f"{self.name}: a file stands in several parts, or twice in one")
+
+    def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+        """Training clips, and the clips of ``test_fold``.
+
+        A clip of another fold whose source recording is in the test is in neither.
+
+        Raises:
+            ConfigError: one of the two would be empty.
+        """
+        training, test = self._hold_out(test_fold)
+        return without_sources_of(training, test), test
+
+
+def _labels(part: Iterable[Clip]) -> Iterable[str]:
+    if isinstance(part, FoldedClips):
+        return part.labels
+    return (label for _, label in sorted({(clip.target, clip.label) for clip in part}))
+
+
+def _n_folds(parts: Sequence[Iterable[Clip]]) -> list[int]:
+    """Of each part, 0 where it has none; lists of clips are taken to be of one protocol."""
+    plain = max(
+        (c.fold for part in parts if not isinstance(part, FoldedClips) for c in part), default=0
+    )
+    return [
+        max(part.fold_numbers, default=0) if isinstance(part, FoldedClips) else plain
+        for part in parts
+    ]
+
+
+def _deal(clips: Sequence[Clip], n_folds: int, seed: int) -> tuple[Clip, ...]:
+    """Give a fold to every clip that has none."""
+    fold = {clip.source: clip.fold for clip in clips if clip.fold}
+    rng = np.random.default_rng(seed)
+    free = [clip for clip in clips if not clip.fold and clip.source not in fold]
+    label = {clip.source: clip.label for clip in free}
+    names = sorted(label)
+    order = [names[i] for i in rng.permutation(len(names))]
+    # One after the other by class: each class is spread evenly, and so are all together.
+    for i, source in enumerate(sorted(order, key=lambda source: label[source])):
+        fold[source] = 1 + i % n_folds
+    return tuple(clip if clip.fold else replace(clip, fold=fold[clip.source]) for clip in clips)

@@ -1,0 +1,156 @@
+"""A classifier as a serialised ONNX graph, whole or with 8-bit weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from soundsep._torchaudio import torchaudio
+from soundsep.classifier import Classifier
+from soundsep.export.runtime import require
+
+__all__ = ["RealSpectrogram", "quantised", "traced"]
+
+OPSET = 17
+
+
+class RealSpectrogram(nn.Module):
+    """The spectrogram of a `torchaudio.transforms.Spectrogram`, as a convolution.
+
+    ONNX has no complex numbers, and torch's exporters took its Fourier transform only lately.
+
+    Shape:
+        waveform: (batch, time). Returns (batch, n_fft // 2 + 1, frames).
+    """
+
+    def __init__(self, spectrogram: Any) -> None:
+        super().__init__()
+        self.hop_length: int = spectrogram.hop_length
+        self.pad_mode: str = spectrogram.pad_mode
+        self.power: float = spectrogram.power
+        n_fft: int = spectrogram.n_fft
+        window = spectrogram.window.double()
+        first = (n_fft - len(window)) // 2  # torch.stft centres a shorter window in the frame
+        # center=True: half a frame before and behind, less what the window would set to zero
+        self.before = n_fft // 2
+        self.skipped = first
+        self.unused = n_fft - first - len(window)
+        time = first + torch.arange(len(window))
+        steps = torch.outer(torch.arange(n_fft // 2 + 1), time) % n_fft  # whole turns lose digits
+        angle = steps.double() * (2 * math.pi / n_fft)
+        kernel = torch.cat((angle.cos() * window, angle.sin() * window)).float()
+        self.register_buffer("kernel", kernel.unsqueeze(1))
+        self.kernel: Tensor
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Magnitudes, or their squares where the power is 2."""
+        ends = (self.before, self.before)
+        padded = nn.functional.pad(waveform.unsqueeze(1), ends, mode=self.pad_mode)
+        used = padded[..., self.skipped : padded.shape[-1] - self.unused]
+        parts = nn.functional.conv1d(used, self.kernel, stride=self.hop_length)
+        real, imaginary = parts.chunk(2, dim=1)
+        power = real.square() + imaginary.square()
+        return power if self.power == 2.0 else power.sqrt()
+
+
+class _Scores(nn.Module):
+    """`Classifier.predict` as a forward pass that can be traced."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = copy.deepcopy(classifier)
+        for module in list(self.classifier.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, torchaudio().transforms.Spectrogram):
+                    setattr(module, name, RealSpectrogram(child))
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, time) to (batch, n_labels)."""
+        return self.classifier.predict(waveform)
+
+
+def traced(classifier: Classifier, *, n_samples: int, dynamic_batch: bool) -> bytes:
+    """The graph, by the exporter that every supported torch has.
+
+    Args:
+        classifier: On the CPU, in evaluation mode; it stays as it is.
+        n_samples: Length of the example that is traced; the graph takes any other, too.
+        dynamic_batch: Whether the graph takes any number of clips, or one.
+    """
+    axes = {"waveform": {1: "time"}, "probabilities": {}}
+    if dynamic_batch:
+        axes = {"waveform": {0: "batch", 1: "time"}, "probabilities": {0: "batch"}}
+    with tempfile.TemporaryDirectory() as folder, _expected_warnings(), torch.no_grad():
+        file = Path(folder, "model.onnx")
+        torch.onnx.export(
+            _Scores(classifier).eval(),
+            (torch.zeros(2 if dynamic_batch else 1, n_samples),),
+            file,
+            # dynamo=True cannot trace the frontends for any length with torch 2.6, and for some of
+            # them it takes minutes with 2.11.
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["waveform"],
+            output_names=["probabilities"],
+            dynamic_axes=axes,
+        )
+        return file.read_bytes()
+
+
+@contextmanager
+def _expected_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # torch 2.9 and later, of dynamo=False and of what it calls itself.
+        for message in (
+            "You are using the legacy TorchScript-based ONNX export",
+            "The feature will be removed. Please remove usage of this function",
+        ):
+            warnings.filterwarnings("ignore", message, DeprecationWarning)
+        # The frontends' check that a waveform is long enough; the graph does without.
+        warnings.filterwarnings(
+            "ignore",
+            "Converting a tensor to a Python boolean",
+            torch.jit.TracerWarning,  # type: ignore[attr-defined]  # torch does not declare it
+        )
+        # Of the widths of padding, which are computed as the graph runs instead: nothing is lost.
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
+        yield
+
+
+def quantised(data: bytes) -> bytes:
+    """The graph with 8-bit weights in its network; the spectrogram stays as exact as it was."""
+    quantization = require("onnxruntime.quantization")
+    shape_inference = require("onnxruntime.quantization.shape_inference")
+    onnx = require("onnx")
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, target = (Path(folder, f"{step}.onnx") for step in "abc")
+        source.write_bytes(data)
+        shape_inference.quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        nodes = onnx.load_model(prepared).graph.node
+        quantization.quantize_dynamic(
+            prepared,
+            target,
+            nodes_to_quantize=[n.name for n in nodes if "/network/" in n.name and not _grouped(n)],
+            # ONNX Runtime's convolution of whole numbers is five times slower on the CPU with
+            # signed weights, and older versions have none.
+            weight_type=quantization.QuantType.QUInt8,
+        )
+        return target.read_bytes()
+
+
+def _grouped(node: Any) -> bool:
+    """Whether a node is a convolution of each channel on its own.
+
+    Such kernels differ in size from channel to channel, and ONNX Runtime rounds all by one step:
+    in a MobileNet that costs a quarter of the right answers, and the weights are few.
+    """
+    return any(a.name == "group" and a.i > 1 for a in node.attribute)

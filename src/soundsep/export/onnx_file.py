@@ -1,0 +1,116 @@
+"""Export a classifier, check the graph, and only then write the file."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from soundsep import __version__
+from soundsep.classifier import Classifier
+from soundsep.errors import DependencyError, ExportError
+from soundsep.export.check import TOLERANCE, ExportReport, check_samples, compare
+from soundsep.export.graph import quantised, traced
+from soundsep.export.runtime import require
+
+__all__ = ["export_onnx"]
+
+
+def export_onnx(
+    classifier: Classifier,
+    path: str | Path,
+    *,
+    name: str | None = None,
+    int8: bool = False,
+    tolerance: float = TOLERANCE,
+) -> ExportReport:
+    """Write a classifier as one ONNX graph, from the waveform to the scores.
+
+    The graph takes ``waveform`` (batch, time), any batch and length, and gives ``probabilities``
+    (batch, n_labels); what else a program needs is in the file's metadata. Before the file is
+    written, its scores are compared with those of PyTorch on synthetic clips.
+
+    Args:
+        classifier: The model; it stays as it is.
+        path: The file. One that exists is replaced, but not if the check fails.
+        name: The model's name for the metadata; by default that of its network.
+        int8: Quantise the network's weights to 8 bits, and its activations while it runs. The graph
+            then takes one clip at a time, because the range of the activations is that of the whole
+            batch; and its scores differ from PyTorch's, by how much stands in the report.
+        tolerance: Largest difference of a score that passes the check; with ``int8`` none fails.
+
+    Raises:
+        DependencyError: onnx or onnxruntime is not installed.
+        ExportError: the classifier cannot be expressed in ONNX, its scores there differ by more
+            than ``tolerance`` or are no numbers, or the file cannot be written.
+    """
+    onnx = require("onnx")
+    require("onnxruntime")
+    source = copy.deepcopy(classifier).cpu().float().eval()
+    target = Path(path)
+    name = name or source.config.network
+    try:
+        data = traced(source, n_samples=check_samples(source), dynamic_batch=not int8)
+        model = onnx.load_model_from_string(quantised(data) if int8 else data)
+        onnx.helper.set_model_props(model, _metadata(source, name, int8=int8))
+        data = model.SerializeToString()
+        report = compare(source, data, target)
+    except DependencyError:
+        raise
+    except Exception as error:  # those of torch, onnx and onnxruntime have no common root
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ExportError(
+            f"{name} cannot be exported to ONNX: {reason}; {target} was not written"
+        ) from error
+    largest = 1.0 if int8 else tolerance
+    if not report.max_difference <= largest:  # NaN is none, either
+        raise ExportError(_differs(source, report, largest))
+    _write(target, data)
+    return report
+
+
+def _differs(classifier: Classifier, report: ExportReport, largest: float) -> str:
+    reason = ""
+    if getattr(classifier.config.frontend, "scaling", None) == "image":
+        reason = (
+            ' (its features are rounded to whole numbers, scaling="image": a value at a border may '
+            "fall to either side, so a small difference is to be expected)"
+        )
+    return (
+        f"the exported graph does not give PyTorch's scores: expected a difference of at most "
+        f"{largest:g}, found {report.max_difference:.2g} on {report.n_checks} synthetic clips"
+        f"{reason}; {report.path} was not written"
+    )
+
+
+def _metadata(classifier: Classifier, name: str, *, int8: bool) -> dict[str, str]:
+    config = classifier.config
+    return {
+        "labels": json.dumps(config.labels, ensure_ascii=False),
+        "sample_rate": str(classifier.sample_rate),
+        "window_seconds": repr(config.window_seconds),
+        "hop_seconds": repr(config.hop_seconds),
+        "padding": config.padding,
+        "min_samples": str(classifier.frontend.min_samples),
+        "activation": config.activation,
+        "model": name,
+        "weights": "int8" if int8 else "float32",
+        "soundsep_version": __version__,
+    }
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ExportError(f"cannot write {path}: {error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

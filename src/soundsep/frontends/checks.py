@@ -1,0 +1,107 @@
+"""What every frontend refuses, in one wording: settings out of range, tensors of another shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from soundsep.config import Config
+from soundsep.errors import ConfigError, ShapeError
+
+__all__ = [
+    "check_choice",
+    "check_decibels",
+    "check_sizes",
+    "check_table",
+    "check_waveform",
+    "preset",
+]
+
+LARGEST_SIZE = 2**20
+LARGEST_TABLE = 2**26  # numbers
+
+C = TypeVar("C", bound=Config)
+
+
+def check_waveform(waveform: Tensor, *, frontend: str, min_samples: int) -> None:
+    """Refuse what a frontend cannot take.
+
+    Raises:
+        ShapeError: not (batch, time), not floating point, or shorter than ``min_samples``.
+    """
+    if waveform.ndim != 2 or not waveform.is_floating_point():
+        raise ShapeError(
+            f"{frontend} expects a floating-point waveform (batch, time), got "
+            f"{tuple(waveform.shape)} of {waveform.dtype}"
+        )
+    if waveform.shape[-1] < min_samples:
+        raise ShapeError(
+            f"{frontend} needs at least {min_samples} samples, got {waveform.shape[-1]}"
+        )
+
+
+def check_sizes(config: Config, *names: str) -> None:
+    """Refuse counts and lengths that no computer holds.
+
+    Raises:
+        ConfigError: one of the fields is below 1 or above `LARGEST_SIZE`.
+    """
+    for name in names:
+        if not 1 <= getattr(config, name) <= LARGEST_SIZE:
+            raise ConfigError(
+                f"{type(config).__name__}.{name} must be from 1 to {LARGEST_SIZE}, got "
+                f"{getattr(config, name)}"
+            )
+
+
+def check_table(config: Config, what: str, size: int) -> None:
+    """Refuse settings from which a huge table would be built.
+
+    Raises:
+        ConfigError: ``size`` is above `LARGEST_TABLE`.
+    """
+    if size > LARGEST_TABLE:
+        raise ConfigError(
+            f"{type(config).__name__}: {what} must be at most {LARGEST_TABLE}, got {size}"
+        )
+
+
+def check_choice(config: Config, name: str, allowed: tuple[Any, ...]) -> None:
+    """Refuse a word that is not one of those listed.
+
+    Raises:
+        ConfigError: the field holds something else.
+    """
+    if getattr(config, name) not in allowed:
+        raise ConfigError(
+            f"{type(config).__name__}.{name} must be one of {allowed}, got "
+            f"{getattr(config, name)!r}"
+        )
+
+
+def check_decibels(config: Config, *, amin: float, top_db: float | None) -> None:
+    """Refuse a logarithm without a floor, and a range that is not one.
+
+    Raises:
+        ConfigError: ``amin`` or ``top_db`` is not above 0.
+    """
+    if not 0 < amin < math.inf:
+        raise ConfigError(f"{type(config).__name__}.amin must be above 0, got {amin}")
+    if top_db is not None and not top_db > 0:
+        raise ConfigError(f"{type(config).__name__}.top_db must be above 0 or None, got {top_db}")
+
+
+def preset(config: C | str, presets: Mapping[str, C], what: str) -> C:
+    """Settings, or those that have the name.
+
+    Raises:
+        ConfigError: none have that name.
+    """
+    if not isinstance(config, str):
+        return config
+    if config not in presets:
+        raise ConfigError(f"no {what} preset {config!r}; there are {', '.join(presets)}")
+    return presets[config]

@@ -1,0 +1,92 @@
+"""The waveform itself, for networks that learn their own first layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn
+
+from soundsep.config import Config
+from soundsep.frontends.checks import check_choice, check_sizes, check_waveform
+from soundsep.frontends.scaling import standardize
+
+__all__ = ["WaveformConfig", "WaveformFrontend"]
+
+# -100 dB of full scale, below the last bit of 16: what is quieter is not made as loud as the rest.
+SILENCE = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaveformConfig(Config):
+    """Settings of `WaveformFrontend`.
+
+    Attributes:
+        sample_rate: Rate of the waveform, in Hz.
+        scaling: ``"none"`` leaves the samples, ``"peak"`` divides every clip by its largest
+            magnitude, ``"standardize"`` gives every clip mean 0 and standard deviation 1.
+    """
+
+    kind: ClassVar[str] = "waveform"
+
+    sample_rate: int = 16_000
+    scaling: Literal["none", "peak", "standardize"] = "none"
+
+    def __post_init__(self) -> None:
+        """Reject settings that no signal could satisfy.
+
+        Raises:
+            ConfigError: the rate or the name is out of range.
+        """
+        check_sizes(self, "sample_rate")
+        check_choice(self, "scaling", ("none", "peak", "standardize"))
+
+    @property
+    def win_length(self) -> int:
+        """A frame is one sample; the other frontends' configs have longer ones."""
+        return 1
+
+
+class WaveformFrontend(nn.Module):
+    """The waveform with an axis for its one channel, each clip scaled on its own if asked for.
+
+    Silence stays silence: clips whose peak or standard deviation is below 1e-5 are divided by 1e-5.
+
+    Args:
+        config: Settings.
+
+    Shape:
+        waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, 1, time).
+
+    Examples:
+        >>> import torch
+        >>> WaveformFrontend(WaveformConfig(scaling="peak"))(torch.tensor([[0.1, -0.2]]))
+        tensor([[[ 0.5000, -1.0000]]])
+    """
+
+    def __init__(self, config: WaveformConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or WaveformConfig()
+
+    @property
+    def min_samples(self) -> int:
+        """Shortest waveform that has features, in samples."""
+        return 1
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Compute the features.
+
+        Raises:
+            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
+        """
+        check_waveform(waveform, frontend="WaveformFrontend", min_samples=self.min_samples)
+        channel = waveform[:, None]
+        if self.config.scaling == "peak":
+            return channel / channel.abs().amax(dim=-1, keepdim=True).clamp(min=SILENCE)
+        if self.config.scaling == "standardize":
+            return standardize(channel, min_deviation=SILENCE)
+        return channel
+
+    def extra_repr(self) -> str:
+        """Show the settings in the module's printed form."""
+        return repr(self.config)

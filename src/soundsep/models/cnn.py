@@ -1,0 +1,102 @@
+"""Plain convolutional networks for spectrograms: mel, MFCC or gammatone.
+
+The three are our own sizes of published ideas; all use batch norm and average the last feature map
+over time and frequency, so that they fit any input.
+
+References:
+    Simonyan and Zisserman (2015), "Very deep convolutional networks for large-scale image
+    recognition", ICLR: 3 x 3 convolutions, twice the channels after a pool (``cnn4``).
+    Springenberg et al. (2015), "Striving for simplicity: the all convolutional net", ICLR workshop:
+    strides instead of pools, and an average at the end (``cnn8``).
+    Salamon and Bello (2017), "Deep convolutional neural networks and data augmentation for
+    environmental sound classification", IEEE Signal Processing Letters 24(3), section II-A: three
+    layers of 5 x 5 with pools of 4 bands by 2 frames between them (``cnn-mel``). Theirs have 24, 48
+    and 48 channels, then a hidden layer on the flattened map.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from soundsep.models.parts import MaxPool, as_picture
+
+__all__ = ["CNN", "ConvBlock", "Layer", "cnn4", "cnn8", "cnn_mel"]
+
+
+class Layer(NamedTuple):
+    """One row of a network's table."""
+
+    n_out: int
+    kernel_size: int = 3
+    stride: int = 1
+    pool: tuple[int, int] = (1, 1)  # bands, frames
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution, batch norm, ReLU and, where the layer has one, max pooling."""
+
+    def __init__(self, n_in: int, layer: Layer) -> None:
+        n_out, kernel_size, stride, pool = layer
+        super().__init__(
+            nn.Conv2d(n_in, n_out, kernel_size, stride, padding=kernel_size // 2, bias=False),
+            nn.BatchNorm2d(n_out),
+            nn.ReLU(inplace=True),
+        )
+        if pool != (1, 1):
+            self.append(MaxPool(*pool))
+
+
+class CNN(nn.Module):
+    """A row of convolutions and the average of the last feature map.
+
+    Args:
+        layers: The convolutions, in order.
+        n_classes: Size of the output.
+
+    Shape:
+        features: (batch, n_mels, frames), any size from 1 x 1 on. Returns (batch, n_classes).
+    """
+
+    def __init__(self, layers: tuple[Layer, ...], n_classes: int) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        n_in = 1
+        for layer in layers:
+            blocks.append(ConvBlock(n_in, layer))
+            n_in = layer.n_out
+        self.blocks = nn.Sequential(*blocks)
+        self.embedding_dim = n_in
+        self.head = nn.Linear(n_in, n_classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """(batch, n_mels, frames) to the averaged last feature map, (batch, embedding_dim).
+
+        Raises:
+            ShapeError: not (batch, n_mels, frames), or empty.
+        """
+        maps: Tensor = self.blocks(as_picture(features))
+        return maps.mean(dim=(-2, -1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, n_mels, frames) to logits (batch, n_classes)."""
+        logits: Tensor = self.head(self.embed(features))
+        return logits
+
+
+def cnn4(n_classes: int) -> CNN:
+    """Four convolutions, each with max pooling."""
+    return CNN(tuple(Layer(n, pool=(2, 2)) for n in (32, 64, 128, 256)), n_classes)
+
+
+def cnn8(n_classes: int) -> CNN:
+    """Eight convolutions in pairs, the first of a pair with stride 2, and no pool but the last."""
+    layers = [Layer(n, stride=stride) for n in (32, 64, 128, 256) for stride in (2, 1)]
+    return CNN(tuple(layers), n_classes)
+
+
+def cnn_mel(n_classes: int) -> CNN:
+    """Three convolutions of 5 x 5 that pool bands more than frames."""
+    layers = (Layer(32, 5, pool=(4, 2)), Layer(64, 5, pool=(4, 2)), Layer(128, 5))
+    return CNN(layers, n_classes)

@@ -1,0 +1,71 @@
+"""Convolutions, then a recurrent layer over time.
+
+References:
+    Cakir et al. (2017), "Convolutional recurrent neural networks for polyphonic sound event
+    detection", IEEE/ACM TASLP 25(6) (arXiv 1702.06286), section III: convolutions that pool the
+    frequencies away and keep time, then recurrent layers. Theirs are one-way gated units and give
+    an answer for each frame; ours are a bidirectional LSTM and one answer, from the mean over time.
+    Graves and Schmidhuber (2005), "Framewise phoneme classification with bidirectional LSTM and
+    other neural network architectures", Neural Networks 18(5-6): the recurrent layer.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from soundsep.models.cnn import ConvBlock, Layer
+from soundsep.models.parts import as_picture
+
+__all__ = ["CRNN", "crnn"]
+
+_LAYERS = (
+    Layer(32, pool=(2, 2)),
+    Layer(64, pool=(2, 2)),
+    Layer(128, pool=(2, 1)),
+    Layer(128, pool=(2, 1)),
+)
+N_HIDDEN = 128  # of each direction
+
+
+class CRNN(nn.Module):
+    """Convolutions that pool 16 bands but 4 frames into one, a bidirectional LSTM, its mean.
+
+    Args:
+        n_classes: Size of the output.
+
+    Shape:
+        features: (batch, n_mels, frames), any size from 1 x 1 on. Returns (batch, n_classes).
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        n_in = 1
+        for layer in _LAYERS:
+            blocks.append(ConvBlock(n_in, layer))
+            n_in = layer.n_out
+        self.blocks = nn.Sequential(*blocks)
+        self.lstm = nn.LSTM(n_in, N_HIDDEN, batch_first=True, bidirectional=True)
+        self.embedding_dim = 2 * N_HIDDEN
+        self.head = nn.Linear(self.embedding_dim, n_classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """(batch, n_mels, frames) to the LSTM's average over time, (batch, embedding_dim).
+
+        Raises:
+            ShapeError: not (batch, n_mels, frames), or empty.
+        """
+        maps: Tensor = self.blocks(as_picture(features))
+        # (batch, frames, channels); the mean over the bands that are left fits any number of them.
+        steps: Tensor = self.lstm(maps.mean(dim=-2).transpose(1, 2))[0]
+        return steps.mean(dim=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, n_mels, frames) to logits (batch, n_classes)."""
+        logits: Tensor = self.head(self.embed(features))
+        return logits
+
+
+def crnn(n_classes: int) -> CRNN:
+    """Four convolutions and one bidirectional LSTM."""
+    return CRNN(n_classes)

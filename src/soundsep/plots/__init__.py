@@ -1,0 +1,25 @@
+"""Pictures of sounds, of training and of answers, each from a file in one call.
+
+They need the ``plot`` extra: ``pip install "soundsep[plot]"``. Every function returns a
+`matplotlib.figure.Figure` of its own; none touches pyplot or matplotlib's settings.
+"""
+
+from __future__ import annotations
+
+from soundsep.plots.bands import plot_gammatone, plot_mel
+from soundsep.plots.learning import plot_confusion, plot_curves
+from soundsep.plots.mfcc import plot_mfcc
+from soundsep.plots.probabilities import plot_probabilities
+from soundsep.plots.sound import plot_3d, plot_stft, plot_waveform
+
+__all__ = [
+    "plot_3d",
+    "plot_confusion",
+    "plot_curves",
+    "plot_gammatone",
+    "plot_mel",
+    "plot_mfcc",
+    "plot_probabilities",
+    "plot_stft",
+    "plot_waveform",
+]

@@ -1,0 +1,186 @@
+"""Pictures of one recording in bands: mel spectrogram and gammatonegram."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.audio import AudioInput
+from soundsep.frontends import (
+    GammatoneConfig,
+    GammatoneFrontend,
+    MelConfig,
+    MelFrontend,
+)
+from soundsep.frontends.filterbank import mel_filterbank
+from soundsep.plots.canvas import (
+    count_axis,
+    hz_ticks,
+    new_figure,
+    save_figure,
+    set_time_axis,
+    set_title,
+)
+from soundsep.plots.sound import HEIGHT, WIDTH, draw_levels
+from soundsep.plots.spectrogram import (
+    AMIN,
+    Columns,
+    Excerpt,
+    columns,
+    load_excerpt,
+    window_samples,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
+
+N_MELS = 128
+
+
+def plot_mel(
+    audio: AudioInput,
+    *,
+    config: MelConfig | str | None = None,
+    sample_rate: int | None = None,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Mel spectrogram in dB.
+
+    Args:
+        audio: As for `plot_waveform`, like all arguments that are not named here.
+        config: Settings, or the name of one of `soundsep.frontends.MEL_PRESETS`, to see what a
+            model hears; the picture is of the decibels, before ``top_db`` and ``scaling``. By
+            default 128 bands from 20 Hz to half of the recording's own rate.
+        sample_rate: Rate of an array, in Hz.
+        start_seconds: Where the picture begins.
+        duration_seconds: How much is shown.
+        title: Above the picture.
+        path: Where the picture is written.
+
+    Raises:
+        ConfigError: no preset has that name; and the errors of `plot_waveform`.
+    """
+    figure = new_figure(path, WIDTH, HEIGHT)
+    if isinstance(config, str):
+        config = MelFrontend(config).config
+    excerpt = load_excerpt(
+        audio,
+        sample_rate=sample_rate,
+        start_seconds=start_seconds,
+        duration_seconds=duration_seconds,
+        target_rate=config.sample_rate if config else None,
+    )
+    config = config or mel_config(excerpt.rate)
+    axes = figure.add_subplot()
+    _draw_bands(figure, axes, mel_columns(excerpt, config), _mel_centres(config))
+    axes.set_ylabel("frequency (Hz), mel scale")
+    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
+    set_title(axes, title, audio)
+    return save_figure(figure, path)
+
+
+def plot_gammatone(
+    audio: AudioInput,
+    *,
+    config: GammatoneConfig | None = None,
+    sample_rate: int | None = None,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Gammatonegram in dB: the energies of filters like those of the ear.
+
+    Args:
+        audio: As for `plot_waveform`, like all arguments that are not named here.
+        config: Settings; the picture is of the decibels, before ``top_db`` and ``scaling``. By
+            default 64 bands from 50 Hz to 0.45 of the recording's own rate.
+        sample_rate: Rate of an array, in Hz.
+        start_seconds: Where the picture begins.
+        duration_seconds: How much is shown.
+        title: Above the picture.
+        path: Where the picture is written.
+
+    Raises:
+        ConfigError: and the other errors of `plot_waveform`.
+    """
+    figure = new_figure(path, WIDTH, HEIGHT)
+    excerpt = load_excerpt(
+        audio,
+        sample_rate=sample_rate,
+        start_seconds=start_seconds,
+        duration_seconds=duration_seconds,
+        target_rate=config.sample_rate if config else None,
+    )
+    window = window_samples(excerpt.rate)
+    config = config or GammatoneConfig(
+        sample_rate=excerpt.rate,
+        f_max=0.45 * excerpt.rate,
+        win_length=window,
+        hop_length=window // 4,
+    )
+    frontend = GammatoneFrontend(config.replace(top_db=None, scaling="none", amin=AMIN))
+    shown = columns(frontend, excerpt, hop=config.hop_length, min_samples=frontend.min_samples)
+    axes = figure.add_subplot()
+    _draw_bands(figure, axes, shown, frontend.centre_frequencies.numpy())
+    axes.set_ylabel("centre frequency (Hz), ERB scale")
+    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
+    set_title(axes, title, audio)
+    return save_figure(figure, path)
+
+
+def mel_columns(excerpt: Excerpt, config: MelConfig) -> Columns:
+    """Decibels without a floor; of an `MFCCConfig`, those that its coefficients are made of."""
+    mel = MelConfig.from_dict(
+        {key: value for key, value in config.to_dict().items() if key not in ("kind", "n_mfcc")}
+    )
+    frontend = MelFrontend(mel.replace(top_db=None, scaling="none", amin=AMIN))
+    return columns(frontend, excerpt, hop=config.hop_length, min_samples=frontend.min_samples)
+
+
+def mel_config(rate: int) -> MelConfig:
+    """The bands that are shown where none are asked for."""
+    window = window_samples(rate)
+    return MelConfig(
+        sample_rate=rate,
+        # Padded, for at the lower end of the scale the bands are narrower than the window's bins.
+        n_fft=4 * window,
+        win_length=window,
+        hop_length=window // 4,
+        n_mels=N_MELS,
+        f_min=20.0,
+        f_max=rate / 2,
+    )
+
+
+def _mel_centres(config: MelConfig) -> NDArray[np.float64]:
+    """Where each band weighs most, in Hz."""
+    n_fft = 2**15
+    weights = mel_filterbank(
+        sample_rate=config.sample_rate,
+        n_fft=n_fft,
+        n_mels=config.n_mels,
+        f_min=config.f_min,
+        f_max=config.f_max,
+        mel_scale=config.mel_scale,
+        norm=config.norm,
+    )
+    centres: NDArray[np.float64] = (
+        weights.argmax(dim=0).double() * config.sample_rate / n_fft
+    ).numpy()
+    return centres
+
+
+def _draw_bands(figure: Figure, axes: Axes, shown: Columns, centres: NDArray[np.float64]) -> None:
+    """Levels over an axis that counts bands and names their frequencies."""
+    draw_levels(figure, axes, shown, bottom=-0.5, top=len(centres) - 0.5)
+    axes.set_yticks(*hz_ticks(centres))

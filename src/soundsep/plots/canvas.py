@@ -1,0 +1,131 @@
+"""What all pictures share: the figure, its file, titles, and axes in Hz and seconds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.errors import ConfigError, DependencyError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "count_axis",
+    "format_hz",
+    "hz_ticks",
+    "new_figure",
+    "save_figure",
+    "set_time_axis",
+    "set_title",
+]
+
+DPI = 150
+MAX_TITLE = 80  # characters
+# In the order in which they are wanted where there is no room for all.
+ROUND_HZ = (1_000, 100, 4_000, 500, 2_000, 8_000, 16_000, 200, 32_000, 64_000, 128_000, 256_000, 50)
+LEAST_GAP = 0.045  # between two ticks, as a share of the axis
+
+
+def new_figure(path: str | Path | None, width: float, height: float) -> Figure:
+    """An empty figure; whatever would stop it from being written to ``path`` is found here.
+
+    Args:
+        path: The picture's file, if it is to have one.
+        width: In inches.
+        height: In inches.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+        ConfigError: ``path`` does not end like a format that matplotlib writes.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise DependencyError(
+            f"plots need matplotlib, which cannot be imported: {error}; "
+            'install it with: pip install "soundsep[plot]"'
+        ) from error
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    formats = figure.canvas.get_supported_filetypes()
+    if path is not None and (ending := Path(path).suffix.lower().removeprefix(".")) not in formats:
+        raise ConfigError(
+            f"{path} cannot be written: expected a name that ends in "
+            f"{', '.join(f'.{known}' for known in sorted(formats))}, got {ending!r}"
+        )
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path | None) -> Figure:
+    """Write the figure, if it has a file, and give it back. A file that exists is replaced.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    if path is not None:
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path)
+        except OSError as error:
+            raise ConfigError(f"cannot write {path}: {error}") from error
+    return figure
+
+
+def set_title(axes: Axes, title: str | None, source: object) -> None:
+    """The title given, or else the name of the file."""
+    if title is None:
+        title = Path(source).name if isinstance(source, (str, os.PathLike)) else ""
+    # Names of files hold anything: bytes that are no text, line breaks, dollars.
+    title = " ".join(title.encode("utf-8", "replace").decode().split())
+    if len(title) > MAX_TITLE:
+        title = f"{title[: MAX_TITLE // 2]} ... {title[-MAX_TITLE // 2 :]}"
+    axes.set_title(title, parse_math=False)
+
+
+def set_time_axis(axes: Axes, start_seconds: float, end_seconds: float) -> None:
+    """Seconds of the recording, along the bottom."""
+    axes.set_xlim(start_seconds, end_seconds)
+    axes.set_xlabel("time (s)")
+
+
+def count_axis(axis: Axis) -> None:
+    """Whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def format_hz(hz: float, _position: float = 0) -> str:
+    """How a tick names a frequency.
+
+    Examples:
+        >>> format_hz(500), format_hz(2_000), format_hz(2_500)
+        ('500', '2k', '2.5k')
+    """
+    return f"{hz / 1_000:g}k" if abs(hz) >= 1_000 else f"{hz:g}"
+
+
+def hz_ticks(centres: NDArray[np.float64]) -> tuple[list[float], list[str]]:
+    """Round frequencies on an axis that counts bands: where they lie, and their names.
+
+    Args:
+        centres: Centre frequency of each band, in Hz, rising.
+
+    Examples:
+        >>> hz_ticks(np.array([250.0, 500.0, 1000.0, 2000.0, 3000.0]))
+        ([1.0, 2.0, 3.0], ['500', '1k', '2k'])
+    """
+    places: dict[int, float] = {}
+    for hz in ROUND_HZ:
+        if centres[0] <= hz <= centres[-1]:
+            place = float(np.interp(hz, centres, np.arange(len(centres))))
+            if all(abs(place - other) >= LEAST_GAP * len(centres) for other in places.values()):
+                places[hz] = place
+    ticks = sorted(places)
+    return [places[hz] for hz in ticks], [format_hz(hz) for hz in ticks]

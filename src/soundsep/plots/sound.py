@@ -1,0 +1,230 @@
+"""Pictures of one recording: its waveform, and its spectrum over time, flat or as a surface."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from soundsep.audio import AudioInput
+from soundsep.frontends import power_to_db
+from soundsep.plots.canvas import (
+    format_hz,
+    new_figure,
+    save_figure,
+    set_time_axis,
+    set_title,
+)
+from soundsep.plots.spectrogram import (
+    AMIN,
+    Columns,
+    Excerpt,
+    columns,
+    envelope,
+    load_excerpt,
+    stft_power,
+    window_samples,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_levels", "draw_waveform", "plot_3d", "plot_stft", "plot_waveform"]
+
+WIDTH, HEIGHT = 9.0, 4.5  # inches
+RANGE_DB = 80.0  # below the loudest point all is of one colour
+SILENCE_DB = -220.0  # what is as quiet as this everywhere is digital silence, and stays dark
+LEVEL_LABEL = "level (dB, loudest point = 0)"
+SURFACE = (120, 240)  # most bands and columns of the three-dimensional picture
+
+
+def plot_waveform(
+    audio: AudioInput,
+    *,
+    sample_rate: int | None = None,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """The samples over time; of a long recording the lowest and highest of each short stretch.
+
+    Args:
+        audio: Whatever `soundsep.load_audio` takes; channels are averaged.
+        sample_rate: Rate of an array, in Hz; files carry their own.
+        start_seconds: Where the picture begins in the recording.
+        duration_seconds: How much of it is shown; by default all.
+        title: Above the picture; by default the name of the file.
+        path: Where the picture is written, in the format its ending names (png, pdf, svg...).
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+        AudioError: the recording cannot be read.
+        ConfigError: nothing of the recording lies in the stretch asked for, an array came without
+            its rate, or ``path`` cannot be written.
+    """
+    figure = new_figure(path, WIDTH, HEIGHT - 1.5)
+    excerpt = load_excerpt(
+        audio,
+        sample_rate=sample_rate,
+        start_seconds=start_seconds,
+        duration_seconds=duration_seconds,
+    )
+    axes = figure.add_subplot()
+    draw_waveform(axes, excerpt)
+    set_title(axes, title, audio)
+    return save_figure(figure, path)
+
+
+def draw_waveform(axes: Axes, excerpt: Excerpt) -> None:
+    """The waveform on axes of one's own."""
+    low, high = envelope(excerpt.waveform)
+    start, end = excerpt.start_seconds, excerpt.end_seconds
+    if len(low) == len(excerpt.waveform):
+        times = start + np.arange(len(low)) / excerpt.rate
+        marker = "o" if len(low) < 50 else ""
+        axes.plot(times, low.numpy(), marker=marker, markersize=3, linewidth=0.8, color="#0072B2")
+    else:
+        times = np.linspace(start, end, len(low))
+        axes.fill_between(times, low.numpy(), high.numpy(), linewidth=0.5, color="#0072B2")
+    peak = 1.05 * max(float(high.max()), -float(low.min())) or 1.0  # 1 for silence
+    axes.set_ylim(-peak, peak)
+    axes.set_ylabel("amplitude\n(full scale = 1)")
+    axes.grid(alpha=0.3)
+    set_time_axis(axes, start, end)
+
+
+def plot_stft(
+    audio: AudioInput,
+    *,
+    sample_rate: int | None = None,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Short-time Fourier transform in dB, over a linear frequency axis.
+
+    The Hann window is the power of two nearest to 40 ms (2048 samples at 44.1 kHz), the step a
+    quarter of it. The arguments and errors are those of `plot_waveform`.
+    """
+    figure = new_figure(path, WIDTH, HEIGHT)
+    excerpt = load_excerpt(
+        audio,
+        sample_rate=sample_rate,
+        start_seconds=start_seconds,
+        duration_seconds=duration_seconds,
+    )
+    axes = figure.add_subplot()
+    bin_hz = excerpt.rate / window_samples(excerpt.rate)
+    shown = _stft_columns(excerpt)
+    draw_levels(figure, axes, shown, bottom=-bin_hz / 2, top=(len(shown.values) - 0.5) * bin_hz)
+    _set_frequency_axis(axes, excerpt)
+    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
+    set_title(axes, title, audio)
+    return save_figure(figure, path)
+
+
+def plot_3d(
+    audio: AudioInput,
+    *,
+    sample_rate: int | None = None,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """The spectrogram of `plot_stft` as a surface over time and frequency.
+
+    The surface has at most 120 frequencies and 240 times; each point is the loudest of its patch.
+    The arguments and errors are those of `plot_waveform`.
+    """
+    figure = new_figure(path, WIDTH, 7.0)
+    excerpt = load_excerpt(
+        audio,
+        sample_rate=sample_rate,
+        start_seconds=start_seconds,
+        duration_seconds=duration_seconds,
+    )
+    shown = _stft_columns(excerpt)
+    level = _coarser(_below_loudest(shown.values), SURFACE)
+    times = np.linspace(excerpt.start_seconds, excerpt.end_seconds, level.shape[1])
+    frequencies = np.linspace(0, excerpt.rate / 2, level.shape[0])
+    # Walls down to the floor, or one would look below the surface from the side.
+    level = np.pad(level, 1, constant_values=-RANGE_DB)
+    times, frequencies = np.pad(times, 1, mode="edge"), np.pad(frequencies, 1, mode="edge")
+    axes = figure.add_subplot(projection="3d")
+    surface = axes.plot_surface(
+        *np.meshgrid(times, frequencies),
+        level,
+        cmap="viridis",
+        vmin=-RANGE_DB,
+        vmax=0,
+        rcount=level.shape[0],
+        ccount=level.shape[1],
+        linewidth=0,
+        antialiased=False,
+    )
+    figure.colorbar(surface, ax=axes, label=LEVEL_LABEL, shrink=0.6, pad=0.1)
+    axes.view_init(elev=40, azim=-65)
+    axes.set_zlim(-RANGE_DB, 0)
+    axes.set_zlabel("level (dB)")
+    _set_frequency_axis(axes, excerpt)
+    axes.yaxis.labelpad = 12  # the ticks are wide
+    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
+    set_title(axes, title, audio)
+    return save_figure(figure, path)
+
+
+def _set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_ylim(0, excerpt.rate / 2)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 4, 5, 10]))
+    axes.yaxis.set_major_formatter(format_hz)
+    axes.set_ylabel("frequency (Hz)")
+
+
+def _stft_columns(excerpt: Excerpt) -> Columns:
+    window = window_samples(excerpt.rate)
+    transform = functools.partial(stft_power, window=window)
+    shown = columns(transform, excerpt, hop=window // 4, min_samples=window)
+    # Decibels of the loudest are the loudest decibels, and there are fewer to compute.
+    db = power_to_db(torch.from_numpy(shown.values), amin=AMIN)
+    return replace(shown, values=db.numpy())
+
+
+def _below_loudest(db: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Decibels below the loudest point, at most `RANGE_DB`."""
+    loudest = max(float(db.max()), SILENCE_DB)
+    level: NDArray[np.float32] = np.clip(db - loudest, -RANGE_DB, 0)
+    return level
+
+
+def _coarser(level: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The highest value of each patch, so many patches at most."""
+    for axis, most in enumerate(shape):
+        n = level.shape[axis]
+        starts = np.linspace(0, n, min(n, most), endpoint=False).astype(np.int64)
+        level = np.maximum.reduceat(level, starts, axis=axis)
+    return level
+
+
+def draw_levels(figure: Figure, axes: Axes, shown: Columns, *, bottom: float, top: float) -> None:
+    """Columns in dB as an image with its colour bar; ``bottom`` and ``top`` are its edges."""
+    image = axes.imshow(
+        _below_loudest(shown.values),
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=-RANGE_DB,
+        vmax=0,
+        extent=(shown.first_edge_seconds, shown.last_edge_seconds, bottom, top),
+    )
+    figure.colorbar(image, ax=axes, label=LEVEL_LABEL, pad=0.02)

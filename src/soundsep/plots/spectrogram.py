@@ -1,0 +1,163 @@
+"""From a recording to the columns of a picture, in bounded memory for long ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.audio import AudioInput, load_audio, resample
+from soundsep.errors import ConfigError
+from soundsep.windows import pad_to
+
+__all__ = [
+    "AMIN",
+    "MAX_COLUMNS",
+    "Columns",
+    "Excerpt",
+    "columns",
+    "envelope",
+    "load_excerpt",
+    "stft_power",
+    "window_samples",
+]
+
+MAX_COLUMNS = 2_000  # more than a picture shows
+FRAMES_AT_ONCE = 1_024
+CONTEXT_SECONDS = 0.5  # heard before and after each piece; the slowest filters ring that long
+WINDOW_SECONDS = 0.04
+AMIN = 1e-30  # 300 dB below 1: whatever is not digital silence lies above it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Excerpt:
+    """A stretch of a recording: its samples (time,), their rate in Hz, and where it begins."""
+
+    waveform: Tensor
+    rate: int
+    start_seconds: float
+
+    @property
+    def end_seconds(self) -> float:
+        """Where it ends in the recording."""
+        return self.start_seconds + len(self.waveform) / self.rate
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Columns:
+    """Levels (bands, columns), and the outer edges of the first and the last column."""
+
+    values: NDArray[np.float32]
+    first_edge_seconds: float
+    last_edge_seconds: float
+
+
+def load_excerpt(
+    audio: AudioInput,
+    *,
+    sample_rate: int | None,
+    start_seconds: float,
+    duration_seconds: float | None,
+    target_rate: int | None = None,
+) -> Excerpt:
+    """Part of a recording, or all of it, as one channel.
+
+    Raises:
+        AudioError: it cannot be read.
+        ConfigError: nothing of the recording lies in the stretch asked for.
+    """
+    waveform, rate = load_audio(audio, sample_rate=sample_rate)
+    seconds = len(waveform) / rate
+    if not 0 <= start_seconds < seconds:
+        raise ConfigError(
+            f"the recording is {seconds:.3f} s long, so it cannot be shown from {start_seconds} s"
+        )
+    if duration_seconds is not None and not duration_seconds > 0:
+        raise ConfigError(f"expected a duration above 0 s, got {duration_seconds}")
+    first = int(start_seconds * rate)
+    if duration_seconds is not None and duration_seconds < seconds:
+        waveform = waveform[first : first + max(1, round(duration_seconds * rate))]
+    else:
+        waveform = waveform[first:]
+    if target_rate is not None:
+        waveform, rate = resample(waveform, rate, target_rate), target_rate
+    return Excerpt(waveform=waveform, rate=rate, start_seconds=start_seconds)
+
+
+def envelope(waveform: Tensor) -> tuple[Tensor, Tensor]:
+    """Lowest and highest sample of each of at most `MAX_COLUMNS` stretches of equal length.
+
+    Shape:
+        waveform: (time,). Returns two of (columns,).
+    """
+    size = math.ceil(len(waveform) / MAX_COLUMNS)
+    padding = waveform[-1:].expand(-len(waveform) % size)
+    stretches = torch.cat((waveform, padding)).reshape(-1, size)
+    return stretches.amin(dim=1), stretches.amax(dim=1)
+
+
+def window_samples(rate: int) -> int:
+    """The power of two nearest to 40 ms."""
+    return int(2 ** round(math.log2(WINDOW_SECONDS * rate)))
+
+
+def stft_power(waveform: Tensor, *, window: int) -> Tensor:
+    """Power of the short-time Fourier transform; steps of a quarter of the Hann window.
+
+    Shape:
+        waveform: (batch, time). Returns (batch, window // 2 + 1, frames).
+    """
+    hann = torch.hann_window(window)
+    spectrum = torch.stft(
+        waveform, window, window // 4, window=hann, pad_mode="constant", return_complex=True
+    )
+    return torch.view_as_real(spectrum).square().sum(dim=-1)
+
+
+@torch.inference_mode()
+def columns(
+    features: Callable[[Tensor], Tensor],
+    excerpt: Excerpt,
+    *,
+    hop: int,
+    min_samples: int,
+) -> Columns:
+    """Levels of an excerpt, piece by piece, at most `MAX_COLUMNS` columns of them.
+
+    Where there are more frames, several make one column, which holds the loudest of each band, so
+    that a short sound does not vanish from the picture of a long recording.
+
+    Args:
+        features: (1, time) to (1, bands, 1 + time // hop), frame ``k`` around sample ``k * hop``.
+        excerpt: What is shown; one that is shorter than ``min_samples`` is extended with silence.
+        hop: Step between frames, in samples.
+        min_samples: Fewest samples that ``features`` takes.
+    """
+    waveform = pad_to(excerpt.waveform, min_samples, padding="zero")
+    n_frames = 1 + len(excerpt.waveform) // hop
+    group = math.ceil(n_frames / MAX_COLUMNS)
+    step = group * max(1, FRAMES_AT_ONCE // group)
+    context = math.ceil(max(CONTEXT_SECONDS * excerpt.rate, min_samples) / hop)
+    n_columns = math.ceil(n_frames / group)
+    levels: Tensor | None = None
+    for first in range(0, n_frames, step):
+        before = min(first, context)
+        piece = waveform[(first - before) * hop : (first + step + context) * hop]
+        frames = features(piece.unsqueeze(0))[0, :, before:]
+        frames = frames[:, : min(step, n_frames - first)]
+        if levels is None:  # one block of memory: a list of columns would leave gaps behind
+            levels = frames.new_empty(frames.shape[0], n_columns)
+        for i, part in enumerate(torch.split(frames, group, dim=-1), start=first // group):
+            levels[:, i] = part.amax(dim=-1)
+    assert levels is not None
+    first_edge = excerpt.start_seconds - hop / 2 / excerpt.rate
+    return Columns(
+        values=levels.numpy(),
+        first_edge_seconds=first_edge,
+        last_edge_seconds=first_edge + n_columns * group * hop / excerpt.rate,
+    )

@@ -1,0 +1,164 @@
+"""A recipe: everything a training run depends on beside its data and its seed, as plain data."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Literal
+
+from soundsep.augment import FeatureStep, Mixup, WaveformStep
+from soundsep.config import Config
+from soundsep.errors import ConfigError
+from soundsep.frontends import FrontendConfig, MelConfig
+from soundsep.models import check_features
+
+__all__ = ["Recipe", "Stage"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage(Config):
+    """A stretch of epochs that hear the clips in one way.
+
+    Attributes:
+        epochs: How many.
+        crop_seconds: Length of the random crop of each clip; ``None`` is the whole clip.
+        n_candidates: Random crops of which the loudest is taken.
+    """
+
+    epochs: int
+    crop_seconds: float | None = None
+    n_candidates: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.epochs < 0 or self.n_candidates < 1:
+            raise ConfigError("Stage needs epochs >= 0 and n_candidates >= 1")
+        if self.crop_seconds is not None and not self.crop_seconds > 0:
+            raise ConfigError(f"Stage.crop_seconds must be above 0, got {self.crop_seconds}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe(Config):
+    """One way to train one network.
+
+    Attributes:
+        name: What ``soundsep train --recipe`` calls it.
+        description: One line for people.
+        data: Data set that it is made for.
+        has_validation: Hold out one more fold, for the curves; the test fold is then measured at
+            the end only.
+        network: Name in `soundsep.models.NETWORKS`.
+        frontend: Settings of the features.
+        window_seconds: Length of audio the finished model hears at once.
+        stages: Stretches of epochs, in order.
+        batch_size: Clips a step.
+        n_variants: Times that every clip is heard in an epoch, each time augmented anew.
+        balance: What is done about classes of unequal size: nothing, ``"weights"`` in the loss, or
+            a ``"sampler"`` that draws every class equally often.
+        backbone: Trained model whose weights the training starts from, with a linear head fitted to
+            the training clips; without one it starts from random weights.
+        freeze_batch_norm: Keep the means and variances that the backbone came with.
+        frozen_share: Share of the backbone's layers, counted from the input on, that stay as they
+            are; the rest is trained.
+        teacher: Trained model on whose network a linear head is fitted to the training clips; its
+            answers are then learnt beside the labels.
+        teacher_share: Share of the teacher's probabilities in the targets.
+        embedding_weight: Weight of the mean squared error to the teacher's embedding.
+        learning_rate: Peak of the schedule.
+        schedule: ``"one-cycle"`` rises and falls once over the whole run; ``"step"`` starts at the
+            peak and falls to a tenth every ``step_epochs``.
+        warmup: Share of all steps in which the rate of a ``"one-cycle"`` rises.
+        step_epochs: Epochs between two falls of a ``"step"`` schedule.
+        weight_decay: Decoupled, on weights of two and more axes only.
+        label_smoothing: Share of the target spread over all classes.
+        max_speed: Random speed, from its inverse to this; pitch and tempo change together.
+        waveform_steps: Augmentation of the waveforms, in order.
+        feature_steps: Augmentation of the features, in order.
+        ema_decay: Decay a step of the averaged weights; 0 averages nothing.
+        bfloat16: Run the network under bfloat16 autocast; master weights stay float32.
+        report_every: Epochs between two reports on the fold held out.
+    """
+
+    name: str
+    description: str
+    data: Literal["esc50", "urbansound8k", "urban11"] = "esc50"
+    has_validation: bool = False
+    network: str
+    frontend: FrontendConfig = field(default_factory=MelConfig)
+    window_seconds: float = 5.0
+    stages: tuple[Stage, ...]
+    batch_size: int = 32
+    n_variants: int = 1
+    balance: Literal["none", "weights", "sampler"] = "none"
+    backbone: str | None = None
+    freeze_batch_norm: bool = False
+    frozen_share: float = 0.0
+    teacher: str | None = None
+    teacher_share: float = 0.0
+    embedding_weight: float = 0.0
+    learning_rate: float = 1.5e-3
+    schedule: Literal["one-cycle", "step"] = "one-cycle"
+    warmup: float = 0.15
+    step_epochs: int = 10
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.0
+    max_speed: float = 1.0
+    waveform_steps: tuple[WaveformStep, ...] = ()
+    feature_steps: tuple[FeatureStep, ...] = ()
+    ema_decay: float = 0.998
+    bfloat16: bool = False
+    report_every: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_features(self.network, self.frontend.kind)
+        if self.epochs < 1 or self.batch_size < 2:
+            raise ConfigError("Recipe needs at least one epoch and a batch_size of 2")
+        if min(self.n_variants, self.step_epochs, self.report_every) < 1:
+            raise ConfigError("Recipe: n_variants, step_epochs and report_every begin at 1")
+        if not (self.learning_rate > 0 and self.weight_decay >= 0 and self.max_speed >= 1):
+            raise ConfigError(
+                "Recipe needs learning_rate > 0, weight_decay >= 0 and max_speed >= 1"
+            )
+        if not 0 <= self.embedding_weight <= 1e3:
+            raise ConfigError("Recipe.embedding_weight must be between 0 and 1000")
+        for name in ("frozen_share", "teacher_share", "warmup", "label_smoothing", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"Recipe.{name} must be between 0 and 1")
+        for name, allowed in (
+            ("data", ("esc50", "urbansound8k", "urban11")),
+            ("balance", ("none", "weights", "sampler")),
+            ("schedule", ("one-cycle", "step")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"Recipe.{name} must be one of {allowed}, got {getattr(self, name)!r}"
+                )
+        if any(isinstance(step, Mixup) for step in self.waveform_steps) and self.balance != "none":
+            raise ConfigError("Recipe: a mixture belongs to two classes, and cannot be balanced")
+
+    @property
+    def epochs(self) -> int:
+        """All epochs of all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def with_epochs(self, epochs: int) -> Recipe:
+        """The recipe with so many epochs, its stages made shorter or longer in proportion."""
+        ends = [round(epochs * end / self.epochs) for end in self._stage_ends()]
+        return self.replace(
+            stages=tuple(
+                stage.replace(epochs=end - start)
+                for stage, start, end in zip(self.stages, [0, *ends], ends, strict=False)
+            )
+        )
+
+    def _stage_ends(self) -> list[int]:
+        return [*itertools.accumulate(stage.epochs for stage in self.stages)]
+
+    def stage_at(self, epoch: int) -> Stage:
+        """The stage that epoch number ``epoch`` (from 0) belongs to."""
+        for stage in self.stages:
+            if epoch < stage.epochs:
+                return stage
+            epoch -= stage.epochs
+        raise ConfigError(f"recipe {self.name} has {self.epochs} epochs")

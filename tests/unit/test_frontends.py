@@ -1,0 +1,93 @@
+"""What all frontends promise."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import pytest
+import torch
+
+from soundsep import ClassifierConfig
+from soundsep.errors import ConfigError, ShapeError
+from soundsep.frontends import (
+    FrontendConfig,
+    GammatoneConfig,
+    KaldiMelConfig,
+    MelConfig,
+    MFCCConfig,
+    WaveformConfig,
+    build_frontend,
+)
+
+KINDS = {config.kind: config for config in get_args(FrontendConfig)}
+CHANGED = {
+    "mel": MelConfig(n_mels=32, top_db=None),
+    "kaldi-mel": KaldiMelConfig(n_mels=64),
+    "mfcc": MFCCConfig(n_mels=32, n_mfcc=13, scaling="none"),
+    "gammatone": GammatoneConfig(n_bands=24, f_min=100.0),
+    "waveform": WaveformConfig(sample_rate=8_000, scaling="peak"),
+}
+
+
+@pytest.fixture(params=KINDS)
+def frontend(request):
+    return build_frontend(KINDS[request.param]())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kind_settings_and_module_belong_together(kind):
+    config = CHANGED[kind]
+    written = json.loads(json.dumps(config.to_dict()))
+    assert written["kind"] == kind
+    assert type(config).from_dict(written) == config
+    classifier = ClassifierConfig.from_dict(
+        {"labels": ["a"], "network": "resnet18", "frontend": written}
+    )
+    assert classifier.frontend == config
+    frontend = build_frontend(classifier.frontend)
+    assert type(frontend).__name__ == type(config).__name__.replace("Config", "Frontend")
+    assert frontend.config == config
+    assert repr(config) in repr(frontend)
+
+
+def test_settings_without_a_kind_are_those_of_mel():
+    settings = {"labels": ["a"], "network": "resnet18", "frontend": {"n_mels": 32}}
+    assert ClassifierConfig.from_dict(settings).frontend == MelConfig(n_mels=32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_of_another_kind_are_refused(kind):
+    for other in KINDS.values():
+        if other.kind != kind:
+            with pytest.raises(ConfigError, match=f"kind is '{kind}', expected '{other.kind}'"):
+                other.from_dict(CHANGED[kind].to_dict())
+
+
+@pytest.mark.parametrize(
+    "waveform",
+    [torch.zeros(16_000), torch.zeros(1, 1, 16_000), torch.zeros(1, 16_000, dtype=torch.int16)],
+)
+def test_wrong_waveforms_are_refused(frontend, waveform):
+    with pytest.raises(ShapeError, match=f"{type(frontend).__name__} expects a floating-point"):
+        frontend(waveform)
+
+
+def test_shortest_waveform_has_features_and_a_shorter_one_is_refused(frontend):
+    waveform = torch.randn(2, frontend.min_samples, generator=torch.Generator().manual_seed(0))
+    features = frontend(waveform)
+    assert features.ndim == 3
+    assert features.isfinite().all()
+    with pytest.raises(ShapeError, match=f"at least {frontend.min_samples} samples"):
+        frontend(waveform[:, 1:])
+
+
+def test_input_is_not_changed(frontend):
+    waveform = torch.randn(1, 4_000, generator=torch.Generator().manual_seed(0))
+    before = waveform.clone()
+    frontend(waveform)
+    assert torch.equal(waveform, before)
+
+
+def test_state_dict_is_empty_since_settings_rebuild_the_tables(frontend):
+    assert not frontend.state_dict()

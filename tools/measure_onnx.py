@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Measure exported files, whole and with 8-bit weights: accuracy, size and speed.
+
+    python tools/measure_onnx.py ROOT     ROOT is a folder of ESC-50
+    python tools/measure_onnx.py --check  only see that the page agrees with the results file
+
+The results file is docs/onnx.json. The page docs/export.md holds its table between the lines
+<!-- onnx:begin --> and <!-- onnx:end -->.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = REPOSITORY / "docs" / "onnx.json"
+PAGE = REPOSITORY / "docs" / "export.md"
+BEGIN, END = "<!-- onnx:begin -->\n", "<!-- onnx:end -->"
+
+MODELS = ("esc50-mn04", "esc50-resnet34")  # neither has learnt from the test fold
+KINDS = ("PyTorch", "ONNX, float32", "ONNX, int8")
+TEST_FOLD = 5
+N_TURNS, N_RUNS = 15, 10
+
+
+def measure(root: Path) -> dict[str, Any]:
+    """Every model in PyTorch and in both kinds of file, on all clips of the test fold."""
+    from soundsep.datasets import ESC50
+
+    clips = ESC50(root, folds=[TEST_FOLD]).clips
+    rows = [row for name in MODELS for row in measure_model(name, clips)]
+    return {"data": "ESC-50 at 16 kHz", "test_fold": TEST_FOLD, "n_clips": len(clips), "rows": rows}
+
+
+def measure_model(name: str, clips: Any) -> list[dict[str, Any]]:
+    """The rows of one model. The clips go through `Pipeline` whatever it is that scores them."""
+    import torch
+
+    from soundsep import Classifier, Pipeline
+    from soundsep.evaluation import evaluate
+    from soundsep.export import export_onnx
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, "float32.onnx"), Path(folder, "int8.onnx")]
+        for file in files:
+            export_onnx(Classifier.from_pretrained(name), file, int8=file.stem == "int8")
+        pipes = [Pipeline.from_pretrained(name) for _ in KINDS]
+        for pipe, file in zip(pipes[1:], files, strict=True):
+            pipe.classifier.predict = single_threaded(file)  # type: ignore[method-assign]
+        milliseconds = time_in_turns([pipe.classifier for pipe in pipes])
+        evaluations = [evaluate(pipe, clips) for pipe in pipes]
+        sizes = [None, *(file.stat().st_size for file in files)]
+    return [
+        {
+            "model": name,
+            "kind": kind,
+            "accuracy": round(evaluation.metrics.accuracy, 6),
+            "same_answer": round(float((evaluation.answers == evaluations[0].answers).mean()), 6),
+            "calibration_error": round(evaluation.calibration_error, 6),
+            "size_bytes": size,
+            "milliseconds": round(duration, 2),
+        }
+        for kind, evaluation, size, duration in zip(
+            KINDS, evaluations, sizes, milliseconds, strict=True
+        )
+    ]
+
+
+def single_threaded(file: Path) -> Any:
+    """`OnnxClassifier.predict` of a file, on one thread."""
+    import onnxruntime
+
+    from soundsep.export import OnnxClassifier
+
+    classifier = OnnxClassifier(file)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    classifier._session = onnxruntime.InferenceSession(
+        str(file), options, providers=["CPUExecutionProvider"]
+    )
+    return classifier.predict
+
+
+def time_in_turns(classifiers: list[Any]) -> list[float]:
+    """Median milliseconds that each takes for one window."""
+    import torch
+
+    config = classifiers[0].config
+    window = 0.1 * torch.randn(1, round(config.window_seconds * classifiers[0].sample_rate))
+    seconds: list[list[float]] = [[] for _ in classifiers]
+    with torch.inference_mode():
+        for _ in range(N_TURNS):
+            for classifier, durations in zip(classifiers, seconds, strict=True):
+                classifier.predict(window)
+                began = time.perf_counter()
+                for _ in range(N_RUNS):
+                    classifier.predict(window)
+                durations.append((time.perf_counter() - began) / N_RUNS)
+    return [1e3 * statistics.median(durations) for durations in seconds]
+
+
+def table(results: dict[str, Any]) -> str:
+    """The rows, in Markdown."""
+    lines = [
+        "| model | runs in | file | accuracy | same answer as PyTorch | calibration error | "
+        "one window |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in results["rows"]:
+        size = f"{row['size_bytes'] / 1e6:.1f} MB" if row["size_bytes"] else ""
+        lines.append(
+            f"| `{row['model']}` | {row['kind']} | {size} | {row['accuracy']:.2%} | "
+            f"{row['same_answer']:.2%} | {row['calibration_error']:.3f} | "
+            f"{row['milliseconds']:.1f} ms |"
+        )
+    return (
+        "\n".join(lines) + f"\n\n{results['data']}, the {results['n_clips']} clips of fold "
+        f"{results['test_fold']}, which neither model has learnt from. A window is 5 s; the time "
+        "is that of features and network on one thread of a CPU, all kinds in turns.\n"
+    )
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page as it should be."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        sys.exit(f"{PAGE} has no lines {BEGIN.strip()} and {END}")
+    return before + begin + table(results) + end + after
+
+
+def is_stale() -> bool:
+    """Whether the page does not agree with the results file."""
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return PAGE.read_text(encoding="utf-8") != page(results)
+
+
+def main(argument: str) -> None:
+    """Measure and write, or check."""
+    if argument == "--check":
+        if is_stale():
+            sys.exit(f"{PAGE} is not what {RESULTS} says")
+        return
+    results = measure(Path(argument))
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(page(results), encoding="utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])

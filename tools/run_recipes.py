@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Run recipes on the data at hand, and write what each reaches into docs/recipes.md.
+
+    python tools/run_recipes.py --esc50 ROOT --urbansound8k ROOT --output DIR [NAME...]
+    python tools/run_recipes.py --check   only see that the page agrees with the results file
+
+runs the recipes named, or all that EPOCHS below lists, each as `soundsep train` would, with as many
+epochs as stand there. A run in DIR goes on where it stopped. The results file is
+docs/recipe_results.json; recipes that were not named keep their rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = REPOSITORY / "docs" / "recipe_results.json"
+PAGE = REPOSITORY / "docs" / "recipes.md"
+BEGIN, END = "<!-- recipes:begin -->\n", "<!-- recipes:end -->"
+
+# What two CPU cores can do in minutes; a large network is stopped long before it is done.
+EPOCHS = {
+    "urban11-resnet34": 3,
+    "esc50-resnet18-44k": 1,
+    "esc50-resnet18-mfcc": 3,
+    "esc50-cnn-mel": 20,
+    "esc50-cnn-wave": 8,
+    "esc50-aclnet": 3,
+    "esc50-crop-resnet18": 1,
+    "esc50-crop-cnn8": 3,
+    "esc50-crop-cnn4": 3,
+    "urbansound8k-cnn-mel": 30,
+    "urbansound8k-cnn-gammatone": 30,
+    "esc50-crnn": 10,
+}
+
+
+def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path) -> dict[str, Any]:
+    """Train by one recipe, and measure it on the fold held out."""
+    from soundsep import Classifier
+    from soundsep.cli import main as soundsep
+    from soundsep.training import get_recipe
+
+    recipe = get_recipe(name)
+    roots = {"esc50": [esc50], "urbansound8k": [urbansound8k], "urban11": [esc50, urbansound8k]}
+    fold = 10 if recipe.data == "urbansound8k" else 5
+    folder = output / f"{name}-{EPOCHS[name]}"
+    command = ["train", "--recipe", name, "--epochs", str(EPOCHS[name]), "--fold", str(fold)]
+    for root in roots[recipe.data]:
+        command += ["--data", str(root)]
+    if soundsep([*command, "--cache", str(output / "cache"), "--output", str(folder)]):
+        sys.exit(f"{name} failed")
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    test = json.loads((folder / "test.json").read_text(encoding="utf-8"))
+    classifier = Classifier.from_pretrained(folder / "ema")
+    return {
+        "data": {
+            "esc50": "ESC-50 at 16 kHz",
+            "urbansound8k": "720 slices of UrbanSound8K",
+            "urban11": "ESC-50 at 16 kHz and 720 slices of UrbanSound8K",
+        }[recipe.data],
+        "fold": fold,
+        "n_test_clips": test["n_clips"],
+        "network": recipe.network,
+        "features": type(recipe.frontend).kind,
+        "epochs": EPOCHS[name],
+        "epochs_of_the_recipe": recipe.epochs,
+        "minutes": round(sum(json.loads(line)["seconds"] for line in lines) / 60, 1),
+        "n_parameters": sum(p.numel() for p in classifier.parameters()),
+        "accuracy": test["accuracy"],
+        "macro_f1": test["macro_f1"],
+    }
+
+
+def table(results: dict[str, dict[str, Any]]) -> str:
+    """The rows, in Markdown."""
+    lines = [
+        "| recipe | data | fold held out | epochs run, of | minutes | parameters | accuracy | "
+        "macro F1 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {r['data']} | {r['fold']} ({r['n_test_clips']} clips) | {r['epochs']} of "
+        f"{r['epochs_of_the_recipe']} | {r['minutes']} | {r['n_parameters'] / 1e6:.2f} M | "
+        f"{r['accuracy']:.1%} | {r['macro_f1']:.1%} |"
+        for name, r in results.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """The page as it should be."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        sys.exit(f"{PAGE} has no lines {BEGIN.strip()} and {END}")
+    return before + begin + table(json.loads(RESULTS.read_text(encoding="utf-8"))) + end + after
+
+
+def is_stale() -> bool:
+    """Whether the page does not agree with the results file."""
+    return PAGE.read_text(encoding="utf-8") != page()
+
+
+def main() -> None:
+    """Run and write, or check."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes (default: all)")
+    parser.add_argument("--esc50", type=Path, metavar="ROOT")
+    parser.add_argument("--urbansound8k", type=Path, metavar="ROOT")
+    parser.add_argument("--output", type=Path, metavar="DIR")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    if options.check:
+        if is_stale():
+            sys.exit(f"{PAGE} is not what {RESULTS} says")
+        return
+    if not (options.esc50 and options.urbansound8k and options.output):
+        parser.error("--esc50, --urbansound8k and --output are needed")
+    for name in options.names or EPOCHS:
+        results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        results[name] = run(
+            name,
+            esc50=options.esc50,
+            urbansound8k=options.urbansound8k,
+            output=options.output,
+        )
+        ordered = {known: results[known] for known in EPOCHS if known in results}
+        RESULTS.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
+        PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
