@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import runpy
+import shutil
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 project = "soundsep"
@@ -56,5 +59,15 @@ def _name_default_factory(
     return signature and signature.replace("<factory>", "MelConfig()"), result
 
 
+def _draw_gallery(app: Any) -> None:
+    """Draw the pictures of plots.md; none is kept in the repository."""
+    examples, built = Path(__file__).parents[1] / "examples", Path(__file__).parent / "_build"
+    sounds, pictures = built / "sounds", built / "gallery"
+    shutil.rmtree(pictures, ignore_errors=True)
+    runpy.run_path(str(examples / "synthesise_sounds.py"))["main"](sounds)
+    runpy.run_path(str(examples / "plot_gallery.py"))["main"](sounds, pictures)
+
+
 def setup(app: Any) -> None:
+    app.connect("builder-inited", _draw_gallery)
     app.connect("autodoc-process-signature", _name_default_factory)

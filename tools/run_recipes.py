@@ -24,18 +24,18 @@ BEGIN, END = "<!-- recipes:begin -->\n", "<!-- recipes:end -->"
 
 # What two CPU cores can do in minutes; a large network is stopped long before it is done.
 EPOCHS = {
-    "urban11-resnet34": 3,
+    "urban11-resnet34": 2,
     "esc50-resnet18-44k": 1,
-    "esc50-resnet18-mfcc": 3,
-    "esc50-cnn-mel": 20,
-    "esc50-cnn-wave": 8,
-    "esc50-aclnet": 3,
+    "esc50-resnet18-mfcc": 1,
+    "esc50-cnn-mel": 5,
+    "esc50-cnn-wave": 3,
+    "esc50-aclnet": 2,
     "esc50-crop-resnet18": 1,
-    "esc50-crop-cnn8": 3,
-    "esc50-crop-cnn4": 3,
+    "esc50-crop-cnn8": 1,
+    "esc50-crop-cnn4": 2,
     "urbansound8k-cnn-mel": 30,
     "urbansound8k-cnn-gammatone": 30,
-    "esc50-crnn": 10,
+    "esc50-crnn": 5,
 }
 
 

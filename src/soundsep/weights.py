@@ -72,88 +72,95 @@ _ESC50_LICENCE = (
 )
 _URBAN_LICENCE = "code and network MIT; the weights inherit CC BY-NC 3.0: non-commercial use only"
 
-# `sha256sum FILE` and `wc -c FILE` give the two numbers of a line.
+
+def _ours(
+    name: str,
+    description: str,
+    *,
+    licence: str,
+    test_fold: int,
+    weights: tuple[str, int],
+    config: tuple[str, int],
+) -> PublishedModel:
+    """A model trained here; sha256 and size in bytes of its two files."""
+    return PublishedModel(
+        name=name,
+        description=description,
+        licence=licence,
+        test_fold=test_fold,
+        files=(
+            PublishedFile("model.safetensors", *weights),
+            PublishedFile("config.json", *config),
+        ),
+    )
+
+
+# `sha256sum FILE` and `wc -c FILE` give the two numbers of a file.
 # fmt: off
 _MODELS = (
-    PublishedModel(
-        name="esc50-resnet34",
-        description="ResNet-34 on log-mel features: the 50 environmental sounds of ESC-50",
+    _ours(
+        "esc50-resnet34",
+        "ResNet-34 on log-mel features: the 50 environmental sounds of ESC-50",
         licence=_ESC50_LICENCE,
         test_fold=5,
-        files=(
-            PublishedFile("model.safetensors", "bc059ee4c90ca0e5a029a6ae69c5402687f4385c17197f65aab9b6f50731cbb6", 42665220),  # noqa: E501
-            PublishedFile("config.json", "44a7f4eef920542d62dccf530940cb0b6967dfefd5b7a434e25d0c75ec5f4439", 1594),  # noqa: E501
-        ),
+        weights=("bc059ee4c90ca0e5a029a6ae69c5402687f4385c17197f65aab9b6f50731cbb6", 42665220),
+        config=("90b68b94bac5d75c0ddb561d547b05e177160d0484098207098accea575abba3", 1609),
     ),
-    PublishedModel(
-        name="esc50-mn04-fold1",
-        description="MobileNetV3 that has learnt AudioSet: ESC-50, fold 1 never heard",
+    _ours(
+        "esc50-mn04-fold1",
+        "MobileNetV3 that has learnt AudioSet: ESC-50, fold 1 never heard",
         licence=_ESC50_LICENCE,
         test_fold=1,
-        files=(
-            PublishedFile("model.safetensors", "7585cedc8b5fcd182d72c8635a6112214402b935ae8df65fc1a503cdea52787e", 1236916),  # noqa: E501
-            PublishedFile("config.json", "05ade39569c7323714b2bab550db428c4d2db94316225891c9e0c3042dc9953c", 1536),  # noqa: E501
-        ),
+        weights=("7585cedc8b5fcd182d72c8635a6112214402b935ae8df65fc1a503cdea52787e", 1236916),
+        config=("05ade39569c7323714b2bab550db428c4d2db94316225891c9e0c3042dc9953c", 1536),
     ),
-    PublishedModel(
-        name="esc50-mn04-fold2",
-        description="MobileNetV3 that has learnt AudioSet: ESC-50, fold 2 never heard",
+    _ours(
+        "esc50-mn04-fold2",
+        "MobileNetV3 that has learnt AudioSet: ESC-50, fold 2 never heard",
         licence=_ESC50_LICENCE,
         test_fold=2,
-        files=(
-            PublishedFile("model.safetensors", "28864074e6ccec82755a1aee5befb2cfcd5c93f91df22524a56455266834faa9", 1236916),  # noqa: E501
-            PublishedFile("config.json", "6fd0c4d2d548adea13a2403e7846f09f69d28bbd23dee79b16d57c138b5f0743", 1535),  # noqa: E501
-        ),
+        weights=("28864074e6ccec82755a1aee5befb2cfcd5c93f91df22524a56455266834faa9", 1236916),
+        config=("6fd0c4d2d548adea13a2403e7846f09f69d28bbd23dee79b16d57c138b5f0743", 1535),
     ),
-    PublishedModel(
-        name="esc50-mn04-fold3",
-        description="MobileNetV3 that has learnt AudioSet: ESC-50, fold 3 never heard",
+    _ours(
+        "esc50-mn04-fold3",
+        "MobileNetV3 that has learnt AudioSet: ESC-50, fold 3 never heard",
         licence=_ESC50_LICENCE,
         test_fold=3,
-        files=(
-            PublishedFile("model.safetensors", "ca39dabdea5d077b757467ed6f6a07401057723ffd70b65406f00f16b746fc85", 1236916),  # noqa: E501
-            PublishedFile("config.json", "ed0efbdb317cdfc4a4c93f3dd482bdf0d0d91fa3a53a9c38449703019d67c95e", 1536),  # noqa: E501
-        ),
+        weights=("ca39dabdea5d077b757467ed6f6a07401057723ffd70b65406f00f16b746fc85", 1236916),
+        config=("ed0efbdb317cdfc4a4c93f3dd482bdf0d0d91fa3a53a9c38449703019d67c95e", 1536),
     ),
-    PublishedModel(
-        name="esc50-mn04-fold4",
-        description="MobileNetV3 that has learnt AudioSet: ESC-50, fold 4 never heard",
+    _ours(
+        "esc50-mn04-fold4",
+        "MobileNetV3 that has learnt AudioSet: ESC-50, fold 4 never heard",
         licence=_ESC50_LICENCE,
         test_fold=4,
-        files=(
-            PublishedFile("model.safetensors", "3e84fcec4b5ed901efbbef64d5b257cc392af07505fd2b4859f86fb8de865112", 1236916),  # noqa: E501
-            PublishedFile("config.json", "727d1a052dfe03d31e28bd19ea73b06e3d86da9df3895363eddc0563b0651859", 1536),  # noqa: E501
-        ),
+        weights=("3e84fcec4b5ed901efbbef64d5b257cc392af07505fd2b4859f86fb8de865112", 1236916),
+        config=("727d1a052dfe03d31e28bd19ea73b06e3d86da9df3895363eddc0563b0651859", 1536),
     ),
-    PublishedModel(
-        name="esc50-mn04-fold5",
-        description="MobileNetV3 that has learnt AudioSet: ESC-50, fold 5 never heard",
+    _ours(
+        "esc50-mn04-fold5",
+        "MobileNetV3 that has learnt AudioSet: ESC-50, fold 5 never heard",
         licence=_ESC50_LICENCE,
         test_fold=5,
-        files=(
-            PublishedFile("model.safetensors", "f9dd132cd45ffd8ef2ab50226b5e8d740843fbfea2cae384d6447f55a8f8e997", 1236916),  # noqa: E501
-            PublishedFile("config.json", "2a3bfc383a8c034b885727878e1687d54e9dc2badeb579f4cde091c92ad0d7d6", 1536),  # noqa: E501
-        ),
+        weights=("f9dd132cd45ffd8ef2ab50226b5e8d740843fbfea2cae384d6447f55a8f8e997", 1236916),
+        config=("2a3bfc383a8c034b885727878e1687d54e9dc2badeb579f4cde091c92ad0d7d6", 1536),
     ),
-    PublishedModel(
-        name="urban11-mn04",
-        description="the same network: eleven urban sounds of ESC-50 and UrbanSound8K",
+    _ours(
+        "urban11-mn04",
+        "the same network: eleven urban sounds of ESC-50 and UrbanSound8K",
         licence=_URBAN_LICENCE,
         test_fold=5,
-        files=(
-            PublishedFile("model.safetensors", "9d0423ba539345c3b4ec69bc824fc3e519977957792cbf94cf0ccbedcd48c50e", 1117030),  # noqa: E501
-            PublishedFile("config.json", "7b61b06157fbb502e4eb211dd156ef1b79e82a88afeaa166d3d405a11acb27b6", 767),  # noqa: E501
-        ),
+        weights=("9d0423ba539345c3b4ec69bc824fc3e519977957792cbf94cf0ccbedcd48c50e", 1117030),
+        config=("7b61b06157fbb502e4eb211dd156ef1b79e82a88afeaa166d3d405a11acb27b6", 767),
     ),
-    PublishedModel(
-        name="urbansound8k-mn04",
-        description="the same network: the ten sounds of UrbanSound8K",
+    _ours(
+        "urbansound8k-mn04",
+        "the same network: the ten sounds of UrbanSound8K",
         licence=_URBAN_LICENCE,
         test_fold=10,
-        files=(
-            PublishedFile("model.safetensors", "1d4ad8fc07a6c8359c1ae7ed00807c21d82e6daad864085fc9a38e505803242d", 1113956),  # noqa: E501
-            PublishedFile("config.json", "aa0f916091c6917709e8d3bcb1315545c1ae44326df3d381615b5ac2c10e3a34", 787),  # noqa: E501
-        ),
+        weights=("1d4ad8fc07a6c8359c1ae7ed00807c21d82e6daad864085fc9a38e505803242d", 1113956),
+        config=("aa0f916091c6917709e8d3bcb1315545c1ae44326df3d381615b5ac2c10e3a34", 787),
     ),
     PublishedModel(
         name="audioset-mn04",

@@ -41,8 +41,9 @@ def test_kind_settings_and_module_belong_together(kind):
     written = json.loads(json.dumps(config.to_dict()))
     assert written["kind"] == kind
     assert type(config).from_dict(written) == config
+    network = "cnn-wave" if kind == "waveform" else "resnet18"
     classifier = ClassifierConfig.from_dict(
-        {"labels": ["a"], "network": "resnet18", "frontend": written}
+        {"labels": ["a"], "network": network, "frontend": written}
     )
     assert classifier.frontend == config
     frontend = build_frontend(classifier.frontend)

@@ -151,6 +151,6 @@ def _grouped(node: Any) -> bool:
     """Whether a node is a convolution of each channel on its own.
 
     Such kernels differ in size from channel to channel, and ONNX Runtime rounds all by one step:
-    in a MobileNet that costs a quarter of the right answers, and the weights are few.
+    in a MobileNet that costs many of the right answers, and the weights are few.
     """
     return any(a.name == "group" and a.i > 1 for a in node.attribute)

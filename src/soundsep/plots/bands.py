@@ -17,7 +17,6 @@ from soundsep.frontends import (
 )
 from soundsep.frontends.filterbank import mel_filterbank
 from soundsep.plots.canvas import (
-    count_axis,
     hz_ticks,
     new_figure,
     save_figure,

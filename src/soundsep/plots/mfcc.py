@@ -53,6 +53,8 @@ def plot_mfcc(
         ConfigError: no preset has that name, there is one coefficient only; and the errors of
             `plot_waveform`.
     """
+    from scipy.fft import dct  # it takes long to import
+
     figure = new_figure(path, WIDTH, HEIGHT + 1.0)
     if isinstance(config, str):
         config = MFCCFrontend(config).config
@@ -69,8 +71,8 @@ def plot_mfcc(
     if config.n_mfcc < 2:
         raise ConfigError("the picture needs at least 2 coefficients, MFCCConfig.n_mfcc is 1")
     mel = mel_columns(excerpt, config)
-    db = limit_range(torch.from_numpy(mel.values).unsqueeze(0), config.top_db)
-    coefficients = (MFCCFrontend(config).dct @ db)[0].numpy()
+    db = limit_range(torch.from_numpy(mel.values), config.top_db)
+    coefficients = dct(db.double().numpy(), axis=0, norm="ortho")[: config.n_mfcc]
     above, below = figure.subplots(2, sharex=True, height_ratios=(1, 3))
     edges = mel.first_edge_seconds, mel.last_edge_seconds
     times = np.linspace(*edges, coefficients.shape[1] + 1)
