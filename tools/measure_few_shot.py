@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pages import filled
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "docs" / "few_shot.json"
 PAGE = REPOSITORY / "docs" / "own_classes.md"
-BEGIN, END = "<!-- few-shot:begin -->\n", "<!-- few-shot:end -->"
 
 BACKBONE = "audioset-mn04"
 TEST_FOLD = 5
@@ -98,11 +99,7 @@ def table(results: dict[str, Any]) -> str:
 
 def page(results: dict[str, Any]) -> str:
     """The page as it should be."""
-    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        sys.exit(f"{PAGE} has no lines {BEGIN.strip()} and {END}")
-    return before + begin + table(results) + end + after
+    return filled(PAGE, "few-shot", table(results))
 
 
 def is_stale() -> bool:

@@ -18,10 +18,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pages import filled
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "docs" / "onnx.json"
 PAGE = REPOSITORY / "docs" / "export.md"
-BEGIN, END = "<!-- onnx:begin -->\n", "<!-- onnx:end -->"
 
 MODELS = ("esc50-mn04", "esc50-resnet34")  # neither has learnt from the test fold
 KINDS = ("PyTorch", "ONNX, float32", "ONNX, int8")
@@ -129,11 +130,7 @@ def table(results: dict[str, Any]) -> str:
 
 def page(results: dict[str, Any]) -> str:
     """The page as it should be."""
-    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        sys.exit(f"{PAGE} has no lines {BEGIN.strip()} and {END}")
-    return before + begin + table(results) + end + after
+    return filled(PAGE, "onnx", table(results))
 
 
 def is_stale() -> bool:

@@ -17,10 +17,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pages import filled
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "docs" / "recipe_results.json"
 PAGE = REPOSITORY / "docs" / "recipes.md"
-BEGIN, END = "<!-- recipes:begin -->\n", "<!-- recipes:end -->"
 
 # What two CPU cores can do in minutes; a large network is stopped long before it is done.
 EPOCHS = {
@@ -94,11 +95,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 def page() -> str:
     """The page as it should be."""
-    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        sys.exit(f"{PAGE} has no lines {BEGIN.strip()} and {END}")
-    return before + begin + table(json.loads(RESULTS.read_text(encoding="utf-8"))) + end + after
+    return filled(PAGE, "recipes", table(json.loads(RESULTS.read_text(encoding="utf-8"))))
 
 
 def is_stale() -> bool:

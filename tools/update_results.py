@@ -15,10 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pages import filled
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "src" / "soundsep" / "published_results.json"
 PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "models.md")
-BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 
 # What each model was trained on and may be judged on. Nothing here is measured.
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -155,15 +156,7 @@ def pages(results: dict[str, dict[str, Any]]) -> dict[Path, str]:
         for name, r in results.items()
         if name in PROTOCOLS
     }
-    return {page: _insert(page, text) for page, text in wanted.items()}
-
-
-def _insert(page: Path, text: str) -> str:
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        sys.exit(f"{page} has no lines {BEGIN.strip()} and {END}")
-    return before + begin + text + end + after
+    return {page: filled(page, "results", text) for page, text in wanted.items()}
 
 
 def stale_pages() -> list[Path]:
