@@ -16,6 +16,7 @@ from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import (
     ClassificationMetrics,
     calibration_error,
+    class_metrics,
     classification_metrics,
     confusion_matrix,
 )
@@ -93,6 +94,20 @@ class Evaluation:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
+
+    def class_table(self) -> str:
+        """Precision, recall, F1 and number of clips of every class, as a table of text."""
+        table = class_metrics(self.confusion)
+        width = max(len(label) for label in self.labels)
+        rows = zip(
+            self.labels, table.precision, table.recall, table.f1, table.n_targets, strict=True
+        )
+        return "\n".join(
+            [
+                f"{'class':<{width}}  precision  recall      F1  clips",
+                *(f"{a:<{width}}  {p:>9.2%} {r:>7.2%} {f:>7.2%}  {n:>5}" for a, p, r, f, n in rows),
+            ]
+        )
 
     def most_confused(self, n: int) -> list[tuple[int, str, str]]:
         """The ``n`` commonest mistakes: how often, the true class, the answer."""

@@ -10,9 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = [
+    "ClassMetrics",
     "ClassificationMetrics",
     "calibration_error",
     "calibration_floor",
+    "class_metrics",
     "classification_metrics",
     "confusion_matrix",
 ]
@@ -30,6 +32,23 @@ class ClassificationMetrics:
     macro_precision: float
     macro_recall: float
     macro_f1: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ClassMetrics:
+    """Figures of each class, (n_classes,); 0 where there is nothing to divide by.
+
+    Attributes:
+        precision: Share of the answers of this class that were right.
+        recall: Share of the clips of this class that were found.
+        f1: Harmonic mean of the two.
+        n_targets: Number of clips of this class.
+    """
+
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    n_targets: NDArray[np.int64]
 
 
 def confusion_matrix(
@@ -75,19 +94,38 @@ def classification_metrics(confusion: NDArray[np.int64]) -> ClassificationMetric
         >>> classification_metrics(np.array([[1, 1], [0, 2]])).accuracy
         0.75
     """
+    table = class_metrics(confusion)
+    occurs = table.n_targets + confusion.sum(axis=0) > 0
+    return ClassificationMetrics(
+        accuracy=float(np.diag(confusion).sum() / confusion.sum()),
+        macro_precision=float(table.precision[occurs].mean()),
+        macro_recall=float(table.recall[occurs].mean()),
+        macro_f1=float(table.f1[occurs].mean()),
+    )
+
+
+def class_metrics(confusion: NDArray[np.int64]) -> ClassMetrics:
+    """Precision, recall and F1 of every class of a confusion matrix.
+
+    Shape:
+        confusion: (n_classes, n_classes), rows are targets, columns predictions.
+
+    Raises:
+        ShapeError: not square, or nothing was counted.
+
+    Examples:
+        >>> class_metrics(np.array([[1, 1], [0, 2]])).recall.tolist()
+        [0.5, 1.0]
+    """
     if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or confusion.sum() == 0:
         raise ShapeError(f"expected a square matrix of counts, got shape {confusion.shape}")
     right = np.diag(confusion).astype(np.float64)
     n_targets, n_predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    occurs = (n_targets + n_predicted) > 0
-    precision = right / np.maximum(n_predicted, 1)
-    recall = right / np.maximum(n_targets, 1)
-    f1 = 2 * right / np.maximum(n_targets + n_predicted, 1)
-    return ClassificationMetrics(
-        accuracy=float(right.sum() / confusion.sum()),
-        macro_precision=float(precision[occurs].mean()),
-        macro_recall=float(recall[occurs].mean()),
-        macro_f1=float(f1[occurs].mean()),
+    return ClassMetrics(
+        precision=right / np.maximum(n_predicted, 1),
+        recall=right / np.maximum(n_targets, 1),
+        f1=2 * right / np.maximum(n_targets + n_predicted, 1),
+        n_targets=n_targets,
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from soundsep.metrics import classification_metrics, confusion_matrix
+from soundsep.metrics import class_metrics, classification_metrics, confusion_matrix
 
 
 # Some versions of scikit-learn wonder about few targets of many classes.
@@ -30,3 +30,12 @@ def test_figures_equal_scikit_learns(seed):
     assert figures.macro_precision == pytest.approx(precision)
     assert figures.macro_recall == pytest.approx(recall)
     assert figures.macro_f1 == pytest.approx(f1)
+
+    table = class_metrics(confusion)
+    precision, recall, f1, support = sklearn_metrics.precision_recall_fscore_support(
+        targets, predictions, labels=range(n_classes), zero_division=0
+    )
+    np.testing.assert_allclose(table.precision, precision)
+    np.testing.assert_allclose(table.recall, recall)
+    np.testing.assert_allclose(table.f1, f1)
+    assert table.n_targets.tolist() == support.tolist()

@@ -41,6 +41,17 @@ def test_figures_of_a_known_case(tmp_path):
     assert "2 x dog taken for rain" in str(evaluation)
 
 
+def test_every_class_has_a_line_in_the_table(tmp_path):
+    pairs = [("dog", "dog"), ("dog", "rain"), ("rain", "rain")]
+    lines = evaluate(Oracle(), [clip(tmp_path, *pair) for pair in pairs]).class_table().splitlines()
+    assert [line.split() for line in lines] == [
+        ["class", "precision", "recall", "F1", "clips"],
+        ["dog", "100.00%", "50.00%", "66.67%", "2"],
+        ["rain", "50.00%", "100.00%", "66.67%", "1"],
+        ["siren", "0.00%", "0.00%", "0.00%", "0"],
+    ]
+
+
 def test_what_is_saved_can_be_read(tmp_path):
     evaluation = evaluate(Oracle(), [clip(tmp_path, "dog", "dog")])
     path = tmp_path / "new" / "figures.json"

@@ -59,6 +59,9 @@ def add_command(commands: Commands) -> None:
         help="average the scores over so many shifts of every window (default: 1)",
     )
     command.add_argument(
+        "--per-class", action="store_true", help="print the figures of every class as well"
+    )
+    command.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
@@ -90,6 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
         fold = dataset.clips[0].fold if dataset.clips else fold
         print(f"{model} on {dataset.name}, {f'fold {fold}' if fold else 'all clips'}")
     print(evaluation)
+    if arguments.per_class:
+        print(evaluation.class_table())
     where = f"fold{fold}" if fold else dataset.name
     output = arguments.output or Path(f"{Path(model).resolve().name}-{where}.json")
     evaluation.save(output)
