@@ -102,10 +102,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if not dataset.fold_numbers:
         dataset = Concatenation([dataset])  # which deals the recordings out to folds
     fold = arguments.fold or dataset.fold_numbers[-1]
-    training, test = (few_of_each(clips, arguments.limit) for clips in dataset.split(fold))
-    held_out: Sequence[Clip] = test
+    training, test = dataset.split(fold)
+    held_out = test
     if recipe.has_validation or arguments.validation_fold:
         training, held_out = _hold_out(training, arguments.validation_fold)
+    test = few_of_each(test, arguments.limit)
     run = _Run(arguments, recipe, dataset.labels)
     models = run.train(training, held_out, arguments.output, name=f"{recipe.name}-fold{fold}")
     if arguments.calibrate:  # the fold that is reported on has no part in it
@@ -198,10 +199,11 @@ class _Run:
         return dict(zip(("last", "ema"), models, strict=True))
 
     def examples(self, clips: Sequence[Clip], sample_rate: int) -> list[tuple[Tensor, int]]:
-        """The clips in memory."""
+        """The clips in memory, or the few that are asked for."""
         from soundsep.datasets import load_examples
 
-        return load_examples(clips, sample_rate=sample_rate, cache=self.arguments.cache)
+        few = few_of_each(clips, self.arguments.limit)
+        return load_examples(few, sample_rate=sample_rate, cache=self.arguments.cache)
 
     def _probe(self, name: str | None, clips: Sequence[Clip]) -> Classifier | None:
         """That network with a head for these clips, and for nothing else."""
