@@ -192,7 +192,7 @@ class Classifier(nn.Module):
         Args:
             data: The folder, or a data set of `soundsep.datasets`.
             backbone: What to build upon: all that `from_pretrained` takes, or a classifier.
-            mode: ``"probe"`` fits the last layer, in seconds; ``"finetune"`` the whole network.
+            mode: ``"probe"`` fits the last layer, in seconds; ``"finetune"`` the later layers.
             n_folds: Folds of the cross-validation, at least 2.
             seed: Of the folds and of fine-tuning.
             device: Where to compute.

@@ -43,7 +43,7 @@ def add_command(commands: Commands) -> None:
         "--mode",
         choices=("probe", "finetune"),
         default="probe",
-        help="learn the last layer, in seconds, or the whole network (default: probe)",
+        help="learn the last layer, in seconds, or the later layers too (default: probe)",
     )
     command.add_argument(
         "--group",

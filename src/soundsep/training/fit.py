@@ -57,8 +57,8 @@ def fit(
         backbone: What to build upon: a published name, a folder, ``org/repo`` on the Hugging Face
             Hub, or a classifier, which is left as it is.
         mode: ``"probe"`` fits a linear layer to the backbone's embeddings: seconds, and nothing in
-            it is random. ``"finetune"`` goes on from there to train the whole network on the
-            clips, once for each fold and once for all.
+            it is random. ``"finetune"`` goes on from there to train the later layers of the network
+            on the clips, once for each fold and once for all.
         n_folds: Folds of the cross-validation, at least 2.
         seed: Of the deal, and of fine-tuning.
         device: Where embeddings are computed and the network is fine-tuned.
