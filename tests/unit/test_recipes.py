@@ -80,3 +80,8 @@ def test_wrong_stages_are_refused(wrong):
 def test_mixtures_cannot_be_balanced():
     with pytest.raises(ConfigError, match="two classes"):
         PLAIN.replace(balance="sampler", waveform_steps=(Mixup(),))
+
+
+def test_clips_as_they_are_cannot_be_played_faster():
+    with pytest.raises(ConfigError, match="not rolled"):
+        PLAIN.replace(stages=(Stage(epochs=1, is_rolled=False),), max_speed=1.2)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from soundsep.augment import Gain, Mask, Mixup
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.errors import ConfigError, DatasetError, WeightsError
-from soundsep.frontends import MelConfig
+from soundsep.frontends import MelConfig, MelFrontend
 from soundsep.models import NETWORKS
 from soundsep.training import Recipe, Stage, epoch, loop, step, train
 from soundsep.training.state import load_state, save_state
@@ -341,6 +341,25 @@ def test_a_step_schedule_falls_to_a_tenth():
         step.set_rate(optimizer, stepped, i / 5)
         rates.append(optimizer.param_groups[0]["lr"])
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+
+
+def test_whole_clips_are_rolled_unless_the_stage_says_not(tmp_path, monkeypatch):
+    heard: list[Tensor] = []
+
+    def watched(self, waveform):
+        heard.append(waveform)
+        return forward(self, waveform)
+
+    forward = MelFrontend.forward
+    monkeypatch.setattr(MelFrontend, "forward", watched)
+    clips = noise_clips(4)
+    whole = torch.stack([clip for clip, _ in clips])
+    for is_rolled in (False, True):
+        heard.clear()
+        stages = (Stage(epochs=1, is_rolled=is_rolled),)
+        plain = recipe(stages=stages, waveform_steps=(), feature_steps=())
+        run(tmp_path / str(is_rolled), plain, training=clips, held_out=())
+        assert torch.equal(heard[0][:, 0].sort()[0], whole[:, 0].sort()[0]) != is_rolled
 
 
 def test_variants_and_balance_decide_what_an_epoch_hears(tmp_path, monkeypatch):

@@ -23,11 +23,13 @@ class Stage(Config):
         epochs: How many.
         crop_seconds: Length of the random crop of each clip; ``None`` is the whole clip.
         n_candidates: Random crops of which the loudest is taken.
+        is_rolled: Begin every whole clip somewhere else each time, as if it were a ring.
     """
 
     epochs: int
     crop_seconds: float | None = None
     n_candidates: int = 1
+    is_rolled: bool = True
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -120,6 +122,8 @@ class Recipe(Config):
             raise ConfigError(
                 "Recipe needs learning_rate > 0, weight_decay >= 0 and max_speed >= 1"
             )
+        if self.max_speed > 1 and not all(stage.is_rolled for stage in self.stages):
+            raise ConfigError("Recipe: a clip that is not rolled is not played faster or slower")
         if not 0 <= self.embedding_weight <= 1e3:
             raise ConfigError("Recipe.embedding_weight must be between 0 and 1000")
         for name in ("frozen_share", "teacher_share", "warmup", "label_smoothing", "ema_decay"):

@@ -56,13 +56,19 @@ _PLAIN: dict[str, Any] = {
     "report_every": 1,
 }
 
+
+def _as_it_is(epochs: int) -> tuple[Stage]:
+    """Epochs of whole clips, from their start."""
+    return (Stage(epochs=epochs, is_rolled=False),)
+
+
 # 128 x 431 for a clip of 5 s.
 _MEL_431 = MelConfig(
     sample_rate=44_100, n_fft=2_048, win_length=2_048, hop_length=512, n_mels=128, f_max=20_000.0
 )
 _CROP: dict[str, Any] = _PLAIN | {
     "frontend": _MEL_431,
-    "stages": (Stage(epochs=40),),
+    "stages": _as_it_is(40),
     "n_variants": 5,
     "feature_steps": (
         RandomCrop(length=384, n_bands=100),
@@ -73,7 +79,7 @@ _CROP: dict[str, Any] = _PLAIN | {
 
 # Augmentation as one project had it, for the same network idea on two kinds of input.
 _SHIFTED: dict[str, Any] = _PLAIN | {
-    "stages": (Stage(epochs=60),),
+    "stages": _as_it_is(60),
     "step_epochs": 25,
     "waveform_steps": (
         PitchShift(max_semitones=2.0),
@@ -88,7 +94,7 @@ _URBANSOUND8K: dict[str, Any] = _PLAIN | {
     "has_validation": True,
     "network": "cnn-mel",
     "window_seconds": 4.0,
-    "stages": (Stage(epochs=30),),
+    "stages": _as_it_is(30),
     "step_epochs": 15,
     "balance": "weights",
 }
@@ -123,7 +129,7 @@ _RECIPES = (
         data="urban11",
         network="resnet34",
         frontend=MEL_PRESETS["44k-image"],
-        stages=(Stage(epochs=30),),
+        stages=_as_it_is(30),
         balance="weights",
         **_PLAIN,
     ),
@@ -132,7 +138,7 @@ _RECIPES = (
         description="fine frequency bins at 44.1 kHz; the rate falls to a tenth every 10 epochs",
         network="resnet18",
         frontend=MEL_PRESETS["44k-fine"],
-        stages=(Stage(epochs=30),),
+        stages=_as_it_is(30),
         **_PLAIN,
     ),
     Recipe(
@@ -140,7 +146,7 @@ _RECIPES = (
         description="the same on the cepstrum of the same spectrogram",
         network="resnet18",
         frontend=MFCC_PRESETS["44k-fine"],
-        stages=(Stage(epochs=30),),
+        stages=_as_it_is(30),
         **_PLAIN,
     ),
     Recipe(
@@ -197,7 +203,7 @@ _RECIPES = (
         name="esc50-crnn",
         description="convolutions, then a bidirectional LSTM over time",
         network="crnn",
-        stages=(Stage(epochs=60),),
+        stages=_as_it_is(60),
         step_epochs=25,
         waveform_steps=(Roll(), Gain(max_db=6.0)),
         feature_steps=_OURS["feature_steps"],

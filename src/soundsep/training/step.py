@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.augment import Augment, loudest_view
+from soundsep.augment.functions import ring_slice
 from soundsep.classifier import Classifier
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.teacher import Teacher
@@ -51,18 +52,9 @@ def batch_loss(
     """
     model = cast(Classifier, learner[0])
     seconds = stage.crop_seconds or model.config.window_seconds
-    waveform = torch.stack(
-        [
-            loudest_view(
-                clip,
-                round(seconds * model.sample_rate),
-                rng=rng,
-                n_candidates=stage.n_candidates,
-                max_speed=recipe.max_speed,
-            )
-            for clip, _ in batch
-        ]
-    ).to(device)
+    n_samples = round(seconds * model.sample_rate)
+    views = [_view(clip, n_samples, recipe, stage, rng) for clip, _ in batch]
+    waveform = torch.stack(views).to(device)
     hot = nn.functional.one_hot(torch.tensor([t for _, t in batch]), len(model.labels))
     waveform, targets = Augment(recipe.waveform_steps)(waveform, hot.to(waveform), rng=rng)
     features = Augment(recipe.feature_steps)(model.frontend(waveform), rng=rng)
@@ -78,6 +70,21 @@ def batch_loss(
         logits.float(), targets, weight=class_weight, label_smoothing=recipe.label_smoothing
     )
     return loss + recipe.embedding_weight * regression
+
+
+def _view(
+    clip: Tensor, n_samples: int, recipe: Recipe, stage: Stage, rng: np.random.Generator
+) -> Tensor:
+    """What is heard of a clip: a random part of it, or all of it from its start."""
+    if stage.crop_seconds is None and not stage.is_rolled:
+        return ring_slice(clip, 0, n_samples)
+    return loudest_view(
+        clip,
+        n_samples,
+        rng=rng,
+        n_candidates=stage.n_candidates,
+        max_speed=recipe.max_speed,
+    )
 
 
 def first_layers(classifier: nn.Module, share: float) -> list[nn.Module]:
