@@ -91,10 +91,11 @@ def build() -> None:
     python("-m", "twine", "check", "--strict", *sorted((ROOT / "dist").glob("soundsep-*")))
 
 
-def results(*arguments: str) -> None:
+def results(esc50: str, urbansound8k: str) -> None:
     """Measure the shipped weights and rewrite every table of numbers."""
     prepare("dev")
-    python("tools/update_results.py", *arguments)
+    python("tools/update_results.py", esc50, urbansound8k)
+    python("tools/measure_separation.py", esc50)
 
 
 TASKS = {task.__name__: task for task in (demo, test, check, docs, build, results)}

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from soundsep import load_audio, plots
+from soundsep import Pipeline, load_audio, plots
 from soundsep.classifier import Classifier
 from soundsep.evaluation import Evaluation
-from soundsep.pipeline import score_waveforms
+from soundsep.scoring import score_waveforms
 from soundsep.training import Example, Recipe, Stage, train
 
 RECIPE = Recipe(
@@ -53,6 +53,19 @@ def draw_probabilities(sounds: list[Path], folder: Path) -> None:
     plots.plot_probabilities(
         waveform, sample_rate=rate, title="all sounds in turn", path=folder / "probabilities.png"
     )
+
+
+def draw_separation(first: Path, second: Path, folder: Path) -> None:
+    """Two sounds at once, and what the published separator makes of them."""
+    pipe = Pipeline.from_pretrained("esc50-resnet34", separator="esc50-mix2")
+    sounds = [load_audio(sound, target_rate=pipe.sample_rate)[0] for sound in (first, second)]
+    mixture = sum(sound / sound.square().mean().sqrt() for sound in sounds)
+    result = pipe(0.05 * mixture, sample_rate=pipe.sample_rate)
+    titles: dict[str, str] = {}
+    for best in reversed(result.top(2)):
+        name = best.heard_in or "mixture"
+        titles[name] = f"{name}: {best.label} ({best.score:.2f})"
+    plots.plot_separation(result.sources, titles=titles, path=folder / "separation.png")
 
 
 def draw_training(sounds: list[Path], folder: Path) -> None:
@@ -93,8 +106,9 @@ def main(sounds: Path, folder: Path, sound: Path | None = None) -> None:
         sys.exit(f"{sounds} holds no wav files; examples/synthesise_sounds.py writes some")
     draw_sound(sound or sounds / "synthetic_siren.wav", folder)
     draw_probabilities(files, folder)
+    draw_separation(sounds / "synthetic_wind.wav", sounds / "synthetic_crickets.wav", folder)
     draw_training(files, folder)
-    print(f"wrote {len(plots.__all__)} pictures to {folder}")
+    print(f"wrote {len([*folder.glob('*.png')])} pictures to {folder}")
 
 
 if __name__ == "__main__":

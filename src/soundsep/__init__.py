@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from soundsep.frontends import MelConfig, MelFrontend
     from soundsep.pipeline import Pipeline
     from soundsep.results import ClipResult, Prediction
+    from soundsep.separator import Separation, Separator, SeparatorConfig
+    from soundsep.timeline import Event, Gap, Scores
 
 __version__ = "0.1.0"
 
@@ -36,11 +38,17 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "DependencyError",
+    "Event",
     "ExportError",
+    "Gap",
     "MelConfig",
     "MelFrontend",
     "Pipeline",
     "Prediction",
+    "Scores",
+    "Separation",
+    "Separator",
+    "SeparatorConfig",
     "ShapeError",
     "SoundsepError",
     "WeightsError",
@@ -53,10 +61,16 @@ _MODULE_OF = {
     "Classifier": "classifier",
     "ClassifierConfig": "classifier",
     "ClipResult": "results",
+    "Event": "timeline",
+    "Gap": "timeline",
     "MelConfig": "frontends",
     "MelFrontend": "frontends",
     "Pipeline": "pipeline",
     "Prediction": "results",
+    "Scores": "timeline",
+    "Separation": "separator",
+    "Separator": "separator",
+    "SeparatorConfig": "separator",
 }
 
 

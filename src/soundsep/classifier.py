@@ -3,72 +3,29 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from soundsep.checkpoint import read_config, read_weights, resolve, write_checkpoint
-from soundsep.config import Config
+from soundsep.checkpoint import (
+    WEIGHTS_NAME,
+    read_config,
+    read_weights,
+    resolve,
+    write_checkpoint,
+)
+from soundsep.classifier_config import ClassifierConfig
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.frontends import FrontendConfig, MelConfig, build_frontend
-from soundsep.models import build_network, check_features
+from soundsep.frontends import build_frontend
+from soundsep.models import build_network
 
 __all__ = ["Classifier", "ClassifierConfig", "to_device"]
 
+M = TypeVar("M", bound=nn.Module)
+
 FORMAT, FORMAT_VERSION = "soundsep-classifier", 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassifierConfig(Config):
-    """Everything but the weights.
-
-    Attributes:
-        labels: Names of the outputs, in order.
-        network: Name in `soundsep.models.NETWORKS`.
-        frontend: Settings of the features.
-        activation: ``"softmax"`` where exactly one label holds, ``"sigmoid"`` where any number may.
-        temperature: Logits are divided by it before the activation: above 1 for a network that is
-            surer than it is right, below 1 for one that is right more often than it is sure.
-        window_seconds: Length of audio the network hears at once.
-        hop_seconds: Step between the windows of a longer clip.
-        padding: How a clip shorter than one window is extended at its end.
-    """
-
-    labels: tuple[str, ...]
-    network: str
-    frontend: FrontendConfig = field(default_factory=MelConfig)
-    activation: Literal["softmax", "sigmoid"] = "softmax"
-    temperature: float = 1.0
-    window_seconds: float = 5.0
-    hop_seconds: float = 2.5
-    padding: Literal["zero", "reflect"] = "reflect"
-
-    def __post_init__(self) -> None:
-        """Reject settings that contradict each other.
-
-        Raises:
-            ConfigError: labels are missing or double, a length is out of range, there is no such
-                network, or it does not take these features.
-        """
-        if not self.labels or len(set(self.labels)) != len(self.labels):
-            raise ConfigError("ClassifierConfig.labels must hold at least one, each once")
-        check_features(self.network, self.frontend.kind)
-        if not 0 < self.hop_seconds <= self.window_seconds <= 3_600:
-            raise ConfigError(
-                "ClassifierConfig needs 0 < hop_seconds <= window_seconds <= 3600, got "
-                f"{self.hop_seconds} and {self.window_seconds}"
-            )
-        if self.hop_seconds * self.frontend.sample_rate < 1:
-            raise ConfigError("ClassifierConfig.hop_seconds is shorter than one sample")
-        if not 0.01 <= self.temperature <= 100:
-            raise ConfigError(
-                f"ClassifierConfig.temperature must be from 0.01 to 100, got {self.temperature}"
-            )
-        if self.activation not in ("softmax", "sigmoid") or self.padding not in ("zero", "reflect"):
-            raise ConfigError("ClassifierConfig: activation or padding is not one of those listed")
 
 
 class Classifier(nn.Module):
@@ -161,14 +118,8 @@ class Classifier(nn.Module):
         config = _checked_config(folder)
         with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
             model = cls(config)
-        try:
-            model.load_state_dict(read_weights(folder / "model.safetensors"))
-        except RuntimeError as error:  # load_state_dict's word for missing, unknown or misshapen
-            if isinstance(error, WeightsError):
-                raise
-            raise WeightsError(
-                f"the weights in {folder} do not fit its config.json: {error}"
-            ) from error
+        weights = read_weights(folder / WEIGHTS_NAME, like=model.state_dict())
+        model.load_state_dict(weights)
         return model.eval()
 
     @classmethod
@@ -224,14 +175,14 @@ class Classifier(nn.Module):
         return classifier
 
 
-def to_device(classifier: Classifier, device: str | torch.device) -> Classifier:
-    """Move a classifier.
+def to_device(module: M, device: str | torch.device) -> M:
+    """Move a classifier, or any other network.
 
     Raises:
         ConfigError: there is no such device here.
     """
     try:
-        return classifier.to(device)
+        return module.to(device)
     except (RuntimeError, AssertionError) as error:  # both are torch's ways to say it
         reason = str(error).splitlines()[0]
         raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -15,48 +15,94 @@ from tqdm.auto import tqdm
 from soundsep.audio import AudioInput, is_array, load_audio
 from soundsep.classifier import Classifier, to_device
 from soundsep.errors import AudioError, ConfigError
+from soundsep.listening import Listener, source_name
+from soundsep.merging import MIXTURE, audible_sources, merge_scores
 from soundsep.results import ClipResult, Prediction
-from soundsep.windows import split_windows
+from soundsep.scoring import clip_windows, is_silent, score_waveforms
+from soundsep.separator import Separator
 
-__all__ = ["Pipeline", "embed_waveforms", "score_waveforms"]
-
-SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
+__all__ = ["Pipeline"]
 
 
-class Pipeline:
+class Pipeline(Listener):
     """Names what is to be heard in recordings of any format, rate and length.
 
     A recording is downmixed and resampled to the classifier's rate, cut into overlapping windows,
     and its scores are the mean over its windows; windows of digital silence do not count. What a
     recording is answered never depends on the others of the call.
 
+    With a separator, the recording is taken apart first, and the recording itself and every source
+    of it that is not near silence are classified; a label's score is its best among them, where
+    those of sources count half.
+
     Args:
         classifier: The model.
-        device: Where it runs, such as ``"cpu"`` or ``"cuda"``.
+        separator: Takes recordings apart; without one they are classified as they are.
+        unknown: Name no sound whose best score is below ``classifier.config.unknown_below``: its
+            label is ``None``.
+        silence_db: Level in dBFS (mean power) below which nothing is to be heard: such windows do
+            not count, and a recording of nothing else, digital silence included, has the label
+            ``None`` and no predictions. By default digital silence is an error.
+        device: Where the classifier runs, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: there is no such device here, or ``unknown`` is asked of a classifier of which
+            nobody has measured it.
     """
 
-    def __init__(self, classifier: Classifier, *, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        separator: Separator | None = None,
+        unknown: bool = False,
+        silence_db: float | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if unknown and classifier.config.unknown_below is None:
+            raise ConfigError(
+                "the classifier's config has no unknown_below: a score to be chosen on sounds that "
+                "it should not name"
+            )
         self.classifier = to_device(classifier, device).eval()
+        self.separator = separator
+        self.unknown, self.silence_db = unknown, silence_db
 
     @classmethod
     def from_pretrained(
-        cls, name_or_dir: str | Path, *, device: str | torch.device = "cpu"
+        cls,
+        name_or_dir: str | Path,
+        *,
+        separator: str | Path | None = None,
+        unknown: bool = False,
+        silence_db: float | None = None,
+        device: str | torch.device = "cpu",
     ) -> Pipeline:
-        """A pipeline around `Classifier.from_pretrained`.
+        """A pipeline around `Classifier.from_pretrained`, and `Separator.from_pretrained`.
 
         Args:
             name_or_dir: A published name (``soundsep models`` lists them), a folder written by
                 `Classifier.save_pretrained`, or ``org/repo`` on the Hugging Face Hub.
-            device: Where it runs.
+            separator: A published separator, such as ``"esc50-mix2"``, or a folder of one.
+            unknown: Name no sound that the model is not sure of.
+            silence_db: Level below which nothing is to be heard, in dBFS.
+            device: Where both run.
 
         Raises:
             ConfigError: there is no such name.
             WeightsError: the files cannot be had, or are not what they claim to be.
         """
-        return cls(Classifier.from_pretrained(name_or_dir), device=device)
+        taker_apart = (
+            None if separator is None else Separator.from_pretrained(separator, device=device)
+        )
+        classifier = Classifier.from_pretrained(name_or_dir)
+        return cls(
+            classifier,
+            separator=taker_apart,
+            unknown=unknown,
+            silence_db=silence_db,
+            device=device,
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -78,6 +124,7 @@ class Pipeline:
         batch_size: int = ...,
         n_shifts: int = ...,
         progress: bool | None = ...,
+        keep_sources: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
     ) -> ClipResult: ...
 
@@ -91,6 +138,7 @@ class Pipeline:
         batch_size: int = ...,
         n_shifts: int = ...,
         progress: bool | None = ...,
+        keep_sources: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
     ) -> list[ClipResult]: ...
 
@@ -103,6 +151,7 @@ class Pipeline:
         batch_size: int = 16,
         n_shifts: int = 1,
         progress: bool | None = None,
+        keep_sources: bool | None = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> ClipResult | list[ClipResult]:
         """Classify one recording, or a list of them.
@@ -118,6 +167,8 @@ class Pipeline:
                 and average the scores. It takes as many times longer; `docs/models.md` says what
                 it is worth.
             progress: Show a progress bar; by default for a list, on a terminal.
+            keep_sources: Keep the separated audio in the result's ``sources``; by default where
+                there is one recording, for that of a long list could fill the memory.
             errors: ``"raise"`` stops at the first bad recording, ``"return"`` reports it in its
                 own result's ``error`` and goes on.
 
@@ -141,12 +192,14 @@ class Pipeline:
         items = audio if isinstance(audio, (list, tuple)) else [audio]
         hidden = not progress if progress is not None else (None if many else True)
 
+        keeps = not many if keep_sources is None else keep_sources
         results: list[ClipResult] = []
+        heard: list[tuple[str, ...]] = []  # of each clip without an error
 
         def waveforms() -> Iterator[Tensor]:
             # Lazy: of a long list only the clips of one batch are in memory.
             for item in tqdm(items, disable=hidden, unit="clip", desc="classifying"):
-                source = _name(item)
+                source = source_name(item)
                 try:
                     waveform = self._load(item, sample_rate)
                 except AudioError as error:
@@ -155,130 +208,87 @@ class Pipeline:
                     results.append(ClipResult(source=source, error=str(error)))
                     continue
                 seconds = waveform.shape[0] / self.sample_rate
-                results.append(ClipResult(source=source, duration_seconds=seconds))
-                yield waveform
+                if self._is_unheard(waveform):
+                    results.append(
+                        ClipResult(source=source, duration_seconds=seconds, is_known=False)
+                    )
+                    continue
+                parts = {MIXTURE: waveform}
+                separation = None
+                if self.separator is not None:
+                    separation = self.separator(waveform, self.sample_rate, progress=False)
+                    parts |= audible_sources(separation, self.sample_rate)
+                results.append(
+                    ClipResult(
+                        source=source,
+                        duration_seconds=seconds,
+                        sources=separation if keeps else None,
+                    )
+                )
+                heard.append(tuple(parts))
+                yield from parts.values()
 
         scores = list(
-            score_waveforms(self.classifier, waveforms(), batch_size=batch_size, n_shifts=n_shifts)
+            score_waveforms(
+                self.classifier,
+                waveforms(),
+                batch_size=batch_size,
+                n_shifts=n_shifts,
+                silence_db=self.silence_db,
+            )
         )
-        remaining = iter(scores)
+        rows, names = iter(scores), iter(heard)
         results = [
-            r if r.error is not None else replace(r, predictions=self._rank(next(remaining), top_k))
+            r if r.error is not None or not r.is_known else self._named(r, rows, next(names), top_k)
             for r in results
         ]
         return results if many else results[0]
 
     def _load(self, audio: AudioInput, sample_rate: int | None) -> Tensor:
         waveform, _ = load_audio(audio, sample_rate=sample_rate, target_rate=self.sample_rate)
-        name = _name(audio) or ("the array" if is_array(audio) else "the recording")
+        name = source_name(audio) or ("the array" if is_array(audio) else "the recording")
         shortest = self.classifier.config.frontend.win_length
         if waveform.shape[0] < shortest:
             raise AudioError(
                 f"{name} is too short to analyse: {waveform.shape[0] / self.sample_rate:.4f} s, at "
                 f"least {shortest / self.sample_rate:.3f} s are needed"
             )
-        if waveform.abs().max() <= SILENCE:
+        if self.silence_db is None and is_silent(waveform):
             raise AudioError(
                 f"{name} is digital silence, in which there is nothing to name; check the "
                 "recorder, and whether two opposite channels cancel each other"
             )
         return waveform
 
-    def _rank(self, scores: Tensor, top_k: int | None) -> tuple[Prediction, ...]:
+    def _is_unheard(self, waveform: Tensor) -> bool:
+        """Whether all windows are softer than the pipeline is told to listen."""
+        if self.silence_db is None:
+            return False
+        windows = clip_windows(self.classifier, waveform)
+        return all(is_silent(window, self.silence_db) for window in windows)
+
+    def _named(
+        self, result: ClipResult, rows: Iterator[Tensor], heard: tuple[str, ...], top_k: int | None
+    ) -> ClipResult:
+        """With the next scores, those of all that was heard of the recording."""
+        alone = torch.stack([*islice(rows, len(heard))])
+        scores, where = merge_scores(alone)
         best = scores.topk(min(top_k or len(self.labels), len(self.labels)))
-        pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return tuple(Prediction(self.labels[index], score) for index, score in pairs)
+        predictions = tuple(
+            Prediction(
+                self.labels[index],
+                score,
+                None if self.separator is None else heard[int(where[index])],
+            )
+            for index, score in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        )
+        least = self.classifier.config.unknown_below if self.unknown else None
+        first = int(best.indices[0])
+        # What was heard in a source counts less, but not because it was heard any worse.
+        is_known = least is None or float(alone[where[first], first]) >= least
+        return replace(result, predictions=predictions, is_known=is_known)
 
     def __repr__(self) -> str:
         """The network, the number of labels and the rate."""
         config = self.classifier.config
         return f"Pipeline({config.network}, {len(self.labels)} labels, {self.sample_rate} Hz)"
-
-
-def score_waveforms(
-    classifier: Classifier,
-    waveforms: Iterable[Tensor],
-    *,
-    batch_size: int,
-    n_shifts: int = 1,
-) -> Iterator[Tensor]:
-    """Scores of whole clips, in order: the mean over each clip's windows.
-
-    Args:
-        classifier: The model, in evaluation mode.
-        waveforms: Each (time,), mono, at the classifier's rate.
-        batch_size: Windows a forward pass.
-        n_shifts: Every window is heard so many times, its end moved to its front in equal steps.
-
-    Yields:
-        One tensor (n_labels,) a clip, on the CPU.
-    """
-    return _mean_over_windows(
-        classifier, classifier.predict, waveforms, batch_size=batch_size, n_shifts=n_shifts
-    )
-
-
-def embed_waveforms(
-    classifier: Classifier, waveforms: Iterable[Tensor], *, batch_size: int
-) -> Iterator[Tensor]:
-    """Embeddings of whole clips, in order, otherwise as `score_waveforms`.
-
-    Yields:
-        One tensor (embedding_dim,) a clip, on the CPU.
-    """
-    return _mean_over_windows(
-        classifier, classifier.embed, waveforms, batch_size=batch_size, n_shifts=1
-    )
-
-
-def _mean_over_windows(
-    classifier: Classifier,
-    forward: Callable[[Tensor], Tensor],
-    waveforms: Iterable[Tensor],
-    *,
-    batch_size: int,
-    n_shifts: int,
-) -> Iterator[Tensor]:
-    """One row a clip; the windows of several clips share a forward pass.
-
-    Of windows that hold digital silence none counts, unless the clip has no other.
-    """
-    config = classifier.config
-    device = next(classifier.parameters()).device
-    window = round(config.window_seconds * classifier.sample_rate)
-    hop = round(config.hop_seconds * classifier.sample_rate)
-    shifts = [window * i // n_shifts for i in range(n_shifts)]
-    queue: list[Tensor] = []  # windows that wait for a full batch
-    counts: list[int] = []  # windows of each clip that has not been answered
-    rows: list[Tensor] = []  # one a window
-
-    @torch.inference_mode()
-    def run(n: int) -> None:
-        batch = torch.stack(queue[:n]).to(device)
-        del queue[:n]
-        rows.extend(forward(batch).cpu())
-
-    def finished() -> Iterator[Tensor]:
-        while counts and len(rows) >= counts[0]:
-            n = counts.pop(0)
-            yield torch.stack(rows[:n]).mean(dim=0)
-            del rows[:n]
-
-    for waveform in waveforms:
-        windows = split_windows(waveform, window=window, hop=hop, padding=config.padding)
-        windows = [w for w in windows if w.abs().max() > SILENCE] or windows
-        queue.extend(w.roll(shift) if shift else w for w in windows for shift in shifts)
-        counts.append(len(windows) * n_shifts)
-        while len(queue) >= batch_size:
-            run(batch_size)
-        yield from finished()
-    while queue:
-        run(min(batch_size, len(queue)))
-    yield from finished()
-
-
-def _name(audio: object) -> str | None:
-    if isinstance(audio, (str, os.PathLike)):
-        return os.fspath(audio) if isinstance(audio, str) else str(audio)
-    name = getattr(audio, "name", None)
-    return name if isinstance(name, str) else None

@@ -104,7 +104,7 @@ _MODELS = (
         licence=_ESC50_LICENCE,
         test_fold=5,
         weights=("bc059ee4c90ca0e5a029a6ae69c5402687f4385c17197f65aab9b6f50731cbb6", 42665220),
-        config=("90b68b94bac5d75c0ddb561d547b05e177160d0484098207098accea575abba3", 1609),
+        config=("fd058de171791ef3f112c891735cdbce6116a1dc244601ddfa3ed2f45d89fe2b", 1638),
     ),
     _ours(
         "esc50-mn04-fold1",
@@ -112,7 +112,7 @@ _MODELS = (
         licence=_ESC50_LICENCE,
         test_fold=1,
         weights=("7585cedc8b5fcd182d72c8635a6112214402b935ae8df65fc1a503cdea52787e", 1236916),
-        config=("05ade39569c7323714b2bab550db428c4d2db94316225891c9e0c3042dc9953c", 1536),
+        config=("120b33d60917b659fe1f118393ec6d6a1c3c98a5db07656633f5be9cfc5217ac", 1565),
     ),
     _ours(
         "esc50-mn04-fold2",
@@ -120,7 +120,7 @@ _MODELS = (
         licence=_ESC50_LICENCE,
         test_fold=2,
         weights=("28864074e6ccec82755a1aee5befb2cfcd5c93f91df22524a56455266834faa9", 1236916),
-        config=("6fd0c4d2d548adea13a2403e7846f09f69d28bbd23dee79b16d57c138b5f0743", 1535),
+        config=("377c651a5084f2f52e97713f4a2a24d98570c39598c09716ec500336e3d83001", 1564),
     ),
     _ours(
         "esc50-mn04-fold3",
@@ -128,7 +128,7 @@ _MODELS = (
         licence=_ESC50_LICENCE,
         test_fold=3,
         weights=("ca39dabdea5d077b757467ed6f6a07401057723ffd70b65406f00f16b746fc85", 1236916),
-        config=("ed0efbdb317cdfc4a4c93f3dd482bdf0d0d91fa3a53a9c38449703019d67c95e", 1536),
+        config=("1207e8eebbdc4305c4866a77e565e3aa6b3c338e1e374205f8096d6d86f68975", 1565),
     ),
     _ours(
         "esc50-mn04-fold4",
@@ -136,7 +136,7 @@ _MODELS = (
         licence=_ESC50_LICENCE,
         test_fold=4,
         weights=("3e84fcec4b5ed901efbbef64d5b257cc392af07505fd2b4859f86fb8de865112", 1236916),
-        config=("727d1a052dfe03d31e28bd19ea73b06e3d86da9df3895363eddc0563b0651859", 1536),
+        config=("4a67e52836b71cbe2aaa4ccc459e18fd9f9ddfc40de260186bc0ba917ceab47d", 1565),
     ),
     _ours(
         "esc50-mn04-fold5",
@@ -144,7 +144,7 @@ _MODELS = (
         licence=_ESC50_LICENCE,
         test_fold=5,
         weights=("f9dd132cd45ffd8ef2ab50226b5e8d740843fbfea2cae384d6447f55a8f8e997", 1236916),
-        config=("2a3bfc383a8c034b885727878e1687d54e9dc2badeb579f4cde091c92ad0d7d6", 1536),
+        config=("35ba36d46a282c1a7378138a82afcaeda54d3ea33b515b9a5d67cb7cdbae1ab6", 1565),
     ),
     _ours(
         "urban11-mn04",
@@ -152,7 +152,7 @@ _MODELS = (
         licence=_URBAN_LICENCE,
         test_fold=5,
         weights=("9d0423ba539345c3b4ec69bc824fc3e519977957792cbf94cf0ccbedcd48c50e", 1117030),
-        config=("7b61b06157fbb502e4eb211dd156ef1b79e82a88afeaa166d3d405a11acb27b6", 767),
+        config=("126470e60d9460ab586f736ad91927059caa051abbb60ff86f86ef39bb214dda", 796),
     ),
     _ours(
         "urbansound8k-mn04",
@@ -160,7 +160,15 @@ _MODELS = (
         licence=_URBAN_LICENCE,
         test_fold=10,
         weights=("1d4ad8fc07a6c8359c1ae7ed00807c21d82e6daad864085fc9a38e505803242d", 1113956),
-        config=("aa0f916091c6917709e8d3bcb1315545c1ae44326df3d381615b5ac2c10e3a34", 787),
+        config=("1e6fb3cd36d38957e2ee1af6af1382c869a51337c370bb8b1694f86aa2e0da21", 816),
+    ),
+    _ours(
+        "esc50-mix2",
+        "U-Net that takes two environmental sounds apart",
+        licence=_ESC50_LICENCE,
+        test_fold=5,
+        weights=("53afd64eeef2d70af1a090912f2cca55d8a3056a8761527661baeb8e7a32c23d", 5360764),
+        config=("7ef9c3253b154fa08e3152ff7a2b6087b83e68b76f777b16d935210476c70fa3", 291),
     ),
     PublishedModel(
         name="audioset-mn04",

@@ -96,7 +96,7 @@ def test_models_are_listed(capsys):
 
 @pytest.mark.parametrize(
     "command",
-    [[], *([command.__name__.rpartition(".")[2]] for command in COMMANDS)],
+    [[], *([c.__name__.rpartition(".")[2].replace("_", "-")] for c in COMMANDS)],
 )
 def test_help_texts(command, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -27,7 +27,9 @@ def recording(tmp_path) -> str:
 
 
 def test_every_picture_is_a_kind_and_is_in_the_help(capsys):
-    assert {f"plot_{kind}" for kind in (*OF_SOUND, *OF_TRAINING)} == set(plots.__all__)
+    of_results = {"plot_scores", "plot_separation"}  # which are not in files
+    kinds = {f"plot_{kind}" for kind in (*OF_SOUND, *OF_TRAINING)}
+    assert kinds == set(plots.__all__) - of_results
     with pytest.raises(SystemExit, match="0"):
         main(["plot", "--help"])
     text = capsys.readouterr().out

@@ -16,7 +16,7 @@ def test_every_page_agrees_with_the_results_file():
 
 
 def test_the_pages_of_recipes_and_export_agree_with_theirs():
-    for tool in ("run_recipes", "measure_onnx"):
+    for tool in ("run_recipes", "measure_onnx", "measure_separation"):
         assert not runpy.run_path(str(ROOT / "tools" / f"{tool}.py"))["is_stale"]()
 
 

@@ -4,7 +4,6 @@ import io
 import struct
 import tracemalloc
 import wave
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +11,9 @@ import soundfile
 import torch
 
 from soundsep import AudioError, ConfigError, load_audio
-from soundsep.audio import MAX_CHANNELS, resample
+from soundsep.audio import resample
+from soundsep.audio.checks import MAX_CHANNELS
+from soundsep.audio.resampling import _ratio
 
 RATE = 16_000
 FORMATS = {
@@ -174,6 +175,54 @@ def test_a_folder_and_a_headerless_file_are_refused(tmp_path):
         load_audio(raw)
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody-of-that-name/clip.wav", "a\0b.wav"])
+def test_names_that_no_file_has_are_refused(name):
+    with pytest.raises(AudioError, match=r"cannot be opened|does not exist"):
+        load_audio(name)
+
+
+def test_what_is_called_raw_and_is_not_is_read(tmp_path):
+    path = tmp_path / "clip.raw"
+    path.write_bytes(encoded("wav", tone()))
+    assert load_audio(path)[0].shape == (RATE,)
+
+
+def test_a_sample_dump_is_refused(capfd):
+    """libsndfile answers to a damaged one on standard output, where results of commands belong."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, tone(), RATE, format="SDS", subtype="PCM_16")
+    data = buffer.getvalue()
+    with pytest.raises(AudioError, match="MIDI sample dump"):
+        load_audio(data[:500] + data[600:])
+    assert capfd.readouterr() == ("", "")
+
+
+class Failing(io.BytesIO):
+    """A file on a disk that breaks after some bytes."""
+
+    failure: BaseException = OSError(5, "Input/output error")
+
+    def readinto(self, buffer):
+        if self.tell() > 8_000:
+            raise self.failure
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3"])
+def test_a_disk_that_fails_is_not_the_end_of_the_recording(kind, capfd):
+    data = encoded(kind, np.random.default_rng(0).uniform(-1, 1, RATE * 5))
+    with pytest.raises(AudioError, match="Input/output error"):
+        load_audio(Failing(data))
+    assert capfd.readouterr().err == ""
+
+
+def test_an_interrupt_while_reading_is_not_lost():
+    file = Failing(encoded("wav", tone()))
+    file.failure = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        load_audio(file)
+
+
 def test_a_file_without_samples_is_refused():
     with pytest.raises(AudioError, match="no samples"):
         load_audio(encoded("wav", np.zeros(0)))
@@ -257,7 +306,7 @@ def test_absurd_headers_are_refused(header):
 
 
 def test_a_recording_too_long_for_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("soundsep.audio.MAX_SAMPLES", RATE)
+    monkeypatch.setattr("soundsep.audio.load.MAX_SAMPLES", RATE)
     with pytest.raises(AudioError, match="longer than"):
         load_audio(encoded("wav", tone(seconds=1.5)))
 
@@ -314,6 +363,6 @@ def test_resampling_between_coprime_rates_stays_small():
 
 def test_the_approximated_ratio_is_off_by_less_than_documented():
     rng = np.random.default_rng(0)
-    for source in rng.integers(2**16, 768_000, 300).tolist():
-        ratio = Fraction(16_000, source)
-        assert abs(ratio.limit_denominator(2**16) / ratio - 1) < 2e-5
+    for source in [264_604, *rng.integers(2**15, 768_000, 300).tolist()]:
+        for rates in ((source, 16_000), (44_100, source)):
+            assert abs(_ratio(*rates) * rates[0] / rates[1] - 1) < 2e-5

@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from soundsep import AudioError, Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
-from soundsep.pipeline import score_waveforms
+from soundsep.scoring import score_waveforms
 from soundsep.windows import split_windows
 
 LABELS = ("dog", "rain", "siren")
@@ -180,3 +180,36 @@ def test_a_file_object_gives_its_name(pipe, tmp_path):
 
 def test_repr_names_the_model(pipe):
     assert repr(pipe) == "Pipeline(resnet18, 3 labels, 16000 Hz)"
+
+
+def test_what_the_model_is_not_sure_of_has_no_label(pipe):
+    clips = [noise(1, seed=i) for i in range(12)]
+    plain = pipe(clips)
+    least = sorted(r.score for r in plain)[6]
+    classifier = Classifier(pipe.classifier.config.replace(unknown_below=least))
+    classifier.load_state_dict(pipe.classifier.state_dict())
+    careful = Pipeline(classifier, unknown=True)(clips)
+    assert [r.predictions for r in careful] == [r.predictions for r in plain]
+    expected = [r.label if r.score >= least else None for r in plain]
+    assert expected.count(None) == 6
+    assert [r.label for r in careful] == expected
+    unsure = careful[expected.index(None)]
+    assert "unknown" in str(unsure)
+    assert unsure.to_dict()["label"] is None
+    with pytest.raises(ConfigError, match="unknown_below"):
+        Pipeline(pipe.classifier, unknown=True)
+
+
+def test_a_silence_gate_is_a_level_below_which_nothing_is_heard(pipe):
+    quiet, loud = noise(1.5, gain=0.001), noise(1.5, gain=0.1)
+    mixed = np.concatenate((quiet, loud, quiet))
+    listening = Pipeline(pipe.classifier, silence_db=-50.0)
+    results = listening([quiet, loud, np.zeros(16_000), mixed])
+    assert [r.label is None for r in results] == [True, False, True, False]
+    assert results[0].predictions == ()
+    assert results[0].score == 0
+    assert "nothing to be heard" in str(results[0])
+    # Only the windows that reach the level count.
+    assert abs(scores(results[3]) - scores(pipe(mixed))).max() > 1e-3
+    with pytest.raises(AudioError, match="digital silence"):
+        pipe(np.zeros(16_000))

@@ -225,9 +225,11 @@ def test_probabilities_are_those_of_each_window_and_silence_is_left_out(tmp_path
     expected = {p.label: p.score for p in pipeline(noise, sample_rate=RATE).predictions}
     assert shown[:, 0] == pytest.approx([expected[label] for label in labels], abs=1e-5)
     edges = axes.collections[0].get_coordinates()[0, :, 0]
-    assert edges.tolist() == [0, 0.75, 1.25, 1.75, 2.25, 2.625, 3.25]
+    assert edges.tolist() == [0, 0.75, 1.25, 1.75, 2.25, 2.75, 3.25]
     with pytest.raises(AudioError, match="silence"):
         plots.plot_probabilities(np.zeros(RATE), model=pipeline, sample_rate=RATE)
+    alone = plots.plot_scores(pipeline.scores(audio, sample_rate=RATE), top_k=2).axes[0]
+    np.testing.assert_array_equal(np.ma.filled(alone.collections[0].get_array(), np.nan), shown)
 
 
 def test_without_matplotlib_the_error_names_the_remedy(monkeypatch):

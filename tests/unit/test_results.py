@@ -33,6 +33,7 @@ def test_dicts_survive_json():
     assert json.loads(json.dumps(RESULT.to_dict())) == {
         "source": "a & b.wav",
         "duration_seconds": 1.25,
+        "label": "dog",
         "predictions": [{"label": "dog", "score": 0.7}, {"label": "<cat>", "score": 0.3}],
     }
     assert FAILED.to_dict() == {"source": "bad.wav", "error": "bad.wav is not audio"}

@@ -359,7 +359,50 @@ def test_whole_clips_are_rolled_unless_the_stage_says_not(tmp_path, monkeypatch)
         stages = (Stage(epochs=1, is_rolled=is_rolled),)
         plain = recipe(stages=stages, waveform_steps=(), feature_steps=())
         run(tmp_path / str(is_rolled), plain, training=clips, held_out=())
-        assert torch.equal(heard[0][:, 0].sort()[0], whole[:, 0].sort()[0]) != is_rolled
+        first = torch.cat(heard)[:4, 0]
+        assert torch.equal(first.sort()[0], whole[:, 0].sort()[0]) != is_rolled
+
+
+def test_features_that_never_change_are_computed_once_and_kept(tmp_path, monkeypatch):
+    heard = []
+    forward = MelFrontend.forward
+
+    def watched(self, waveform):
+        heard.append(len(waveform))
+        return forward(self, waveform)
+
+    monkeypatch.setattr(MelFrontend, "forward", watched)
+    plain = recipe(stages=(Stage(epochs=3, is_rolled=False),), waveform_steps=(), n_variants=2)
+
+    def trained(name: str) -> tuple[list[dict], int]:
+        heard.clear()
+        run(tmp_path / name, plain, held_out=(), cache=tmp_path / "cache")
+        return rows(tmp_path / name), sum(heard)
+
+    first, n_first = trained("first")
+    again, n_again = trained("again")
+    assert (n_first, n_again) == (8, 0)
+    assert again == first
+    monkeypatch.setattr(loop, "fixed_features", lambda *_, **__: None)
+    computed, n_computed = trained("computed")
+    assert n_computed == 8 * 2 * 3
+    for a, b in zip(first, computed, strict=True):
+        assert a["training_loss"] == pytest.approx(b["training_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"waveform_steps": (Gain(max_db=6.0),)},
+        {"stages": (Stage(epochs=1),)},
+        {"stages": (Stage(epochs=1, crop_seconds=0.5),)},
+        {"teacher": "audioset-mn04"},
+    ],
+)
+def test_what_makes_features_change(changes):
+    plain = {"stages": (Stage(epochs=1, is_rolled=False),), "waveform_steps": ()}
+    assert recipe(**plain).has_fixed_features
+    assert not recipe(**(plain | changes)).has_fixed_features
 
 
 def test_variants_and_balance_decide_what_an_epoch_hears(tmp_path, monkeypatch):
@@ -368,10 +411,10 @@ def test_variants_and_balance_decide_what_an_epoch_hears(tmp_path, monkeypatch):
     weights: list[Tensor | None] = []
     batch_loss = step.batch_loss
 
-    def watched(learner, teacher, settings, stage, batch, rng, device, weight):
+    def watched(learner, teacher, settings, stage, batch, rng, device, weight, fixed):
         heard.extend(target for _, target in batch)
         weights.append(weight)
-        return batch_loss(learner, teacher, settings, stage, batch, rng, device, weight)
+        return batch_loss(learner, teacher, settings, stage, batch, rng, device, weight, fixed)
 
     monkeypatch.setattr(epoch, "batch_loss", watched)
     clips = [(clip, int(i > 5)) for i, (clip, _) in enumerate(noise_clips())]

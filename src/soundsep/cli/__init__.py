@@ -12,12 +12,40 @@ import sys
 from collections.abc import Sequence
 
 from soundsep import __version__
-from soundsep.cli import classify, evaluate, export, fit, models, plot, recipes, train
+from soundsep.cli import (
+    classify,
+    evaluate,
+    evaluate_mixtures,
+    events,
+    export,
+    fit,
+    listen,
+    models,
+    plot,
+    recipes,
+    separate,
+    train,
+    train_separator,
+)
 from soundsep.errors import SoundsepError
 
 __all__ = ["main"]
 
-COMMANDS = (classify, fit, models, recipes, train, evaluate, export, plot)
+COMMANDS = (
+    classify,
+    events,
+    listen,
+    separate,
+    fit,
+    models,
+    recipes,
+    train,
+    train_separator,
+    evaluate,
+    evaluate_mixtures,
+    export,
+    plot,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import glob
+import io
 import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soundsep.cli.options import (
     DEFAULT_MODEL,
@@ -17,10 +20,12 @@ from soundsep.cli.options import (
     batch_options,
     device_options,
 )
+from soundsep.cli.results_file import ResultsFile
+
+if TYPE_CHECKING:
+    from soundsep.results import ClipResult
 
 __all__ = ["add_command"]
-
-FILES_AT_ONCE = 64
 
 
 def add_command(commands: Commands) -> None:
@@ -43,33 +48,132 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--top", type=at_least_1, default=5, metavar="K", help="labels shown of each (default: 5)"
     )
+    command.add_argument(
+        "--separator",
+        metavar="NAME",
+        help="take every recording apart first, such as with esc50-mix2, and name all of it",
+    )
+    command.add_argument(
+        "--unknown", action="store_true", help="give no label where the model is not sure"
+    )
+    command.add_argument(
+        "--silence-db",
+        type=float,
+        metavar="DBFS",
+        help="level below which nothing is to be heard, such as -60",
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write one JSON object a line into this file instead, errors too; lines are whole "
+        "whenever it stops",
+    )
+    present = command.add_mutually_exclusive_group()
+    present.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the output of an earlier run: a recording that has a line in it is not "
+        "heard again, even if that line is an error (delete the line to have it tried again); "
+        "give the same files by the same names",
+    )
+    present.add_argument(
+        "--overwrite", action="store_true", help="begin an output that exists anew"
+    )
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.errors import ConfigError
+
+    files = list(dict.fromkeys(_files(arguments.files)))
+    if not files:
+        raise ConfigError("no audio files in the folders given")
+    if arguments.output is None:
+        if arguments.resume or arguments.overwrite:
+            raise ConfigError("--resume and --overwrite need --output, the file they are about")
+        return _classify(arguments, files, None)
+    with closing(
+        ResultsFile(
+            arguments.output,
+            model=arguments.model,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+        )
+    ) as output:
+        try:
+            return _classify(arguments, files, output)
+        except KeyboardInterrupt:
+            print(
+                f"soundsep: {len(output.done)} results are in {output.path}; the same command "
+                "with --resume goes on",
+                file=sys.stderr,
+            )
+            raise
+
+
+def _classify(arguments: argparse.Namespace, files: list[str], output: ResultsFile | None) -> int:
+    from tqdm import tqdm
+
     from soundsep.pipeline import Pipeline
 
-    files = list(_files(arguments.files))
-    if not files:
-        print("soundsep: error: no audio files in the folders given", file=sys.stderr)
-        return 2
-    pipe = Pipeline.from_pretrained(arguments.model, device=arguments.device)
-    n_failed = 0
-    for group in _groups(files, FILES_AT_ONCE):  # so that results come while a long list runs
-        for result in pipe(
-            group, top_k=arguments.top, batch_size=arguments.batch_size, errors="return"
-        ):
-            n_failed += result.error is not None
-            if arguments.json:
-                print(json.dumps(result.to_dict()))
-            elif result.error is not None:
-                print(f"soundsep: {result.error}", file=sys.stderr)
+    done = output.done if output else {}
+    left = [file for file in files if file not in done]
+    n_before = len(files) - len(left)
+    n_failed = sum(done.get(file, False) for file in files)
+    pipe = Pipeline.from_pretrained(
+        arguments.model,
+        separator=arguments.separator,
+        unknown=arguments.unknown,
+        silence_db=arguments.silence_db,
+        device=arguments.device,
+    )
+    with tqdm(
+        total=len(files),
+        initial=n_before,
+        unit="file",
+        disable=None if len(files) > 1 else True,  # None: where there is no terminal
+    ) as bar:
+        for group in _groups(left, arguments.batch_size):
+            results = pipe(
+                group,
+                top_k=arguments.top,
+                batch_size=arguments.batch_size,
+                progress=False,
+                errors="return",
+            )
+            if output:
+                output.write(result.to_dict() for result in results)
             else:
-                print(result.table(arguments.top))
-    if n_failed and len(files) > 1:
-        print(f"soundsep: {n_failed} of {len(files)} recordings failed", file=sys.stderr)
+                _show(results, arguments)
+            n_failed += sum(result.error is not None for result in results)
+            bar.set_postfix(failed=n_failed, refresh=False)
+            bar.update(len(group))
+    if len(files) > 1 or output:
+        _summarise(len(files), n_failed, n_before, output)
     return 1 if n_failed else 0
+
+
+def _show(results: Iterable[ClipResult], arguments: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
+    for result in results:  # written past the bar, which may share the terminal
+        if arguments.json:
+            tqdm.write(json.dumps(result.to_dict()), file=sys.stdout)
+        elif result.error is not None:
+            tqdm.write(f"soundsep: {result.error}", file=sys.stderr)
+        else:
+            tqdm.write(result.table(arguments.top), file=sys.stdout)
+
+
+def _summarise(n_files: int, n_failed: int, n_before: int, output: ResultsFile | None) -> None:
+    counts = f"{n_failed} of {n_files} recordings failed"
+    before = f", {n_before} were done before" if n_before else ""
+    where = f"; the results are in {output.path}" if output else ""
+    print(f"soundsep: {counts}{before}{where}", file=sys.stderr)
 
 
 def _files(arguments: Iterable[str]) -> Iterator[str]:

@@ -59,6 +59,9 @@ def add_command(commands: Commands) -> None:
         help="average the scores over so many shifts of every window (default: 1)",
     )
     command.add_argument(
+        "--separator", metavar="NAME", help="take every clip apart first with this separator"
+    )
+    command.add_argument(
         "--per-class", action="store_true", help="print the figures of every class as well"
     )
     command.add_argument(
@@ -118,7 +121,7 @@ def _measure(
             f"{model} was trained on fold {fold}, so its figures there say nothing; measure it "
             f"with --fold {held_out}, which was held out, or insist with --any-fold"
         )
-    pipe = Pipeline.from_pretrained(model, device=arguments.device)
+    pipe = Pipeline.from_pretrained(model, separator=arguments.separator, device=arguments.device)
     dataset = open_dataset(
         arguments.data,
         is_urban11=pipe.labels == URBAN11_LABELS,

@@ -37,13 +37,19 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{row['name']}  ({row['size_mb']} MB)")
         print(f"  {row['description']}")
         if result := row["result"]:
-            print(f"  {result['accuracy']:.2%} on {result['data']}, {result['protocol']}")
+            print(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
         if row["reported"]:
             print(f"  {row['reported']}, as reported by its authors")
         if not row["verified"]:
             print(f"  not verified here, so to be downloaded by hand: {row['source']}")
         print(f"  licence: {row['licence']}")
     return 0
+
+
+def _figure(result: dict[str, Any]) -> str:
+    if "accuracy" in result:
+        return f"{result['accuracy']:.2%}"
+    return f"SI-SDR improved by {result['si_sdr_improvement_mean_db']:.1f} dB"
 
 
 def _row(name: str, model: PublishedModel, result: dict[str, Any] | None) -> dict[str, Any]:

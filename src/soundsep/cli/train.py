@@ -63,7 +63,12 @@ def add_command(commands: Commands) -> None:
         help="hold this one out too and report on it, and on the other at the end only",
     )
     data.add_argument("--limit", type=at_least_1, metavar="N", help="use N clips of each part only")
-    data.add_argument("--cache", type=Path, metavar="DIR", help="keep decoded clips for later runs")
+    data.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep decoded clips, and features that never change, for later runs",
+    )
     changes = command.add_argument_group("instead of what the recipe says")
     changes.add_argument("--epochs", type=at_least_1, metavar="N")
     changes.add_argument("--batch-size", type=at_least_1, metavar="N")
@@ -195,6 +200,7 @@ class _Run:
                 on_epoch=log,
                 initial=initial,
                 teacher=self._probe(recipe.teacher, training),
+                cache=arguments.cache,
             )
         return dict(zip(("last", "ema"), models, strict=True))
 

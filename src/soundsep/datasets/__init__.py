@@ -9,6 +9,7 @@ from soundsep.datasets.esc50 import ESC50
 from soundsep.datasets.fingerprint import NearDuplicate, find_near_duplicates
 from soundsep.datasets.folder import AudioFolder
 from soundsep.datasets.memory import load_examples
+from soundsep.datasets.mixtures import Mixture, MixtureConfig, Mixtures
 from soundsep.datasets.urbansound8k import UrbanSound8K
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "AudioTable",
     "Clip",
     "Concatenation",
+    "Mixture",
+    "MixtureConfig",
+    "Mixtures",
     "NearDuplicate",
     "Urban11",
     "UrbanSound8K",

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 LARGEST_SIZE = 2**20
-LARGEST_TABLE = 2**26  # numbers
+LARGEST_TABLE = 2**22  # numbers
 
 C = TypeVar("C", bound=Config)
 

@@ -57,8 +57,7 @@ class KaldiMelConfig(Config):
             ConfigError: a size or frequency is out of range.
         """
         check_sizes(self, "sample_rate", "n_fft", "hop_length", "n_mels")
-        # The table holds half as many.
-        check_table(self, "n_fft times n_mels", self.n_fft * self.n_mels)
+        check_table(self, "half of n_fft times n_mels", (self.n_fft // 2 + 1) * self.n_mels)
         if not 2 <= self.win_length <= self.n_fft:
             raise ConfigError(
                 "KaldiMelConfig needs 2 <= win_length <= n_fft, got "

@@ -71,8 +71,7 @@ class MelConfig(Config):
             ConfigError: a size, frequency or name is out of range.
         """
         check_sizes(self, "sample_rate", "n_fft", "win_length", "hop_length", "n_mels")
-        # The table holds half as many.
-        check_table(self, "n_fft times n_mels", self.n_fft * self.n_mels)
+        check_table(self, "half of n_fft times n_mels", (self.n_fft // 2 + 1) * self.n_mels)
         name = type(self).__name__
         if self.win_length > self.n_fft:
             raise ConfigError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.errors import ConfigError
-from soundsep.frontends.checks import check_sizes, check_waveform, preset
+from soundsep.frontends.checks import check_sizes, check_table, check_waveform, preset
 from soundsep.frontends.mel import MEL_PRESETS, MelConfig, MelFrontend
 from soundsep.frontends.scaling import scale
 
@@ -40,6 +40,7 @@ class MFCCConfig(MelConfig):
         """
         MelConfig.__post_init__(self)  # super() does not know a class with slots
         check_sizes(self, "n_mfcc")
+        check_table(self, "n_mfcc times n_mels", self.n_mfcc * self.n_mels)
         if self.n_mfcc > self.n_mels:
             raise ConfigError(
                 f"MFCCConfig.n_mfcc ({self.n_mfcc}) must not exceed n_mels ({self.n_mels})"

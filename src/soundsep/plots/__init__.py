@@ -9,7 +9,8 @@ from __future__ import annotations
 from soundsep.plots.bands import plot_gammatone, plot_mel
 from soundsep.plots.learning import plot_confusion, plot_curves
 from soundsep.plots.mfcc import plot_mfcc
-from soundsep.plots.probabilities import plot_probabilities
+from soundsep.plots.probabilities import plot_probabilities, plot_scores
+from soundsep.plots.separation import plot_separation
 from soundsep.plots.sound import plot_3d, plot_stft, plot_waveform
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "plot_mel",
     "plot_mfcc",
     "plot_probabilities",
+    "plot_scores",
+    "plot_separation",
     "plot_stft",
     "plot_waveform",
 ]

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from soundsep.audio import AudioInput
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import Pipeline
 from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
 from soundsep.plots.sound import WIDTH, draw_waveform
-from soundsep.plots.spectrogram import Excerpt, load_excerpt
-from soundsep.windows import window_starts
+from soundsep.plots.spectrogram import load_excerpt
+from soundsep.timeline import Scores
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_probabilities"]
+__all__ = ["plot_probabilities", "plot_scores"]
 
 
 def plot_probabilities(
@@ -38,8 +38,8 @@ def plot_probabilities(
 ) -> Figure:
     """Probabilities of the classes over time, below the waveform.
 
-    Each column is a window of the model, drawn around its middle; the shown classes are those with
-    the highest peaks. Windows of digital silence stay empty.
+    Each column is a window of the model (see `soundsep.Pipeline.scores`), drawn around its middle;
+    the shown classes are those with the highest peaks. Windows of digital silence stay empty.
 
     Args:
         audio: As for `plot_waveform`, like all arguments that are not named here.
@@ -74,49 +74,64 @@ def plot_probabilities(
         duration_seconds=duration_seconds,
         target_rate=pipeline.sample_rate,
     )
-    edges, scores = _window_scores(pipeline, excerpt, batch_size=batch_size, progress=progress)
-    shown = np.argsort(-np.nanmax(scores, axis=0), kind="stable")[:top_k]
-    above, below = figure.subplots(2, sharex=True, height_ratios=(1.2, 0.3 * len(shown) + 0.2))
+    heard = pipeline.scores(
+        excerpt.waveform, sample_rate=excerpt.rate, batch_size=batch_size, progress=progress
+    )
+    if not heard.values.any():
+        raise AudioError("there is nothing to show: the recording is digital silence")
+    n_rows = min(top_k, len(heard.labels))
+    above, below = figure.subplots(2, sharex=True, height_ratios=(1.2, 0.3 * n_rows + 0.2))
     draw_waveform(above, excerpt)
     above.set_xlabel("")
     set_title(above, title, audio)
-    image = below.pcolormesh(
-        edges, np.arange(len(shown) + 1) - 0.5, scores[:, shown].T, cmap="viridis", vmin=0, vmax=1
-    )
-    figure.colorbar(image, ax=below, label="probability", pad=0.02)
-    below.set_yticks(range(len(shown)), [pipeline.labels[i] for i in shown], parse_math=False)
-    below.invert_yaxis()
+    _draw_scores(below, heard, n_rows, start_seconds=excerpt.start_seconds)
     set_time_axis(below, excerpt.start_seconds, excerpt.end_seconds)
     return save_figure(figure, path)
 
 
-def _window_scores(
-    pipeline: Pipeline, excerpt: Excerpt, *, batch_size: int, progress: bool | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Edges of the columns in seconds (n_windows + 1,), and scores (n_windows, n_labels).
+def plot_scores(
+    scores: Scores,
+    *,
+    top_k: int = 10,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Scores of the labels over time, for a recording of any length.
 
-    Windows of digital silence have NaN.
+    The shown labels are those with the highest peaks. Windows of digital silence stay empty.
+
+    Args:
+        scores: What `soundsep.Pipeline.scores` gives.
+        top_k: Most labels shown, at least 1.
+        title: Above the picture; the name of the recording by default.
+        path: Where the picture is written.
+
+    Raises:
+        ConfigError: there are no scores, ``top_k`` is below 1, or ``path`` cannot be written.
+        DependencyError: matplotlib is not installed.
     """
-    config = pipeline.classifier.config
-    samples = excerpt.waveform.numpy()
-    window = round(config.window_seconds * excerpt.rate)
-    hop = round(config.hop_seconds * excerpt.rate)
-    starts = window_starts(len(samples), window=window, hop=hop)
-    results = pipeline(
-        [samples[start : start + window] for start in starts],
-        sample_rate=excerpt.rate,
-        batch_size=batch_size,
-        progress=progress,
-        errors="return",
+    if top_k < 1:
+        raise ConfigError(f"top_k must be at least 1, got {top_k}")
+    if not len(scores.values):
+        raise ConfigError("there is nothing to show: the scores hold no window")
+    n_rows = min(top_k, len(scores.labels))
+    figure = new_figure(path, WIDTH, 1.0 + 0.3 * n_rows)
+    axes = figure.subplots()
+    set_title(axes, title, scores.source)
+    _draw_scores(axes, scores, n_rows)
+    set_time_axis(axes, 0.0, scores.duration_seconds)
+    return save_figure(figure, path)
+
+
+def _draw_scores(axes: Axes, scores: Scores, n_rows: int, *, start_seconds: float = 0.0) -> None:
+    """A row for each of the labels with the highest peaks, a column for each window."""
+    values = scores.values.numpy()
+    shown = np.argsort(-values.max(axis=0), kind="stable")[:n_rows]
+    heard = np.where(values.any(axis=1, keepdims=True), values, np.nan)[:, shown]
+    edges = scores.edges_seconds.numpy() + start_seconds
+    image = axes.pcolormesh(
+        edges, np.arange(n_rows + 1) - 0.5, heard.T, cmap="viridis", vmin=0, vmax=1
     )
-    if all(result.error is not None for result in results):
-        raise AudioError(f"there is nothing to show: {results[0].error}")
-    index = {label: i for i, label in enumerate(pipeline.labels)}
-    scores = np.full((len(starts), len(index)), np.nan)
-    for row, result in zip(scores, results, strict=True):
-        for prediction in result.predictions:
-            row[index[prediction.label]] = prediction.score
-    middles = np.array(starts) + window / 2
-    between = (middles[1:] + middles[:-1]) / 2
-    edges = np.concatenate(([0], between, [len(samples)])) / excerpt.rate
-    return edges + excerpt.start_seconds, scores
+    axes.figure.colorbar(image, ax=axes, label="probability", pad=0.02)
+    axes.set_yticks(range(n_rows), [scores.labels[i] for i in shown], parse_math=False)
+    axes.invert_yaxis()

@@ -35,7 +35,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_levels", "draw_waveform", "plot_3d", "plot_stft", "plot_waveform"]
+__all__ = [
+    "draw_levels",
+    "draw_waveform",
+    "plot_3d",
+    "plot_stft",
+    "plot_waveform",
+    "set_frequency_axis",
+    "stft_columns",
+]
 
 WIDTH, HEIGHT = 9.0, 4.5  # inches
 RANGE_DB = 80.0  # below the loudest point all is of one colour
@@ -123,9 +131,9 @@ def plot_stft(
     )
     axes = figure.add_subplot()
     bin_hz = excerpt.rate / window_samples(excerpt.rate)
-    shown = _stft_columns(excerpt)
+    shown = stft_columns(excerpt)
     draw_levels(figure, axes, shown, bottom=-bin_hz / 2, top=(len(shown.values) - 0.5) * bin_hz)
-    _set_frequency_axis(axes, excerpt)
+    set_frequency_axis(axes, excerpt)
     set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
     set_title(axes, title, audio)
     return save_figure(figure, path)
@@ -152,7 +160,7 @@ def plot_3d(
         start_seconds=start_seconds,
         duration_seconds=duration_seconds,
     )
-    shown = _stft_columns(excerpt)
+    shown = stft_columns(excerpt)
     level = _coarser(_below_loudest(shown.values), SURFACE)
     times = np.linspace(excerpt.start_seconds, excerpt.end_seconds, level.shape[1])
     frequencies = np.linspace(0, excerpt.rate / 2, level.shape[0])
@@ -175,14 +183,15 @@ def plot_3d(
     axes.view_init(elev=40, azim=-65)
     axes.set_zlim(-RANGE_DB, 0)
     axes.set_zlabel("level (dB)")
-    _set_frequency_axis(axes, excerpt)
+    set_frequency_axis(axes, excerpt)
     axes.yaxis.labelpad = 12  # the ticks are wide
     set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
     set_title(axes, title, audio)
     return save_figure(figure, path)
 
 
-def _set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:
+def set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:
+    """Round frequencies from 0 to half of the rate."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_ylim(0, excerpt.rate / 2)
@@ -191,7 +200,8 @@ def _set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:
     axes.set_ylabel("frequency (Hz)")
 
 
-def _stft_columns(excerpt: Excerpt) -> Columns:
+def stft_columns(excerpt: Excerpt) -> Columns:
+    """The short-time Fourier transform in dB."""
     window = window_samples(excerpt.rate)
     transform = functools.partial(stft_power, window=window)
     shown = columns(transform, excerpt, hop=window // 4, min_samples=window)
@@ -200,9 +210,9 @@ def _stft_columns(excerpt: Excerpt) -> Columns:
     return replace(shown, values=db.numpy())
 
 
-def _below_loudest(db: NDArray[np.float32]) -> NDArray[np.float32]:
+def _below_loudest(db: NDArray[np.float32], loudest: float | None = None) -> NDArray[np.float32]:
     """Decibels below the loudest point, at most `RANGE_DB`."""
-    loudest = max(float(db.max()), SILENCE_DB)
+    loudest = max(float(db.max()) if loudest is None else loudest, SILENCE_DB)
     level: NDArray[np.float32] = np.clip(db - loudest, -RANGE_DB, 0)
     return level
 
@@ -216,10 +226,27 @@ def _coarser(level: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.f
     return level
 
 
-def draw_levels(figure: Figure, axes: Axes, shown: Columns, *, bottom: float, top: float) -> None:
-    """Columns in dB as an image with its colour bar; ``bottom`` and ``top`` are its edges."""
+def draw_levels(
+    figure: Figure,
+    axes: Axes,
+    shown: Columns,
+    *,
+    bottom: float,
+    top: float,
+    loudest: float | None = None,
+) -> None:
+    """Columns in dB as an image with its colour bar.
+
+    Args:
+        figure: Of the axes.
+        axes: To draw on.
+        shown: In dB.
+        bottom: Edge of the image.
+        top: Likewise.
+        loudest: Level that counts as 0 dB; by default that of the loudest point.
+    """
     image = axes.imshow(
-        _below_loudest(shown.values),
+        _below_loudest(shown.values, loudest),
         origin="lower",
         aspect="auto",
         cmap="magma",

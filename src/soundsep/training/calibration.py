@@ -10,7 +10,7 @@ from torch import Tensor
 
 from soundsep.classifier import Classifier
 from soundsep.errors import ShapeError
-from soundsep.pipeline import score_waveforms
+from soundsep.scoring import score_waveforms
 
 __all__ = ["fit_temperature", "held_out_temperature"]
 

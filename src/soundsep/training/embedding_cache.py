@@ -21,7 +21,7 @@ from soundsep.classifier import Classifier, to_device
 from soundsep.datasets.array_cache import ArrayCache, file_digest
 from soundsep.download import cache_root
 from soundsep.errors import AudioError, ConfigError
-from soundsep.pipeline import SILENCE, embed_waveforms
+from soundsep.scoring import SILENCE, embed_waveforms
 
 __all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_clip"]
 

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from soundsep.classifier import Classifier
 from soundsep.datasets import balanced_order, class_weights
 from soundsep.metrics import classification_metrics, confusion_matrix
-from soundsep.pipeline import score_waveforms
+from soundsep.scoring import score_waveforms
 from soundsep.training.recipe import Recipe
 from soundsep.training.step import Example, average_weights, batch_loss, first_layers, set_rate
 from soundsep.training.teacher import Teacher
@@ -31,10 +31,12 @@ def run_epoch(
     training: Sequence[Example],
     seed: int,
     progress: bool,
+    fixed: Sequence[Tensor] | None = None,
 ) -> float:
     """All clips once, or as often as the recipe has variants; returns the mean loss.
 
-    All randomness follows from the seed and the number of the epoch.
+    All randomness follows from the seed and the number of the epoch. ``fixed`` are the features of
+    the clips, where they never change.
     """
     rng = np.random.default_rng((seed, epoch))
     stage = recipe.stage_at(epoch)
@@ -62,7 +64,8 @@ def run_epoch(
             chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             batch = [training[i] for i in chosen]
             set_rate(optimizer, recipe, (epoch * n_steps + step) / (recipe.epochs * n_steps))
-            loss = batch_loss(learner, teacher, recipe, stage, batch, rng, device, weight)
+            features = None if fixed is None else [fixed[i] for i in chosen]
+            loss = batch_loss(learner, teacher, recipe, stage, batch, rng, device, weight, features)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
             optimizer.step()

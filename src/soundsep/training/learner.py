@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.classifier import Classifier, to_device
-from soundsep.pipeline import score_waveforms
+from soundsep.scoring import score_waveforms
 from soundsep.training.loop import train
 from soundsep.training.probe import linear_probe, with_head
 from soundsep.training.recipes import get_recipe

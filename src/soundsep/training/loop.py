@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from soundsep.classifier import Classifier, ClassifierConfig, to_device
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.training.epoch import held_out_figures, run_epoch
+from soundsep.training.fixed_features import fixed_features
 from soundsep.training.recipe import Recipe
 from soundsep.training.state import load_state, save_state
 from soundsep.training.step import Example, first_layers, make_optimizer
@@ -39,6 +40,7 @@ def train(
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     initial: Classifier | None = None,
     teacher: Classifier | None = None,
+    cache: Path | None = None,
 ) -> tuple[Classifier, Classifier]:
     """Train a network, or go on where a killed run of the same settings stopped.
 
@@ -59,6 +61,7 @@ def train(
         initial: Classifier of the same labels whose weights the training starts from; it is left
             as it is. Its frontend, network and windows hold then, and not the recipe's.
         teacher: Classifier of the same labels whose answers are learnt as well.
+        cache: Folder to keep features in for later runs, where no waveform is augmented.
 
     Returns:
         The model after the last step, and the one with exponentially averaged weights.
@@ -122,12 +125,15 @@ def train(
 
     _write_metrics(folder, rows)  # a kill can come between the state and the metrics
 
+    fixed = fixed_features(model, recipe, training, cache=cache, progress=progress)
     bar = tqdm(
         range(recipe.epochs), initial=len(rows), unit="epoch", disable=not progress, desc="training"
     )
     for epoch in range(len(rows), recipe.epochs):
         began = time.perf_counter()
-        loss = run_epoch(learner, ema, guide, optimizer, recipe, epoch, training, seed, progress)
+        loss = run_epoch(
+            learner, ema, guide, optimizer, recipe, epoch, training, seed, progress, fixed
+        )
         row: dict[str, Any] = {"epoch": epoch + 1, "training_loss": round(loss, 6)}
         is_last = epoch + 1 == recipe.epochs
         if held_out and (is_last or (epoch + 1) % recipe.report_every == 0):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
 from soundsep.errors import DatasetError
-from soundsep.pipeline import embed_waveforms
+from soundsep.scoring import embed_waveforms
 
 __all__ = ["as_backbone", "linear_probe", "probe_classifier", "with_head"]
 

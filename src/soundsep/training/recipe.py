@@ -146,6 +146,12 @@ class Recipe(Config):
         """All epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
 
+    @property
+    def has_fixed_features(self) -> bool:
+        """Whether the features of a clip are the same in every epoch, before they are augmented."""
+        is_plain = all(s.crop_seconds is None and not s.is_rolled for s in self.stages)
+        return is_plain and not self.waveform_steps and self.teacher is None
+
     def with_epochs(self, epochs: int) -> Recipe:
         """The recipe with so many epochs, its stages made shorter or longer in proportion."""
         ends = [round(epochs * end / self.epochs) for end in self._stage_ends()]

@@ -22,6 +22,7 @@ __all__ = [
     "batch_loss",
     "first_layers",
     "make_optimizer",
+    "one_cycle",
     "set_rate",
 ]
 
@@ -37,6 +38,7 @@ def batch_loss(
     rng: np.random.Generator,
     device: torch.device,
     class_weight: Tensor | None = None,
+    fixed: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """What the learner gets wrong on one augmented batch.
 
@@ -49,15 +51,22 @@ def batch_loss(
         rng: Of every augmentation.
         device: Of the learner.
         class_weight: Of the classes in the loss, (n_classes,).
+        fixed: The features of the clips, where `Recipe.has_fixed_features`; without them they are
+            computed.
     """
     model = cast(Classifier, learner[0])
-    seconds = stage.crop_seconds or model.config.window_seconds
-    n_samples = round(seconds * model.sample_rate)
-    views = [_view(clip, n_samples, recipe, stage, rng) for clip, _ in batch]
-    waveform = torch.stack(views).to(device)
     hot = nn.functional.one_hot(torch.tensor([t for _, t in batch]), len(model.labels))
-    waveform, targets = Augment(recipe.waveform_steps)(waveform, hot.to(waveform), rng=rng)
-    features = Augment(recipe.feature_steps)(model.frontend(waveform), rng=rng)
+    targets = hot.to(device, torch.float32)
+    if fixed is not None:
+        features = torch.stack([*fixed]).to(device)
+    else:
+        seconds = stage.crop_seconds or model.config.window_seconds
+        n_samples = round(seconds * model.sample_rate)
+        views = [_view(clip, n_samples, recipe, stage, rng) for clip, _ in batch]
+        waveform = torch.stack(views).to(device)
+        waveform, targets = Augment(recipe.waveform_steps)(waveform, targets, rng=rng)
+        features = model.frontend(waveform)
+    features = Augment(recipe.feature_steps)(features, rng=rng)
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16):
         embedding = model.network.embed(features)
         logits = model.network.head(embedding)
@@ -115,13 +124,18 @@ def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) 
     """
     if recipe.schedule == "step":
         share = 0.1 ** (int(progress * recipe.epochs + 1e-6) // recipe.step_epochs)
-    elif progress < recipe.warmup:
-        share = 0.04 + 0.96 * (1 - math.cos(math.pi * progress / recipe.warmup)) / 2
     else:
-        fall = (progress - recipe.warmup) / (1 - recipe.warmup)
-        share = 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * fall)) / 2
+        share = one_cycle(progress, recipe.warmup)
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate * share
+
+
+def one_cycle(progress: float, warmup: float) -> float:
+    """Share of the peak learning rate at a point of the run, 0 to 1, of which ``warmup`` rises."""
+    if progress < warmup:
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / warmup)) / 2
+    fall = (progress - warmup) / (1 - warmup)
+    return 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * fall)) / 2
 
 
 @torch.no_grad()

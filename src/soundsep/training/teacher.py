@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from soundsep._torchaudio import torchaudio
 from soundsep.classifier import Classifier
 from soundsep.errors import ConfigError
-from soundsep.pipeline import embed_waveforms
+from soundsep.scoring import embed_waveforms
 
 __all__ = ["Teacher"]
 

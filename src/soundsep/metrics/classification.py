@@ -12,6 +12,7 @@ from soundsep.errors import ConfigError, ShapeError
 __all__ = [
     "ClassMetrics",
     "ClassificationMetrics",
+    "average_precision",
     "calibration_error",
     "calibration_floor",
     "class_metrics",
@@ -201,3 +202,34 @@ def calibration_floor(
         for _ in range(n_draws)
     )
     return float(np.mean([*draws]))
+
+
+def average_precision(relevant: ArrayLike, scores: ArrayLike) -> float:
+    """Area under the steps of the precision-recall curve of one ranking.
+
+    Args:
+        relevant: Whether each item is one of those looked for.
+        scores: By which the items are ranked, best first; items of the same score share one step.
+
+    Shape:
+        relevant, scores: (n,).
+
+    Raises:
+        ShapeError: the two differ in shape, or nothing is relevant.
+
+    Examples:
+        >>> round(average_precision([True, False, True], [0.9, 0.8, 0.7]), 3)
+        0.833
+    """
+    hits, values = np.asarray(relevant, bool), np.asarray(scores, np.float64)
+    if hits.ndim != 1 or hits.shape != values.shape or not hits.any():
+        raise ShapeError(
+            "relevant and scores must be two lists of the same length, with something relevant; "
+            f"got shapes {hits.shape} and {values.shape}"
+        )
+    order = np.argsort(-values, kind="stable")
+    found = np.cumsum(hits[order])
+    is_last = np.append(np.diff(values[order]) != 0, [True])  # of its score
+    precision = (found / np.arange(1, hits.size + 1))[is_last]
+    gained = np.diff(found[is_last], prepend=0)
+    return float((precision * gained).sum() / found[-1])

@@ -1,0 +1,23 @@
+"""Any recording to float32 tensors: decode, check, downmix, resample.
+
+Every hazard of a file or an array ends here, as an `AudioError` that says what to do.
+"""
+
+from __future__ import annotations
+
+from soundsep.audio.arrays import is_array
+from soundsep.audio.blocks import AudioBlocks, audio_blocks
+from soundsep.audio.checks import AUDIO_SUFFIXES, AudioInput
+from soundsep.audio.load import load_audio
+from soundsep.audio.resampling import StreamingResampler, resample
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "AudioBlocks",
+    "AudioInput",
+    "StreamingResampler",
+    "audio_blocks",
+    "is_array",
+    "load_audio",
+    "resample",
+]

@@ -1,0 +1,49 @@
+"""Samples that are in memory already."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from soundsep.audio.checks import AudioInput, Samples, check_samples
+from soundsep.errors import AudioError
+
+__all__ = ["from_array", "is_array"]
+
+FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0}
+
+
+def is_array(audio: object) -> bool:
+    """Whether ``audio`` is samples in memory, which carry no rate of their own."""
+    return isinstance(audio, (np.ndarray, Tensor))
+
+
+def from_array(audio: AudioInput) -> Samples:
+    """(channels, time) in float32, checked; never a view of the caller's memory.
+
+    Raises:
+        AudioError: its type, shape or samples are not those of a recording.
+    """
+    if isinstance(audio, Tensor):
+        dtype = str(audio.dtype).removeprefix("torch.")
+    else:
+        dtype = np.asarray(audio).dtype.name
+    if dtype not in FULL_SCALE:
+        raise AudioError(
+            f"expected samples of int16, int32, float32 or float64, got {dtype}; convert them"
+        )
+    array = audio.detach().cpu().numpy() if isinstance(audio, Tensor) else np.asarray(audio)
+    if array.ndim not in (1, 2):
+        raise AudioError(f"expected an array (time,) or (channels, time), got shape {array.shape}")
+    if array.size == 0:
+        raise AudioError(f"the array holds no samples, its shape is {array.shape}")
+    if array.ndim == 2 and array.shape[0] > array.shape[1]:
+        raise AudioError(
+            f"the array has shape {array.shape}, which would be {array.shape[0]} channels of "
+            f"{array.shape[1]} samples; expected (channels, time): pass its transpose"
+        )
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes Inf, which is caught next
+        samples = np.array(np.atleast_2d(array), dtype=np.float32, order="C")
+    samples /= FULL_SCALE[dtype]
+    check_samples("the array", samples)
+    return samples

@@ -1,0 +1,80 @@
+"""What is taken for a recording, and what its rate, channels and samples must hold to."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.errors import AudioError, ConfigError
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "MAX_CHANNELS",
+    "AudioInput",
+    "Samples",
+    "check_format",
+    "check_samples",
+    "check_target_rate",
+]
+
+AudioInput: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Tensor"
+Samples: TypeAlias = NDArray[np.float32]  # (channels, time)
+
+# How the names of recordings end that are looked for in folders; `load_audio` reads by content.
+# fmt: off
+AUDIO_SUFFIXES = (
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd",
+    ".w64", ".wav",
+)
+# fmt: on
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
+MAX_CHANNELS = 64
+MAX_PEAK = 2.0**31  # integers that were cast to float without being scaled still pass
+
+
+def check_target_rate(target_rate: int | None) -> None:
+    """Refuse a rate that nobody can want.
+
+    Raises:
+        ConfigError: it is outside 1 kHz to 768 kHz.
+    """
+    if target_rate is not None and not MIN_RATE_HZ <= target_rate <= MAX_RATE_HZ:
+        raise ConfigError(
+            f"target_rate must be {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got {target_rate}"
+        )
+
+
+def check_format(name: str, n_channels: int, rate: float) -> None:
+    """Refuse what no recorder writes.
+
+    Raises:
+        AudioError: too many channels, none, or a rate out of range.
+    """
+    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ or rate != int(rate):
+        raise AudioError(
+            f"{name} has a sample rate of {rate} Hz; expected a whole number from {MIN_RATE_HZ} to "
+            f"{MAX_RATE_HZ}: check its header, or resample it"
+        )
+    if not 1 <= n_channels <= MAX_CHANNELS:
+        raise AudioError(
+            f"{name} has {n_channels} channels; expected 1 to {MAX_CHANNELS}: check its header or "
+            "its layout (channels, time), or pick channels"
+        )
+
+
+def check_samples(name: str, samples: Samples) -> None:
+    """Refuse what is not sound.
+
+    Raises:
+        AudioError: there is NaN, infinity or an absurd level.
+    """
+    # The largest magnitude is NaN or Inf exactly if any sample is.
+    peak = max(float(samples.max()), -float(samples.min()))
+    if not np.isfinite(peak):
+        raise AudioError(f"{name} holds NaN or infinite samples; repair or remove them")
+    if peak > MAX_PEAK:
+        raise AudioError(f"{name} has a peak of {peak:.3g}; expected samples from -1 to 1")

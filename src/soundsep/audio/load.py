@@ -1,0 +1,95 @@
+"""A whole recording in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundsep.audio.arrays import from_array, is_array
+from soundsep.audio.checks import AudioInput, Samples, check_format, check_target_rate
+from soundsep.audio.decode import Decoder
+from soundsep.audio.resampling import resample
+from soundsep.errors import AudioError, ConfigError
+
+__all__ = ["load_audio"]
+
+MAX_SAMPLES = 2**28  # 1 GiB of float32: 1.7 h of mono at 44.1 kHz
+BLOCK_SAMPLES = 2**18
+
+
+def load_audio(
+    audio: AudioInput,
+    *,
+    sample_rate: int | None = None,
+    target_rate: int | None = None,
+    mono: bool = True,
+) -> tuple[Tensor, int]:
+    """Read a recording from a file, from memory or from an array.
+
+    Args:
+        audio: A path, the bytes of a file, a binary file object, or a NumPy array or tensor
+            (time,) or (channels, time) of int16, int32, float32 or float64. Integers are scaled
+            to -1..1. Files are all that libsndfile reads: wav, flac, ogg (Vorbis and Opus), mp3,
+            aiff, caf, au and more.
+        sample_rate: Rate of an array, in Hz; by default it is taken to be ``target_rate``. Files
+            carry their own, so it is not used for them.
+        target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.
+        mono: Average the channels. Opposite signals in two channels cancel.
+
+    Returns:
+        The float32 waveform, (time,) or with ``mono=False`` (channels, time), and its rate.
+
+    Raises:
+        AudioError: there is no such file, it is not audio, is damaged or truncated, holds no
+            samples, NaN or Inf, more than 64 channels, a rate outside 1 kHz to 768 kHz, or more
+            samples than fit in 1 GiB.
+        ConfigError: an array came without any rate, or ``target_rate`` is out of range.
+
+    Examples:
+        >>> stereo = np.zeros((2, 48_000))
+        >>> waveform, rate = load_audio(stereo, sample_rate=48_000, target_rate=16_000)
+        >>> waveform.shape, rate
+        (torch.Size([16000]), 16000)
+    """
+    check_target_rate(target_rate)
+    if is_array(audio):
+        rate = target_rate if sample_rate is None else sample_rate
+        if rate is None:
+            raise ConfigError("an array carries no sample rate: pass sample_rate= in Hz")
+        samples = from_array(audio)
+        check_format("the array", samples.shape[0], rate)
+        if mono:
+            samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
+    else:
+        try:
+            samples, rate = _from_file(audio, mono=mono)
+        except MemoryError as error:
+            raise AudioError(
+                "the recording does not fit into the memory there is; cut it into shorter files, "
+                "or hear it in blocks with Pipeline.events"
+            ) from error
+    waveform = torch.from_numpy(samples)
+    if target_rate is not None:
+        waveform = resample(waveform, rate, target_rate)
+        rate = target_rate
+    return (waveform[0] if mono else waveform), rate
+
+
+def _from_file(audio: Any, *, mono: bool) -> tuple[Samples, int]:
+    blocks: list[Samples] = []
+    n_kept = 0
+    with Decoder(audio) as decoder:
+        size = max(1, BLOCK_SAMPLES // decoder.n_channels)
+        while (block := decoder.read(size)).shape[1]:
+            kept = block.mean(axis=0, keepdims=True) if mono else block
+            n_kept += kept.size
+            if n_kept > MAX_SAMPLES:
+                raise AudioError(
+                    f"{decoder.name} is longer than {MAX_SAMPLES / decoder.sample_rate / 3600:.1f} "
+                    "h, the most that is held in memory at its rate; cut it into shorter files"
+                )
+            blocks.append(kept)
+    return np.concatenate(blocks, axis=1), decoder.sample_rate

@@ -1,0 +1,87 @@
+"""What a recording is read from: an open binary file at which libsndfile cannot stumble."""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from soundsep.errors import AudioError
+
+__all__ = ["Source"]
+
+
+class Source:
+    """A file as libsndfile sees it: contents without a ``name``, whose ending could mislead.
+
+    libsndfile calls these methods from C, where an exception would be printed and forgotten, even
+    the interrupt by a user. It is kept in ``failure`` instead, and the file seems to end there.
+
+    Args:
+        audio: A path, the bytes of a file, or a binary file object. A file that can be sought is
+            read where it lies; of any other object all is read at once.
+
+    Attributes:
+        title: What messages call it.
+        failure: What went wrong while reading.
+
+    Raises:
+        AudioError: there is no such file, or it is no binary file.
+    """
+
+    def __init__(self, audio: Any) -> None:
+        self.title, self._file, self._owned = _open(audio)
+        self.failure: BaseException | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill some memory; the number of bytes, 0 at the end."""
+        try:
+            return int(self._file.readinto(buffer) or 0)  # type: ignore[attr-defined]
+        except BaseException as error:
+            self.failure = error
+            return 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
+        """Go somewhere; a damaged header may name a place before the start, and nothing moves."""
+        with suppress(OSError, ValueError):
+            self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where it stands, in bytes."""
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Let go of the file; one that was given open stays open."""
+        if self._owned:
+            self._file.close()
+
+
+def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
+    """A name for messages, an open binary file, and whether it is ours to close."""
+    if isinstance(audio, (str, os.PathLike)):
+        path = Path(audio)
+        try:
+            path = path.expanduser()
+            if path.is_file():
+                return str(path), path.open("rb"), True
+            found = "is a folder, not a file" if path.is_dir() else "does not exist"
+        except (OSError, RuntimeError) as error:  # no permission, too long; no such user's home
+            raise AudioError(f"{path} cannot be opened: {error}") from error
+        raise AudioError(f"{path} {found}; expected the path of a recording")
+    if isinstance(audio, (bytes, bytearray, memoryview)):
+        return "the bytes given", io.BytesIO(audio), True
+    if hasattr(audio, "read"):
+        name = str(getattr(audio, "name", "the file object"))
+        in_place = isinstance(audio, (io.BufferedIOBase, io.RawIOBase)) and audio.seekable()
+        if in_place and audio.tell() == 0:
+            return name, audio, False
+        data = audio.read()
+        if not isinstance(data, bytes):
+            raise AudioError("the file object gives text; open it in binary mode ('rb')")
+        return name, io.BytesIO(data), True
+    raise AudioError(
+        "expected a path, bytes, a binary file object, a NumPy array or a tensor, got "
+        f"{type(audio).__name__}"
+    )

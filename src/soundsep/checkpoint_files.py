@@ -1,0 +1,205 @@
+"""The two files of a checkpoint, read with mistrust: ``config.json`` and ``model.safetensors``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from soundsep.errors import ConfigError, WeightsError
+
+__all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "read_config", "read_weights", "write_checkpoint"]
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAME = "model.safetensors"
+_MAX_CONFIG_BYTES = _MAX_HEADER_BYTES = 1 << 20
+_FLOATS, _INTEGERS = ("F64", "F32", "F16", "BF16"), ("I64", "I32", "I16", "I8", "U8")
+
+
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON object in a file of at most 1 MiB.
+
+    Raises:
+        WeightsError: the file is missing, too large, or not a JSON object of finite numbers.
+    """
+    data = _read(Path(path), limit=_MAX_CONFIG_BYTES)
+    try:
+        config = json.loads(
+            data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+        )
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} is not valid JSON: {error}; fetch or save it anew") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"{path}: expected a JSON object, got {type(config).__name__}")
+    return config
+
+
+def read_weights(
+    path: str | os.PathLike[str], *, like: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, on the CPU; floating-point ones come back as float32.
+
+    Args:
+        path: The file.
+        like: What it must hold, usually a ``state_dict()``: the same names and shapes, numbers of
+            the same kind. The file's header is compared with it before anything else is read.
+
+    Raises:
+        WeightsError: the file is missing, damaged, no safetensors file, holds NaN or Inf, or
+            something else than expected.
+    """
+    path = Path(path)
+    # From bytes and not mapped: the file may be overwritten while the tensors live.
+    data = _read(path, limit=None if like is None else _checked_size(path, like))
+    try:
+        tensors = load(data)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise _damaged(path, error) from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point():
+            tensors[name] = tensor.float()
+        _require_finite(name, tensors[name], f"{path} holds")
+    return tensors
+
+
+def _checked_size(path: Path, like: Mapping[str, Tensor]) -> int:
+    """How large the file may be, once its header has been found to announce what is expected."""
+    try:
+        with path.open("rb") as file:
+            (n_bytes,) = struct.unpack("<Q", file.read(8))
+            if n_bytes > _MAX_HEADER_BYTES:
+                raise ValueError(f"its header claims {n_bytes} bytes")
+            header = dict(json.loads(file.read(n_bytes)))
+        notes = sorted(set(header.pop("__metadata__", {})) - {"format"})
+        found = {name: (str(e["dtype"]), tuple(e["shape"])) for name, e in header.items()}
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error}") from error
+    except (struct.error, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    # Other readers import what such notes name; a file that brings them is made for those.
+    faults = [f"a note of {name[:80]!r}, where only 'format' is known" for name in notes]
+    faults += [f"no {name!r}" for name in like.keys() - found.keys()]
+    faults += [f"{name[:80]!r}, which is unknown" for name in found.keys() - like.keys()]
+    for name in like.keys() & found.keys():
+        dtype, shape = found[name]
+        wanted = _FLOATS if like[name].is_floating_point() else _INTEGERS
+        if shape != tuple(like[name].shape) or dtype not in wanted:
+            faults.append(
+                f"{name!r} of shape {str(shape)[:80]} and type {dtype[:8]}, expected "
+                f"{tuple(like[name].shape)} and one of {', '.join(wanted)}"
+            )
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise WeightsError(
+            f"the weights in {path} do not fit its {CONFIG_NAME}: found "
+            f"{'; '.join(sorted(faults)[:3])}{more}"
+        )
+    return 8 + int(n_bytes) + sum(8 * tensor.numel() for tensor in like.values())
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"{path} is damaged or not a safetensors file: {error}; other formats are not read "
+        "(pickle can run code); fetch or save it anew"
+    )
+
+
+def write_checkpoint(
+    folder: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    half: bool = False,
+) -> None:
+    """Write ``config.json`` and ``model.safetensors``; a reader never sees half a file.
+
+    Args:
+        folder: Made where it does not exist; files of an older checkpoint are replaced.
+        config: Plain JSON.
+        tensors: Usually a ``state_dict()``.
+        half: Store floating-point tensors as float16; integers stay what they are.
+
+    Raises:
+        ConfigError: the config is not plain JSON.
+        WeightsError: a tensor holds NaN or Inf or does not fit float16, or writing failed.
+    """
+    try:
+        text = json.dumps(dict(config), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        described = text.encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the checkpoint's config is not plain JSON: {error}") from error
+    weights = save({name: _stored(name, tensor, half=half) for name, tensor in tensors.items()})
+    folder = Path(folder)
+    contents = {folder / WEIGHTS_NAME: weights, folder / CONFIG_NAME: described}
+    temporary = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in contents}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, data in contents.items():
+            with temporary[path].open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())  # else a power cut can leave the new name on no bytes
+        for path in contents:
+            os.replace(temporary[path], path)
+    except OSError as error:
+        raise WeightsError(f"cannot write a checkpoint to {folder}: {error}") from error
+    finally:
+        for path in temporary.values():
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _stored(name: str, tensor: Tensor, *, half: bool) -> Tensor:
+    """A copy as it goes to disk; a copy, because safetensors refuses tensors that share memory."""
+    copy = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    _require_finite(name, copy, "the checkpoint to be written holds")
+    if not half or not copy.is_floating_point():
+        return copy
+    short = copy.to(torch.float16)
+    if not short.isfinite().all():
+        raise WeightsError(
+            f"tensor {name!r} does not fit float16: expected values up to 65504, found "
+            f"{copy.abs().max().item():g}; write it with half=False"
+        )
+    return short
+
+
+def _require_finite(name: str, tensor: Tensor, where: str) -> None:
+    if not (finite := tensor.isfinite()).all():
+        raise WeightsError(
+            f"{where} NaN or Inf in tensor {name!r}: expected finite numbers, found "
+            f"{int((~finite).sum())} of {tensor.numel()} that are not; it is damaged, or its "
+            "training diverged"
+        )
+
+
+def _read(path: Path, *, limit: int | None = None) -> bytes:
+    try:
+        if not path.is_file():  # also keeps a pipe from blocking for ever
+            raise WeightsError(f"{path} is missing or not a file")
+        if limit is not None and (size := path.stat().st_size) > limit:
+            raise WeightsError(f"{path} is too large: expected at most {limit} bytes, found {size}")
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error}") from error
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is out of range")
+    return value

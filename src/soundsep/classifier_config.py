@@ -1,0 +1,88 @@
+"""The settings of a classifier: all of it that is not weights."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from soundsep.config import Config
+from soundsep.errors import ConfigError
+from soundsep.frontends import FrontendConfig, MelConfig
+from soundsep.models import check_features
+
+__all__ = ["ClassifierConfig"]
+
+MAX_LABELS = 10_000
+MAX_WINDOW_SAMPLES = 2**26  # 1.2 h at 16 kHz
+MAX_OVERLAP = 1_000  # windows that hear the same sample
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a terminal obeys or fails
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassifierConfig(Config):
+    """Everything but the weights.
+
+    Attributes:
+        labels: Names of the outputs, in order.
+        network: Name in `soundsep.models.NETWORKS`.
+        frontend: Settings of the features.
+        activation: ``"softmax"`` where exactly one label holds, ``"sigmoid"`` where any number may.
+        temperature: Logits are divided by it before the activation: above 1 for a network that is
+            surer than it is right, below 1 for one that is right more often than it is sure.
+        window_seconds: Length of audio the network hears at once.
+        hop_seconds: Step between the windows of a longer clip.
+        padding: How a clip shorter than one window is extended at its end.
+        unknown_below: Where the best score is below this, the sound is better called unknown; the
+            model's card says how it was chosen. ``None`` where nobody has.
+    """
+
+    labels: tuple[str, ...]
+    network: str
+    frontend: FrontendConfig = field(default_factory=MelConfig)
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    temperature: float = 1.0
+    window_seconds: float = 5.0
+    hop_seconds: float = 2.5
+    padding: Literal["zero", "reflect"] = "reflect"
+    unknown_below: float | None = None
+
+    def __post_init__(self) -> None:
+        """Reject settings that contradict each other.
+
+        Raises:
+            ConfigError: labels are missing, double, too many or not printable, a length is out of
+                range, there is no such network, or it does not take these features.
+        """
+        if not 1 <= len(set(self.labels)) == len(self.labels) <= MAX_LABELS:
+            raise ConfigError(f"ClassifierConfig.labels must be 1 to {MAX_LABELS}, each once")
+        if unprintable := [label for label in self.labels if _CONTROL.search(label)]:
+            raise ConfigError(
+                f"ClassifierConfig.labels: {unprintable[0]!r} holds what cannot be printed"
+            )
+        check_features(self.network, self.frontend.kind)
+        if not 0 < self.hop_seconds <= self.window_seconds <= 3_600:
+            raise ConfigError(
+                "ClassifierConfig needs 0 < hop_seconds <= window_seconds <= 3600, got "
+                f"{self.hop_seconds} and {self.window_seconds}"
+            )
+        if self.window_seconds * self.frontend.sample_rate > MAX_WINDOW_SAMPLES:
+            raise ConfigError(
+                f"ClassifierConfig.window_seconds: more than {MAX_WINDOW_SAMPLES} samples"
+            )
+        shortest = max(1 / self.frontend.sample_rate, self.window_seconds / MAX_OVERLAP)
+        if self.hop_seconds < shortest:
+            raise ConfigError(
+                f"ClassifierConfig.hop_seconds is {self.hop_seconds}, expected a sample and a "
+                f"thousandth of the window or more: at least {shortest:.3g}"
+            )
+        if not 0.01 <= self.temperature <= 100:
+            raise ConfigError(
+                f"ClassifierConfig.temperature must be from 0.01 to 100, got {self.temperature}"
+            )
+        if self.unknown_below is not None and not 0 < self.unknown_below <= 1:
+            raise ConfigError(
+                f"ClassifierConfig.unknown_below must be above 0, at most 1: {self.unknown_below}"
+            )
+        if self.activation not in ("softmax", "sigmoid") or self.padding not in ("zero", "reflect"):
+            raise ConfigError("ClassifierConfig: activation or padding is not one of those listed")

@@ -1,0 +1,110 @@
+"""``soundsep evaluate-mixtures``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from soundsep.cli.options import (
+    DEFAULT_MODEL,
+    Commands,
+    at_least_1,
+    batch_options,
+    data_options,
+    device_options,
+)
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "evaluate-mixtures",
+        parents=[device_options(), batch_options(), data_options()],
+        help="measure what separating first is worth",
+        description="Mix clips of the fold held out, always in the same way, and count how many of "
+        "their sounds are named: heard as they are, taken apart by each separator, and with the "
+        "true sources, which is the most that separating can give.",
+    )
+    command.add_argument(
+        "model", nargs="?", default=DEFAULT_MODEL, help=f"the classifier (default: {DEFAULT_MODEL})"
+    )
+    command.add_argument(
+        "--separator",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a published separator, a model of demucs, or a folder; can be given again",
+    )
+    command.add_argument(
+        "--mixtures", type=at_least_1, default=500, metavar="N", help="how many (default: 500)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="of the mixtures (default: 0, the benchmark)"
+    )
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the figures as JSON")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.classifier import Classifier, to_device
+    from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
+    from soundsep.errors import ConfigError
+    from soundsep.mixture_evaluation import measure_naming, measure_separation
+    from soundsep.separator import Separator
+    from soundsep.weights import PUBLISHED
+
+    for name in (arguments.model, *arguments.separator):
+        fold = PUBLISHED[name].test_fold if name in PUBLISHED else None
+        if fold not in (None, arguments.fold):
+            raise ConfigError(
+                f"{name} was trained on fold {arguments.fold}, so its figures there say nothing; "
+                f"measure it with --fold {fold}"
+            )
+    config = MixtureConfig()
+    dataset = ESC50(arguments.data, folds=[arguments.fold])
+    examples = load_examples(dataset.clips, sample_rate=config.sample_rate)
+    mixtures = Mixtures(examples, n_mixtures=arguments.mixtures, seed=arguments.seed, config=config)
+    classifier = to_device(Classifier.from_pretrained(arguments.model), arguments.device).eval()
+    if classifier.labels != dataset.labels:
+        raise ConfigError(f"{arguments.model} does not know the labels of {dataset.name}")
+    separators = {
+        name: Separator.from_pretrained(name, device=arguments.device)
+        for name in arguments.separator
+    }
+    ways: dict[str, dict[str, Any]] = {
+        "no separation": {},
+        **{name: {"separator": separator} for name, separator in separators.items()},
+        "true sources": {"is_told": True},
+    }
+    figures = {
+        way: measure_naming(classifier, mixtures, batch_size=arguments.batch_size, **options)
+        for way, options in ways.items()
+    }
+    print(
+        f"{arguments.model}, {len(mixtures)} mixtures of two clips of fold {arguments.fold} of "
+        f"{dataset.name}, seed {arguments.seed}"
+    )
+    width = max(map(len, figures))
+    print(f"{'':<{width}}  both in top 2  one in top 1     mAP")
+    for way, f in figures.items():
+        print(
+            f"{way:<{width}}  {f.all_found:>13.1%}  {f.one_found:>12.1%}  "
+            f"{f.mean_average_precision:>6.3f}"
+        )
+    written: dict[str, Any] = {"naming": {way: f.to_dict() for way, f in figures.items()}}
+    for name, separator in separators.items():
+        if (len(separator.sources), separator.sample_rate) == (2, config.sample_rate):
+            separation = measure_separation(separator, mixtures).to_dict(dataset.labels)
+            written.setdefault("separation", {})[name] = separation
+            print(
+                f"{name}: SI-SDR improved by {separation['si_sdr_improvement_mean_db']:.2f} dB in "
+                f"the mean, {separation['si_sdr_improvement_median_db']:.2f} dB in the median"
+            )
+    if arguments.output is not None:
+        arguments.output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        print(f"wrote {arguments.output}")
+    return 0

@@ -1,0 +1,68 @@
+"""``soundsep listen``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+
+from soundsep.cli.events import event_options, load_pipeline
+from soundsep.cli.options import Commands, batch_options, device_options
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "listen",
+        parents=[event_options(), device_options(), batch_options()],
+        help="say what a microphone hears",
+        description="Say what a microphone hears, until Ctrl-C. An event is printed when it is "
+        "over. Sound that comes faster than the model can hear it is reported as lost.",
+    )
+    command.add_argument(
+        "--microphone",
+        metavar="NAME",
+        help="number or part of the name of an input; `python -m sounddevice` lists them",
+    )
+    command.add_argument(
+        "--seconds", type=float, metavar="SECONDS", help="end by itself after so long"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.live import Microphone, listen
+    from soundsep.timeline import Event
+
+    name = arguments.microphone
+    microphone = Microphone(device=int(name) if name and name.isdecimal() else name)
+    pipe = load_pipeline(arguments)
+    stop = threading.Event()
+    if arguments.seconds is not None:
+        timer = threading.Timer(arguments.seconds, stop.set)
+        timer.daemon = True
+        timer.start()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())  # so that the last events come
+    try:
+        print("soundsep: listening; Ctrl-C ends it", file=sys.stderr)
+        for heard in listen(
+            pipe,
+            microphone,
+            stop=stop,
+            threshold=arguments.threshold,
+            hop_seconds=arguments.hop,
+            min_duration_seconds=arguments.min_duration,
+            merge_gap_seconds=arguments.merge_gap,
+            batch_size=arguments.batch_size,
+        ):
+            if isinstance(heard, Event) and arguments.label and heard.label not in arguments.label:
+                continue
+            print(json.dumps(heard.to_dict()) if arguments.json else heard, flush=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 0

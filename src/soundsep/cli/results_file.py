@@ -1,0 +1,98 @@
+"""A file of results, one JSON object a line, that a later run can go on with."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from soundsep.errors import ConfigError
+
+__all__ = ["ResultsFile"]
+
+START = b'{"source": '
+
+
+class ResultsFile:
+    """Takes results as they come; whatever ends the program, the lines written are whole.
+
+    Only the last line can be cut off, by a kill or a full disk, and going on drops it.
+
+    Args:
+        path: The file.
+        model: Name of the model, written into every line.
+        resume: Go on with the file, if it is there.
+        overwrite: Begin it anew, if it is there.
+
+    Attributes:
+        done: Whether the recording failed, of every source that the file holds.
+
+    Raises:
+        ConfigError: the file is there and neither option is given, cannot be written, or to be
+            gone on with holds something else or the results of another model.
+    """
+
+    def __init__(self, path: Path, *, model: str, resume: bool, overwrite: bool) -> None:
+        self.path, self.model = path, model
+        self.done: dict[str, bool] = {}
+        if path.exists() and not (resume or overwrite):
+            raise ConfigError(
+                f"{path} exists; --resume goes on with it, --overwrite begins it anew"
+            )
+        try:
+            if resume and path.exists():
+                os.truncate(path, self._read_back())
+            # Unbuffered: lines reach the file in one call, which Ctrl-C does not interrupt.
+            self._stream = io.FileIO(path, "a" if resume else "w")
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _read_back(self) -> int:
+        """Fill `done`; returns the size of the lines that are whole."""
+        size = 0
+        with self.path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.endswith(b"\n") and (line.startswith(START) or START.startswith(line)):
+                    break
+                try:
+                    record = json.loads(line)
+                    source, model, failed = record["source"], record["model"], "error" in record
+                except (ValueError, TypeError, KeyError) as error:
+                    raise ConfigError(
+                        f"line {number} of {self.path} is not what soundsep classify writes; name "
+                        "the file that is to be gone on with, or repair it"
+                    ) from error
+                if model != self.model:
+                    raise ConfigError(
+                        f"{self.path} holds results of the model {model}, not of {self.model}; "
+                        "choose that model or another file"
+                    )
+                self.done[source] = failed
+                size += len(line)
+        return size
+
+    def write(self, results: Iterable[Mapping[str, Any]]) -> None:
+        """Add a line each.
+
+        Raises:
+            ConfigError: the disk is full, or gone.
+        """
+        records = [{**result, "model": self.model} for result in results]
+        lines = "".join(json.dumps(record) + "\n" for record in records).encode("ascii")
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+        except OSError as error:
+            raise self._failure(error) from error
+        self.done.update((record["source"], "error" in record) for record in records)
+
+    def _failure(self, error: OSError) -> ConfigError:
+        return ConfigError(f"cannot write {self.path}: {error.strerror}")
+
+    def close(self) -> None:
+        """Close it."""
+        self._stream.close()

@@ -1,0 +1,58 @@
+"""``soundsep train-separator``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soundsep.cli.options import Commands, at_least_1, data_options, device_options
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "train-separator",
+        parents=[device_options(), data_options()],
+        help="train a separator on mixtures of clips",
+        description="Train a separator on mixtures of the clips of all folds but the one held out. "
+        "Run the same command again after an interruption: it goes on where it stopped.",
+    )
+    command.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="for metrics and weights"
+    )
+    command.add_argument("--epochs", type=at_least_1, metavar="N", help="of 2000 mixtures each")
+    command.add_argument(
+        "--sources", type=at_least_1, default=2, metavar="N", help="in a mixture (default: 2)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.datasets import ESC50, MixtureConfig, load_examples
+    from soundsep.separator import Separator
+    from soundsep.training.separation import (
+        SeparationRecipe,
+        separator_config,
+        train_separator,
+    )
+
+    recipe = SeparationRecipe(
+        mixtures=MixtureConfig(n_sources=arguments.sources, is_rolled=True),
+        **({"epochs": arguments.epochs} if arguments.epochs else {}),
+    )
+    training, _ = ESC50(arguments.data).split(arguments.fold)
+    trained = train_separator(
+        recipe,
+        load_examples(training, sample_rate=recipe.mixtures.sample_rate),
+        output=arguments.output,
+        seed=arguments.seed,
+        device=arguments.device,
+    )
+    for name, network in zip(trained._fields, trained, strict=True):
+        folder = arguments.output / name
+        Separator(network, separator_config(recipe)).save_pretrained(folder, half=True)
+        print(f"wrote {folder}")
+    return 0

@@ -1,0 +1,175 @@
+"""Mixtures of clips with what they were mixed from: made on the fly, and the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundsep.config import Config
+from soundsep.errors import ConfigError, DatasetError
+
+__all__ = ["Mixture", "MixtureConfig", "Mixtures"]
+
+SILENCE_RMS = 1e-3  # -60 dBFS: a crop below it holds nothing that could be separated
+N_TRIES = 200  # for one mixture
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MixtureConfig(Config):
+    """How clips are mixed.
+
+    Attributes:
+        n_sources: Clips in a mixture, 1 to 4.
+        level_db: A clip is up to so much louder or softer than the first of its mixture, uniformly
+            in dB. Levels are the mean power of the whole crop, its silent stretches included.
+        sample_rate: Of the clips, in Hz.
+        seconds: Length. A longer clip is cropped, a shorter one followed by silence.
+        is_rolled: Turn every clip round by a random time before it is cropped, its end going on
+            with its start; for training, where it makes new overlaps.
+
+    Examples:
+        The protocol of Tzinis et al. (2020), "Sudo rm -rf", arXiv 2007.06833:
+
+        >>> MixtureConfig(sample_rate=8_000, seconds=4.0).n_samples
+        32000
+    """
+
+    n_sources: int = 2
+    level_db: float = 5.0
+    sample_rate: int = 16_000
+    seconds: float = 5.0
+    is_rolled: bool = False
+
+    def __post_init__(self) -> None:
+        """Reject what cannot be mixed.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        if not 1 <= self.n_sources <= 4:
+            raise ConfigError(f"MixtureConfig.n_sources must be 1 to 4, got {self.n_sources}")
+        if not 0 <= self.level_db <= 60 or not 0.1 <= self.seconds <= 60:
+            raise ConfigError("MixtureConfig needs level_db 0 to 60 and seconds 0.1 to 60")
+        if not 1_000 <= self.sample_rate <= 192_000:
+            raise ConfigError("MixtureConfig.sample_rate must be 1000 to 192000")
+
+    @property
+    def n_samples(self) -> int:
+        """Length in samples."""
+        return round(self.seconds * self.sample_rate)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Mixture:
+    """Clips that sound at once.
+
+    Attributes:
+        sources: Each alone, as loud as it is in the mixture, (n_sources, time).
+        targets: Index of the class of each.
+        clips: Index of each among the clips that were mixed.
+    """
+
+    sources: Tensor
+    targets: tuple[int, ...]
+    clips: tuple[int, ...]
+
+    @property
+    def waveform(self) -> Tensor:
+        """All of them at once, (time,)."""
+        return self.sources.sum(dim=0)
+
+
+class Mixtures(Sequence[Mixture]):
+    """A list of mixtures, each made when it is asked for.
+
+    The clips of a mixture are of different classes. Which clips, how loud and from where on follows
+    from the seed and the mixture's place in the list alone, so a list is the same on every
+    machine. ESC-50 fills short recordings up with silence; a crop that holds nothing else is drawn
+    again, and the silence inside a crop stays, as part of what a separator has to get right.
+
+    Give the clips of the training folds to one list and those of the test fold to another, as
+    `FoldedClips.split` divides them.
+
+    Args:
+        examples: Waveform (time,) at ``config.sample_rate`` and class of every clip, as
+            `load_examples` gives them.
+        n_mixtures: Length of the list.
+        seed: Of everything random.
+        config: How to mix.
+
+    Raises:
+        DatasetError: there are fewer classes than a mixture has clips.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[tuple[Tensor, int]],
+        *,
+        n_mixtures: int,
+        seed: int = 0,
+        config: MixtureConfig | None = None,
+    ) -> None:
+        self.examples, self.n_mixtures, self.seed = examples, n_mixtures, seed
+        self.config = config or MixtureConfig()
+        n_classes = len({target for _, target in examples})
+        if n_classes < self.config.n_sources:
+            raise DatasetError(
+                f"a mixture of {self.config.n_sources} classes cannot be made from clips of "
+                f"{n_classes}"
+            )
+
+    def __len__(self) -> int:
+        return self.n_mixtures
+
+    def __getitem__(self, index: int) -> Mixture:  # type: ignore[override]  # slices are not taken
+        """The mixture at a place in the list.
+
+        Raises:
+            IndexError: there is no such place.
+            DatasetError: hardly anything but silence is to be found in the clips.
+        """
+        if not 0 <= index < self.n_mixtures:
+            raise IndexError(f"there are {self.n_mixtures} mixtures, got {index}")
+        rng = np.random.default_rng((self.seed, index))
+        chosen: list[int] = []
+        sources: list[Tensor] = []
+        for _ in range(N_TRIES):
+            clip = int(rng.integers(len(self.examples)))
+            crop = self._crop(self.examples[clip][0], rng)
+            is_known = self.examples[clip][1] in {self.examples[i][1] for i in chosen}
+            if is_known or crop.square().mean().sqrt() < SILENCE_RMS:
+                continue
+            chosen.append(clip)
+            sources.append(self._scaled(crop, sources, rng))
+            if len(sources) == self.config.n_sources:
+                break
+        else:
+            raise DatasetError(
+                f"mixture {index} cannot be made: {N_TRIES} draws gave hardly anything but silence "
+                "or clips of one class"
+            )
+        mixed = torch.stack(sources)
+        # Loud parts that meet may exceed full scale, which a file could not hold.
+        mixed /= mixed.sum(dim=0).abs().max().clamp(min=1.0)
+        targets = tuple(self.examples[i][1] for i in chosen)
+        return Mixture(sources=mixed, targets=targets, clips=tuple(chosen))
+
+    def _crop(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:
+        n_samples, length = waveform.shape[0], self.config.n_samples
+        if self.config.is_rolled:
+            waveform = waveform.roll(int(rng.integers(n_samples)))
+        start = int(rng.integers(max(0, n_samples - length) + 1))
+        crop = waveform[start : start + length]
+        return torch.nn.functional.pad(crop, (0, length - crop.shape[0]))
+
+    def _scaled(self, crop: Tensor, others: Sequence[Tensor], rng: np.random.Generator) -> Tensor:
+        """As loud as the first of the mixture, give or take the level drawn."""
+        if not others:
+            return crop
+        level = float(rng.uniform(-self.config.level_db, self.config.level_db))
+        gain = others[0].square().mean().sqrt() / crop.square().mean().sqrt()
+        return crop * (gain * 10 ** (level / 20))

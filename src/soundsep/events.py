@@ -1,0 +1,156 @@
+"""Scores over time to events: hysteresis and merging, as the scores come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from soundsep.errors import ConfigError
+from soundsep.timeline import Event
+
+__all__ = ["EventRules", "EventTracker"]
+
+RELEASE = 0.5  # of the threshold: a sound whose score stays above this share is not over
+MAX_SECONDS = 3600  # so that a sound that never ends is reported, and holds up no others
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventRules:
+    """What counts as one event.
+
+    Attributes:
+        threshold: Score that a window must reach for an event to begin; above 0, at most 1.
+        min_duration_seconds: Shorter events are dropped.
+        merge_gap_seconds: Events of one label with at most this much between them are one.
+    """
+
+    threshold: float = 0.5
+    min_duration_seconds: float = 0.0
+    merge_gap_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Reject what is out of range.
+
+        Raises:
+            ConfigError: a value is.
+        """
+        if not 0 < self.threshold <= 1:
+            raise ConfigError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+        for name in ("min_duration_seconds", "merge_gap_seconds"):
+            value = getattr(self, name)
+            if not 0 <= value < MAX_SECONDS:
+                raise ConfigError(f"{name} must be from 0 to below {MAX_SECONDS}, got {value}")
+
+
+@dataclass(slots=True)
+class _Open:
+    """An event that may still go on; in samples."""
+
+    start: int
+    end: int
+    score: float
+    trim: int  # how much later than `start` it is taken to begin
+    released: bool = False
+
+
+class EventTracker:
+    """Follows every label through a recording, and gives an event once it is certain.
+
+    An event begins and ends with a stretch whose score reaches the threshold. In between the score
+    may fall, to half the threshold for any time, and below that for the gap that is merged. Its
+    ends are then trimmed, but for those at the ends of the recording, as far as one stretch is
+    left. It is certain when nothing that follows can lengthen it. What lasts more than an hour is
+    cut there. Memory does not grow with the length of the recording.
+
+    Args:
+        labels: Names of the scores.
+        rules: What counts as an event.
+        sample_rate: Rate of the positions given, in Hz.
+        hop: Least length of an event before the least duration is asked for, in samples.
+        trim: How much an event is shortened at either end, in samples.
+        offset_seconds: Time of position 0.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        rules: EventRules,
+        *,
+        sample_rate: int,
+        hop: int = 0,
+        trim: int = 0,
+        offset_seconds: float = 0.0,
+    ) -> None:
+        self._labels, self._rules = labels, rules
+        self._rate, self._offset = sample_rate, offset_seconds
+        self._hop, self._trim = hop, trim
+        self._shortest = round(rules.min_duration_seconds * sample_rate)
+        self._gap = round(rules.merge_gap_seconds * sample_rate)
+        self._longest = MAX_SECONDS * sample_rate
+        self._open: dict[int, _Open] = {}
+        self._position = 0  # up to where scores came
+
+    @property
+    def certain_until_seconds(self) -> float:
+        """No event that is still to come starts before this."""
+        starts = [event.start for event in self._open.values()]
+        return self._offset + min([self._position, *starts]) / self._rate
+
+    def push(self, scores: Tensor, end: int) -> list[Event]:
+        """Take the scores of the stretch from the last ``end`` to this one, in samples.
+
+        Shape:
+            scores: (n_labels,).
+
+        Returns:
+            The events that are now certain, by their start. Others that began earlier may follow.
+        """
+        begin, self._position = self._position, end
+        closed: list[Event] = []
+        active = (scores >= self._rules.threshold).nonzero().flatten().tolist()
+        values = {index: float(scores[index]) for index in {*active, *self._open}}
+        for index in list(self._open):
+            event = self._open[index]
+            if end - event.start > self._longest:
+                closed += self._close(index, trim=0)
+                if index in active:
+                    self._open[index] = _Open(begin, end, 0.0, trim=0)
+                continue
+            event.released |= values[index] < RELEASE * self._rules.threshold
+            gap = end - event.end + 2 * self._trim  # to what might begin at `end`
+            if index not in active and event.released and gap > self._gap:
+                closed += self._close(index, trim=self._trim)
+        trim = self._trim if begin else 0
+        for index in active:
+            event = self._open.setdefault(index, _Open(begin, end, 0.0, trim))
+            event.end, event.released = end, False
+            event.score = max(event.score, values[index])
+        return sorted(closed, key=lambda event: event.start_seconds)
+
+    def flush(self, end: int) -> list[Event]:
+        """End the recording at ``end``, to which the last stretch is extended or cut.
+
+        Returns:
+            The events that were still open.
+        """
+        closed: list[Event] = []
+        for index, event in list(self._open.items()):
+            trim = self._trim
+            if event.end == self._position:
+                event.end, trim = end, 0
+            closed += self._close(index, trim=trim)
+        return sorted(closed, key=lambda event: event.start_seconds)
+
+    def _close(self, index: int, *, trim: int) -> list[Event]:
+        event = self._open.pop(index)
+        first, last = event.start + event.trim, event.end - trim
+        if (excess := self._hop - (last - first)) > 0 and event.trim + trim:
+            give_back = min(excess, event.trim + trim)
+            at_start = give_back * event.trim // (event.trim + trim)
+            first, last = first - at_start, last + give_back - at_start
+        if last - first < self._shortest:
+            return []
+        start, end = (self._offset + at / self._rate for at in (first, last))
+        return [Event(start, end, self._labels[index], event.score)]

@@ -1,0 +1,1 @@
+"""soundsep inside other libraries; each module needs an extra of its own."""

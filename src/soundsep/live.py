@@ -1,0 +1,196 @@
+"""Events from a microphone, as they are heard."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.errors import AudioError, ConfigError, DependencyError
+from soundsep.listening import Listener
+from soundsep.timeline import Event, Gap
+
+__all__ = ["Microphone", "listen"]
+
+BLOCK_SECONDS = 0.1
+POLL_SECONDS = 0.2
+
+
+class Microphone:
+    """Blocks of live sound, through a queue of limited length; used in a ``with`` statement.
+
+    What does not fit the queue, because nobody takes the blocks out in time, is counted and told.
+
+    Args:
+        device: Number or name of the input, as sounddevice takes it; the system's own by default.
+        sample_rate: In Hz; the device's own by default.
+        queue_seconds: How much sound may wait.
+
+    Attributes:
+        sample_rate: In Hz.
+
+    Raises:
+        DependencyError: sounddevice or PortAudio is missing.
+        AudioError: there is no such input, or it does not know that rate.
+        ConfigError: ``queue_seconds`` is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        device: int | str | None = None,
+        sample_rate: int | None = None,
+        queue_seconds: float = 30.0,
+    ) -> None:
+        if not BLOCK_SECONDS <= queue_seconds <= 3_600:
+            raise ConfigError(
+                f"queue_seconds must be from {BLOCK_SECONDS} to 3600, got {queue_seconds}"
+            )
+        sounddevice = _sounddevice()
+        n_blocks = math.ceil(queue_seconds / BLOCK_SECONDS)
+        self._queue: queue.Queue[tuple[int, NDArray[np.float32]]] = queue.Queue(n_blocks)
+        self._n_lost = 0  # samples since the last block that was queued
+        self._n_seen = 0  # samples that the device gave or lost
+        self._began: float | None = None  # on the device's clock
+        try:
+            known = sounddevice.query_devices(device, "input")
+            self.sample_rate = int(sample_rate or known["default_samplerate"])
+            self._input = sounddevice.InputStream(
+                samplerate=self.sample_rate,
+                blocksize=round(BLOCK_SECONDS * self.sample_rate),
+                device=device,
+                channels=1,
+                dtype="float32",
+                callback=self._take,
+            )
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise AudioError(
+                f"the microphone cannot be opened: {error}; `python -m sounddevice` lists the "
+                "inputs"
+            ) from error
+
+    def _take(self, data: NDArray[np.float32], n_frames: int, clock: Any, status: Any) -> None:
+        """Called by the audio thread, which must not wait."""
+        if self._began is None:
+            self._began = clock.inputBufferAdcTime
+        if status.input_overflow:  # lost before it came here; how much, only the clock tells
+            elapsed = round((clock.inputBufferAdcTime - self._began) * self.sample_rate)
+            n_missing = max(1, elapsed - self._n_seen)
+            self._n_lost += n_missing
+            self._n_seen += n_missing
+        self._n_seen += n_frames
+        try:
+            self._queue.put_nowait((self._n_lost, data[:, 0].copy()))
+            self._n_lost = 0
+        except queue.Full:
+            self._n_lost += n_frames
+
+    def blocks(self, stop: threading.Event) -> Iterator[tuple[int, Tensor]]:
+        """Samples lost ahead of a block, and the block, (time,), until ``stop`` is set.
+
+        What waits in the queue then is still given.
+
+        Raises:
+            AudioError: the device stopped.
+        """
+        while not stop.is_set():
+            try:
+                n_lost, block = self._queue.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                if not self._input.active:
+                    raise AudioError("the microphone stopped; was it unplugged?") from None
+                continue
+            yield n_lost, torch.from_numpy(block)
+        self._input.stop()
+        while not self._queue.empty():
+            n_lost, block = self._queue.get_nowait()
+            yield n_lost, torch.from_numpy(block)
+        if self._n_lost:
+            yield self._n_lost, torch.empty(0)
+
+    def __enter__(self) -> Microphone:
+        """Begin to hear."""
+        self._input.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let go of the device."""
+        self._input.close()
+
+
+def listen(
+    pipe: Listener,
+    microphone: Microphone,
+    *,
+    stop: threading.Event | None = None,
+    threshold: float = 0.5,
+    hop_seconds: float | None = None,
+    min_duration_seconds: float = 0.0,
+    merge_gap_seconds: float = 1.0,
+    batch_size: int = 16,
+) -> Iterator[Event | Gap]:
+    """Events of a live recording, as they become certain, and the gaps in it.
+
+    Args:
+        pipe: What names the sounds.
+        microphone: What hears them.
+        stop: Once set, the recording ends and the last events are given.
+        threshold: This and the other arguments are those of `soundsep.Pipeline.stream`.
+        hop_seconds: Likewise.
+        min_duration_seconds: Likewise.
+        merge_gap_seconds: Likewise.
+        batch_size: Likewise.
+
+    Yields:
+        Events, with times from the beginning on. A `Gap` stands for sound that came faster than
+        the model could hear it; an event does not reach over it.
+
+    Raises:
+        AudioError: the device stopped.
+        ConfigError: an option is out of range.
+    """
+    stream = pipe.stream(
+        sample_rate=microphone.sample_rate,
+        threshold=threshold,
+        hop_seconds=hop_seconds,
+        min_duration_seconds=min_duration_seconds,
+        merge_gap_seconds=merge_gap_seconds,
+        batch_size=batch_size,
+    )
+    with microphone:
+        for n_lost, block in microphone.blocks(stop or threading.Event()):
+            if n_lost:
+                at = stream.duration_seconds
+                yield from stream.skip(n_lost)
+                yield Gap(at, stream.duration_seconds)
+            yield from stream.push(block)
+    yield from stream.flush()
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise DependencyError(
+            f"listening needs sounddevice, which cannot be imported: {error}; "
+            'install it with: pip install "soundsep[live]"'
+        ) from error
+    except OSError as error:  # its word for a missing PortAudio
+        raise DependencyError(
+            f"listening needs the library PortAudio, which sounddevice does not find: {error}; "
+            "install it with: apt install libportaudio2, or brew install portaudio"
+        ) from error
+    return sounddevice

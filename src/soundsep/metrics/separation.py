@@ -1,0 +1,156 @@
+"""How well separated sounds match the true ones; differentiable, so that training can use it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from soundsep.errors import ConfigError, ShapeError
+
+__all__ = ["permutation_invariant", "reorder", "si_sdr", "si_sdr_improvement", "snr"]
+
+MAX_SOURCES = 6  # 720 orders; every one of them is tried
+
+
+def snr(estimate: Tensor, target: Tensor, *, ceiling_db: float | None = None) -> Tensor:
+    """Signal-to-noise ratio in dB: the target against what the estimate differs from it by.
+
+    Args:
+        estimate: What was separated.
+        target: What it should be.
+        ceiling_db: No answer counts as better than this, so that a training does not spend itself
+            on mixtures that are solved already; ``None`` has no ceiling.
+
+    Shape:
+        estimate, target: (..., time), the same. Returns (...).
+
+    Raises:
+        ShapeError: the two differ in shape, or have no samples.
+
+    Examples:
+        >>> tone = torch.sin(torch.arange(1000.0))
+        >>> round(snr(tone * 0.9, tone).item(), 3)
+        20.0
+    """
+    _check(estimate, target)
+    power = target.square().sum(dim=-1)
+    noise = (estimate - target).square().sum(dim=-1)
+    if ceiling_db is not None:
+        noise = noise + 10 ** (-ceiling_db / 10) * power
+    return _decibels(power, noise)
+
+
+def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
+    """Scale-invariant signal-to-distortion ratio in dB.
+
+    The target is scaled to fit the estimate best, so that the loudness of the estimate does not
+    count; the mean is not removed. Where the target is silent the answer is NaN, since it is then
+    not defined; where the estimate is silent, minus infinity.
+
+    Shape:
+        estimate, target: (..., time), the same. Returns (...).
+
+    Raises:
+        ShapeError: the two differ in shape, or have no samples.
+
+    References:
+        Le Roux et al. (2019), "SDR: half-baked or well done?", ICASSP (arXiv 1811.02508).
+
+    Examples:
+        >>> time = torch.arange(1000.0)
+        >>> tone, other = torch.sin(time), torch.cos(time)
+        >>> round(si_sdr(5 * (tone + 0.1 * other), tone).item(), 1)
+        20.0
+    """
+    _check(estimate, target)
+    scale = (estimate * target).sum(dim=-1, keepdim=True) / target.square().sum(
+        dim=-1, keepdim=True
+    )
+    fitted = scale * target
+    return _decibels(fitted.square().sum(dim=-1), (estimate - fitted).square().sum(dim=-1))
+
+
+def si_sdr_improvement(estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
+    """By how many dB the `si_sdr` of an estimate is above that of the mixture itself.
+
+    Shape:
+        estimate, target, mixture: (..., time); the mixture may lack leading axes. Returns (...).
+
+    Raises:
+        ShapeError: the shapes do not fit.
+    """
+    return si_sdr(estimate, target) - si_sdr(mixture.expand_as(target), target)
+
+
+def permutation_invariant(
+    estimates: Tensor, targets: Tensor, metric: Callable[[Tensor, Tensor], Tensor] = si_sdr
+) -> tuple[Tensor, Tensor]:
+    """The best mean of a metric over all ways to pair estimates with targets.
+
+    Args:
+        estimates: In any order.
+        targets: The true sources.
+        metric: Takes two (batch, time) and returns (batch,); the higher the better.
+
+    Shape:
+        estimates, targets: (batch, n_sources, time). Returns the metric (batch, n_sources), source
+        by source in the order of the targets, and the order (batch, n_sources): which estimate
+        belongs to each target.
+
+    Raises:
+        ShapeError: the shapes differ or are not of this form.
+        ConfigError: there are more than six sources.
+
+    References:
+        Yu et al. (2017), "Permutation invariant training of deep models for speaker-independent
+        multi-talker speech separation", ICASSP (arXiv 1607.00325).
+
+    Examples:
+        >>> targets = torch.randn(1, 2, 100)
+        >>> _, order = permutation_invariant(targets.flip(1), targets)
+        >>> order.tolist()
+        [[1, 0]]
+    """
+    _check(estimates, targets)
+    if targets.ndim != 3:
+        raise ShapeError(f"expected (batch, n_sources, time), got shape {tuple(targets.shape)}")
+    n_sources = targets.shape[1]
+    if n_sources > MAX_SOURCES:
+        raise ConfigError(f"at most {MAX_SOURCES} sources can be paired, got {n_sources}")
+    sources = range(n_sources)
+    table = torch.stack(
+        [
+            torch.stack([metric(estimates[:, i], targets[:, j]) for i in sources], dim=-1)
+            for j in sources
+        ],
+        dim=1,
+    )  # (batch, target, estimate)
+    orders = torch.tensor([*itertools.permutations(sources)], device=table.device)
+    values = torch.stack([table[:, j, orders[:, j]] for j in sources], dim=-1)
+    best = values.detach().nan_to_num(nan=0.0).mean(dim=-1).argmax(dim=1)
+    chosen = values.gather(1, best[:, None, None].expand(-1, 1, n_sources))[:, 0]
+    return chosen, orders[best]
+
+
+def reorder(estimates: Tensor, order: Tensor) -> Tensor:
+    """Put estimates into the order that `permutation_invariant` found.
+
+    Shape:
+        estimates: (batch, n_sources, time); order: (batch, n_sources). Returns what estimates is.
+    """
+    return estimates.gather(1, order[:, :, None].expand_as(estimates))
+
+
+def _decibels(signal: Tensor, noise: Tensor) -> Tensor:
+    return 10 * (signal / noise).log10()
+
+
+def _check(estimate: Tensor, target: Tensor) -> None:
+    if estimate.shape != target.shape or not target.ndim or target.shape[-1] == 0:
+        raise ShapeError(
+            "estimate and target must have the same shape (..., time), got "
+            f"{tuple(estimate.shape)} and {tuple(target.shape)}"
+        )

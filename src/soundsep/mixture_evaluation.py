@@ -1,0 +1,214 @@
+"""What separating is worth: in decibels, and in sounds that are named."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from soundsep.audio import resample
+from soundsep.classifier import Classifier
+from soundsep.datasets import Mixture, Mixtures
+from soundsep.errors import ConfigError, DatasetError
+from soundsep.merging import audible_sources, merge_scores
+from soundsep.metrics import average_precision, permutation_invariant, si_sdr
+from soundsep.scoring import score_waveforms
+from soundsep.separator import Separator
+
+__all__ = ["NamingFigures", "SeparationFigures", "measure_naming", "measure_separation"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamingFigures:
+    """How well the sounds of mixtures are named, each figure a share from 0 to 1.
+
+    Attributes:
+        n_mixtures: That were classified.
+        all_found: Mixtures of n sounds whose n best labels are exactly theirs.
+        one_found: Mixtures whose best label is one of theirs.
+        mean_average_precision: Mean over the classes; the mixtures ranked by the class's score.
+    """
+
+    n_mixtures: int
+    all_found: float
+    one_found: float
+    mean_average_precision: float
+
+    @classmethod
+    def of(cls, scores: ArrayLike, targets: Sequence[Sequence[int]]) -> NamingFigures:
+        """Figures of answers.
+
+        Args:
+            scores: Of every label for every mixture, (n_mixtures, n_labels).
+            targets: Classes of every mixture.
+        """
+        answers = np.asarray(scores, np.float64)
+        best = [
+            set(np.argsort(-s)[: len(t)].tolist()) for s, t in zip(answers, targets, strict=True)
+        ]
+        truth = np.zeros(answers.shape, bool)
+        for row, wanted in zip(truth, targets, strict=True):
+            row[list(wanted)] = True
+        ranked = [
+            average_precision(truth[:, k], answers[:, k])
+            for k in range(len(answers[0]))
+            if truth[:, k].any()
+        ]
+        return cls(
+            n_mixtures=len(answers),
+            all_found=float(np.mean([a == set(t) for a, t in zip(best, targets, strict=True)])),
+            one_found=float(truth[np.arange(len(truth)), answers.argmax(axis=1)].mean()),
+            mean_average_precision=float(np.mean(ranked)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, ready for JSON."""
+        return {k: round(v, 6) if isinstance(v, float) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SeparationFigures:
+    """By how many dB sources come out of a separator better than they went in.
+
+    Attributes:
+        improvements: `soundsep.metrics.si_sdr_improvement` of every source in the best order,
+            (n_mixtures, n_sources).
+        targets: Its class, likewise.
+        seconds_per_second: Time that separating a second of sound takes on this machine.
+    """
+
+    improvements: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    seconds_per_second: float
+
+    def by_class(self) -> dict[int, float]:
+        """Mean improvement of the sources of each class, best first."""
+        found: dict[int, list[float]] = defaultdict(list)
+        for target, value in zip(self.targets.flat, self.improvements.flat, strict=True):
+            found[int(target)].append(float(value))
+        means = {target: float(np.mean(values)) for target, values in found.items()}
+        return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+    def by_pair(self) -> dict[tuple[int, ...], float]:
+        """Mean improvement of the mixtures of each combination of classes, best first."""
+        found: dict[tuple[int, ...], list[float]] = defaultdict(list)
+        for classes, values in zip(self.targets, self.improvements, strict=True):
+            found[tuple(sorted(map(int, classes)))].append(float(values.mean()))
+        means = {classes: float(np.mean(values)) for classes, values in found.items()}
+        return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+    def to_dict(self, labels: Sequence[str], *, n_extremes: int = 3) -> dict[str, Any]:
+        """Plain types only, ready for JSON; mean and median are over the mixtures."""
+        each = self.improvements.mean(axis=1)
+        pairs = [(" + ".join(labels[t] for t in p), round(v, 2)) for p, v in self.by_pair().items()]
+        classes = [(labels[t], round(v, 2)) for t, v in self.by_class().items()]
+        return {
+            "n_mixtures": len(each),
+            "si_sdr_improvement_mean_db": round(float(each.mean()), 3),
+            "si_sdr_improvement_median_db": round(float(np.median(each)), 3),
+            "share_of_mixtures_made_worse": round(float((each < 0).mean()), 4),
+            "seconds_per_second": round(self.seconds_per_second, 4),
+            "best_classes": classes[:n_extremes],
+            "worst_classes": classes[: -n_extremes - 1 : -1],
+            "best_pairs": pairs[:n_extremes],
+            "worst_pairs": pairs[: -n_extremes - 1 : -1],
+        }
+
+
+def measure_separation(
+    separator: Separator, mixtures: Mixtures, *, progress: bool | None = None
+) -> SeparationFigures:
+    """Separate every mixture and compare with what it was mixed from.
+
+    Args:
+        separator: With as many sources as the mixtures have, in any order.
+        mixtures: At its rate.
+        progress: Show a progress bar; by default on a terminal.
+
+    Raises:
+        ConfigError: the separator has another rate or number of sources.
+    """
+    config = mixtures.config
+    if (separator.sample_rate, len(separator.sources)) != (config.sample_rate, config.n_sources):
+        raise ConfigError(
+            f"{separator!r} cannot be measured on mixtures of {config.n_sources} sources at "
+            f"{config.sample_rate} Hz"
+        )
+    values, seconds = [], 0.0
+    for mixture in _bar(mixtures, "separating", progress):
+        began = time.perf_counter()
+        separation = separator(mixture.waveform, progress=False)
+        seconds += time.perf_counter() - began
+        after = permutation_invariant(separation.audio.mean(dim=1)[None], mixture.sources[None])[0]
+        before = si_sdr(mixture.waveform.expand_as(mixture.sources), mixture.sources)
+        values.append((after[0] - before).numpy())
+    return SeparationFigures(
+        improvements=np.array(values, np.float64),
+        targets=np.array([m.targets for m in mixtures]),
+        seconds_per_second=seconds / (len(mixtures) * config.seconds),
+    )
+
+
+def measure_naming(
+    classifier: Classifier,
+    mixtures: Mixtures,
+    *,
+    separator: Separator | None = None,
+    is_told: bool = False,
+    batch_size: int = 16,
+    progress: bool | None = None,
+) -> NamingFigures:
+    """Name the sounds of every mixture, as `soundsep.Pipeline` does, and compare with the truth.
+
+    Args:
+        classifier: Whose labels are in the order of the mixtures' targets, in evaluation mode.
+        mixtures: At any rate.
+        separator: Takes them apart first; ``None`` classifies them as they are.
+        is_told: Give the classifier the true sources instead: what a perfect separator would give.
+        batch_size: Windows a forward pass.
+        progress: Show a progress bar; by default on a terminal.
+
+    Raises:
+        ConfigError: both a separator and the truth are asked for.
+        DatasetError: there are no mixtures.
+    """
+    if is_told and separator is not None:
+        raise ConfigError("the true sources need no separator")
+    if not len(mixtures):
+        raise DatasetError("there are no mixtures to name")
+    counts: list[int] = []
+    given, wanted = mixtures.config.sample_rate, classifier.sample_rate
+
+    def heard() -> Iterator[Tensor]:
+        for mixture in _bar(mixtures, "naming", progress):
+            parts = [resample(mixture.waveform, given, wanted)]
+            if is_told:
+                parts += [*resample(mixture.sources, given, wanted)]
+            elif separator is not None:
+                separation = separator(mixture.waveform, given, progress=False)
+                parts += audible_sources(separation, wanted).values()
+            counts.append(len(parts))
+            yield from parts
+
+    rows = torch.stack([*score_waveforms(classifier, heard(), batch_size=batch_size)])
+    scores = torch.stack([merge_scores(part)[0] for part in torch.split(rows, counts)])
+    return NamingFigures.of(scores.numpy(), [m.targets for m in mixtures])
+
+
+def _bar(mixtures: Mixtures, what: str, progress: bool | None) -> Iterator[Mixture]:
+    hidden = None if progress is None else not progress
+    yield from tqdm(
+        (mixtures[i] for i in range(len(mixtures))),
+        total=len(mixtures),
+        disable=hidden,
+        unit="mixture",
+        desc=what,
+    )

@@ -1,0 +1,83 @@
+"""What a separator hears and gives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from soundsep.config import Config
+from soundsep.errors import ConfigError
+
+__all__ = ["SeparatorConfig"]
+
+# They become the names of files, also on Windows, and may come from a stranger's checkpoint.
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _-]{0,62}[A-Za-z0-9])?")
+MAX_SOURCES = 64
+MAX_SEGMENT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeparatorConfig(Config):
+    """Everything but the weights.
+
+    Attributes:
+        sources: Names of the outputs, in order; letters, digits, spaces, ``_`` and ``-``.
+        network: Name in `soundsep.models.separation.SEPARATION_NETWORKS`; empty for any other
+            network.
+        sample_rate: Rate that the network hears, in Hz.
+        n_channels: Channels that the network hears, 1 or 2.
+        segment_seconds: Length of audio that the network hears at once.
+        overlap: Share of a segment that the next one hears again, from 0 to 0.9.
+        interchangeable: Whether the network gives its sources in no fixed order. Those of a
+            segment are then put in the order that agrees best with the segment before.
+    """
+
+    sources: tuple[str, ...]
+    sample_rate: int
+    n_channels: int
+    segment_seconds: float
+    network: str = ""
+    overlap: float = 0.25
+    interchangeable: bool = False
+
+    def __post_init__(self) -> None:
+        """Reject settings that make no sense.
+
+        Raises:
+            ConfigError: a name is no name or is there twice, or a number is out of range.
+        """
+        if not 1 <= len(self.sources) <= MAX_SOURCES:
+            raise ConfigError(f"SeparatorConfig.sources: expected 1 to {MAX_SOURCES} names")
+        for name in self.sources:
+            if not isinstance(name, str) or not _SOURCE_NAME.fullmatch(name):
+                raise ConfigError(
+                    f"SeparatorConfig.sources: {name!r} cannot be the name of a file; expected up "
+                    "to 64 letters, digits, spaces, _ and -"
+                )
+        if len({name.casefold() for name in self.sources}) != len(self.sources):
+            raise ConfigError(f"SeparatorConfig.sources: a name is there twice in {self.sources}")
+        if not 1_000 <= self.sample_rate <= 768_000:
+            raise ConfigError(
+                f"SeparatorConfig.sample_rate must be 1000 to 768000 Hz, got {self.sample_rate}"
+            )
+        if self.n_channels not in (1, 2):
+            raise ConfigError(f"SeparatorConfig.n_channels must be 1 or 2, got {self.n_channels}")
+        if not 0.01 <= self.segment_seconds <= MAX_SEGMENT_SECONDS:
+            raise ConfigError(
+                f"SeparatorConfig.segment_seconds must be 0.01 to {MAX_SEGMENT_SECONDS:g}, got "
+                f"{self.segment_seconds}"
+            )
+        if not 0 <= self.overlap <= 0.9:
+            raise ConfigError(f"SeparatorConfig.overlap must be 0 to 0.9, got {self.overlap}")
+        if self.interchangeable and not self.overlap:
+            raise ConfigError("SeparatorConfig.interchangeable needs an overlap to find the order")
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples of a segment."""
+        return round(self.segment_seconds * self.sample_rate)
+
+    @property
+    def step_samples(self) -> int:
+        """Samples from the start of a segment to that of the next."""
+        return max(1, int((1 - self.overlap) * self.segment_samples))

@@ -1,0 +1,107 @@
+"""Fetch files of demucs: from ``SOUNDSEP_WEIGHTS``, else from the Hugging Face Hub.
+
+Nobody publishes hashes of these files that could stand in a table here. What the Hub says of a file
+when it delivers it is compared with what came; from a mirror, that the file is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from tqdm.auto import tqdm
+
+from soundsep.download import TIMEOUT_SECONDS, cache_root, is_offline, mismatch
+from soundsep.errors import ConfigError, WeightsError
+from soundsep.weights import PublishedFile
+
+__all__ = ["fetch_demucs"]
+
+
+def fetch_demucs(name: str, repository: str, file: str) -> Path:
+    """A file of a model, fetched where it is not on this machine yet.
+
+    Args:
+        name: Of the model.
+        repository: Where it is on the Hub.
+        file: Its name there, which is ``name/file`` on a mirror.
+
+    Raises:
+        ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
+        WeightsError: the file cannot be had, or is not what the Hub says of it.
+    """
+    mirror = os.environ.get("SOUNDSEP_WEIGHTS", "")
+    if mirror.lower().startswith(("http://", "https://")):
+        return _from_mirror(mirror.rstrip("/"), name, file)
+    if mirror:
+        folder = Path(mirror).expanduser().absolute()
+        if not folder.is_dir():
+            raise ConfigError(
+                f"SOUNDSEP_WEIGHTS is {mirror!r}: expected an existing folder or a base URL "
+                "(http:// or https://); correct it or unset it"
+            )
+        if (folder / name).is_dir():
+            return folder / name / file
+    return _from_hub(name, repository, file)
+
+
+def _from_mirror(base_url: str, name: str, file: str) -> Path:
+    mark = hashlib.sha256(base_url.encode()).hexdigest()[:12]
+    target = cache_root() / "models" / name / mark / file
+    if target.is_file():
+        return target
+    url = f"{base_url}/{name}/{file}"
+    if is_offline():
+        raise WeightsError(
+            f"{target} is missing, and SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids to fetch it "
+            f"from {url}; go online once, or put it there by hand"
+        )
+    temporary = target.with_name(f".{file}.{uuid.uuid4().hex}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with urlopen(url, timeout=TIMEOUT_SECONDS) as reply, temporary.open("wb") as stream:  # noqa: S310  # http(s) only, see above
+            size = int(reply.headers["Content-Length"])
+            with tqdm.wrapattr(reply, "read", total=size, desc=file, unit_divisor=1024) as source:
+                shutil.copyfileobj(source, stream)
+            if stream.tell() != size:
+                raise OSError(f"expected {size} bytes, got {stream.tell()}")
+        os.replace(temporary, target)
+    except (OSError, HTTPException, ValueError, TypeError) as error:
+        # ValueError and TypeError: a reply that does not say how long it is
+        if isinstance(error, HTTPError):
+            error.close()
+        raise WeightsError(
+            f"cannot fetch {url} to {target}: {error}. Check SOUNDSEP_WEIGHTS, the connection, and "
+            "that SOUNDSEP_CACHE can be written"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return target
+
+
+def _from_hub(name: str, repository: str, file: str) -> Path:
+    from huggingface_hub import hf_hub_download  # slow to import
+
+    try:
+        path = Path(hf_hub_download(repository, file, local_files_only=is_offline()))
+    except Exception as error:  # hub errors stem from requests or httpx, by its version
+        hint = " SOUNDSEP_OFFLINE or HF_HUB_OFFLINE is set." if is_offline() else ""
+        raise WeightsError(
+            f"cannot fetch {file} of {repository!r} from the Hugging Face Hub: {error}.{hint} "
+            f"SOUNDSEP_WEIGHTS may name a folder that holds {name}/{file}"
+        ) from error
+    # The Hub's client compares sizes; it names a large file after the sha256 the Hub has told it.
+    blob = path.resolve()
+    told = blob.name if re.fullmatch(r"[0-9a-f]{64}", blob.name) else None
+    if problem := mismatch(blob, PublishedFile(file, told, blob.stat().st_size)):
+        raise WeightsError(f"{path} is damaged: {problem}; remove {blob} to have it fetched again")
+    return path

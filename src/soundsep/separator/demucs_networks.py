@@ -1,0 +1,81 @@
+"""Networks of the demucs package as parts of a separator.
+
+References:
+    Rouard et al. (2023), "Hybrid transformers for music source separation", ICASSP (arXiv
+    2211.08553).
+    Défossez (2021), "Hybrid spectrogram and waveform source separation" (arXiv 2111.03600).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from soundsep.errors import ConfigError
+from soundsep.separator.config import SeparatorConfig
+from soundsep.separator.part import Part
+
+__all__ = ["demucs_config", "demucs_parts", "is_demucs"]
+
+
+def is_demucs(network: object) -> bool:
+    """Whether a network is one of the demucs package, or a bag of them."""
+    # By name, for nobody else should wait for demucs to be imported.
+    return any(kind.__module__.startswith("demucs.") for kind in type(network).__mro__)
+
+
+def demucs_config(network: Any) -> SeparatorConfig:
+    """What a network of demucs says of itself.
+
+    Raises:
+        ConfigError: it makes no sense, or the models of a bag hear segments of several lengths.
+    """
+    lengths = {int(model.samplerate * model.segment) for model in _models(network)}
+    if len(lengths) > 1:
+        raise ConfigError(
+            f"the models of the bag hear segments of {sorted(lengths)} samples; expected one length"
+        )
+    return SeparatorConfig(
+        sources=tuple(map(str, network.sources)),
+        sample_rate=network.samplerate,
+        n_channels=network.audio_channels,
+        segment_seconds=lengths.pop() / network.samplerate,
+    )
+
+
+def demucs_parts(network: Any, config: SeparatorConfig) -> list[Part]:
+    """The models, each with its share in every source.
+
+    Raises:
+        ConfigError: a model does not hear segments as long as the config's.
+    """
+    weights = torch.tensor(getattr(network, "weights", [[1.0] * len(config.sources)]))
+    shares: dict[nn.Module, Tensor] = {}  # of models that are in a bag twice, only the weight is
+    for model, share in zip(_models(network), weights / weights.sum(dim=0), strict=True):
+        shares[model] = shares[model] + share if model in shares else share
+    parts = [_part(model, share, config) for model, share in shares.items()]
+    try:
+        for part in parts:
+            part.length(config.segment_samples)
+    except ValueError as error:  # the transformer's way to say that it has a longest
+        raise ConfigError(f"segments of {config.segment_seconds} s: {error}") from error
+    return parts
+
+
+def _models(network: Any) -> list[Any]:
+    return list(getattr(network, "models", [network]))
+
+
+def _part(model: Any, shares: Tensor, config: SeparatorConfig) -> Part:
+    def given(n: int) -> int:
+        # Of a single number there is no deviation to normalise by.
+        return max(n, 3 - config.n_channels)
+
+    return Part(
+        network=model,
+        shares=shares,
+        length=getattr(model, "valid_length", given),
+        centred=True,
+    )

@@ -1,0 +1,83 @@
+"""Separators of our own on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from soundsep.checkpoint import (
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    read_config,
+    read_weights,
+    resolve,
+    write_checkpoint,
+)
+from soundsep.errors import ConfigError, WeightsError
+from soundsep.models.separation import build_separation_network
+from soundsep.separator.config import SeparatorConfig
+from soundsep.separator.demucs_models import DEMUCS_MODELS
+
+__all__ = ["load_ours", "save_ours"]
+
+FORMAT, FORMAT_VERSION = "soundsep-separator", 1
+
+
+def save_ours(folder: Path, network: nn.Module, config: SeparatorConfig, *, half: bool) -> None:
+    """Write what `load_ours` reads.
+
+    Raises:
+        ConfigError: the network is not one of our table.
+        WeightsError: a weight is NaN or infinite, or too large for float16, or writing failed.
+    """
+    if not config.network:
+        raise ConfigError(
+            "only the networks of soundsep can be saved, by the name in SeparatorConfig.network"
+        )
+    content = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "separator": config.to_dict(),
+    }
+    write_checkpoint(folder, content, network.state_dict(), half=half)
+
+
+def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, SeparatorConfig]:
+    """A network and its config, from wherever `soundsep.checkpoint.resolve` finds them.
+
+    Raises:
+        ConfigError: there is no such name, or the config holds a setting that is not known.
+        WeightsError: a file cannot be had, is damaged, or is not what it claims to be.
+    """
+    try:
+        folder = resolve(name_or_folder)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; models of demucs are {', '.join(DEMUCS_MODELS)}") from error
+    config = _checked_config(folder / CONFIG_NAME)
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+        network = build_separation_network(config.network, n_sources=len(config.sources))
+    weights = read_weights(folder / WEIGHTS_NAME, like=network.state_dict())
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:  # load_state_dict's word for missing, unknown or misshapen
+        raise WeightsError(
+            f"the weights in {folder} do not fit its config.json: {error}"
+        ) from error
+    return network, config
+
+
+def _checked_config(path: Path) -> SeparatorConfig:
+    content: dict[str, Any] = read_config(path)
+    found = (content.get("format"), content.get("format_version"))
+    if found != (FORMAT, FORMAT_VERSION):
+        raise WeightsError(
+            f"{path} is not a separator of this version of soundsep: expected format {FORMAT!r} "
+            f"version {FORMAT_VERSION}, found {found[0]!r} version {found[1]!r}"
+        )
+    if unknown := sorted(set(content) - {"format", "format_version", "separator"}):
+        raise ConfigError(f"{path}: unknown {', '.join(map(repr, unknown))}")
+    return SeparatorConfig.from_dict(content.get("separator") or {})

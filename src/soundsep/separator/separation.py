@@ -1,0 +1,119 @@
+"""What a separator answers."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from soundsep.errors import ConfigError
+from soundsep.separator.stems import StemFiles
+
+__all__ = ["Separation"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
+class Separation:
+    """The sources of one recording, by name.
+
+    Iterating gives one tensor (channels, time) a source, ``separation["name"]`` one by its name.
+
+    Attributes:
+        names: Of the sources.
+        audio: The sources, (n_sources, channels, time).
+        sample_rate: Of sources and mixture, in Hz.
+        mixture: The recording as it was separated, (channels, time): at this rate, and with as
+            many channels as the sources have. ``audio.sum(dim=0)`` can be compared with it.
+
+    Examples:
+        >>> import torch
+        >>> sources = torch.tensor([[[0.5, -0.5]], [[0.0, 0.0]]])
+        >>> result = Separation(
+        ...     names=("dog", "rain"), audio=sources, sample_rate=16_000, mixture=sources.sum(0)
+        ... )
+        >>> result["dog"]
+        tensor([[ 0.5000, -0.5000]])
+        >>> print(result)
+        2 sources, 0.0 s, 16000 Hz, 1 channel
+          dog   -6.0 dBFS
+          rain  silent
+    """
+
+    names: tuple[str, ...]
+    audio: Tensor
+    sample_rate: int
+    mixture: Tensor
+
+    def __len__(self) -> int:
+        """Number of sources."""
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """The sources, (channels, time) each."""
+        return iter(self.audio)
+
+    def __getitem__(self, name: str) -> Tensor:
+        """One source, (channels, time).
+
+        Raises:
+            ConfigError: no source has that name.
+        """
+        if name not in self.names:
+            raise ConfigError(f"no source {name!r}; there are {', '.join(self.names)}")
+        return self.audio[self.names.index(name)]
+
+    @property
+    def duration_seconds(self) -> float:
+        """Its length."""
+        return self.mixture.shape[-1] / self.sample_rate
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Path]:
+        """Write one WAV file of 32-bit floats a source, ``NAME.wav``; louder than 1 is not clipped.
+
+        Args:
+            folder: Made where it does not exist.
+            overwrite: Replace files of those names.
+
+        Returns:
+            The path of each source.
+
+        Raises:
+            ConfigError: a file exists, or the disk is full or cannot be written; then nothing is
+                left of the files.
+        """
+        files = StemFiles(
+            folder,
+            self.names,
+            sample_rate=self.sample_rate,
+            n_channels=self.audio.shape[1],
+            overwrite=overwrite,
+        )
+        with files:
+            files.write(self.audio)
+        return files.paths
+
+    def __str__(self) -> str:
+        """The sources and their levels."""
+        width = max(map(len, self.names))
+        levels = self.audio.square().mean(dim=(1, 2)).tolist()
+        rows = (
+            f"  {name:<{width}}  " + (f"{10 * math.log10(level):.1f} dBFS" if level else "silent")
+            for name, level in zip(self.names, levels, strict=True)
+        )
+        n_channels = self.audio.shape[1]
+        title = (
+            f"{len(self)} sources, {self.duration_seconds:.1f} s, {self.sample_rate} Hz, "
+            f"{n_channels} channel{'s' if n_channels > 1 else ''}"
+        )
+        return "\n".join((title, *rows))
+
+    def __repr__(self) -> str:
+        """Short: tensors are long."""
+        return (
+            f"Separation({', '.join(self.names)}; {self.duration_seconds:.1f} s, "
+            f"{self.sample_rate} Hz)"
+        )

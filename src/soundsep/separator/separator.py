@@ -1,0 +1,247 @@
+"""`Separator`: a recording in, its sources out."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from soundsep.audio import AudioInput, audio_blocks, load_audio
+from soundsep.classifier import to_device
+from soundsep.errors import ConfigError
+from soundsep.separator.config import SeparatorConfig
+from soundsep.separator.demucs_models import find_demucs
+from soundsep.separator.demucs_networks import demucs_config, demucs_parts, is_demucs
+from soundsep.separator.loading import load_ours, save_ours
+from soundsep.separator.overlap import Cutting, overlap_add
+from soundsep.separator.part import Part
+from soundsep.separator.separation import Separation
+from soundsep.separator.stems import StemFiles
+
+__all__ = ["Separator"]
+
+
+class Separator:
+    """Takes recordings apart into their sources.
+
+    A recording is converted to the network's rate and heard in overlapping segments; digital
+    silence gives silence. What a recording is answered depends on nothing but itself: there is no
+    random shift, and no normalisation by the level of the whole recording.
+
+    Where the network hears stereo, a recording in stereo gives sources in stereo; one of any other
+    number of channels is averaged to mono, heard from both sides, and gives sources in mono. Where
+    it hears mono, everything is averaged to mono.
+
+    Args:
+        network: Takes (batch, n_channels, time) and returns (batch, n_sources, n_channels, time).
+            It hears whole segments; a recording shorter than one is extended with silence. The
+            networks of the demucs package are heard as demucs' own ``apply_model`` does.
+        config: What it hears and gives; not needed for those of demucs.
+        device: Where it runs, such as ``"cpu"`` or ``"cuda"``.
+
+    Attributes:
+        network: It, on the device, in evaluation mode.
+        config: What it hears and gives.
+
+    Raises:
+        ConfigError: there is no such device here, or no config.
+
+    Examples:
+        >>> class Halves(nn.Module):
+        ...     def forward(self, mixture: Tensor) -> Tensor:
+        ...         return torch.stack((mixture, mixture), dim=1) / 2
+        >>> config = SeparatorConfig(
+        ...     sources=("a", "b"), sample_rate=8_000, n_channels=1, segment_seconds=1.0
+        ... )
+        >>> result = Separator(Halves(), config)(torch.ones(20_000))
+        >>> result["a"].shape, result.audio.sum().item()
+        (torch.Size([1, 20000]), 20000.0)
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: SeparatorConfig | None = None,
+        *,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        theirs = is_demucs(network)
+        if config is None and not theirs:
+            raise ConfigError("a network that is not of demucs needs a SeparatorConfig")
+        self.config = demucs_config(network) if config is None else config
+        self.network: nn.Module = to_device(network, device).eval()
+        self.device = torch.device(device)
+        segment = self.config.segment_samples
+        if theirs:
+            self._parts = demucs_parts(network, self.config)
+        else:
+            shares = torch.ones(len(self.config.sources))
+            self._parts = [Part(network=network, shares=shares, length=lambda _: segment)]
+        self._cutting = Cutting(
+            segment=segment,
+            step=self.config.step_samples,
+            context=max(part.length(segment) for part in self._parts),
+            every_step=theirs,
+            interchangeable=self.config.interchangeable,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_folder: str | os.PathLike[str], *, device: str | torch.device = "cpu"
+    ) -> Separator:
+        """Load a published separator, a model of demucs, a folder, or one of the Hugging Face Hub.
+
+        Args:
+            name_or_folder: A published name; a name that demucs 4.1 knows, such as ``"htdemucs"``;
+                a folder written by `save_pretrained`, or one in demucs' format (a ``.yaml`` and a
+                ``.safetensors`` a model); or ``org/repo`` on the Hub, in our format.
+            device: Where it runs.
+
+        Raises:
+            ConfigError: there is no such name, or a config holds what no config can.
+            WeightsError: a file cannot be had, is damaged, or is not what it claims to be.
+        """
+        if (network := find_demucs(name_or_folder)) is not None:
+            return cls(network, device=device)
+        return cls(*load_ours(name_or_folder), device=device)
+
+    def save_pretrained(self, folder: str | Path, *, half: bool = False) -> None:
+        """Write ``config.json`` and ``model.safetensors``, as `from_pretrained` reads them.
+
+        Args:
+            folder: Made if it is not there.
+            half: Store weights as float16: half the size; they are float32 again when loaded.
+
+        Raises:
+            ConfigError: ``config.network`` does not name the network.
+            WeightsError: a weight is NaN or infinite, or too large for float16.
+        """
+        save_ours(Path(folder), self.network, self.config, half=half)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources, in order."""
+        return self.config.sources
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate that it hears and gives, in Hz; recordings of any other are resampled."""
+        return self.config.sample_rate
+
+    def __call__(
+        self,
+        audio: AudioInput,
+        sample_rate: int | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> Separation:
+        """Separate a recording in memory; for long ones see `separate_to_dir`.
+
+        Args:
+            audio: Whatever `soundsep.load_audio` takes.
+            sample_rate: Rate of an array, in Hz; by default the separator's own.
+            progress: Show a progress bar; by default on a terminal.
+
+        Raises:
+            AudioError: the recording cannot be read.
+        """
+        waveform, _ = load_audio(
+            audio, sample_rate=sample_rate, target_rate=self.sample_rate, mono=False
+        )
+        mixture = self._mixed(waveform)
+        n_channels, n_samples = mixture.shape
+        sources = torch.empty(len(self.sources), n_channels, n_samples)
+        seconds = n_samples / self.sample_rate
+        done = 0
+        for stretch in self._separated([mixture], n_channels, seconds=seconds, progress=progress):
+            sources[..., done : done + stretch.shape[-1]] = stretch
+            done += stretch.shape[-1]
+        return Separation(
+            names=self.sources, audio=sources, sample_rate=self.sample_rate, mixture=mixture
+        )
+
+    def separate_to_dir(
+        self,
+        audio: AudioInput,
+        folder: str | os.PathLike[str],
+        sample_rate: int | None = None,
+        *,
+        overwrite: bool = False,
+        progress: bool | None = None,
+    ) -> dict[str, Path]:
+        """Separate a recording of any length, a segment at a time, to one WAV file a source.
+
+        The files hold what calling the separator gives, as 32-bit floats; they get their names
+        when all of them are complete.
+
+        Args:
+            audio: Whatever `soundsep.load_audio` takes.
+            folder: Made where it does not exist; the files in it are ``NAME.wav``.
+            sample_rate: Rate of an array, in Hz; by default the separator's own.
+            overwrite: Replace files of those names.
+            progress: Show a progress bar; by default on a terminal.
+
+        Returns:
+            The path of each source.
+
+        Raises:
+            AudioError: the recording cannot be read.
+            ConfigError: a file exists, or the disk is full or cannot be written; then nothing is
+                left of the files.
+        """
+        blocks = audio_blocks(
+            audio, sample_rate=sample_rate, target_rate=self.sample_rate, mono=False
+        )
+        rate, seconds = self.sample_rate, blocks.duration_seconds
+        n_channels = 2 if blocks.n_channels == self.config.n_channels == 2 else 1
+        with blocks:
+            files = StemFiles(
+                folder, self.sources, sample_rate=rate, n_channels=n_channels, overwrite=overwrite
+            )
+            mixed = map(self._mixed, blocks)
+            with files:
+                for stretch in self._separated(
+                    mixed, n_channels, seconds=seconds, progress=progress
+                ):
+                    files.write(stretch)
+        return files.paths
+
+    def _mixed(self, block: Tensor) -> Tensor:
+        """The channels that are separated: as many as the network hears, or the mean of all."""
+        is_alike = block.shape[0] == self.config.n_channels
+        return block if is_alike else block.mean(dim=0, keepdim=True)
+
+    def _separated(
+        self,
+        blocks: Iterable[Tensor],
+        n_channels: int,
+        *,
+        seconds: float | None,
+        progress: bool | None,
+    ) -> Iterator[Tensor]:
+        """Stretches of the sources, (n_sources, n_channels, time), of blocks with as many."""
+        wide = (block.expand(self.config.n_channels, -1) for block in blocks)
+        with tqdm(
+            total=seconds,
+            unit="s",
+            unit_scale=True,
+            desc="separating",
+            disable=None if progress is None else not progress,
+        ) as bar:
+            for stretch in overlap_add(wide, self._hear, self._cutting):
+                is_alike = stretch.shape[1] == n_channels
+                yield stretch if is_alike else stretch.mean(dim=1, keepdim=True)
+                bar.update(stretch.shape[-1] / self.sample_rate)
+
+    def _hear(self, recording: Tensor, start: int, n: int) -> Tensor:
+        heard = (part.hear(recording, start, n, self.device) for part in self._parts)
+        return functools.reduce(torch.add, heard)
+
+    def __repr__(self) -> str:
+        """The sources and the rate."""
+        return f"Separator({', '.join(self.sources)}; {self.sample_rate} Hz)"

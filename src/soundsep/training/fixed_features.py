@@ -1,0 +1,63 @@
+"""Features that stay the same in every epoch, computed once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from soundsep import __version__
+from soundsep.augment.functions import ring_slice
+from soundsep.classifier import Classifier
+from soundsep.datasets.array_cache import ArrayCache
+from soundsep.training.recipe import Recipe
+from soundsep.training.step import Example
+
+__all__ = ["fixed_features"]
+
+
+@torch.inference_mode()
+def fixed_features(
+    model: Classifier,
+    recipe: Recipe,
+    training: Sequence[Example],
+    *,
+    cache: Path | None,
+    progress: bool,
+) -> list[Tensor] | None:
+    """What the network hears of each clip, where no waveform is augmented; else ``None``.
+
+    Args:
+        model: Its frontend is used.
+        recipe: Says what is augmented.
+        training: Clips.
+        cache: Folder to keep the features in for later runs. They go by the samples, the settings
+            of the frontend and the version of soundsep.
+        progress: Show a progress bar.
+
+    Returns:
+        Tensors (n_features, frames) on the CPU.
+    """
+    if not recipe.has_fixed_features:
+        return None
+    kept = ArrayCache(cache and Path(cache).expanduser() / f"{__version__}-features")
+    settings = json.dumps(model.config.frontend.to_dict(), sort_keys=True).encode()
+    n_samples = round(model.config.window_seconds * model.sample_rate)
+    device = next(model.parameters()).device
+    features = []
+    for clip, _ in tqdm(training, disable=not progress, unit="clip", desc="features"):
+        waveform = ring_slice(clip, 0, n_samples)
+        digest = hashlib.sha256(settings)
+        digest.update(np.ascontiguousarray(waveform.cpu().numpy()).data)
+        array = kept.get(key := digest.hexdigest())
+        if array is None:
+            array = model.frontend(waveform[None].to(device))[0].cpu().numpy()
+            kept.put(key, array)
+        features.append(torch.from_numpy(array))
+    return features

@@ -1,0 +1,198 @@
+"""``soundsep classify`` on many recordings: what is written, and going on with it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep.cli import main
+
+N_MANY = 400
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    config = ClassifierConfig(
+        labels=("dog", "rain"),
+        network="mn04",
+        frontend=MelConfig(n_mels=32),
+        window_seconds=0.5,
+        hop_seconds=0.5,
+    )
+    folder = tmp_path_factory.mktemp("model")
+    Classifier(config).save_pretrained(folder)
+    return str(folder)
+
+
+def fill(folder: Path, n: int) -> None:
+    """So many recordings, of which the second is none."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(8_000)
+    for i in range(n):
+        soundfile.write(folder / f"{i:03}.wav", noise, 16_000)
+    (folder / "001.wav").write_bytes(b"no sound")
+
+
+@pytest.fixture
+def clips(tmp_path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    fill(folder, 5)
+    return folder
+
+
+def classify(model: str, *arguments: object) -> int:
+    return main(["classify", "--model", model, "--top", "1", *map(str, arguments)])
+
+
+def records(file: Path) -> list[dict]:
+    text = file.read_text(encoding="utf-8")
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def names(file: Path) -> list[str]:
+    return [Path(record["source"]).name for record in records(file)]
+
+
+def test_output_holds_a_line_of_every_recording_and_a_summary_ends_it(
+    model, clips, tmp_path, capsys
+):
+    output = tmp_path / "out.jsonl"
+    assert classify(model, clips, clips / "000.wav", "--output", output) == 1
+    assert names(output) == ["000.wav", "001.wav", "002.wav", "003.wav", "004.wav"]
+    first, second = records(output)[:2]
+    assert first["predictions"][0]["label"] in ("dog", "rain")
+    assert "cannot be read as audio" in second["error"]
+    assert {record["model"] for record in records(output)} == {model}
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"soundsep: 1 of 5 recordings failed; the results are in {output}\n"
+
+
+def test_an_output_that_exists_is_kept_unless_told_otherwise(model, clips, tmp_path, capsys):
+    output = tmp_path / "out.jsonl"
+    output.write_text("precious")
+    assert classify(model, clips, "--output", output) == 2
+    assert classify(model, clips, "--output", output, "--resume") == 2
+    assert output.read_text() == "precious"
+    message = capsys.readouterr().err
+    assert "--overwrite begins it anew" in message
+    assert "line 1" in message
+    assert classify(model, clips, "--output", output, "--overwrite") == 1
+    assert len(records(output)) == 5
+
+
+@pytest.mark.parametrize("n_whole", [0, 1, 3])
+def test_resume_drops_the_torn_line_and_hears_only_what_is_missing(
+    n_whole, model, clips, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "out.jsonl"
+    classify(model, clips, "--output", output)
+    whole = output.read_bytes().splitlines(keepends=True)
+    torn = whole[n_whole]
+    for length in (1, 8, len(torn) - 1):
+        output.write_bytes(b"".join(whole[:n_whole]) + torn[:length])
+        capsys.readouterr()
+        assert classify(model, clips, "--output", output, "--resume") == 1
+        assert output.read_bytes() == b"".join(whole)
+        assert ("done before" in capsys.readouterr().err) == (n_whole > 0)
+    # Every recording has its line, the one that failed too: none is heard again.
+    (clips / "001.wav").unlink()
+    soundfile.write(clips / "001.wav", np.ones(8_000) / 2, 16_000)
+    assert classify(model, clips, "--output", output, "--resume") == 1
+    assert output.read_bytes() == b"".join(whole)
+
+
+def test_resume_keeps_the_results_of_two_models_apart(model, clips, tmp_path, capsys):
+    output = tmp_path / "out.jsonl"
+    classify(model, clips, "--output", output)
+    before = output.read_bytes()
+    assert classify("esc50-mn04", clips, "--output", output, "--resume") == 2
+    assert f"results of the model {model}" in capsys.readouterr().err
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume"], "need --output"),
+        (["--output", "gone/out.jsonl"], "No such file"),
+        pytest.param(
+            ["--output", "/dev/full", "--overwrite"],
+            "No space left",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here"),
+        ),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_an_error(arguments, message, model, clips, capsys):
+    assert classify(model, clips, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_names_of_any_bytes_are_printed_and_found_again(model, clips, tmp_path, capsys):
+    strange = clips / os.fsdecode(b"na\xefve.wav")
+    (clips / "002.wav").rename(strange)
+    assert classify(model, strange) == 0
+    assert "na\\udcefve.wav" in capsys.readouterr().out
+    output = tmp_path / "out.jsonl"
+    for option in ("--overwrite", "--resume"):
+        assert classify(model, strange, "--output", output, option) == 0
+    assert [record["source"] for record in records(output)] == [str(strange)]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_a_bar_with_the_count_of_failures(model, clips, monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert classify(model, clips, "--json", "--batch-size", "2") == 1
+    last_state = screen.getvalue().rsplit("\r", 1)[1]
+    assert "5/5" in last_state
+    assert "failed=1" in last_state
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_stopped_leaves_whole_lines_and_a_rerun_the_rest(
+    how, model, tmp_path, capsys
+):
+    folder, output = tmp_path / "clips", tmp_path / "out.jsonl"
+    folder.mkdir()
+    fill(folder, N_MANY)
+    command = ["classify", "--model", model, "--batch-size", "4", "--output", output, folder]
+    with subprocess.Popen(
+        [sys.executable, "-m", "soundsep.cli", *map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs in the background of a shell is started deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        while process.poll() is None and (not output.exists() or not output.stat().st_size):
+            time.sleep(0.005)
+        process.send_signal(how)
+        message = process.stderr.read()
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "--resume goes on\nsoundsep: stopped\n" in message
+    else:
+        assert process.returncode == -signal.SIGKILL
+    written = names(output)
+    assert 0 < len(written) < N_MANY
+    assert written == [f"{i:03}.wav" for i in range(len(written))]
+    assert main([*map(str, command), "--resume"]) == 1
+    assert names(output) == [f"{i:03}.wav" for i in range(N_MANY)]
+    assert f"{len(written)} were done before" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import csv
+import json
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
+from soundsep.cli import main
+
+
+class LevelMeter(Classifier):
+    """A rooster is loud and rain is not."""
+
+    def predict(self, waveform):
+        loud = waveform.abs().mean(dim=1) > 0.1
+        return waveform.new_tensor([[0.1, 0.75], [0.75, 0.1]])[loud.long()]
+
+
+@pytest.fixture(autouse=True)
+def model(monkeypatch) -> None:
+    config = ClassifierConfig(
+        labels=("rooster", "rain"),
+        network="mn04",
+        frontend=MelConfig(n_mels=8),
+        window_seconds=1.0,
+        hop_seconds=0.5,
+    )
+    pipe = Pipeline(LevelMeter(config))
+    monkeypatch.setattr(Pipeline, "from_pretrained", lambda *_, **__: pipe)
+
+
+@pytest.fixture
+def clip(tmp_path) -> str:
+    samples = np.full(16_000 * 12, 1e-3)
+    samples[16_000 * 3 : 16_000 * 6] = 0.5
+    path = tmp_path / "yard, back.wav"
+    soundfile.write(path, samples, 16_000)
+    return str(path)
+
+
+def run(*arguments: str) -> int:
+    return main(["events", *arguments, "--label", "rooster"])
+
+
+def test_a_table_for_people(clip, capsys):
+    assert run(clip) == 0
+    assert capsys.readouterr().out == "    3.00 -     6.00 s  0.750  rooster\n"
+
+
+def test_json_and_csv_for_programs(clip, capsys):
+    assert run(clip, clip, "--format", "json") == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    expected = {"start_seconds": 3.0, "end_seconds": 6.0, "label": "rooster", "score": 0.75}
+    assert records == [{"source": clip, **expected}] * 2
+    assert run(clip, "--format", "csv") == 0
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert row["source"] == clip
+    assert (float(row["start_seconds"]), row["label"]) == (3.0, "rooster")
+
+
+def test_a_label_track_for_audacity(clip, tmp_path):
+    assert run(clip, "--format", "audacity", "-o", str(tmp_path / "deep" / "labels.txt")) == 0
+    assert (tmp_path / "deep" / "labels.txt").read_text() == "3.0000\t6.0000\trooster\n"
+
+
+def test_a_selection_table_for_raven_for_each_recording(clip, tmp_path, capsys):
+    other = tmp_path / "b.flac"
+    soundfile.write(other, np.full(16_000 * 2, 0.5), 16_000)
+    assert run(clip, str(other), "--format", "raven") == 2
+    assert "-o FOLDER" in capsys.readouterr().err
+    assert run(clip, str(other), "--format", "raven", "-o", str(tmp_path / "tables")) == 0
+    text = (tmp_path / "tables" / "b.Table.1.selections.txt").read_text()
+    (row,) = csv.DictReader(text.splitlines(), delimiter="\t")
+    assert row == {
+        "Selection": "1",
+        "View": "Spectrogram 1",
+        "Channel": "1",
+        "Begin Time (s)": "0.0000",
+        "End Time (s)": "2.0000",
+        "Low Freq (Hz)": "0.0",
+        "High Freq (Hz)": "8000.0",
+        "Annotation": "rooster",
+        "Score": "0.7500",
+    }
+    assert (tmp_path / "tables" / "yard, back.Table.1.selections.txt").exists()
+
+
+def test_options_reach_the_search(clip, capsys):
+    assert run(clip, "--min-duration", "5") == 0
+    assert run(clip, "--threshold", "0.8") == 0
+    assert capsys.readouterr().out == ""
+    assert main(["events", clip]) == 0
+    assert capsys.readouterr().out.count("rain") == 2
+
+
+def test_a_bad_recording_is_told_and_the_others_go_on(clip, capsys):
+    assert run("no.wav", clip) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].endswith("rooster")
+    assert "no.wav does not exist" in err
+    assert "1 of 2 recordings failed" in err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [(("--label", "cat"), "knows no label cat"), (("--hop", "9"), "hop_seconds")],
+)
+def test_bad_options_are_refused(clip, capsys, option, message):
+    assert run(clip, *option) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_listen_says_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert main(["listen"]) == 2
+    assert "soundsep[live]" in capsys.readouterr().err

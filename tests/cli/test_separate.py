@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from soundsep import Separator, SeparatorConfig
+from soundsep.cli import main
+from soundsep.models.separation import SEPARATION_NETWORKS
+
+
+class Halves(nn.Module):
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        return torch.stack((mixture, mixture), dim=1) / 2
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch) -> str:
+    monkeypatch.setitem(SEPARATION_NETWORKS, "halves", lambda n_sources: Halves())
+    config = SeparatorConfig(
+        sources=("a", "b"),
+        network="halves",
+        sample_rate=8_000,
+        n_channels=1,
+        segment_seconds=1.0,
+    )
+    Separator(Halves(), config).save_pretrained(tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+@pytest.fixture
+def clips(tmp_path) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ("one.wav", "two.flac"):
+        soundfile.write(tmp_path / name, 0.1 * rng.standard_normal(20_000), 8_000)
+    return tmp_path
+
+
+def test_a_folder_of_sources_for_each_recording(model, clips, capsys):
+    files = [str(clips / "one.wav"), str(clips / "two.flac")]
+    command = ["separate", "--model", model, "-o", str(clips / "out"), *files]
+    assert main(command) == 0
+    for name in ("one", "two"):
+        assert {p.name for p in (clips / "out" / name).iterdir()} == {"a.wav", "b.wav"}
+        assert soundfile.info(clips / "out" / name / "a.wav").frames == 20_000
+    printed = capsys.readouterr()
+    assert str(clips / "out" / "two" / "b.wav") in printed.out
+    assert printed.err == ""  # no bar where nobody watches
+
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+
+
+def test_a_bad_recording_is_reported_and_the_others_go_on(model, clips, capsys):
+    files = [str(clips / "gone.wav"), str(clips / "one.wav")]
+    assert main(["separate", "--model", model, "-o", str(clips / "out"), *files]) == 1
+    printed = capsys.readouterr()
+    assert "gone.wav does not exist" in printed.err
+    assert "1 of 2 recordings failed" in printed.err
+    assert [p.name for p in (clips / "out").iterdir()] == ["one"]
+
+
+def test_two_recordings_must_not_go_to_one_folder(model, clips, capsys):
+    (clips / "deeper").mkdir()
+    files = [str(clips / "one.wav"), str(clips / "deeper" / "one.wav")]
+    assert main(["separate", "--model", model, "-o", str(clips / "out"), *files]) == 2
+    assert "would both be written to" in capsys.readouterr().err
+
+
+def test_an_unknown_model_is_an_error(clips, capsys):
+    assert main(["separate", "--model", "nonesuch", str(clips / "one.wav")]) == 2
+    assert "htdemucs" in capsys.readouterr().err

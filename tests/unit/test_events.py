@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+import torch
+
+from soundsep import ConfigError
+from soundsep.events import MAX_SECONDS, EventRules, EventTracker
+from soundsep.timeline import Event, Gap, Scores
+
+LABELS = ("dog", "rain")
+
+
+def track(rows: Iterable[tuple[float, ...]], **rules) -> list[Event]:
+    """Events of a recording with a window a second; a row holds the scores of the labels."""
+    tracker = EventTracker(LABELS, EventRules(**rules), sample_rate=10)
+    events = []
+    for i, row in enumerate(rows, 1):
+        events += tracker.push(torch.tensor(row + (0.0,) * (2 - len(row))), 10 * i)
+    return events + tracker.flush(10 * i + 3)
+
+
+def spans(events: list[Event]) -> list[tuple[float, float]]:
+    return [(event.start_seconds, event.end_seconds) for event in events]
+
+
+@pytest.mark.parametrize(
+    ("scores", "rules", "expected"),
+    [
+        ([0, 0.6, 0.9, 0, 0], {}, [(1, 3)]),
+        ([0, 0.4, 0.6, 0.4, 0], {}, [(2, 3)]),
+        ([0.6, 0.3, 0.3, 0.3, 0.6, 0], {}, [(0, 5)]),  # above half the threshold it goes on
+        ([0.6, 0.2, 0.2, 0.6, 0], {}, [(0, 1), (3, 4)]),
+        ([0.6, 0.2, 0.2, 0.6, 0], {"merge_gap_seconds": 2}, [(0, 4)]),
+        ([0.6, 0.2, 0.3, 0.6, 0], {}, [(0, 1), (3, 4)]),
+        ([0.6, 0.2, 0.6, 0], {"merge_gap_seconds": 0}, [(0, 1), (2, 3)]),
+        ([0.6, 0, 0.6, 0.6, 0], {"merge_gap_seconds": 0, "min_duration_seconds": 2}, [(2, 4)]),
+        ([0, 0, 0.6], {}, [(2, 3.3)]),  # the last window speaks until the end
+        ([0.6, 0.3, 0.3], {}, [(0, 1)]),
+        ([0.6, 0.6], {"threshold": 0.7}, []),
+    ],
+)
+def test_scores_become_events(scores, rules, expected):
+    assert spans(track([(s,) for s in scores], **rules)) == expected
+
+
+def test_an_event_has_its_highest_score_and_labels_do_not_mix():
+    events = track([(0.6, 0), (0.9, 0.7), (0, 0.5), (0, 0)])
+    assert [e.label for e in events] == ["dog", "rain"]
+    assert [e.score for e in events] == pytest.approx([0.9, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("scores", "merge_gap_seconds", "expected"),
+    [
+        ([0, 1, 1, 1, 1, 0, 0], 1.0, [(1.5, 4.5)]),
+        ([0, 1, 0, 0], 1.0, [(1, 2)]),  # one stretch is left
+        ([1, 1, 1, 0, 0], 1.0, [(0, 2.5)]),
+        ([0, 0, 1, 1], 1.0, [(2.5, 4.3)]),
+        ([0, 1, 1, 0, 1, 1, 0], 1.9, [(1.5, 2.5), (4.5, 5.5)]),
+        ([0, 1, 1, 0, 1, 1, 0, 0], 2.0, [(1.5, 5.5)]),  # what is between them counts after it
+    ],
+)
+def test_events_are_trimmed(scores, merge_gap_seconds, expected):
+    rules = EventRules(merge_gap_seconds=merge_gap_seconds)
+    tracker = EventTracker(LABELS, rules, sample_rate=10, hop=10, trim=5)
+    rows = [torch.tensor([score, 0.0]) for score in scores]
+    events = [e for i, row in enumerate(rows, 1) for e in tracker.push(row, 10 * i)]
+    assert spans(events + tracker.flush(10 * len(rows) + 3)) == expected
+
+
+def test_an_event_is_given_once_it_is_certain():
+    tracker = EventTracker(LABELS, EventRules(), sample_rate=10, offset_seconds=100.0)
+    rows = [(0.9, 0.9), (0.9, 0), (0.9, 0), (0, 0)]
+    given = [len(tracker.push(torch.tensor(row), 10 * i)) for i, row in enumerate(rows, 1)]
+    assert given == [0, 0, 1, 0]  # rain is over at 1 s, and certain when 1 s more is no rain
+    assert tracker.certain_until_seconds == 100
+    assert spans(tracker.flush(40)) == [(100, 103)]
+
+
+def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
+    rows = [(0.9, 0.9 if i % 4 else 0.0) for i in range(MAX_SECONDS + 10)]
+    tracker = EventTracker(LABELS, EventRules(), sample_rate=1)
+    events = [e for i, row in enumerate(rows, 1) for e in tracker.push(torch.tensor(row), i)]
+    events += tracker.flush(len(rows))
+    dogs = [e for e in events if e.label == "dog"]
+    assert spans(dogs) == [(0, MAX_SECONDS), (MAX_SECONDS, len(rows))]
+
+
+def test_the_cut_of_an_hour_leaves_an_hour_whole():
+    rows = [(0.9,)] * MAX_SECONDS
+    tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1)
+    assert not [e for i, row in enumerate(rows, 1) for e in tracker.push(torch.tensor(row), i)]
+    assert len(tracker.flush(MAX_SECONDS)) == 1
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"threshold": 0},
+        {"threshold": 1.1},
+        {"threshold": float("nan")},
+        {"min_duration_seconds": -1},
+        {"merge_gap_seconds": float("inf")},
+    ],
+)
+def test_rules_out_of_range_are_refused(rules):
+    with pytest.raises(ConfigError, match=next(iter(rules))):
+        EventRules(**rules)
+
+
+def test_results_print_and_turn_into_plain_types():
+    event, gap = Event(1.25, 3600.0, "dog", 0.91234567), Gap(2.0, 3.0)
+    assert str(event) == "    1.25 -  3600.00 s  0.912  dog"
+    assert str(gap) == "    2.00 -     3.00 s  lost"
+    assert event.to_dict() == {
+        "start_seconds": 1.25,
+        "end_seconds": 3600.0,
+        "label": "dog",
+        "score": 0.912346,
+    }
+    assert gap.to_dict() == {"start_seconds": 2.0, "end_seconds": 3.0, "gap": True}
+
+
+def test_scores_are_looked_up_by_label():
+    scores = Scores(
+        values=torch.tensor([[0.1, 0.2], [0.3, 0.9]]),
+        start_seconds=torch.tensor([0.0, 1.0], dtype=torch.float64),
+        labels=LABELS,
+        window_seconds=2.0,
+        hop_seconds=1.0,
+        duration_seconds=3.0,
+        source="yard.wav",
+    )
+    assert scores["rain"].tolist() == pytest.approx([0.2, 0.9])
+    assert scores.edges_seconds.tolist() == [0, 1.5, 3]
+    expected = "Scores(yard.wav: 2 windows x 2 labels, 3.0 s; highest rain 0.900, dog 0.300)"
+    assert repr(scores) == expected
+    with pytest.raises(ConfigError, match="cat"):
+        scores["cat"]

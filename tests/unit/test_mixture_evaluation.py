@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+from torch import Tensor, nn
+
+from soundsep import ConfigError
+from soundsep.datasets import MixtureConfig, Mixtures
+from soundsep.metrics import average_precision
+from soundsep.mixture_evaluation import NamingFigures, measure_naming, measure_separation
+from soundsep.separator import Separator, SeparatorConfig
+
+RATE = 2_000
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_average_precision_is_that_of_scikit_learn_ties_included(seed):
+    rng = np.random.default_rng(seed)
+    relevant, scores = rng.random(60) < 0.3, rng.integers(0, 12, 60) / 12
+    assert average_precision(relevant, scores) == pytest.approx(
+        average_precision_score(relevant, scores)
+    )
+
+
+def test_figures_of_answers_counted_by_hand():
+    scores = [[0.9, 0.8, 0.1], [0.9, 0.2, 0.5], [0.3, 0.9, 0.1]]
+    figures = NamingFigures.of(scores, [(0, 1), (1, 2), (2, 0)])
+    assert figures.n_mixtures == 3
+    assert figures.all_found == pytest.approx(1 / 3)
+    assert figures.one_found == pytest.approx(1 / 3)
+    # found at ranks 2 and 3 (a tie), 2 and 3, 1 and 3 (a tie)
+    first, second, third = (1 / 2 + 2 / 3) / 2, (1 / 2 + 2 / 3) / 2, (1 + 2 / 3) / 2
+    assert figures.mean_average_precision == pytest.approx((first + second + third) / 3)
+
+
+class Half(nn.Module):
+    """Splits at a quarter of the rate, and gives the two in the other order than they came."""
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(mixture)
+        spectrum[..., : spectrum.shape[-1] // 2] = 0
+        high = torch.fft.irfft(spectrum, n=mixture.shape[-1])
+        return torch.stack((high, mixture - high), dim=1)
+
+
+def mixtures() -> Mixtures:
+    time = torch.arange(RATE) / RATE
+    examples = [
+        (0.2 * torch.sin(6.2832 * f * time), target)
+        for target, frequencies in enumerate(((100.0, 150.0), (700.0, 800.0)))
+        for f in frequencies
+    ]
+    return Mixtures(examples, n_mixtures=12, config=MixtureConfig(sample_rate=RATE, seconds=1.0))
+
+
+def separator(**changes) -> Separator:
+    config = {"sources": ("a", "b"), "sample_rate": RATE, "n_channels": 1, "segment_seconds": 1.0}
+    return Separator(Half(), SeparatorConfig(**(config | changes)))
+
+
+def test_a_separator_that_does_it_right_and_what_is_written_of_it():
+    figures = measure_separation(separator(), mixtures(), progress=False)
+    assert figures.improvements.shape == (12, 2)
+    assert figures.improvements.min() > 20
+    told = figures.to_dict(("low", "high"))
+    assert told["n_mixtures"] == 12
+    assert told["share_of_mixtures_made_worse"] == 0
+    assert told["best_pairs"] == told["worst_pairs"]
+    assert told["best_pairs"][0][0] == "low + high"
+    assert told["si_sdr_improvement_mean_db"] == pytest.approx(
+        figures.improvements.mean(), abs=1e-3
+    )
+
+
+def test_of_another_rate_or_number_of_sources_it_cannot_be_told():
+    with pytest.raises(ConfigError, match="2 sources at 2000 Hz"):
+        measure_separation(separator(sample_rate=4_000), mixtures(), progress=False)
+    with pytest.raises(ConfigError, match="true sources"):
+        measure_naming(None, mixtures(), separator=separator(), is_told=True)

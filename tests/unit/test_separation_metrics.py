@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from soundsep.errors import ConfigError, ShapeError
+from soundsep.metrics import permutation_invariant, reorder, si_sdr, si_sdr_improvement, snr
+
+
+def parts(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_si_sdr_of_noise_at_a_known_level_whatever_the_loudness():
+    target = torch.sin(torch.arange(8_000) * 0.1)
+    noise = torch.cos(torch.arange(8_000) * 0.1)  # orthogonal, of the same power
+    for scale in (0.01, 1.0, 300.0):
+        assert si_sdr(scale * (target + 0.1 * noise), target) == pytest.approx(20.0, abs=0.01)
+
+
+def test_snr_counts_loudness():
+    target = parts(1_000)
+    assert snr(0.5 * target, target) == pytest.approx(10 * math.log10(4))
+    assert snr(target, target) == math.inf
+    assert snr(target, target, ceiling_db=30.0) == pytest.approx(30.0)
+
+
+def test_silence_is_not_given_a_number_that_looks_like_one():
+    sound, silence = parts(100), torch.zeros(100)
+    assert si_sdr(sound, silence).isnan()
+    assert si_sdr(silence, sound) == -math.inf or si_sdr(silence, sound).isnan()
+
+
+def test_improvement_of_the_mixture_itself_is_nothing():
+    sources = parts(2, 500)
+    mixture = sources.sum(dim=0)
+    assert si_sdr_improvement(mixture.expand(2, -1), sources, mixture).tolist() == [0.0, 0.0]
+    assert (si_sdr_improvement(sources + 0.01 * mixture, sources, mixture) > 10).all()
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]])
+def test_every_clip_gets_its_own_best_order(order):
+    targets = parts(2, 3, 400)
+    estimates = torch.stack([targets[0][order], targets[1]]) + 0.1 * parts(2, 3, 400).flip(2)
+    values, found = permutation_invariant(estimates, targets)
+    assert found.tolist() == [[order.index(j) for j in range(3)], [0, 1, 2]]
+    assert (values > 15).all()
+    torch.testing.assert_close(si_sdr(reorder(estimates, found), targets), values)
+
+
+def test_the_best_order_is_learnt_through():
+    targets = parts(1, 2, 200)
+    estimates = (targets.flip(1) * 0.9).requires_grad_()
+    permutation_invariant(estimates, targets, snr)[0].sum().backward()
+    assert estimates.grad is not None
+    assert estimates.grad.isfinite().all()
+    assert estimates.grad.abs().sum() > 0
+
+
+def test_what_cannot_be_compared():
+    with pytest.raises(ShapeError, match="same shape"):
+        si_sdr(parts(10), parts(11))
+    with pytest.raises(ShapeError, match="same shape"):
+        snr(parts(2, 0), parts(2, 0))
+    with pytest.raises(ShapeError, match="n_sources, time"):
+        permutation_invariant(parts(2, 10), parts(2, 10))
+    with pytest.raises(ConfigError, match="at most 6"):
+        permutation_invariant(parts(1, 7, 10), parts(1, 7, 10))

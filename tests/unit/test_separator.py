@@ -1,0 +1,344 @@
+"""The separator as a whole: demucs' answers, blocks, channels, hostile input."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from soundsep import AudioError, ConfigError, Separator, SeparatorConfig, ShapeError, WeightsError
+from soundsep.models.separation import SEPARATION_NETWORKS
+from soundsep.separator.overlap import Cutting, overlap_add
+
+SOURCES = ["drums", "bass", "vocals"]
+RATE = 8_000
+
+
+def htdemucs(segment: Fraction = Fraction(39, 50)) -> nn.Module:
+    from demucs.htdemucs import HTDemucs
+
+    return HTDemucs(
+        SOURCES,
+        channels=8,
+        depth=3,
+        nfft=512,
+        t_layers=1,
+        t_heads=2,
+        samplerate=RATE,
+        segment=segment,
+    ).eval()
+
+
+def hdemucs() -> nn.Module:
+    from demucs.hdemucs import HDemucs
+
+    return HDemucs(SOURCES, channels=8, samplerate=RATE, segment=1).eval()
+
+
+def demucs() -> nn.Module:
+    from demucs.demucs import Demucs
+
+    return Demucs(SOURCES, channels=8, samplerate=RATE, segment=1).eval()
+
+
+def bag() -> nn.Module:
+    from demucs.apply import BagOfModels
+
+    first = hdemucs()
+    weights = [[1.0, 0.0, 0.5], [0.0, 2.0, 1.0], [1.0, 1.0, 3.0]]
+    return BagOfModels([first, demucs(), first], weights)
+
+
+class Bands(nn.Module):
+    """Two sources that add up to the mixture: a moving average, and the rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernel", torch.ones(1, 1, 9) / 9)
+        self.lengths: list[int] = []
+
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        self.lengths.append(mixture.shape[-1])
+        batch, n_channels, n = mixture.shape
+        flat = mixture.reshape(batch * n_channels, 1, n)
+        low = nn.functional.conv1d(flat, self.kernel, padding=4).view_as(mixture)
+        return torch.stack((low, mixture - low), dim=1)
+
+
+def config(**changes: object) -> SeparatorConfig:
+    defaults = {
+        "sources": ("low", "high"),
+        "sample_rate": RATE,
+        "n_channels": 1,
+        "segment_seconds": 0.5,
+    }
+    return SeparatorConfig(**{**defaults, **changes})
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("make", [htdemucs, hdemucs, demucs, bag])
+def test_answers_are_those_of_demucs(make):
+    from demucs.apply import apply_model
+
+    network = make()
+    separator = Separator(network)
+    segment, step = separator.config.segment_samples, separator.config.step_samples
+    # Shorter than a segment, whole segments, whole steps, one sample more, something odd.
+    for n in (2, 777, segment - 1, segment, segment + 1, segment + step, 4 * segment + 77):
+        mixture = noise(2, n)
+        mixture[:, segment + 2 : -segment] = 0.0  # of the longest; silence is not computed here
+        with torch.no_grad():
+            expected = apply_model(network, mixture[None], shifts=0, overlap=0.25)[0]
+        answer = separator(mixture).audio
+        torch.testing.assert_close(answer, expected, atol=1e-6, rtol=0)
+
+
+def test_a_shorter_segment_and_more_overlap_as_demucs():
+    from demucs.apply import apply_model
+
+    network = hdemucs()
+    mixture = noise(2, 3 * RATE)
+    with torch.no_grad():
+        expected = apply_model(network, mixture[None], shifts=0, overlap=0.6, segment=0.7)[0]
+    changed = Separator(network).config.replace(segment_seconds=0.7, overlap=0.6)
+    torch.testing.assert_close(Separator(network, changed)(mixture).audio, expected)
+
+
+def test_a_transformer_has_a_longest_segment():
+    network = htdemucs()
+    longer = Separator(network).config.replace(segment_seconds=1.0)
+    with pytest.raises(ConfigError, match="longer than training length"):
+        Separator(network, longer)
+
+
+def test_models_of_a_bag_hear_one_length():
+    from demucs.apply import BagOfModels
+
+    with pytest.raises(ConfigError, match="expected one length"):
+        Separator(BagOfModels([htdemucs(), htdemucs(Fraction(1, 2))]))
+
+
+@pytest.mark.parametrize("every_step", [False, True])
+def test_any_cutting_into_blocks_gives_the_same(every_step):
+    cutting = Cutting(segment=100, step=75, context=100, every_step=every_step)
+    shape = random.Random(0)
+    signal = noise(2, 1_234)
+
+    def hear(recording: torch.Tensor, start: int, n: int) -> torch.Tensor:
+        # Depends on where in the segment a sample lies, and on what lies before it.
+        ramp = torch.linspace(0, 1, n)
+        before = recording[:, max(0, start - 50) : start].sum()
+        return torch.stack((recording[:, start : start + n] * ramp, ramp * before + signal[:, :n]))
+
+    whole = torch.cat(list(overlap_add([signal], hear, cutting)), dim=-1)
+    assert whole.shape == (2, 2, 1_234)
+    for _ in range(30):
+        cuts = sorted(shape.sample(range(1, 1_234), shape.choice([1, 5, 200])))
+        blocks = torch.tensor_split(signal, cuts, dim=1)
+        assert torch.equal(torch.cat(list(overlap_add(blocks, hear, cutting)), dim=-1), whole)
+
+
+def test_no_more_is_read_than_what_is_needed_next():
+    read = written = 0
+
+    def blocks():
+        nonlocal read
+        for _ in range(1_000):
+            read += 10
+            yield torch.ones(1, 10)
+
+    cutting = Cutting(segment=100, step=75, context=100)
+    for stretch in overlap_add(
+        blocks(), lambda x, start, n: x[None, :, start : start + n], cutting
+    ):
+        assert read - written <= 100 + 100 + 10
+        written += stretch.shape[-1]
+    assert written == read == 10_000
+
+
+@pytest.mark.parametrize("n", [1, 50, 3_999, 4_000, 4_001, 7_000, 16_000, 33_333])
+def test_a_network_hears_whole_segments_and_no_more_of_them_than_needed(n):
+    network = Bands()
+    result = Separator(network, config())(noise(n))
+    assert result.audio.shape == (2, 1, n)
+    torch.testing.assert_close(result.audio.sum(dim=0), result.mixture)
+    n_needed = 1 + max(0, -(-(n - 4_000) // 3_000))
+    assert network.lengths == [4_000] * n_needed
+
+
+def test_sources_keep_their_order_where_the_network_does_not():
+    class Shuffled(Bands):
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            sources = super().forward(mixture)
+            return sources.flip(1) if len(self.lengths) % 3 == 2 else sources
+
+    mixture = noise(40_000)
+    expected = Separator(Bands(), config())(mixture).audio
+    torch.testing.assert_close(
+        Separator(Shuffled(), config(interchangeable=True))(mixture).audio, expected
+    )
+    assert (Separator(Shuffled(), config())(mixture).audio - expected).abs().max() > 0.1
+
+
+def test_channels_and_rates():
+    mono, stereo = Separator(Bands(), config()), Separator(Bands(), config(n_channels=2))
+    one, two, four = noise(9_000), noise(2, 9_000), noise(4, 9_000)
+    assert stereo(two).audio.shape == (2, 2, 9_000)
+    assert stereo(one).audio.shape == (2, 1, 9_000)
+    for separator, recording in ((mono, two), (mono, four), (stereo, four)):
+        result = separator(recording)
+        torch.testing.assert_close(result.mixture, recording.mean(dim=0, keepdim=True))
+        torch.testing.assert_close(result.audio, mono(recording.mean(dim=0)).audio)
+    torch.testing.assert_close(stereo(one).audio, mono(one).audio)
+    resampled = mono(noise(44_100), 44_100)
+    assert resampled.sample_rate == RATE
+    assert resampled.audio.shape == (2, 1, RATE)
+
+
+def test_silence_is_silence_and_one_sample_is_a_sound():
+    for network in (htdemucs(), hdemucs()):
+        separator = Separator(network)
+        assert not separator(torch.zeros(2, 10_000)).audio.any()
+        assert separator(torch.ones(1)).audio.isfinite().all()
+    quiet = Separator(Bands(), config())
+    assert not quiet(torch.zeros(10_000)).audio.any()
+    assert quiet.network.lengths == []
+
+
+def test_what_a_network_must_not_answer():
+    class Wrong(nn.Module):
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            return mixture
+
+    class Diverged(Bands):
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            return super().forward(mixture) / 0
+
+    with pytest.raises(ShapeError, match="n_sources"):
+        Separator(Wrong(), config())(noise(100))
+    with pytest.raises(AudioError, match="NaN"):
+        Separator(Diverged(), config())(noise(100))
+
+
+def test_nan_is_refused():
+    with pytest.raises(AudioError, match="NaN"):
+        Separator(Bands(), config())(torch.tensor([0.0, float("nan")]))
+
+
+def test_a_foreign_network_needs_a_config():
+    with pytest.raises(ConfigError, match="needs a SeparatorConfig"):
+        Separator(Bands())
+    with pytest.raises(ConfigError, match="device"):
+        Separator(Bands(), config(), device="nonesuch")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sources": ()},
+        {"sources": ("../low", "high")},
+        {"sources": ("low", "LOW")},
+        {"sources": ("low", "high\n")},
+        {"sample_rate": 0},
+        {"n_channels": 3},
+        {"segment_seconds": 1e9},
+        {"overlap": 1.0},
+        {"overlap": 0.0, "interchangeable": True},
+    ],
+)
+def test_configs_that_make_no_sense(changes):
+    with pytest.raises(ConfigError, match="SeparatorConfig"):
+        config(**changes)
+
+
+def test_a_result_by_name():
+    result = Separator(Bands(), config())(noise(8_000))
+    low, high = result
+    assert torch.equal(result["high"], high)
+    assert low.shape == (1, 8_000)
+    assert len(result) == 2
+    assert str(result).splitlines()[0] == "2 sources, 1.0 s, 8000 Hz, 1 channel"
+    assert repr(result) == "Separation(low, high; 1.0 s, 8000 Hz)"
+    with pytest.raises(ConfigError, match="no source 'vocals'; there are low, high"):
+        result["vocals"]
+
+
+def test_saved_and_loaded(tmp_path, monkeypatch):
+    monkeypatch.setitem(SEPARATION_NETWORKS, "bands", lambda n_sources: Bands())
+    separator = Separator(Bands(), config(network="bands", interchangeable=True))
+    separator.network.kernel.mul_(0.5)
+    separator.save_pretrained(tmp_path / "model")
+    loaded = Separator.from_pretrained(tmp_path / "model")
+    assert loaded.config == separator.config
+    mixture = noise(10_000)
+    assert torch.equal(loaded(mixture).audio, separator(mixture).audio)
+
+    with pytest.raises(ConfigError, match="network"):
+        Separator(Bands(), config()).save_pretrained(tmp_path / "other")
+    text = (tmp_path / "model" / "config.json").read_text()
+    (tmp_path / "model" / "config.json").write_text(text.replace("bands", "os.system"))
+    with pytest.raises(ConfigError, match=r"os\.system"):
+        Separator.from_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text(text.replace("-separator", "-classifier"))
+    with pytest.raises(WeightsError, match="soundsep-classifier"):
+        Separator.from_pretrained(tmp_path / "model")
+    with pytest.raises(ConfigError, match="htdemucs_ft"):
+        Separator.from_pretrained("nonesuch")
+    for name in ("x" * 5_000, "~nobody-of-that-name/model", "\0"):
+        with pytest.raises((ConfigError, WeightsError)):
+            Separator.from_pretrained(name)
+
+
+def test_demucs_is_imported_only_where_it_is_needed():
+    code = "import sys, soundsep; soundsep.Separator; assert 'demucs' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+PEAK = """
+import resource, sys, torch
+from soundsep import Separator, SeparatorConfig
+class Halves(torch.nn.Module):
+    def forward(self, mixture):
+        return torch.stack((mixture, mixture), dim=1) / 2
+config = SeparatorConfig(
+    sources=("a", "b"), sample_rate=1_000, n_channels=1, segment_seconds=100.0
+)
+separator = Separator(Halves(), config)
+separator.separate_to_dir(sys.argv[1], sys.argv[2], progress=False)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+def test_ten_hours_take_the_memory_of_ten_minutes(tmp_path):
+    peaks = []
+    for minutes in (10, 600):
+        path = tmp_path / f"{minutes}.wav"
+        with soundfile.SoundFile(path, "w", 1_000, 1) as file:
+            for _ in range(minutes):
+                file.write(np.sin(np.arange(60_000)))
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, path, tmp_path / str(minutes)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout) / 1024)
+        assert soundfile.info(tmp_path / str(minutes) / "a.wav").frames == minutes * 60_000
+    assert peaks[1] - peaks[0] < 20, peaks  # MiB; 10 h are 137 MiB of samples

@@ -1,0 +1,129 @@
+"""What a separator writes: whole under its name, or not there."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from soundsep import AudioError, ConfigError, Separator, SeparatorConfig
+from soundsep.separator import stems, wav
+
+RATE = 8_000
+
+
+class Louder(nn.Module):
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        return torch.stack((3 * mixture, -mixture), dim=1)
+
+
+@pytest.fixture
+def separator() -> Separator:
+    config = SeparatorConfig(
+        sources=("a", "b"), sample_rate=RATE, n_channels=2, segment_seconds=0.5
+    )
+    return Separator(Louder(), config)
+
+
+@pytest.fixture
+def recording(tmp_path) -> Path:
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (30_000, 2))
+    soundfile.write(tmp_path / "in.wav", samples, 11_025)
+    return tmp_path / "in.wav"
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_files_hold_what_the_call_gives(separator, tmp_path, n_channels):
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (300_000, n_channels))
+    soundfile.write(tmp_path / "in.flac", samples, 11_025)
+    result = separator(tmp_path / "in.flac")
+    paths = separator.separate_to_dir(tmp_path / "in.flac", tmp_path / "new" / "out")
+    saved = result.save(tmp_path / "saved")
+    assert list(paths) == list(saved) == ["a", "b"]
+    for name, source in zip(result.names, result, strict=True):
+        for path in (paths[name], saved[name]):
+            written, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            assert rate == RATE
+            assert soundfile.info(path).subtype == "FLOAT"
+            np.testing.assert_allclose(written.T, source.numpy(), atol=1e-5)
+    assert result["a"].abs().max() > 1.5  # louder than full scale, and not clipped
+    assert {p.name for p in (tmp_path / "new" / "out").iterdir()} == {"a.wav", "b.wav"}
+
+
+def test_files_larger_than_a_wav_header_can_say(separator, recording, tmp_path, monkeypatch):
+    expected = separator(recording)
+    monkeypatch.setattr(wav, "MAX_SIZE", 10_000)
+    path = expected.save(tmp_path / "out")["a"]
+    assert soundfile.info(path).format == "RF64"
+    assert path.read_bytes()[:4] == b"RF64"
+    np.testing.assert_array_equal(soundfile.read(path, dtype="float32")[0].T, expected["a"])
+
+
+def test_what_exists_is_kept_unless_told_otherwise(separator, recording, tmp_path):
+    out = tmp_path / "out"
+    paths = separator.separate_to_dir(recording, out)
+    before = paths["a"].read_bytes()
+    for write in (
+        lambda **options: separator.separate_to_dir(torch.ones(99), out, **options),
+        lambda **options: separator(torch.ones(99)).save(out, **options),
+    ):
+        with pytest.raises(ConfigError, match=r"a\.wav exists already.*overwrite"):
+            write()
+        assert paths["a"].read_bytes() == before
+        write(overwrite=True)
+        assert soundfile.info(paths["a"]).frames == 99
+        paths["a"].write_bytes(before)
+    with pytest.raises(ConfigError, match="is a file"):
+        separator.separate_to_dir(recording, recording)
+
+
+def test_a_full_disk_leaves_nothing(separator, recording, tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(ConfigError, match=r"cannot write the sources.*out.*File too large"):
+            separator.separate_to_dir(recording, tmp_path / "deep" / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == [recording]
+
+
+@pytest.mark.parametrize("where", ["write", "finish"])
+def test_a_disk_that_is_full_at_any_time_keeps_the_old_files(
+    separator, recording, tmp_path, monkeypatch, where
+):
+    paths = separator.separate_to_dir(recording, tmp_path / "out")
+    before = {path: path.read_bytes() for path in paths.values()}
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stems.FloatWavWriter, where, fail)
+    with pytest.raises(ConfigError, match="No space left"):
+        separator.separate_to_dir(torch.ones(99), tmp_path / "out", overwrite=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_recording_that_turns_bad_leaves_nothing(separator, tmp_path):
+    samples = np.zeros(400_000, np.float32)
+    samples[-1] = np.nan
+    soundfile.write(tmp_path / "in.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match="NaN"):
+        separator.separate_to_dir(tmp_path / "in.wav", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupt_leaves_nothing(separator, recording, tmp_path, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(separator, "_hear", stop)
+    with pytest.raises(KeyboardInterrupt):
+        separator.separate_to_dir(recording, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

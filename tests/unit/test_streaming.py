@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from soundsep import AudioError, Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
+
+RATE = 2_000
+TONES_HZ = {"low": 200, "middle": 460, "high": 820}
+
+
+class ToneDetector(Classifier):
+    """The score of a label is the share of the window in which its tone sounds."""
+
+    n_batches = 0
+
+    def predict(self, waveform: Tensor) -> Tensor:
+        self.n_batches += 1
+        frames = waveform.unfold(-1, 100, 100)  # (batch, frames, 100)
+        phase = (
+            2 * torch.pi * torch.tensor([*TONES_HZ.values()])[:, None] * torch.arange(100) / RATE
+        )
+        level = (frames @ phase.cos().T).square() + (frames @ phase.sin().T).square()
+        return (level > 100).float().mean(dim=1)
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Pipeline:
+    config = ClassifierConfig(
+        labels=tuple(TONES_HZ),
+        network="mn04",
+        frontend=MelConfig(sample_rate=RATE, f_max=1_000, n_mels=8, n_fft=256, win_length=200),
+    )
+    return Pipeline(ToneDetector(config))
+
+
+def recording(seconds: float, planted, rate: int = RATE) -> np.ndarray:
+    """Faint noise with a tone for each (label, start, end)."""
+    n = round(seconds * rate)
+    samples = np.random.default_rng(0).standard_normal(n).astype(np.float32) * 1e-3
+    for label, start, end in planted:
+        time = np.arange(round(start * rate), round(end * rate)) / rate
+        tone = 0.3 * np.sin(2 * np.pi * TONES_HZ[label] * time)
+        samples[round(start * rate) : round(end * rate)] += tone.astype(np.float32)
+    return samples
+
+
+def planted_hour() -> list[tuple[str, float, float]]:
+    """Sounds of 5 to 40 s, those of a label at least 12 s apart."""
+    rng, planted = np.random.default_rng(0), []
+    for label in TONES_HZ:
+        at = rng.uniform(0, 30)
+        while (end := at + rng.uniform(5, 40)) < 3_595:
+            planted.append((label, at, end))
+            at = end + rng.uniform(12, 120)
+    return sorted(planted, key=lambda event: event[1])
+
+
+@pytest.mark.parametrize(
+    ("hop_seconds", "threshold"), [(0.5, 0.25), (1.0, 0.25), (2.5, 0.02), (2.5, 0.25), (2.5, 0.5)]
+)
+def test_every_planted_event_of_an_hour_is_found_within_a_hop(
+    pipe, hop_seconds, threshold, tmp_path
+):
+    """The threshold is the share of a window that a sound must fill to be noticed."""
+    planted = planted_hour()
+    assert len(planted) > 100
+    path = tmp_path / "hour.flac"
+    soundfile.write(path, recording(3_600, planted), RATE)
+    found = list(pipe.events(path, hop_seconds=hop_seconds, threshold=threshold))
+    starts = [event.start_seconds for event in found]
+    assert starts == sorted(starts)
+    assert len(found) == len(planted)
+    for label, start, end in planted:
+        best = min(found, key=lambda e: abs(e.start_seconds - start) + 1e4 * (e.label != label))
+        assert abs(best.start_seconds - start) <= hop_seconds
+        assert abs(best.end_seconds - end) <= hop_seconds
+        assert best.score > 0.75
+
+
+def test_scores_are_those_of_the_windows(pipe):
+    audio = recording(23, [("low", 3, 9), ("high", 12, 23)])
+    audio[: 5 * RATE] = 0
+    scores = pipe.scores(audio, batch_size=3)
+    assert scores.start_seconds.tolist() == [0, 2.5, 5, 7.5, 10, 12.5, 15, 17.5, 18]
+    assert scores.edges_seconds[[0, 1, -1]].tolist() == [0, 3.75, 23]
+    assert not scores.values[0].any()  # digital silence
+    windows = [audio[round(s * RATE) :][: 5 * RATE] for s in scores.start_seconds.tolist()]
+    expected = pipe.classifier.predict(torch.from_numpy(np.stack(windows[1:])))
+    torch.testing.assert_close(scores.values[1:], expected)
+    mean = {p.label: p.score for p in pipe(audio).predictions}
+    assert {name: scores[name][1:].mean().item() for name in mean} == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("n_samples", [300, 2 * RATE, 5 * RATE, 5 * RATE + 1])
+def test_a_short_recording_has_the_windows_of_the_pipeline(pipe, n_samples):
+    audio = recording(6, [("middle", 0, 6)])[:n_samples]
+    scores = pipe.scores(audio)
+    assert len(scores.values) == (2 if n_samples > 5 * RATE else 1)
+    assert scores["middle"].mean().item() == pytest.approx(pipe(audio).score)
+    (event,) = pipe.events(audio)
+    assert (event.start_seconds, event.end_seconds) == (0, n_samples / RATE)
+
+
+def test_windows_are_batched(pipe):
+    pipe.classifier.n_batches = 0
+    pipe.scores(recording(100, []), batch_size=16)
+    assert pipe.classifier.n_batches == 3  # of 39 windows
+
+
+def test_events_come_while_the_file_is_read(pipe):
+    events = pipe.events(recording(3_600, [("low", 10, 20)]), progress=False)
+    assert next(events).label == "low"
+    assert next(events, None) is None
+
+
+@pytest.mark.parametrize("rate", [RATE, 7_350])
+def test_a_stream_gives_what_the_file_gives(pipe, rate):
+    audio = recording(120, [("low", 10, 30), ("high", 15, 22), ("low", 60, 68)], rate)
+    stream = pipe.stream(sample_rate=rate, keep_scores=True)
+    stereo = torch.from_numpy(np.stack([audio, audio]))
+    given = [stream.push(block) for block in stereo.split(rate, dim=1)] + [stream.flush()]
+    when = {event.label: second for second, events in enumerate(given, 1) for event in events[:1]}
+    assert when["high"] < 30  # once certain, not when the longer one is over
+    whole = list(pipe.events(audio, sample_rate=rate))
+    together = sorted((e for events in given for e in events), key=lambda e: e.start_seconds)
+    assert together == whole
+    torch.testing.assert_close(
+        stream.scores().values, pipe.scores(audio, sample_rate=rate).values, atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("n_minutes", [15, pytest.param(600, marks=pytest.mark.slow)])
+def test_times_are_right_after_hours_of_44_100_hz(pipe, n_minutes):
+    """Only the last minute is loud; silence is not sent through the model."""
+    stream = pipe.stream(sample_rate=44_100)
+    silence = torch.zeros(44_100 * 60 + 7)  # blocks that fall on no whole second
+    events = [e for _ in range(n_minutes) for e in stream.push(silence)]
+    start = stream.duration_seconds + 10
+    for block in torch.from_numpy(recording(60, [("middle", 10, 20)], 44_100)).split(100_000):
+        events += stream.push(block)
+    (event,) = events + stream.flush()
+    assert abs(event.start_seconds - start) <= 2.5
+    assert abs(event.end_seconds - start - 10) <= 2.5
+
+
+def test_skipped_samples_keep_the_times_right(pipe):
+    audio = recording(60, [("low", 10, 20), ("high", 40, 50)])
+    stream = pipe.stream()
+    events = stream.push(audio[: 15 * RATE]) + stream.skip(15 * RATE)
+    events += stream.push(audio[30 * RATE :]) + stream.flush()
+    assert [e.label for e in events] == ["low", "high"]
+    assert events[0].end_seconds == 15
+    assert abs(events[1].start_seconds - 40) <= 2.5
+    assert stream.duration_seconds == 60
+
+
+def test_what_cannot_be_heard_is_refused(pipe):
+    with pytest.raises(AudioError, match="too short"):
+        list(pipe.events(np.ones(10)))
+    with pytest.raises(AudioError, match="NaN"):
+        pipe.stream().push(np.array([0.0, np.nan]))
+    with pytest.raises(AudioError, match="channels"):
+        pipe.stream().push(np.zeros((1000, 2)))
+    with pytest.raises(AudioError, match="block"):
+        pipe.stream().push(np.zeros((1, 2, 3)))
+    with pytest.raises(AudioError, match="rate"):
+        pipe.stream(sample_rate=1)
+    with pytest.raises(ConfigError, match="keep_scores"):
+        pipe.stream().scores()
+    for options in ({"hop_seconds": 6}, {"hop_seconds": 0}, {"batch_size": 0}, {"threshold": 2}):
+        with pytest.raises(ConfigError, match=next(iter(options))):
+            pipe.events(np.ones(RATE), **options)  # at once, before it is read
+
+
+def test_silence_has_no_events_and_an_empty_stream_nothing(pipe):
+    assert list(pipe.events(np.zeros(30 * RATE))) == []
+    stream = pipe.stream(keep_scores=True)
+    assert stream.push(np.zeros(0)) + stream.flush() == []
+    assert stream.scores().values.shape == (0, 3)
+
+
+def test_what_is_softer_than_the_silence_gate_is_no_event(pipe):
+    audio = recording(30, [("low", 8.0, 20.0)])  # -13.5 dBFS where the tone fills the window
+    for silence_db, n_events in ((-14.0, 1), (-13.0, 0)):
+        gated = Pipeline(pipe.classifier, silence_db=silence_db)
+        assert len([*gated.events(audio, sample_rate=RATE)]) == n_events
+        assert bool(gated.scores(audio, sample_rate=RATE).values.any()) == bool(n_events)
+        stream = gated.stream(sample_rate=RATE)
+        assert len(stream.push(audio) + stream.flush()) == n_events

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Read thousands of broken recordings in child processes, and count what came of them.
+
+    python tools/fuzz_audio.py --files N --seed SEED...   and write the counts into the page
+    python tools/fuzz_audio.py --show SEED NUMBER FILE    write one broken recording to a file
+    python tools/fuzz_audio.py --check                    only see that the page agrees
+
+The recordings are those of tests/hostile/corpus.py, N of each seed. The results file is
+docs/hostile.json. The page docs/bad_input.md holds its table between the lines
+<!-- hostile:begin --> and <!-- hostile:end -->. It needs Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pages import filled
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+HOSTILE = REPOSITORY / "tests" / "hostile"
+RESULTS = REPOSITORY / "docs" / "hostile.json"
+PAGE = REPOSITORY / "docs" / "bad_input.md"
+
+READ, REFUSED = "read", "refused"
+
+
+@dataclass
+class Counts:
+    """What came of the recordings of some runs.
+
+    Attributes:
+        outcomes: How many recordings of a kind were read, and how many refused.
+        failures: What came of any other, after its name.
+        printed: Names of those for which libsndfile printed to standard output.
+        slowest_seconds: For one recording.
+        memory_bytes: The most address space that a process needed beyond what it began with.
+    """
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    printed: set[str] = field(default_factory=set)
+    slowest_seconds: float = 0.0
+    memory_bytes: int = 0
+
+
+def fuzz(counts: Counts, seed: int, first: int, last: int) -> None:
+    """Count what comes of the recordings from ``first`` on, up to but without ``last``."""
+    while first < last:
+        child = subprocess.run(  # noqa: S603 (this interpreter, and a file of the repository)
+            [sys.executable, str(HOSTILE / "decoder.py"), str(seed), str(first), str(last)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        case: dict[str, Any] = {"number": first, "name": "before the first"}
+        for line in child.stdout.splitlines():
+            if not line.startswith("{"):
+                counts.printed.add(case["name"])
+                continue
+            report = json.loads(line)
+            if "name" in report:
+                case = report
+            elif "memory" in report:
+                counts.memory_bytes = max(counts.memory_bytes, report["memory"])
+            elif report["outcome"] in (READ, REFUSED):
+                counts.outcomes[report["kind"], report["outcome"]] += 1
+                counts.slowest_seconds = max(counts.slowest_seconds, report["seconds"])
+            else:
+                counts.failures.append(f"{case['name']}: {report['outcome']}")
+        if "Traceback" in child.stderr and child.returncode >= 0:
+            counts.failures.append(f"{seed}-{first} and later: {child.stderr[-2000:]}")
+        if child.returncode == 0:
+            return
+        if child.returncode > 0:  # the process itself is at fault
+            raise RuntimeError(child.stderr)
+        death = signal.Signals(-child.returncode).name  # SIGPROF or SIGALRM: it took too long
+        counts.failures.append(f"{case['name']}: ended by {death}")
+        first = case["number"] + 1
+
+
+def summary(counts: Counts, seeds: list[int], n_files: int) -> dict[str, Any]:
+    """What the results file holds."""
+    import soundfile
+
+    kinds = dict.fromkeys(kind for kind, _ in counts.outcomes)
+    return {
+        "libsndfile": soundfile.__libsndfile_version__,
+        "seeds": seeds,
+        "files_per_seed": n_files,
+        "slowest_seconds": counts.slowest_seconds,
+        "memory_mib": round(counts.memory_bytes / 2**20, 1),
+        "failures": counts.failures,
+        "printed": sorted(counts.printed),
+        "rows": {
+            kind: {outcome: counts.outcomes[kind, outcome] for outcome in (READ, REFUSED)}
+            for kind in kinds
+        },
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """The rows, in Markdown."""
+    rows = results["rows"]
+    totals = {outcome: sum(row[outcome] for row in rows.values()) for outcome in (READ, REFUSED)}
+    lines = ["| made from | files | read | refused |", "|---|---|---|---|"]
+    lines += [
+        f"| {kind} | {row[READ] + row[REFUSED]:,} | {row[READ]:,} | {row[REFUSED]:,} |"
+        for kind, row in (rows | {"all": totals}).items()
+    ]
+    n_failures, n_printed = len(results["failures"]), len(results["printed"])
+    return (
+        "\n".join(lines) + f"\n\nlibsndfile {results['libsndfile']}; {n_failures or 'no'} crashes, "
+        f"hangs, other errors, empty results or NaN. The slowest file took "
+        f"{results['slowest_seconds']:.2f} s; the process needed at most "
+        f"{results['memory_mib']:.0f} MiB more than before the first file. For "
+        f"{n_printed} files libsndfile printed a line of its own to standard output.\n"
+    )
+
+
+def page() -> str:
+    """The page as it should be."""
+    return filled(PAGE, "hostile", table(json.loads(RESULTS.read_text(encoding="utf-8"))))
+
+
+def is_stale() -> bool:
+    """Whether the page does not agree with the results file."""
+    return PAGE.read_text(encoding="utf-8") != page()
+
+
+def main() -> None:
+    """Run and write, show, or check."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--files", type=int, default=20_000, metavar="N", help="of each seed (default: 20000)"
+    )
+    parser.add_argument("--seed", type=int, nargs="+", default=[1], metavar="SEED")
+    parser.add_argument("--show", nargs=3, metavar=("SEED", "NUMBER", "FILE"))
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    if options.check:
+        if is_stale():
+            sys.exit(f"{PAGE} is not what {RESULTS} says")
+        return
+    if options.show:
+        sys.path.append(str(HOSTILE))
+        from corpus import case
+
+        seed, number, file = options.show
+        broken = case(int(seed), int(number))
+        Path(file).write_bytes(broken.data)
+        print(broken.name)
+        return
+    counts = Counts()
+    for seed in options.seed:
+        fuzz(counts, seed, 0, options.files)
+        print(f"seed {seed}: done", file=sys.stderr)
+    results = summary(counts, options.seed, options.files)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")
+    print(*counts.failures, sep="\n")
+    print(table(results))
+    sys.exit(1 if counts.failures else 0)
+
+
+if __name__ == "__main__":
+    main()
