@@ -190,6 +190,11 @@ def to_device(module: M, device: str | torch.device) -> M:
 
 def _checked_config(folder: Path) -> ClassifierConfig:
     content: dict[str, Any] = read_config(folder / "config.json")
+    if content.get("format") == "soundsep-separator":
+        raise WeightsError(
+            f"{folder} holds a separator, which names no sounds: give it as separator= or "
+            "--separator, beside a classifier"
+        )
     if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:
         raise WeightsError(
             f"{folder / 'config.json'} is not a classifier of this version of soundsep: expected "

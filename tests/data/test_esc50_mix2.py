@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from soundsep import Classifier, Pipeline, Separator
+from soundsep import Classifier, Pipeline, Separator, WeightsError
 from soundsep.datasets import ESC50, Mixtures, load_examples
 from soundsep.evaluation import evaluate
 from soundsep.mixture_evaluation import measure_naming, measure_separation
@@ -46,6 +46,13 @@ def test_the_files_are_those_of_the_table():
     for file in PUBLISHED[NAME].files:
         data = (ROOT / "weights" / NAME / file.name).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (file.size, file.sha256)
+
+
+def test_one_kind_of_model_is_not_taken_for_the_other():
+    with pytest.raises(WeightsError, match="give it as separator="):
+        Classifier.from_pretrained(NAME)
+    with pytest.raises(WeightsError, match="holds a classifier"):
+        Separator.from_pretrained(CLASSIFIER)
 
 
 def test_the_first_mixtures_come_apart(separator, mixtures):
