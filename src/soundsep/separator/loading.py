@@ -74,7 +74,9 @@ def _checked_config(path: Path) -> SeparatorConfig:
     content: dict[str, Any] = read_config(path)
     found = (content.get("format"), content.get("format_version"))
     if found[0] == "soundsep-classifier":
-        raise WeightsError(f"{path.parent} holds a classifier, which takes nothing apart")
+        raise WeightsError(
+            f"{path.parent} holds a classifier, which takes nothing apart (format 'soundsep-classifier')"
+        )
     if found != (FORMAT, FORMAT_VERSION):
         raise WeightsError(
             f"{path} is not a separator of this version of soundsep: expected format {FORMAT!r} "
