@@ -36,7 +36,7 @@ EPOCHS = {
     "esc50-crop-cnn4": 2,
     "urbansound8k-cnn-mel": 30,
     "urbansound8k-cnn-gammatone": 30,
-    "esc50-crnn": 5,
+    "esc50-crnn": 60,
 }
 
 

@@ -75,7 +75,8 @@ def _checked_config(path: Path) -> SeparatorConfig:
     found = (content.get("format"), content.get("format_version"))
     if found[0] == "soundsep-classifier":
         raise WeightsError(
-            f"{path.parent} holds a classifier, which takes nothing apart (format 'soundsep-classifier')"
+            f"{path.parent} holds a classifier (format 'soundsep-classifier'), which takes nothing "
+            "apart"
         )
     if found != (FORMAT, FORMAT_VERSION):
         raise WeightsError(
