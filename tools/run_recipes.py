@@ -119,13 +119,15 @@ def main() -> None:
     if not (options.esc50 and options.urbansound8k and options.output):
         parser.error("--esc50, --urbansound8k and --output are needed")
     for name in options.names or EPOCHS:
-        results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        results[name] = run(
+        row = run(
             name,
             esc50=options.esc50,
             urbansound8k=options.urbansound8k,
             output=options.output,
         )
+        # Read only now: another run may have written its row meanwhile.
+        results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        results[name] = row
         ordered = {known: results[known] for known in EPOCHS if known in results}
         RESULTS.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
         PAGE.write_text(page(), encoding="utf-8")
