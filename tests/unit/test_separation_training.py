@@ -95,6 +95,9 @@ def test_it_learns_goes_on_after_a_kill_and_ends_with_the_same_weights(tmp_path,
         assert torch.equal(resumed.ema.state_dict()[name], value), name
     with pytest.raises(ConfigError, match="other settings"):
         train_separator(RECIPE.replace(batch_size=4), tones(), output=tmp_path / "cut")
+    another_fold = [(clip * 0.9, target) for clip, target in tones()]
+    with pytest.raises(ConfigError, match="other settings"):
+        train_separator(RECIPE, another_fold, output=tmp_path / "cut")
 
 
 def test_what_was_trained_is_saved_and_loaded(tmp_path):

@@ -21,7 +21,7 @@ from soundsep.training.epoch import held_out_figures, run_epoch
 from soundsep.training.fixed_features import fixed_features
 from soundsep.training.recipe import Recipe
 from soundsep.training.state import load_state, save_state
-from soundsep.training.step import Example, first_layers, make_optimizer
+from soundsep.training.step import Example, examples_digest, first_layers, make_optimizer
 from soundsep.training.teacher import Teacher
 
 __all__ = ["Example", "train"]
@@ -82,7 +82,7 @@ def train(
         "seed": seed,
         "labels": list(labels),
         # Without this a run could go on with another fold, and learn what it is judged on.
-        "training_sha256": _digest(training),
+        "training_sha256": examples_digest(training),
         "initial_sha256": _weights_digest(initial),
         "teacher_sha256": _weights_digest(teacher),
     }
@@ -156,14 +156,6 @@ def train(
         model.requires_grad_(requires_grad=True).eval(),
         ema.requires_grad_(requires_grad=True),
     )
-
-
-def _digest(examples: Sequence[Example]) -> str:
-    digest = hashlib.sha256()
-    for waveform, target in examples:
-        digest.update(f"{target} {len(waveform)} ".encode())
-        digest.update(np.ascontiguousarray(waveform.cpu().numpy()).data)
-    return digest.hexdigest()
 
 
 def _weights_digest(model: Classifier | None) -> str | None:

@@ -22,7 +22,7 @@ from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network
 from soundsep.separator import SeparatorConfig
 from soundsep.training.state import load_state, save_state
-from soundsep.training.step import Example, average_weights, one_cycle
+from soundsep.training.step import Example, average_weights, examples_digest, one_cycle
 
 __all__ = ["SeparationRecipe", "separation_loss", "separator_config", "train_separator"]
 
@@ -131,13 +131,18 @@ def train_separator(
         The network after the last step, and the one with averaged weights.
 
     Raises:
-        ConfigError: ``output`` holds a run with other settings.
+        ConfigError: ``output`` holds a run with other settings or other clips.
         DatasetError: no mixtures can be made of the clips.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    settings = {"recipe": recipe.to_dict(), "seed": seed, "n_clips": len(training)}
+    # Without the clips a run could go on with another fold, and learn what it is judged on.
+    settings = {
+        "recipe": recipe.to_dict(),
+        "seed": seed,
+        "training_sha256": examples_digest(training),
+    }
     with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
         torch.manual_seed(seed)
         model = build_separation_network(recipe.network, n_sources=recipe.mixtures.n_sources)
