@@ -97,7 +97,8 @@ def _run(arguments: argparse.Namespace) -> int:
     with closing(
         ResultsFile(
             arguments.output,
-            model=arguments.model,
+            # What was heard with another separator is another model's result, too.
+            model=" + ".join(filter(None, (arguments.model, arguments.separator))),
             resume=arguments.resume,
             overwrite=arguments.overwrite,
         )
