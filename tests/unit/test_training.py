@@ -18,6 +18,7 @@ from soundsep.models import NETWORKS
 from soundsep.training import Recipe, Stage, epoch, loop, step, train
 from soundsep.training.state import load_state, save_state
 from soundsep.training.teacher import Teacher
+from soundsep.windows import pad_to
 
 FRONTEND = MelConfig(
     sample_rate=2_000, n_fft=128, win_length=128, hop_length=64, n_mels=8, f_min=0.0, f_max=1_000.0
@@ -510,6 +511,53 @@ def test_the_first_layers_can_be_left_as_they_are(tmp_path):
         assert moved
         assert not {name for name in moved if name.startswith("network.body.0.")}
         assert all(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_result_can_lie_between_the_weights_before_and_after(tmp_path, share):
+    initial = toy_classifier()
+    named = recipe(backbone="someone", initial_share=share)
+    _, far = run(tmp_path / "far", named.replace(initial_share=0.0), initial=initial)
+    _, between = run(tmp_path / "between", named, initial=initial)
+    before, after = initial.state_dict(), far.state_dict()
+    for name, value in between.state_dict().items():
+        wanted = torch.lerp(after[name].double(), before[name].double(), share)
+        if value.is_floating_point():
+            torch.testing.assert_close(value.double(), wanted, atol=1e-6, rtol=1e-5)
+    assert rows(tmp_path / "between")[:-1] == rows(tmp_path / "far")[:-1]
+    _, again = run(tmp_path / "between", named, initial=initial)  # finished: nothing is averaged
+    assert_same_weights(between, again)
+
+
+def test_a_share_of_nothing_is_refused():
+    with pytest.raises(ConfigError, match="backbone"):
+        recipe(initial_share=0.5)
+
+
+@pytest.mark.parametrize("is_fixed", [True, False])
+def test_a_short_clip_is_heard_as_the_model_will_hear_it(tmp_path, is_fixed, monkeypatch):
+    """Reflected, and not repeated, up to the length of a window."""
+    plain = recipe(
+        stages=(Stage(epochs=1, is_rolled=False),),
+        waveform_steps=() if is_fixed else (Gain(max_db=0.0),),
+        feature_steps=(),
+    )
+    assert plain.has_fixed_features is is_fixed
+    heard = []
+    frontend = type(toy_classifier().frontend)
+    forward = frontend.forward
+
+    def watched(self, waveform):
+        heard.extend(waveform.detach().clone())
+        return forward(self, waveform)
+
+    monkeypatch.setattr(frontend, "forward", watched)
+    short = [(clip[:1_200], target) for clip, target in noise_clips()]
+    run(tmp_path, plain, training=short, held_out=())
+    wanted = [pad_to(clip, 2_000, padding="reflect") for clip, _ in short]
+    assert len(heard) == len(wanted)
+    for waveform in heard:
+        assert any(torch.allclose(waveform, other, atol=1e-6) for other in wanted)
 
 
 TAUGHT = {"teacher": "someone", "teacher_share": 1.0, "embedding_weight": 1.0}

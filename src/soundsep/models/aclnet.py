@@ -20,8 +20,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from soundsep.models.cnn import ConvBlock, Layer
-from soundsep.models.parts import MaxPool, MaxPool1d, as_waveform
-from soundsep.models.wavecnn import ConvBlock1d
+from soundsep.models.parts import MaxPool, as_waveform
+from soundsep.models.wavecnn import WaveBlock
 
 __all__ = ["AclNet", "aclnet", "aclnet_05"]
 
@@ -59,9 +59,9 @@ class AclNet(nn.Module):
     def __init__(self, n_classes: int, *, width: float = 1.0) -> None:
         super().__init__()
         self.filters = nn.Sequential(
-            ConvBlock1d(1, 16, 9, stride=2),
-            ConvBlock1d(16, N_FILTERS, 5, stride=4),
-            MaxPool1d(FRAME // (2 * 4)),
+            WaveBlock(1, 16, 9, stride=2),
+            WaveBlock(16, N_FILTERS, 5, stride=4),
+            MaxPool(1, FRAME // (2 * 4)),
         )
         n_in = round(32 * width)
         layers: list[nn.Module] = [ConvBlock(1, Layer(n_in, pool=(2, 2)))]
@@ -83,7 +83,8 @@ class AclNet(nn.Module):
             ShapeError: not (batch, 1, time), or empty.
         """
         filtered: Tensor = self.filters(as_waveform(features))
-        maps: Tensor = self.layers(filtered.unsqueeze(1))  # the filters become the picture's rows
+        picture = filtered.transpose(1, 2)  # whose rows are the filters
+        maps: Tensor = self.layers(picture)
         averages: Tensor = self.dropout(maps.mean(dim=(-2, -1)))
         return averages
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from soundsep.errors import ShapeError
 
-__all__ = ["MaxPool", "MaxPool1d", "as_picture", "as_waveform"]
+__all__ = ["MaxPool", "as_picture", "as_waveform"]
 
 
 def as_picture(features: Tensor) -> Tensor:
@@ -28,10 +28,10 @@ def as_picture(features: Tensor) -> Tensor:
 
 
 def as_waveform(features: Tensor) -> Tensor:
-    """Waveforms as they are.
+    """Waveforms as pictures of one row.
 
     Shape:
-        features: (batch, 1, time). Returns the same.
+        features: (batch, 1, time). Returns (batch, 1, 1, time).
 
     Raises:
         ShapeError: another number of axes, more than one channel, or no sample.
@@ -41,7 +41,7 @@ def as_waveform(features: Tensor) -> Tensor:
             "the network expects waveforms (batch, 1, time) of at least one sample, got "
             f"{tuple(features.shape)}; a waveform frontend gives them"
         )
-    return features
+    return features.unsqueeze(2)
 
 
 class MaxPool(nn.Module):
@@ -73,14 +73,3 @@ class MaxPool(nn.Module):
     def extra_repr(self) -> str:
         """Show the window in the module's printed form."""
         return f"{self.height}, {self.width}"
-
-
-class MaxPool1d(MaxPool):
-    """The same over time: (batch, n_channels, time) to (batch, n_channels, time / width)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(1, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The largest value of each window."""
-        return super().forward(x.unsqueeze(2)).squeeze(2)

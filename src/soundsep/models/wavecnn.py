@@ -10,22 +10,32 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from soundsep.models.parts import MaxPool1d, as_waveform
+from soundsep.models.parts import MaxPool, as_waveform
 
-__all__ = ["ConvBlock1d", "WaveCNN", "cnn_wave"]
+__all__ = ["WaveBlock", "WaveCNN", "cnn_wave"]
 
 # Kernel size, stride and channels.
 _LAYERS = ((80, 4, 128), (3, 1, 128), (3, 1, 256), (3, 1, 512))
 POOL = 4
 
 
-class ConvBlock1d(nn.Sequential):
-    """Convolution over time, batch norm, ReLU."""
+class WaveBlock(nn.Sequential):
+    """Convolution over time, batch norm, ReLU.
+
+    Of a picture of one row: a CPU computes that up to twice as fast as the same in one dimension.
+    """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> None:
         super().__init__(
-            nn.Conv1d(n_in, n_out, kernel_size, stride, padding=kernel_size // 2, bias=False),
-            nn.BatchNorm1d(n_out),
+            nn.Conv2d(
+                n_in,
+                n_out,
+                (1, kernel_size),
+                (1, stride),
+                padding=(0, kernel_size // 2),
+                bias=False,
+            ),
+            nn.BatchNorm2d(n_out),
             nn.ReLU(inplace=True),
         )
 
@@ -45,7 +55,7 @@ class WaveCNN(nn.Module):
         blocks: list[nn.Module] = []
         n_in = 1
         for kernel_size, stride, n_out in _LAYERS:
-            blocks += [ConvBlock1d(n_in, n_out, kernel_size, stride=stride), MaxPool1d(POOL)]
+            blocks += [WaveBlock(n_in, n_out, kernel_size, stride=stride), MaxPool(1, POOL)]
             n_in = n_out
         self.blocks = nn.Sequential(*blocks)
         self.embedding_dim = n_in
@@ -58,7 +68,7 @@ class WaveCNN(nn.Module):
             ShapeError: not (batch, 1, time), or empty.
         """
         maps: Tensor = self.blocks(as_waveform(features))
-        return maps.mean(dim=-1)
+        return maps.mean(dim=(-2, -1))
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, 1, time) to logits (batch, n_classes)."""

@@ -13,11 +13,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from soundsep import __version__
-from soundsep.augment.functions import ring_slice
 from soundsep.classifier import Classifier
 from soundsep.datasets.array_cache import ArrayCache
 from soundsep.training.recipe import Recipe
 from soundsep.training.step import Example
+from soundsep.windows import pad_to
 
 __all__ = ["fixed_features"]
 
@@ -52,7 +52,8 @@ def fixed_features(
     device = next(model.parameters()).device
     features = []
     for clip, _ in tqdm(training, disable=not progress, unit="clip", desc="features"):
-        waveform = ring_slice(clip, 0, n_samples)
+        # As the trained model will hear it.
+        waveform = pad_to(clip[:n_samples], n_samples, padding=model.config.padding)
         digest = hashlib.sha256(settings)
         digest.update(np.ascontiguousarray(waveform.cpu().numpy()).data)
         array = kept.get(key := digest.hexdigest())

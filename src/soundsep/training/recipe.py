@@ -77,6 +77,10 @@ class Recipe(Config):
         waveform_steps: Augmentation of the waveforms, in order.
         feature_steps: Augmentation of the features, in order.
         ema_decay: Decay a step of the averaged weights; 0 averages nothing.
+        initial_share: Share of the weights that the training started from in the averaged ones
+            at its end: halfway between the two a fine-tuned network is surer to be better than
+            what it was made of (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models",
+            CVPR).
         bfloat16: Run the network under bfloat16 autocast; master weights stay float32.
         report_every: Epochs between two reports on the fold held out.
     """
@@ -108,6 +112,7 @@ class Recipe(Config):
     waveform_steps: tuple[WaveformStep, ...] = ()
     feature_steps: tuple[FeatureStep, ...] = ()
     ema_decay: float = 0.998
+    initial_share: float = 0.0
     bfloat16: bool = False
     report_every: int = 10
 
@@ -126,9 +131,18 @@ class Recipe(Config):
             raise ConfigError("Recipe: a clip that is not rolled is not played faster or slower")
         if not 0 <= self.embedding_weight <= 1e3:
             raise ConfigError("Recipe.embedding_weight must be between 0 and 1000")
-        for name in ("frozen_share", "teacher_share", "warmup", "label_smoothing", "ema_decay"):
+        for name in (
+            "frozen_share",
+            "teacher_share",
+            "warmup",
+            "label_smoothing",
+            "ema_decay",
+            "initial_share",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"Recipe.{name} must be between 0 and 1")
+        if self.initial_share and self.backbone is None:
+            raise ConfigError("Recipe.initial_share needs a backbone that the training starts from")
         for name, allowed in (
             ("data", ("esc50", "urbansound8k", "urban11")),
             ("balance", ("none", "weights", "sampler")),

@@ -37,11 +37,12 @@ _FINE_TUNING: dict[str, Any] = {
     "backbone": "audioset-mn04",
     "freeze_batch_norm": True,
     "frozen_share": 0.61,
-    "learning_rate": 1e-4,
+    "learning_rate": 3e-4,
     "warmup": 0.1,
     "max_speed": 1.1,
     "waveform_steps": (Gain(max_db=6.0), Mixup(probability=0.5, alpha=0.3)),
     "ema_decay": 0.995,
+    "initial_share": 0.5,
     "bfloat16": True,
 }
 

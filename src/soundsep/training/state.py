@@ -64,6 +64,11 @@ def load_state(
             index, name = key.split(".")
             moments.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+        # The fused step walks through memory: moments must lie there as their weights do.
+        for parameter, values in optimizer.state.items():
+            for name, value in values.items():
+                if value.shape == parameter.shape:
+                    values[name] = torch.empty_like(parameter).copy_(value)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"cannot resume from {path}: {error}; delete the file to start anew"

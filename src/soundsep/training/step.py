@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.augment import Augment, loudest_view
-from soundsep.augment.functions import ring_slice
 from soundsep.classifier import Classifier
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.teacher import Teacher
+from soundsep.windows import pad_to
 
 __all__ = [
     "Example",
@@ -64,7 +64,7 @@ def batch_loss(
     else:
         seconds = stage.crop_seconds or model.config.window_seconds
         n_samples = round(seconds * model.sample_rate)
-        views = [_view(clip, n_samples, recipe, stage, rng) for clip, _ in batch]
+        views = [_view(clip, n_samples, model, recipe, stage, rng) for clip, _ in batch]
         waveform = torch.stack(views).to(device)
         waveform, targets = Augment(recipe.waveform_steps)(waveform, targets, rng=rng)
         features = model.frontend(waveform)
@@ -84,11 +84,17 @@ def batch_loss(
 
 
 def _view(
-    clip: Tensor, n_samples: int, recipe: Recipe, stage: Stage, rng: np.random.Generator
+    clip: Tensor,
+    n_samples: int,
+    model: Classifier,
+    recipe: Recipe,
+    stage: Stage,
+    rng: np.random.Generator,
 ) -> Tensor:
     """What is heard of a clip: a random part of it, or all of it from its start."""
     if stage.crop_seconds is None and not stage.is_rolled:
-        return ring_slice(clip, 0, n_samples)
+        # As the trained model will hear it.
+        return pad_to(clip[:n_samples], n_samples, padding=model.config.padding)
     return loudest_view(
         clip,
         n_samples,
