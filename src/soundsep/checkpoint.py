@@ -14,8 +14,9 @@ from soundsep.checkpoint_files import (
     read_weights,
     write_checkpoint,
 )
-from soundsep.download import cache_folder, find_local, find_published, is_offline, mismatch
+from soundsep.download import cache_folder, find_local, find_published, is_offline
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.fetch import mismatch
 from soundsep.upstream import read_efficientat
 from soundsep.weights import PUBLISHED, PublishedModel, Upstream
 

@@ -10,7 +10,7 @@ import torchaudio
 
 from soundsep import Pipeline
 from soundsep.datasets import ESC50
-from soundsep.download import mismatch
+from soundsep.fetch import mismatch
 from soundsep.weights import PUBLISHED
 
 NAME = "audioset-mn04"

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from soundsep import download
+from soundsep import download, fetch
 from soundsep.checkpoint import resolve
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.weights import PUBLISHED, PublishedFile, PublishedModel
@@ -118,7 +118,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setitem(PUBLISHED, "tiny", TINY)
-    monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(fetch, "BACKOFF_SECONDS", 0.001)
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_lasting_trouble_of_the_server_ends(mirror: Server) -> None:
     mirror.planned[MODEL_PATH] = [send(b"busy", status=503)] * 9
     with pytest.raises(WeightsError, match=r"HTTP Error 503.*attempts made: 3"):
         resolve("tiny")
-    assert mirror.asked == [MODEL_PATH] * download.ATTEMPTS
+    assert mirror.asked == [MODEL_PATH] * fetch.ATTEMPTS
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -241,7 +241,7 @@ def test_missing_file_is_not_asked_for_again(mirror: Server, status: int) -> Non
 
 
 def test_silent_server_times_out(mirror: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(fetch, "TIMEOUT_SECONDS", 0.3)
     mirror.planned[MODEL_PATH] = [mirror.stall(1000)] * 9
     start = time.monotonic()
     with pytest.raises(WeightsError, match="timed out"):
@@ -254,7 +254,7 @@ def test_silent_server_times_out(mirror: Server, monkeypatch: pytest.MonkeyPatch
 def test_server_that_wakes_up_again_is_good_enough(
     mirror: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(fetch, "TIMEOUT_SECONDS", 0.3)
     mirror.planned[MODEL_PATH] = [mirror.stall(1000)]
     assert contents(resolve("tiny")) == CONTENTS
 

@@ -29,6 +29,7 @@ ROOMS = (
     "augment",
     "models",
     "weights",
+    "fetch",
     "download",
     "upstream",
     "checkpoint_files",

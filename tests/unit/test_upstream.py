@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from soundsep import Classifier, ClassifierConfig, download
+from soundsep import Classifier, ClassifierConfig, download, fetch
 from soundsep.checkpoint import resolve, write_checkpoint
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import KaldiMelConfig
@@ -105,7 +105,7 @@ def source(
     )
     monkeypatch.setitem(PUBLISHED, NAME, changed)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(download, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(fetch, "BACKOFF_SECONDS", 0.001)
     return path
 
 
@@ -167,7 +167,7 @@ def test_config_is_that_of_a_classifier(source: Path) -> None:
 def test_pinned_config_is_the_one_that_is_written(source: Path, tmp_path: Path) -> None:
     assert SHIPPED.upstream is not None
     written = tmp_path / "expected" / "config.json"
-    assert download.mismatch(written, SHIPPED.upstream.converted[1]) is None
+    assert fetch.mismatch(written, SHIPPED.upstream.converted[1]) is None
 
 
 def test_reading_leaves_the_random_state_alone(source: Path) -> None:

@@ -19,8 +19,9 @@ from urllib.request import urlopen
 
 from tqdm.auto import tqdm
 
-from soundsep.download import TIMEOUT_SECONDS, cache_root, is_offline, mismatch
+from soundsep.download import cache_root, is_offline
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.fetch import TIMEOUT_SECONDS, mismatch
 from soundsep.weights import PublishedFile
 
 __all__ = ["fetch_demucs"]
