@@ -105,8 +105,6 @@ def train(
     with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
         torch.manual_seed(seed)
         model = to_device(Classifier(config), device)
-        # Up to twice as fast on a CPU. Torch declares no type for it.
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if initial is not None:
             model.load_state_dict(initial.state_dict())
         guide = None
