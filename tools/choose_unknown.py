@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Choose the score below which each shipped model had better say that it does not know.
 
-    python tools/choose_unknown.py ESC50 URBANSOUND8K
+    python tools/choose_unknown.py ESC50 URBANSOUND8K [NAME...]
 
-plays every model sounds of classes that it has no label for, from the training folds of the other
-data set, and writes into its config.json the score that one in ten of them reaches. What that is
-worth on the folds held out, `dev.py results` measures. Afterwards the new sizes and hashes have to
-go into src/soundsep/weights.py; they are printed.
+plays every model, or those named, sounds of classes that it has no label for, from the training
+folds of the other data set, and writes into its config.json the score that one in ten of them
+reaches. What that is worth on the folds held out, `dev.py results` measures. Afterwards the new
+sizes and hashes have to go into src/soundsep/weights.py; they are printed.
 """
 
 from __future__ import annotations
@@ -95,12 +95,12 @@ def best_scores(pipe: Pipeline, clips: list[Clip]) -> NDArray[np.float64]:
     return np.array([r.score for r in pipe([clip.path for clip in clips], top_k=1)])
 
 
-def main(esc50: Path, urbansound8k: Path) -> None:
+def main(esc50: Path, urbansound8k: Path, *names: str) -> None:
     """Write every config, and print what weights.py has to hold."""
     for path in sorted((REPOSITORY / "weights").glob("*/config.json")):
         folder = path.parent
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("format") != "soundsep-classifier":
+        if content.get("format") != "soundsep-classifier" or (names and folder.name not in names):
             continue
         clips = strangers(folder.name, esc50, urbansound8k, held_out=False)
         scores = best_scores(Pipeline.from_pretrained(folder), clips)
@@ -112,6 +112,6 @@ def main(esc50: Path, urbansound8k: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    main(*map(Path, sys.argv[1:]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -50,7 +50,7 @@ class Classifier(nn.Module):
         self.frontend = build_frontend(config.frontend)
         self.network = build_network(config.network, len(config.labels))
         # Up to twice as fast on a CPU. Torch declares no type for it.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.fit_report: Any = (
             None  # a soundsep.training.FitReport, where `fit` made the classifier
         )
