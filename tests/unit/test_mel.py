@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torchaudio
 
 from soundsep.errors import ConfigError, ShapeError
 from soundsep.frontends import MEL_PRESETS, MelConfig, MelFrontend, power_to_db
@@ -58,14 +59,14 @@ def test_twice_the_amplitude_is_six_decibels(power):
 
 
 def test_bands_of_equal_height_add_up_to_one_between_the_outer_centres():
-    bank = MelFrontend(PLAIN).mel.mel_scale.fb
+    bank = MelFrontend(PLAIN).mel_scale.fb
     inner = slice(int(bank[:, 0].argmax()) + 1, int(bank[:, -1].argmax()))
     torch.testing.assert_close(bank.sum(dim=1)[inner], torch.ones(inner.stop - inner.start))
 
 
 def test_slaney_norm_gives_bands_the_same_area():
     config = PLAIN.replace(norm="slaney", n_fft=16_384)
-    areas = MelFrontend(config).mel.mel_scale.fb.sum(dim=0) * config.sample_rate / config.n_fft
+    areas = MelFrontend(config).mel_scale.fb.sum(dim=0) * config.sample_rate / config.n_fft
     torch.testing.assert_close(areas, torch.ones_like(areas), rtol=0.01, atol=0)
 
 
@@ -163,3 +164,26 @@ def test_unknown_preset_names_those_that_exist():
 @pytest.mark.parametrize("config", MEL_PRESETS.values(), ids=MEL_PRESETS)
 def test_presets_survive_json(config):
     assert MelConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+@pytest.mark.parametrize("pad_mode", ["reflect", "constant"])
+def test_the_spectrogram_is_that_of_torchaudio(power, pad_mode):
+    frontend = MelFrontend(PLAIN.replace(power=power, pad_mode=pad_mode)).double()
+    theirs = torchaudio.transforms.Spectrogram(
+        n_fft=PLAIN.n_fft,
+        win_length=PLAIN.win_length,
+        hop_length=PLAIN.hop_length,
+        power=power,
+        pad_mode=pad_mode,
+    ).double()
+    waveform = torch.randn(2, 4_000, generator=torch.Generator().manual_seed(0)).double()
+    found, expected = frontend.spectrogram(waveform), theirs(waveform)
+    torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.max()), rtol=1e-4)
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_silence_has_a_gradient(power):
+    waveform = torch.zeros(1, 4_000, requires_grad=True)
+    MelFrontend(PLAIN.replace(power=power)).spectrogram(waveform).sum().backward()
+    assert torch.equal(waveform.grad, torch.zeros(1, 4_000))

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from soundsep._torchaudio import torchaudio
 from soundsep.classifier import Classifier
 from soundsep.export.runtime import require
+from soundsep.frontends.spectrogram import PowerSpectrogram
 
 __all__ = ["RealSpectrogram", "quantised", "traced"]
 
@@ -24,7 +24,7 @@ OPSET = 17
 
 
 class RealSpectrogram(nn.Module):
-    """The spectrogram of a `torchaudio.transforms.Spectrogram`, as a convolution.
+    """A `PowerSpectrogram` as a convolution.
 
     ONNX has no complex numbers, and torch's exporters took its Fourier transform only lately.
 
@@ -32,13 +32,14 @@ class RealSpectrogram(nn.Module):
         waveform: (batch, time). Returns (batch, n_fft // 2 + 1, frames).
     """
 
-    def __init__(self, spectrogram: Any) -> None:
+    def __init__(self, spectrogram: PowerSpectrogram) -> None:
         super().__init__()
-        self.hop_length: int = spectrogram.hop_length
-        self.pad_mode: str = spectrogram.pad_mode
-        self.power: float = spectrogram.power
-        n_fft: int = spectrogram.n_fft
-        window = spectrogram.window.double()
+        transform = spectrogram.transform
+        self.hop_length: int = transform.hop_length
+        self.pad_mode: str = transform.pad_mode
+        self.power = spectrogram.power
+        n_fft: int = transform.n_fft
+        window = transform.window.double()
         first = (n_fft - len(window)) // 2  # torch.stft centres a shorter window in the frame
         # center=True: half a frame before and behind, less what the window would set to zero
         self.before = n_fft // 2
@@ -70,7 +71,7 @@ class _Scores(nn.Module):
         self.classifier = copy.deepcopy(classifier)
         for module in list(self.classifier.modules()):
             for name, child in list(module.named_children()):
-                if isinstance(child, torchaudio().transforms.Spectrogram):
+                if isinstance(child, PowerSpectrogram):
                     setattr(module, name, RealSpectrogram(child))
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -9,11 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from soundsep._torchaudio import torchaudio
 from soundsep.config import Config
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import check_sizes, check_table, check_waveform
 from soundsep.frontends.filterbank import kaldi_filterbank
+from soundsep.frontends.spectrogram import PowerSpectrogram
 
 __all__ = ["KaldiMelConfig", "KaldiMelFrontend"]
 
@@ -99,15 +99,11 @@ class KaldiMelFrontend(nn.Module):
     def __init__(self, config: KaldiMelConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or KaldiMelConfig()
-        self.spectrogram = torchaudio().transforms.Spectrogram(
-            n_fft=config.n_fft,
-            win_length=config.win_length,
-            hop_length=config.hop_length,
-            power=2.0,
-        )
         # Settings rebuild both tables, so a checkpoint need not carry them.
         window = torch.hann_window(config.win_length, periodic=False, dtype=torch.float64)
-        self.spectrogram.register_buffer("window", window.float(), persistent=False)
+        self.spectrogram = PowerSpectrogram(
+            window.float(), n_fft=config.n_fft, hop_length=config.hop_length
+        )
         filters = kaldi_filterbank(
             sample_rate=config.sample_rate,
             n_fft=config.n_fft,

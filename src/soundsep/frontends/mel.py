@@ -21,6 +21,7 @@ from soundsep.frontends.checks import (
 )
 from soundsep.frontends.filterbank import mel_filterbank
 from soundsep.frontends.scaling import SCALINGS, Scaling, limit_range, power_to_db, scale
+from soundsep.frontends.spectrogram import PowerSpectrogram
 
 __all__ = ["MEL_PRESETS", "MelConfig", "MelFrontend"]
 
@@ -147,24 +148,25 @@ class MelFrontend(nn.Module):
     def __init__(self, config: MelConfig | str = "16k") -> None:
         super().__init__()
         self.config = config = preset(config, MEL_PRESETS, "mel")
-        self.mel = torchaudio().transforms.MelSpectrogram(
-            sample_rate=config.sample_rate,
+        # Settings rebuild both tables, so a checkpoint need not carry them. Both are computed in
+        # float64 and rounded once: torchaudio's own, in float32 throughout, are up to 1e-3 dB off.
+        self.spectrogram = PowerSpectrogram(
+            torch.hann_window(config.win_length, dtype=torch.float64).float(),
             n_fft=config.n_fft,
-            win_length=config.win_length,
             hop_length=config.hop_length,
-            f_min=config.f_min,
-            f_max=config.f_max,
-            n_mels=config.n_mels,
             power=config.power,
             pad_mode=config.pad_mode,
+        )
+        self.mel_scale = torchaudio().transforms.MelScale(
+            n_mels=config.n_mels,
+            sample_rate=config.sample_rate,
+            f_min=config.f_min,
+            f_max=config.f_max,
+            n_stft=config.n_fft // 2 + 1,
             norm=config.norm,
             mel_scale=config.mel_scale,
         )
-        # Settings rebuild both tables, so a checkpoint need not carry them. Both are computed in
-        # float64 and rounded once: torchaudio's own, in float32 throughout, are up to 1e-3 dB off.
-        window = torch.hann_window(config.win_length, dtype=torch.float64)
-        self.mel.spectrogram.register_buffer("window", window.float(), persistent=False)
-        self.mel.mel_scale.register_buffer(
+        self.mel_scale.register_buffer(
             "fb",
             mel_filterbank(
                 sample_rate=config.sample_rate,
@@ -194,7 +196,7 @@ class MelFrontend(nn.Module):
 
     def decibels(self, waveform: Tensor) -> Tensor:
         """The features before the scaling, in dB; the waveform is not checked."""
-        mel: Tensor = self.mel(waveform)
+        mel: Tensor = self.mel_scale(self.spectrogram(waveform))
         config = self.config
         db = power_to_db(mel, multiplier=20.0 / config.power, amin=config.amin)
         return limit_range(db, config.top_db)
