@@ -454,6 +454,18 @@ def test_averaged_weights_follow_the_definition():
     assert int(ema.num_batches_tracked) == 7
 
 
+def test_a_short_run_does_not_stay_where_it_started(tmp_path):
+    """With the full decay eight steps would move the average by a hundredth of the way."""
+    initial = toy_classifier()
+    a_recipe = recipe(ema_decay=0.999, backbone="someone")
+    last, ema = run(tmp_path, a_recipe, initial=initial)
+    name = "network.body.0.weight"
+    start, end, average = (m.state_dict()[name] for m in (initial, last, ema))
+    assert 0.3 < float((average - start).norm() / (end - start).norm()) < 1
+    assert step.early_decay(0.999, 100_000) == 0.999
+    assert step.early_decay(0.0, 1) == 0.0
+
+
 def test_weight_decay_spares_scales_and_biases():
     decayed, spared = step.make_optimizer(Tiny(2), recipe(weight_decay=0.3)).param_groups
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)

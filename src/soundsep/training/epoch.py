@@ -15,7 +15,14 @@ from soundsep.datasets import balanced_order, class_weights
 from soundsep.metrics import classification_metrics, confusion_matrix
 from soundsep.scoring import score_waveforms
 from soundsep.training.recipe import Recipe
-from soundsep.training.step import Example, average_weights, batch_loss, first_layers, set_rate
+from soundsep.training.step import (
+    Example,
+    average_weights,
+    batch_loss,
+    early_decay,
+    first_layers,
+    set_rate,
+)
 from soundsep.training.teacher import Teacher
 
 __all__ = ["held_out_figures", "run_epoch"]
@@ -69,7 +76,8 @@ def run_epoch(
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
             optimizer.step()
-            average_weights(ema, model, recipe.ema_decay)
+            n_done = epoch * n_steps + step + 1
+            average_weights(ema, model, early_decay(recipe.ema_decay, n_done))
             total += loss.item()
     return total / n_steps
 

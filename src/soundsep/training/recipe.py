@@ -76,7 +76,8 @@ class Recipe(Config):
         max_speed: Random speed, from its inverse to this; pitch and tempo change together.
         waveform_steps: Augmentation of the waveforms, in order.
         feature_steps: Augmentation of the features, in order.
-        ema_decay: Decay a step of the averaged weights; 0 averages nothing.
+        ema_decay: Decay a step of the averaged weights, less in the first steps; 0 averages
+            nothing.
         initial_share: Share of the weights that the training started from in the averaged ones
             at its end: halfway between the two a fine-tuned network is surer to be better than
             what it was made of (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models",

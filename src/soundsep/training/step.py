@@ -21,6 +21,7 @@ __all__ = [
     "Example",
     "average_weights",
     "batch_loss",
+    "early_decay",
     "examples_digest",
     "first_layers",
     "make_optimizer",
@@ -153,6 +154,14 @@ def one_cycle(progress: float, warmup: float) -> float:
         return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / warmup)) / 2
     fall = (progress - warmup) / (1 - warmup)
     return 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * fall)) / 2
+
+
+def early_decay(decay: float, n_steps: int) -> float:
+    """Decay of an average over so few steps that the full one would hardly leave the start.
+
+    It rises to ``decay`` as in TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
+    """
+    return min(decay, (1 + n_steps) / (10 + n_steps))
 
 
 @torch.no_grad()
