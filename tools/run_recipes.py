@@ -42,14 +42,14 @@ EPOCHS = {
 # What the projects themselves report; docs/recipes.md says where, and on which clips.
 REPORTED = {
     "urban11-resnet34": "91%",
-    "esc50-cnn-mel": "36.0%, first notebook",
-    "esc50-cnn-wave": "18.5%, first notebook",
-    "esc50-aclnet": "1.3%, first notebook",
-    "esc50-crop-resnet18": "66.5%, read off a curve",
-    "esc50-crop-cnn8": "68.0%, read off a curve",
-    "esc50-crop-cnn4": "66.3%, read off a curve",
-    "esc50-crnn": "not built",
+    "esc50-cnn-mel": "36.0%",
+    "esc50-cnn-wave": "18.5%",
+    "esc50-aclnet": "1.3%",
+    "esc50-crop-resnet18": "66.5%",
+    "esc50-crop-cnn8": "68.0%",
+    "esc50-crop-cnn4": "66.3%",
 }
+SHORT = {"esc50": "ESC-50", "urbansound8k": "US8K", "urban11": "both"}
 
 
 def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path) -> dict[str, Any]:
@@ -91,14 +91,15 @@ def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path) -> dict[str
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The rows, in Markdown."""
+    from soundsep.training import get_recipe
+
     lines = [
-        "| recipe | data | fold held out | epochs run, of | minutes | parameters | accuracy | "
-        "macro F1 | its project reports |",
+        "| recipe | data | clips | epochs | minutes | weights | accuracy | macro F1 | project |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{name}` | {r['data']} | {r['fold']} ({r['n_test_clips']} clips) | {r['epochs']} of "
-        f"{r['epochs_of_the_recipe']} | {r['minutes']} | {r['n_parameters'] / 1e6:.2f} M | "
+        f"| `{name}` | {SHORT[get_recipe(name).data]} | {r['n_test_clips']} | {r['epochs']} of "
+        f"{r['epochs_of_the_recipe']} | {r['minutes']} | {r['n_parameters'] / 1e6:.1f} M | "
         f"{r['accuracy']:.1%} | {r['macro_f1']:.1%} | {REPORTED.get(name, 'not known')} |"
         for name, r in results.items()
     ]
