@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run recipes on the data at hand, and write what each reaches into docs/recipes.md.
+"""Run recipes on the data at hand, and write what each reaches into docs/results.md.
 
     python tools/run_recipes.py --esc50 ROOT --urbansound8k ROOT --output DIR [NAME...]
     python tools/run_recipes.py --check   only see that the page agrees with the results file
@@ -21,7 +21,7 @@ from pages import filled
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "docs" / "recipe_results.json"
-PAGE = REPOSITORY / "docs" / "recipes.md"
+PAGE = REPOSITORY / "docs" / "results.md"
 
 # What two CPU cores can do in minutes; a large network is stopped long before it is done.
 EPOCHS = {
@@ -39,7 +39,7 @@ EPOCHS = {
     "esc50-crnn": 60,
 }
 
-# What the projects themselves report; docs/recipes.md says where, and on which clips.
+# What the projects themselves report; docs/results.md says where, and on which clips.
 REPORTED = {
     "urban11-resnet34": "91%",
     "esc50-cnn-mel": "36.0%",

@@ -21,7 +21,11 @@ from pages import filled
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "src" / "soundsep" / "published_results.json"
-PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "models.md")
+PAGES = (
+    REPOSITORY / "README.md",
+    REPOSITORY / "docs" / "models.md",
+    REPOSITORY / "docs" / "results.md",
+)
 
 # What each model was trained on and may be judged on. Nothing here is measured.
 PROTOCOLS: dict[str, dict[str, Any]] = {
@@ -34,8 +38,9 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     **{
         f"esc50-mn04-fold{fold}": {
             "data": "ESC-50 at 16 kHz",
-            "protocol": f"fold {fold} held out, the head fitted to the four others",
-            "checkpoint": "optimum of the head on the training folds",
+            "protocol": f"fold {fold} held out, fine-tuned on the four others",
+            "checkpoint": "halfway from the head it began with to the averaged weights (EMA) after "
+            "the last epoch",
             "test_fold": fold,
         }
         for fold in range(1, 6)
