@@ -21,7 +21,7 @@ from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import build_frontend
 from soundsep.models import build_network
 
-__all__ = ["Classifier", "ClassifierConfig", "to_device"]
+__all__ = ["Classifier", "ClassifierConfig", "move", "to_device"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -49,8 +49,6 @@ class Classifier(nn.Module):
         self.config = config
         self.frontend = build_frontend(config.frontend)
         self.network = build_network(config.network, len(config.labels))
-        # Up to twice as fast on a CPU. Torch declares no type for it.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.fit_report: Any = (
             None  # a soundsep.training.FitReport, where `fit` made the classifier
         )
@@ -177,8 +175,20 @@ class Classifier(nn.Module):
         return classifier
 
 
-def to_device(module: M, device: str | torch.device) -> M:
-    """Move a classifier, or any other network.
+def to_device(classifier: Classifier, device: str | torch.device) -> Classifier:
+    """Move a classifier, and lay its weights out channels last: up to twice as fast on a CPU.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    moved: Classifier = move(classifier, device).to(  # type: ignore[call-overload]  # torch's stubs
+        memory_format=torch.channels_last
+    )
+    return moved
+
+
+def move(module: M, device: str | torch.device) -> M:
+    """Move a network as it is.
 
     Raises:
         ConfigError: there is no such device here.

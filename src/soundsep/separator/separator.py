@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from soundsep.audio import AudioInput, audio_blocks, load_audio
-from soundsep.classifier import to_device
+from soundsep.classifier import move
 from soundsep.errors import ConfigError
 from soundsep.separator.config import SeparatorConfig
 from soundsep.separator.demucs_models import find_demucs
@@ -74,7 +74,7 @@ class Separator:
         if config is None and not theirs:
             raise ConfigError("a network that is not of demucs needs a SeparatorConfig")
         self.config = demucs_config(network) if config is None else config
-        self.network: nn.Module = to_device(network, device).eval()
+        self.network: nn.Module = move(network, device).eval()
         self.device = torch.device(device)
         segment = self.config.segment_samples
         if theirs:
