@@ -11,7 +11,7 @@ def cross_validated(dataset: Any) -> dict[str, Any]:
     """Fit a head for every fold as `tools/train_heads.py` does for one; figures of all clips.
 
     One fold of these data sets has about 240 clips, on which even a perfectly calibrated model
-    would show an error of .04 to .06. All folds together say more.
+    would show an error of about .05. All folds together say more.
     """
     from soundsep import Pipeline
     from soundsep.evaluation import Evaluation, evaluate

@@ -156,6 +156,11 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 def card(name: str, r: dict[str, Any]) -> str:
     """The figures of one model, in Markdown."""
     both = name.startswith("urban11")
+    ending = (
+        "; the heads of all folds are fitted anew by `dev.py results`"
+        if "cross_validated" in r
+        else ""
+    )
     noise = ", ".join(f"{kind} {share:.0%}" for kind, share in r["confident_on_noise"].items())
     arguments = "--data ESC50 --data URBANSOUND8K" if both else "--data ROOT"
     return (
@@ -180,7 +185,7 @@ def card(name: str, r: dict[str, Any]) -> str:
         f"{r['unknown_named']:.1%} of {r['n_unknown']} |\n"
         f"| a score above 0.9, of {N_CASES} cases each | {noise} |\n"
         f"| parameters | {r['n_parameters'] / 1e6:.1f} M |\n\n"
-        f"Measured by `soundsep evaluate {name} {arguments} --fold {r['test_fold']}`.\n"
+        f"Measured by `soundsep evaluate {name} {arguments} --fold {r['test_fold']}`{ending}.\n"
     )
 
 

@@ -79,9 +79,8 @@ class Recipe(Config):
         ema_decay: Decay a step of the averaged weights, less in the first steps; 0 averages
             nothing.
         initial_share: Share of the weights that the training started from in the averaged ones
-            at its end: halfway between the two a fine-tuned network is surer to be better than
-            what it was made of (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models",
-            CVPR).
+            at its end, so that little of what they knew is lost (Wortsman et al. 2022, "Robust
+            fine-tuning of zero-shot models", CVPR).
         bfloat16: Run the network under bfloat16 autocast; master weights stay float32.
         report_every: Epochs between two reports on the fold held out.
     """
