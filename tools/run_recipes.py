@@ -100,7 +100,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     lines += [
         f"| `{name}` | {SHORT[get_recipe(name).data]} | {r['n_test_clips']} | {r['epochs']} of "
         f"{r['epochs_of_the_recipe']} | {r['minutes']} | {r['n_parameters'] / 1e6:.1f} M | "
-        f"{r['accuracy']:.1%} | {r['macro_f1']:.1%} | {REPORTED.get(name, 'not known')} |"
+        f"{r['accuracy']:.2%} | {r['macro_f1']:.2%} | {REPORTED.get(name, 'not known')} |"
         for name, r in results.items()
     ]
     return "\n".join(lines) + "\n"

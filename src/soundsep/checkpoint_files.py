@@ -75,6 +75,7 @@ def read_weights(
 
 def _checked_size(path: Path, like: Mapping[str, Tensor]) -> int:
     """How large the file may be, once its header has been found to announce what is expected."""
+    _require_file(path)
     try:
         with path.open("rb") as file:
             (n_bytes,) = struct.unpack("<Q", file.read(8))
@@ -140,7 +141,10 @@ def write_checkpoint(
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"the checkpoint's config is not plain JSON: {error}") from error
     weights = save({name: _stored(name, tensor, half=half) for name, tensor in tensors.items()})
-    folder = Path(folder)
+    try:
+        folder = Path(folder).expanduser()
+    except RuntimeError as error:  # no such user
+        raise WeightsError(f"cannot write a checkpoint to {folder}: {error}") from error
     contents = {folder / WEIGHTS_NAME: weights, folder / CONFIG_NAME: described}
     temporary = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in contents}
     try:
@@ -186,13 +190,17 @@ def _require_finite(name: str, tensor: Tensor, where: str) -> None:
 
 def _read(path: Path, *, limit: int | None = None) -> bytes:
     try:
-        if not path.is_file():  # also keeps a pipe from blocking for ever
-            raise WeightsError(f"{path} is missing or not a file")
+        _require_file(path)
         if limit is not None and (size := path.stat().st_size) > limit:
             raise WeightsError(f"{path} is too large: expected at most {limit} bytes, found {size}")
         return path.read_bytes()
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error}") from error
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():  # also keeps a pipe from blocking for ever
+        raise WeightsError(f"{path} is missing or not a file")
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -34,6 +34,9 @@ class Classifier(nn.Module):
     Args:
         config: Settings; the network starts with random weights.
 
+    Raises:
+        ConfigError: a window is too short for the frontend.
+
     Shape:
         waveform: (batch, time), mono, at `sample_rate`. Returns logits (batch, n_labels).
 
@@ -48,6 +51,12 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         self.frontend = build_frontend(config.frontend)
+        window = round(config.window_seconds * self.sample_rate)
+        if window < self.frontend.min_samples:
+            raise ConfigError(
+                f"ClassifierConfig.window_seconds is {config.window_seconds}, {window} samples; "
+                f"{type(self.frontend).__name__} needs at least {self.frontend.min_samples}"
+            )
         self.network = build_network(config.network, len(config.labels))
         self.fit_report: Any = (
             None  # a soundsep.training.FitReport, where `fit` made the classifier

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from soundsep.config import Config
+from soundsep.config import Config, check_names
 from soundsep.errors import ConfigError
 from soundsep.frontends import FrontendConfig, MelConfig
 from soundsep.models import check_features
@@ -15,6 +15,7 @@ __all__ = ["ClassifierConfig"]
 
 MAX_LABELS = 10_000
 MAX_WINDOW_SAMPLES = 2**26  # 1.2 h at 16 kHz
+MAX_SPECTRUM = 2**27  # numbers of a window's spectrogram: 1 GiB while they are complex
 MAX_OVERLAP = 1_000  # windows that hear the same sample
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a terminal obeys or fails
 
@@ -51,9 +52,10 @@ class ClassifierConfig(Config):
         """Reject settings that contradict each other.
 
         Raises:
-            ConfigError: labels are missing, double, too many or not printable, a length is out of
-                range, there is no such network, or it does not take these features.
+            ConfigError: labels are no names, missing, double, too many or not printable, a length
+                is out of range, there is no such network, or it does not take these features.
         """
+        check_names(self, "labels")
         if not 1 <= len(set(self.labels)) == len(self.labels) <= MAX_LABELS:
             raise ConfigError(f"ClassifierConfig.labels must be 1 to {MAX_LABELS}, each once")
         if unprintable := [label for label in self.labels if _CONTROL.search(label)]:
@@ -69,6 +71,16 @@ class ClassifierConfig(Config):
         if self.window_seconds * self.frontend.sample_rate > MAX_WINDOW_SAMPLES:
             raise ConfigError(
                 f"ClassifierConfig.window_seconds: more than {MAX_WINDOW_SAMPLES} samples"
+            )
+        frames = (
+            self.window_seconds
+            * self.frontend.sample_rate
+            / getattr(self.frontend, "hop_length", 1)
+        )
+        if frames * (getattr(self.frontend, "n_fft", 0) // 2 + 1) > MAX_SPECTRUM:
+            raise ConfigError(
+                f"ClassifierConfig.frontend: a window's spectrogram has more than {MAX_SPECTRUM} "
+                "numbers"
             )
         shortest = max(1 / self.frontend.sample_rate, self.window_seconds / MAX_OVERLAP)
         if self.hop_seconds < shortest:

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 
 from soundsep.errors import ConfigError
 
-__all__ = ["Config"]
+__all__ = ["Config", "check_names"]
+
+MOST_SHOWN = 80  # characters of a wrong value in a message
 
 C = TypeVar("C", bound="Config")
 
@@ -62,6 +64,25 @@ class Config:
         return replace(self, **changes)
 
 
+def check_names(config: Config, field: str) -> None:
+    """See that a field holds names, and make a tuple of another list of them.
+
+    Raises:
+        ConfigError: it is a single string, or holds something else than strings.
+    """
+    names = getattr(config, field)
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"{type(config).__name__}.{field} must be a tuple of strings, got {_shown(names)}"
+        )
+    object.__setattr__(config, field, tuple(names))  # the way to set a field of a frozen class
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Config):
         return value.to_dict()
@@ -80,11 +101,11 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
         return _typed(where, value, _chosen(where, value, options))
     if origin is Literal:
         if value not in get_args(hint):
-            raise ConfigError(f"{where}: expected one of {get_args(hint)}, got {value!r}")
+            raise ConfigError(f"{where}: expected one of {get_args(hint)}, got {_shown(value)}")
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{where}: expected a list, got {value!r}")
+            raise ConfigError(f"{where}: expected a list, got {_shown(value)}")
         return tuple(_typed(f"{where}[{i}]", v, get_args(hint)[0]) for i, v in enumerate(value))
     if isinstance(hint, type) and issubclass(hint, Config):
         return value if isinstance(value, hint) else hint.from_dict(value)
@@ -94,7 +115,7 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
         except OverflowError as error:
             raise ConfigError(f"{where}: the number is too large") from error
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ConfigError(f"{where}: expected {hint.__name__}, got {value!r}")
+        raise ConfigError(f"{where}: expected {hint.__name__}, got {_shown(value)}")
     return value
 
 

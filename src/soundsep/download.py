@@ -33,6 +33,7 @@ __all__ = [
     "find_local",
     "find_published",
     "is_offline",
+    "mirror",
     "release_url",
 ]
 
@@ -93,6 +94,25 @@ def release_url(model: PublishedModel, file: PublishedFile) -> str:
         )
     raw = "https://raw.githubusercontent.com/" + repository.removeprefix(host)
     return f"{raw}/v{about['Version']}/weights/{model.name}/{file.name}"
+
+
+def mirror() -> tuple[str | None, Path | None]:
+    """What ``SOUNDSEP_WEIGHTS`` names: a base URL, or a folder, or neither.
+
+    Raises:
+        ConfigError: it is neither a folder nor an http(s) address.
+    """
+    value = os.environ.get("SOUNDSEP_WEIGHTS", "")
+    if not value or value.lower().startswith(("http://", "https://")):
+        return value.rstrip("/") or None, None
+    with suppress(OSError, RuntimeError):  # too long; no such user
+        folder = Path(value).expanduser().absolute()
+        if folder.is_dir():
+            return None, folder
+    raise ConfigError(
+        f"SOUNDSEP_WEIGHTS is {value[:200]!r}: expected an existing folder or a base URL (http:// "
+        "or https://); correct it or unset it"
+    )
 
 
 def find_local(model: PublishedModel) -> Path | None:
@@ -177,17 +197,10 @@ def _require_pinned(model: PublishedModel, wanted: dict[PublishedFile, str]) -> 
 
 def _places() -> tuple[str | None, dict[str, Path]]:
     """Base URL of the mirror, if it is one, and the local folders to be asked before a URL."""
-    mirror = os.environ.get("SOUNDSEP_WEIGHTS", "")
-    if mirror.lower().startswith(("http://", "https://")):
-        return mirror.rstrip("/"), {}
-    folders = {}
-    if mirror:
-        folders["SOUNDSEP_WEIGHTS"] = folder = Path(mirror).expanduser().absolute()
-        if not folder.is_dir():
-            raise ConfigError(
-                f"SOUNDSEP_WEIGHTS is {mirror!r}: expected an existing folder or a base URL "
-                "(http:// or https://); correct it or unset it"
-            )
+    base_url, folder = mirror()
+    if base_url:
+        return base_url, {}
+    folders = {} if folder is None else {"SOUNDSEP_WEIGHTS": folder}
     if checkout := _checkout():
         folders["the checkout's weights"] = checkout / "weights"
     return None, folders

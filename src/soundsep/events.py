@@ -46,12 +46,14 @@ class EventRules:
 
 @dataclass(slots=True)
 class _Open:
-    """An event that may still go on; in samples."""
+    """An event that may still go on, or once it is over be merged with the next; in samples."""
 
     start: int
     end: int
     score: float
     trim: int  # how much later than `start` it is taken to begin
+    trim_end: int  # how much earlier than `end` it is taken to end
+    is_rest: bool = False  # of one that was cut
     released: bool = False
 
 
@@ -61,8 +63,9 @@ class EventTracker:
     An event begins and ends with a stretch whose score reaches the threshold. In between the score
     may fall, to half the threshold for any time, and below that for the gap that is merged. Its
     ends are then trimmed, but for those at the ends of the recording, as far as one stretch is
-    left. It is certain when nothing that follows can lengthen it. What lasts more than an hour is
-    cut there. Memory does not grow with the length of the recording.
+    left. Events with no more than the gap between these ends are merged, too. One is certain when
+    nothing that follows can lengthen it. What lasts more than an hour is cut there, and the rest
+    is an event however short. Memory does not grow with the length of the recording.
 
     Args:
         labels: Names of the scores.
@@ -90,12 +93,13 @@ class EventTracker:
         self._gap = round(rules.merge_gap_seconds * sample_rate)
         self._longest = MAX_SECONDS * sample_rate
         self._open: dict[int, _Open] = {}
+        self._over: dict[int, _Open] = {}  # the next of the label may begin within the gap
         self._position = 0  # up to where scores came
 
     @property
     def certain_until_seconds(self) -> float:
         """No event that is still to come starts before this."""
-        starts = [event.start for event in self._open.values()]
+        starts = [event.start for event in (*self._open.values(), *self._over.values())]
         return self._offset + min([self._position, *starts]) / self._rate
 
     def push(self, scores: Tensor, end: int) -> list[Event]:
@@ -114,43 +118,67 @@ class EventTracker:
         for index in list(self._open):
             event = self._open[index]
             if end - event.start > self._longest:
-                closed += self._close(index, trim=0)
+                event.trim_end = 0
+                closed += self._close(index) + self._give(index)
                 if index in active:
-                    self._open[index] = _Open(begin, end, 0.0, trim=0)
+                    self._open[index] = _Open(begin, end, 0.0, 0, self._trim, is_rest=True)
                 continue
             event.released |= values[index] < RELEASE * self._rules.threshold
             gap = end - event.end + 2 * self._trim  # to what might begin at `end`
             if index not in active and event.released and gap > self._gap:
-                closed += self._close(index, trim=self._trim)
+                closed += self._close(index)
         trim = self._trim if begin else 0
         for index in active:
-            event = self._open.setdefault(index, _Open(begin, end, 0.0, trim))
+            event = self._open.setdefault(index, _Open(begin, end, 0.0, trim, self._trim))
             event.end, event.released = end, False
             event.score = max(event.score, values[index])
+        for index in list(self._over):
+            first = self._ends(self._open[index])[0] if index in self._open else end
+            if first - self._ends(self._over[index])[1] > self._gap:
+                closed += self._give(index)
         return sorted(closed, key=lambda event: event.start_seconds)
 
     def flush(self, end: int) -> list[Event]:
         """End the recording at ``end``, to which the last stretch is extended or cut.
 
         Returns:
-            The events that were still open.
+            The events that were not certain yet.
         """
         closed: list[Event] = []
         for index, event in list(self._open.items()):
-            trim = self._trim
             if event.end == self._position:
-                event.end, trim = end, 0
-            closed += self._close(index, trim=trim)
+                event.end, event.trim_end = end, 0
+            closed += self._close(index)
+        for index in list(self._over):
+            closed += self._give(index)
         return sorted(closed, key=lambda event: event.start_seconds)
 
-    def _close(self, index: int, *, trim: int) -> list[Event]:
-        event = self._open.pop(index)
-        first, last = event.start + event.trim, event.end - trim
-        if (excess := self._hop - (last - first)) > 0 and event.trim + trim:
-            give_back = min(excess, event.trim + trim)
-            at_start = give_back * event.trim // (event.trim + trim)
+    def _close(self, index: int) -> list[Event]:
+        """End an event and merge it with the one before, if that is near; else give that one."""
+        event, closed = self._open.pop(index), list[Event]()
+        if before := self._over.get(index):
+            gap = self._ends(event)[0] - self._ends(before)[1]
+            if gap <= self._gap and event.end - before.start <= self._longest:
+                event.start, event.trim, event.is_rest = before.start, before.trim, before.is_rest
+                event.score = max(event.score, before.score)
+            else:
+                closed = self._give(index)
+        self._over[index] = event
+        return closed
+
+    def _ends(self, event: _Open) -> tuple[int, int]:
+        """First and last sample; what is trimmed is given back to an event shorter than a hop."""
+        first, last = event.start + event.trim, event.end - event.trim_end
+        if (excess := self._hop - (last - first)) > 0 and (trim := event.trim + event.trim_end):
+            give_back = min(excess, trim)
+            at_start = give_back * event.trim // trim
             first, last = first - at_start, last + give_back - at_start
-        if last - first < self._shortest:
+        return first, last
+
+    def _give(self, index: int) -> list[Event]:
+        event = self._over.pop(index)
+        first, last = self._ends(event)
+        if last - first < self._shortest and not event.is_rest:
             return []
         start, end = (self._offset + at / self._rate for at in (first, last))
         return [Event(start, end, self._labels[index], event.score)]

@@ -58,8 +58,8 @@ class Listener:
             Events by their start, each as soon as no earlier one can come.
 
         Raises:
-            AudioError: the recording cannot be read, which shows where it is damaged, or is
-                shorter than one analysis frame.
+            AudioError: the recording cannot be read, which shows where it is damaged and after the
+                events before that, or is shorter than one analysis frame.
             ConfigError: an option is out of range.
         """
         stream = Stream(
@@ -197,9 +197,13 @@ def _events(
             disable=None if progress is None else not progress,
         ) as bar,
     ):
-        for block in blocks:
-            yield from released(stream.push(block), stream.certain_until_seconds)
-            bar.update(int(stream.duration_seconds) - bar.n)
+        try:
+            for block in blocks:
+                yield from released(stream.push(block), stream.certain_until_seconds)
+                bar.update(int(stream.duration_seconds) - bar.n)
+        except AudioError:
+            yield from released(stream.flush(), float("inf"))  # what was heard before the damage
+            raise
         shortest = stream.shortest_seconds
         if stream.duration_seconds < shortest:
             raise AudioError(

@@ -72,10 +72,7 @@ class Microphone:
                 callback=self._take,
             )
         except (sounddevice.PortAudioError, ValueError) as error:
-            raise AudioError(
-                f"the microphone cannot be opened: {error}; `python -m sounddevice` lists the "
-                "inputs"
-            ) from error
+            raise _refusal(error) from error
 
     def _take(self, data: NDArray[np.float32], n_frames: int, clock: Any, status: Any) -> None:
         """Called by the audio thread, which must not wait."""
@@ -117,8 +114,16 @@ class Microphone:
             yield self._n_lost, torch.empty(0)
 
     def __enter__(self) -> Microphone:
-        """Begin to hear."""
-        self._input.start()
+        """Begin to hear.
+
+        Raises:
+            AudioError: the device does not start, as when another program holds it.
+        """
+        try:
+            self._input.start()
+        except _sounddevice().PortAudioError as error:
+            self._input.close()
+            raise _refusal(error) from error
         return self
 
     def __exit__(
@@ -159,7 +164,7 @@ def listen(
         the model could hear it; an event does not reach over it.
 
     Raises:
-        AudioError: the device stopped.
+        AudioError: the device does not start, or stopped, which comes after the last events.
         ConfigError: an option is out of range.
     """
     stream = pipe.stream(
@@ -171,13 +176,23 @@ def listen(
         batch_size=batch_size,
     )
     with microphone:
-        for n_lost, block in microphone.blocks(stop or threading.Event()):
-            if n_lost:
-                at = stream.duration_seconds
-                yield from stream.skip(n_lost)
-                yield Gap(at, stream.duration_seconds)
-            yield from stream.push(block)
+        try:
+            for n_lost, block in microphone.blocks(stop or threading.Event()):
+                if n_lost:
+                    at = stream.duration_seconds
+                    yield from stream.skip(n_lost)
+                    yield Gap(at, stream.duration_seconds)
+                yield from stream.push(block)
+        except AudioError:
+            yield from stream.flush()
+            raise
     yield from stream.flush()
+
+
+def _refusal(error: Exception) -> AudioError:
+    return AudioError(
+        f"the microphone cannot be opened: {error}; `python -m sounddevice` lists the inputs"
+    )
 
 
 def _sounddevice() -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -12,16 +14,18 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from soundsep.audio import AudioInput, is_array, load_audio
+from soundsep.audio import AudioInput, is_array, load_audio, resample
 from soundsep.classifier import Classifier, to_device
 from soundsep.errors import AudioError, ConfigError
 from soundsep.listening import Listener, source_name
 from soundsep.merging import MIXTURE, audible_sources, merge_scores
 from soundsep.results import ClipResult, Prediction
 from soundsep.scoring import clip_windows, is_silent, score_waveforms
-from soundsep.separator import Separator
+from soundsep.separator import Separation, Separator
 
 __all__ = ["Pipeline"]
+
+MAX_SHIFTS = 64
 
 
 class Pipeline(Listener):
@@ -46,8 +50,8 @@ class Pipeline(Listener):
         device: Where the classifier runs, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: there is no such device here, or ``unknown`` is asked of a classifier of which
-            nobody has measured it.
+        ConfigError: there is no such device here, ``silence_db`` is above 0, or ``unknown`` is
+            asked of a classifier of which nobody has measured it.
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class Pipeline(Listener):
                 "the classifier's config has no unknown_below: a score to be chosen on sounds that "
                 "it should not name"
             )
+        if silence_db is not None and not -math.inf < silence_db <= 0:
+            raise ConfigError(f"silence_db must be at most 0, such as -60, got {silence_db}")
         self.classifier = to_device(classifier, device).eval()
         self.separator = separator
         self.unknown, self.silence_db = unknown, silence_db
@@ -73,7 +79,7 @@ class Pipeline(Listener):
         cls,
         name_or_dir: str | Path,
         *,
-        separator: str | Path | None = None,
+        separator: str | Path | Separator | None = None,
         unknown: bool = False,
         silence_db: float | None = None,
         device: str | torch.device = "cpu",
@@ -83,22 +89,22 @@ class Pipeline(Listener):
         Args:
             name_or_dir: A published name (``soundsep models`` lists them), a folder written by
                 `Classifier.save_pretrained`, or ``org/repo`` on the Hugging Face Hub.
-            separator: A published separator, such as ``"esc50-mix2"``, or a folder of one.
+            separator: A separator, or what `Separator.from_pretrained` takes, such as
+                ``"esc50-mix2"``.
             unknown: Name no sound that the model is not sure of.
             silence_db: Level below which nothing is to be heard, in dBFS.
-            device: Where both run.
+            device: Where both run; a separator that is given stays where it is.
 
         Raises:
             ConfigError: there is no such name.
             WeightsError: the files cannot be had, or are not what they claim to be.
         """
-        taker_apart = (
-            None if separator is None else Separator.from_pretrained(separator, device=device)
-        )
+        if separator is not None and not isinstance(separator, Separator):
+            separator = Separator.from_pretrained(separator, device=device)
         classifier = Classifier.from_pretrained(name_or_dir)
         return cls(
             classifier,
-            separator=taker_apart,
+            separator=separator,
             unknown=unknown,
             silence_db=silence_db,
             device=device,
@@ -180,12 +186,14 @@ class Pipeline(Listener):
                 digital silence.
             ConfigError: an option is out of range.
         """
-        if top_k is not None and top_k < 1:
-            raise ConfigError(f"top_k must be at least 1, got {top_k}")
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        if not 1 <= n_shifts <= 64:
-            raise ConfigError(f"n_shifts must be from 1 to 64, got {n_shifts}")
+        if top_k is not None and (not _is_whole(top_k) or top_k < 1):
+            raise ConfigError(f"top_k must be a whole number of at least 1, got {top_k!r}")
+        if not _is_whole(batch_size) or batch_size < 1:
+            raise ConfigError(
+                f"batch_size must be a whole number of at least 1, got {batch_size!r}"
+            )
+        if not _is_whole(n_shifts) or not 1 <= n_shifts <= MAX_SHIFTS:
+            raise ConfigError(f"n_shifts must be from 1 to {MAX_SHIFTS}, got {n_shifts!r}")
         if errors not in ("raise", "return"):
             raise ConfigError(f'errors must be "raise" or "return", got {errors!r}')
         many = isinstance(audio, (list, tuple))
@@ -201,30 +209,21 @@ class Pipeline(Listener):
             for item in tqdm(items, disable=hidden, unit="clip", desc="classifying"):
                 source = source_name(item)
                 try:
-                    waveform = self._load(item, sample_rate)
+                    parts, separation = self._parts(item, sample_rate)
                 except AudioError as error:
                     if errors == "raise":
                         raise
                     results.append(ClipResult(source=source, error=str(error)))
                     continue
-                seconds = waveform.shape[0] / self.sample_rate
-                if self._is_unheard(waveform):
-                    results.append(
-                        ClipResult(source=source, duration_seconds=seconds, is_known=False)
-                    )
-                    continue
-                parts = {MIXTURE: waveform}
-                separation = None
-                if self.separator is not None:
-                    separation = self.separator(waveform, self.sample_rate, progress=False)
-                    parts |= audible_sources(separation, self.sample_rate)
-                results.append(
-                    ClipResult(
-                        source=source,
-                        duration_seconds=seconds,
-                        sources=separation if keeps else None,
-                    )
+                result = ClipResult(
+                    source=source,
+                    duration_seconds=parts[MIXTURE].shape[0] / self.sample_rate,
+                    sources=separation if keeps else None,
                 )
+                if self._is_unheard(parts[MIXTURE]):
+                    results.append(replace(result, is_known=False))
+                    continue
+                results.append(result)
                 heard.append(tuple(parts))
                 yield from parts.values()
 
@@ -244,8 +243,25 @@ class Pipeline(Listener):
         ]
         return results if many else results[0]
 
-    def _load(self, audio: AudioInput, sample_rate: int | None) -> Tensor:
-        waveform, _ = load_audio(audio, sample_rate=sample_rate, target_rate=self.sample_rate)
+    def _parts(
+        self, audio: AudioInput, sample_rate: int | None
+    ) -> tuple[dict[str, Tensor], Separation | None]:
+        """All that is classified of a recording, (time,) each, by name; and its separation."""
+        if self.separator is None:
+            waveform, _ = load_audio(audio, sample_rate=sample_rate, target_rate=self.sample_rate)
+            return {MIXTURE: self._checked(waveform, audio)}, None
+        # The separator hears the recording itself, not what the classifier's rate leaves of it.
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        channels, rate = load_audio(audio, sample_rate=rate, mono=False)
+        waveform = self._checked(resample(channels.mean(dim=0), rate, self.sample_rate), audio)
+        if self._is_unheard(waveform):
+            return {MIXTURE: waveform}, None
+        separation = self.separator(channels, rate, progress=False)
+        sources = audible_sources(separation, self.sample_rate)
+        loud = {name: part for name, part in sources.items() if not self._is_unheard(part)}
+        return {MIXTURE: waveform, **loud}, separation
+
+    def _checked(self, waveform: Tensor, audio: AudioInput) -> Tensor:
         name = source_name(audio) or ("the array" if is_array(audio) else "the recording")
         shortest = self.classifier.config.frontend.win_length
         if waveform.shape[0] < shortest:
@@ -292,3 +308,7 @@ class Pipeline(Listener):
         """The network, the number of labels and the rate."""
         config = self.classifier.config
         return f"Pipeline({config.network}, {len(self.labels)} labels, {self.sample_rate} Hz)"
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -89,7 +89,9 @@ class ClipResult:
     @property
     def label(self) -> str | None:
         """The best label; ``None`` where the sound is unknown, or nothing is to be heard."""
-        return self.best.label if self.is_known or self.error is not None else None
+        if self.error is None and not (self.is_known and self.predictions):
+            return None
+        return self.best.label
 
     @property
     def score(self) -> float:

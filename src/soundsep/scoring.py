@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from soundsep.classifier import Classifier
+from soundsep.errors import WeightsError
 from soundsep.windows import pad_to, split_windows
 
 __all__ = [
@@ -56,7 +57,7 @@ def score_waveforms(
     """Scores of whole clips, in order: the mean over each clip's windows.
 
     Args:
-        classifier: The model, in evaluation mode.
+        classifier: The model; it is put into evaluation mode.
         waveforms: Each (time,), mono, at the classifier's rate.
         batch_size: Windows a forward pass.
         n_shifts: Every window is heard so many times, its end moved to its front in equal steps.
@@ -64,6 +65,9 @@ def score_waveforms(
 
     Yields:
         One tensor (n_labels,) a clip, on the CPU.
+
+    Raises:
+        WeightsError: the network's answer is not finite.
     """
     return _mean_over_windows(
         classifier,
@@ -101,18 +105,19 @@ def _mean_over_windows(
 
     Of windows that are silent none counts, unless the clip has no other.
     """
+    classifier.eval()  # else batch normalisation would hear a clip's neighbours, and learn them
     device = next(classifier.parameters()).device
     window = round(classifier.config.window_seconds * classifier.sample_rate)
     shifts = [window * i // n_shifts for i in range(n_shifts)]
-    queue: list[Tensor] = []  # windows that wait for a full batch
+    queue: list[tuple[Tensor, int]] = []  # windows that wait for a full batch, and their shifts
     counts: list[int] = []  # windows of each clip that has not been answered
     rows: list[Tensor] = []  # one a window
 
     @torch.inference_mode()
     def run(n: int) -> None:
-        batch = torch.stack(queue[:n]).to(device)
+        batch = torch.stack([w.roll(shift) if shift else w for w, shift in queue[:n]]).to(device)
         del queue[:n]
-        rows.extend(forward(batch).cpu())
+        rows.extend(_finite(forward(batch).cpu()))
 
     def finished() -> Iterator[Tensor]:
         while counts and len(rows) >= counts[0]:
@@ -123,7 +128,7 @@ def _mean_over_windows(
     for waveform in waveforms:
         windows = clip_windows(classifier, waveform)
         windows = [w for w in windows if not is_silent(w, silence_db)] or windows
-        queue.extend(w.roll(shift) if shift else w for w in windows for shift in shifts)
+        queue.extend((w, shift) for w in windows for shift in shifts)
         counts.append(len(windows) * n_shifts)
         while len(queue) >= batch_size:
             run(batch_size)
@@ -133,6 +138,15 @@ def _mean_over_windows(
     yield from finished()
 
 
+def _finite(scores: Tensor) -> Tensor:
+    if not scores.isfinite().all():
+        raise WeightsError(
+            "the network's answer holds NaN or infinite numbers: its weights are damaged, or its "
+            "training diverged"
+        )
+    return scores
+
+
 class WindowScorer:
     """Scores of the windows of one signal that comes in blocks.
 
@@ -140,7 +154,7 @@ class WindowScorer:
     A window of digital silence has the score 0 for every label.
 
     Args:
-        classifier: The model, in evaluation mode.
+        classifier: The model; it is put into evaluation mode.
         hop: Step between windows, in samples, 1 to a window's length.
         batch_size: Most windows of a forward pass.
         wait: Score only full batches until the signal ends.
@@ -161,7 +175,7 @@ class WindowScorer:
         wait: bool,
         silence_db: float | None = None,
     ) -> None:
-        self._classifier = classifier
+        self._classifier = classifier.eval()
         self._silence_db = silence_db
         self._device = next(classifier.parameters()).device
         self._batch_size, self._wait = batch_size, wait
@@ -222,6 +236,6 @@ class WindowScorer:
             ]
             if heard:
                 windows = torch.stack([batch[i][1] for i in heard]).to(self._device)
-                scores[heard] = self._classifier.predict(windows).float().cpu()
+                scores[heard] = _finite(self._classifier.predict(windows).float().cpu())
             rows += zip((start for start, _ in batch), scores, strict=True)
         return rows

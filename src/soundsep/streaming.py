@@ -66,9 +66,9 @@ class Stream:
             )
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
-        check_format("the stream", 1, sample_rate)
-        self._classifier, self._rules, self._rate = classifier, rules, sample_rate
-        self._resampler = StreamingResampler(sample_rate, classifier.sample_rate)
+        self._rate = check_format("the stream", 1, sample_rate)
+        self._classifier, self._rules = classifier, rules
+        self._resampler = StreamingResampler(self._rate, classifier.sample_rate)
         self._scorer = WindowScorer(
             classifier,
             hop=max(1, round(hop_seconds * classifier.sample_rate)),
@@ -161,9 +161,14 @@ class Stream:
 
         Returns:
             The events before the gap that were not certain yet.
+
+        Raises:
+            ConfigError: ``n_samples`` is negative or a fraction.
         """
+        if n_samples < 0 or n_samples != int(n_samples):
+            raise ConfigError(f"n_samples must be a whole number from 0 on, got {n_samples}")
         events = self.flush()
-        self._n_samples += n_samples
+        self._n_samples += int(n_samples)
         self._tracker = self._new_tracker()
         return events
 

@@ -120,6 +120,9 @@ def test_resume_keeps_the_results_of_two_models_apart(model, clips, tmp_path, ca
     before = output.read_bytes()
     assert classify("esc50-mn04", clips, "--output", output, "--resume") == 2
     assert f"results of the model {model}" in capsys.readouterr().err
+    assert classify(model, clips, "-o", output, "--resume", "--top", "1", "--unknown") == 2
+    assert "not of" in (message := capsys.readouterr().err)
+    assert "--top 1 --unknown" in message
     assert output.read_bytes() == before
 
 
@@ -127,7 +130,8 @@ def test_resume_keeps_the_results_of_two_models_apart(model, clips, tmp_path, ca
     ("arguments", "message"),
     [
         (["--resume"], "need --output"),
-        (["--output", "gone/out.jsonl"], "No such file"),
+        (["-o", "."], "is a folder"),
+        (["-o", "/dev/null/out.jsonl"], "cannot write"),
         pytest.param(
             ["--output", "/dev/full", "--overwrite"],
             "No space left",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,33 @@ def test_the_installed_command_answers_without_loading_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("soundsep ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_a_full_disk_is_one_line_of_error():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "soundsep.cli", "recipes"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_error(model, tmp_path):
+    clip = tmp_path / "sirène.wav"
+    soundfile.write(clip, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+    for command in (["classify"], ["events", "--format", "csv"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "soundsep.cli", *command, "--model", model, str(clip)],
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        )
+        assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_a_closed_pipe_is_not_an_error(model, clips):

@@ -8,6 +8,7 @@ import pytest
 
 from soundsep import ClipResult, Pipeline, Prediction
 from soundsep.cli import main
+from soundsep.cli.data import open_dataset
 from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
 from soundsep.weights import PUBLISHED
 
@@ -130,19 +131,60 @@ def test_folders_that_do_not_fit_are_refused(measure, esc50, urbansound8k, tmp_p
     assert "folds 1 to 5" in measure("esc50", "--data", esc50, "--fold", "6")[0]
 
 
-def test_clips_of_ones_own_are_all_measured(measure, tmp_path):
-    root = tmp_path / "mine"
+def _own(root: Path) -> list[str]:
+    """Three sirens and two dogs; returns a table of them."""
     lines = ["path,label"]
     for label, n in (("siren", 3), ("dog", 2)):
         for i in range(n):
             _touch(root / label / f"{i}.wav")
             (root / label / f"{i}.wav").write_text(f"{label}{i}")  # no two files alike
             lines.append(f"{label}/{i}.wav,{label}")
+    return lines
+
+
+def test_clips_of_ones_own_are_all_measured(measure, tmp_path):
+    root = tmp_path / "mine"
+    lines = _own(root)
     text, figures = measure("esc50", "--data", str(root))
     assert text.startswith("esc50 on mine, all clips\n")
     assert (figures["n_clips"], figures["accuracy"]) == (5, 0.6)
     (root / "clips.csv").write_text("\n".join(lines))
     assert measure("esc50", "--annotations", str(root / "clips.csv"))[1] == figures
+    # The fold that a published model did not learn from is not one of them.
+    folds = ("fold", *"11223")
+    rows = (f"{line},{fold}" for line, fold in zip(lines, folds, strict=True))
+    (root / "folds.csv").write_text("\n".join(rows))
+    text, figures = measure("held3", "--annotations", str(root / "folds.csv"))
+    assert (text.splitlines()[0], figures["n_clips"]) == ("held3 on folds, all clips", 5)
+    for fold, n in (("2", 2), ("3", 1)):
+        where = ("--annotations", str(root / "folds.csv"), "--fold", fold)
+        assert measure("held3", *where)[1]["n_clips"] == n
+
+
+def test_folds_of_ones_own_are_those_of_the_training(measure, esc50, tmp_path, monkeypatch):
+    _own(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    text, figures = measure("five", "--data", ".", "--fold", "all")
+    assert text.startswith("five on mine, every fold")
+    assert figures["n_clips"] == 5
+    # A recording that ESC-50 has in fold 1 is not dealt out, and changes no other's fold.
+    for i in range(20):
+        _touch(tmp_path / "more" / "dog" / f"{i}.wav")
+    _touch(tmp_path / "more" / "dog" / "10" / "x.wav")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    roots = [Path(esc50), Path("~/more")]
+    learnt, held_out = open_dataset(roots, is_urban11=True).split(5)
+    measured = open_dataset(roots, is_urban11=True, folds=[5])
+    assert tuple(clip for clip in measured if clip.fold == 5) == held_out
+    assert not {clip.path for clip in learnt} & {clip.path for clip in held_out}
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(models, esc50, tmp_path, capsys):
+    command = ["evaluate", "esc50", "--data", esc50, "--output", str(tmp_path)]
+    for arguments in (command, ["evaluate-mixtures", *command[2:4], "--output", "/dev/null/x"]):
+        assert main(arguments) == 2
+        assert f"cannot write to {arguments[-1]}" in capsys.readouterr().err
+    assert not models["esc50"].options
 
 
 def test_a_published_model_is_not_measured_on_what_it_learnt(measure, models, esc50):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,35 @@ def test_a_selection_table_for_raven_for_each_recording(clip, tmp_path, capsys):
         "Score": "0.7500",
     }
     assert (tmp_path / "tables" / "yard, back.Table.1.selections.txt").exists()
+
+
+def test_nothing_is_replaced_unasked_and_a_recording_never(clip, tmp_path, capsys):
+    track, before = tmp_path / "night.txt", Path(clip).read_bytes()
+    track.write_text("mine")
+    assert run(clip, "-o", str(track)) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert track.read_text() == "mine"
+    assert run(clip, "-o", str(track), "--overwrite") == 0
+    assert "rooster" in track.read_text()
+    assert run("no.wav", clip, "-o", clip, "--overwrite") == 2
+    assert "is one of the recordings" in capsys.readouterr().err
+    assert Path(clip).read_bytes() == before
+
+
+def test_recordings_of_one_name_are_not_written_to_one_file(clip, tmp_path, capsys):
+    other = tmp_path / "other" / Path(clip).name
+    arguments = (clip, str(other), "--format", "audacity", "-o", str(tmp_path / "labels"))
+    assert run(*arguments) == 2
+    assert "both be written" in capsys.readouterr().err
+    assert not (tmp_path / "labels").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_a_name_that_is_no_text_is_printed(clip, tmp_path, capsys):
+    odd = tmp_path / "b\udcff.wav"
+    odd.write_bytes(Path(clip).read_bytes())
+    assert run(clip, str(odd)) == 0
+    assert "b\\udcff.wav" in capsys.readouterr().out
 
 
 def test_options_reach_the_search(clip, capsys):

@@ -108,7 +108,34 @@ def test_clips_of_ones_own(own, tmp_path, kind):
     assert run(tmp_path / "a", *source) == 0
     result = Pipeline.from_pretrained(tmp_path / "a" / "ema")(own / "hum" / "0.wav")
     assert result.label in ("hum", "hiss")
-    assert json.loads((tmp_path / "a" / "test.json").read_text())["n_clips"] == 4  # a fifth
+    figures = json.loads((tmp_path / "a" / "test.json").read_text())
+    assert figures["n_clips"] == 4  # a fifth
+    # The same fold is dealt out when it is measured again.
+    again = ["--fold", "5", "--output", str(tmp_path / "again.json")]
+    assert main(["evaluate", str(tmp_path / "a" / "ema"), *map(str, source), *again]) == 0
+    assert json.loads((tmp_path / "again.json").read_text()) == figures
+
+
+def test_four_clips_make_four_folds(own, tmp_path):
+    (own / "four.csv").write_text(
+        "path,label\nhum/0.wav,hum\nhum/1.wav,hum\nhiss/0.wav,hiss\nhiss/1.wav,hiss\n"
+    )
+    assert run(tmp_path / "a", "--annotations", own / "four.csv") == 0
+    assert json.loads((tmp_path / "a" / "test.json").read_text())["n_clips"] == 1
+
+
+def test_what_looks_like_a_mistake_in_the_data_is_told(own, tmp_path, capsys):
+    _noise(own / "loose.wav", 99)
+    for i in range(1, 10):
+        (own / "hum" / f"{i}.wav").rename(own / "hiss" / f"1{i}.wav")
+    (own / "hum" / "0.wav").rename(own / "hum" / "once.wav")
+    _noise(own / "hum" / "cut" / "a.wav", 100)
+    (own / "hum" / "once.wav").rename(own / "hum" / "cut" / "b.wav")  # one recording is left
+    folds = [run(tmp_path / str(k), "--data", own, "--fold", k) for k in range(1, 6)]
+    assert folds == [0] * 5
+    told = capsys.readouterr().err
+    assert told.count("warning: audio files that lie in no subfolder and were left out: 1") == 5
+    assert told.count("warning: in the fold held out only, so not learnt: hum") == 1
 
 
 def test_a_second_fold_is_held_out_for_the_curves(esc50, tmp_path):
@@ -143,13 +170,28 @@ def test_calibration_changes_the_temperature_and_nothing_else(esc50, tmp_path):
     assert settings["training_sha256"] != again["training_sha256"]
 
 
+def test_what_cannot_be_calibrated_is_told_before_the_training(own, tmp_path, capsys):
+    rows = [f"{label}/{i}.wav,{label},{1 + i % 2}" for label in ("hum", "hiss") for i in (0, 1)]
+    (own / "folds.csv").write_text("\n".join(["path,label,fold", *rows]))
+    assert run(tmp_path / "a", "--annotations", own / "folds.csv", "--calibrate") == 2
+    assert "cannot hold out" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(esc50, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for arguments in (["--output", tmp_path / "file"], ["--log-dir", tmp_path / "file" / "x"]):
+        assert run(tmp_path / "a", "--data", esc50, *arguments) == 2
+        assert f"cannot write to {arguments[1]}" in capsys.readouterr().err
+
+
 def test_tensorboard_gets_the_figures_of_every_epoch(esc50, tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    logs = ["--log-dir", tmp_path / "logs", "--comment", "first"]
+    logs = ["--log-dir", tmp_path / "logs", "--comment", "../the first"]
     assert run(tmp_path / "a", "--data", esc50, *logs) == 0
-    events = EventAccumulator(str(tmp_path / "logs" / "tiny-fold5-first"))
+    events = EventAccumulator(str(tmp_path / "logs" / "a-tiny-fold5-.._the_first"))
     events.Reload()
     for figure in ("training_loss", "held_out_macro_f1"):
         logged = [(e.step, pytest.approx(e.value)) for e in events.Scalars(figure)]
@@ -163,6 +205,9 @@ def test_without_data_or_with_too_much_of_it(own, esc50, tmp_path, capsys):
         (["--data", own, "--annotations", own / "clips.csv"], "not both"),
         (["--data", tmp_path / "nowhere"], "no folder"),
         (["--data", esc50, "--teacher", "audioset-mn04"], "does not learn from a teacher"),
+        (["--data", esc50, "--backbone", "x", "--network", "cnn8"], "brings its own network"),
+        (["--data", esc50, "--recipe", "finetune", "--features", "mel"], "brings its own network"),
+        (["--data", esc50, "--recipe", "esc50-crop-cnn4", "--features", "mel"], "by their size"),
     ):
         assert run(tmp_path / "run", *arguments) == 2
         assert message in capsys.readouterr().err

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import tempfile
 import tracemalloc
 import wave
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ import torch
 from soundsep import AudioError, ConfigError, load_audio
 from soundsep.audio import resample
 from soundsep.audio.checks import MAX_CHANNELS
+from soundsep.audio.ogg import is_chained_ogg
 from soundsep.audio.resampling import _ratio
+from soundsep.audio.source import Source
 
 RATE = 16_000
 FORMATS = {
@@ -25,6 +30,8 @@ FORMATS = {
     "aiff": ("AIFF", "PCM_16"),
     "caf": ("CAF", "PCM_16"),
     "au": ("AU", "PCM_16"),
+    "w64": ("W64", "PCM_16"),
+    "rf64": ("RF64", "PCM_16"),
 }
 LOSSY = {"ogg", "opus", "mp3"}
 
@@ -105,6 +112,11 @@ def test_a_tensor_that_requires_grad_is_taken():
     assert load_audio(torch.ones(100, requires_grad=True), sample_rate=RATE)[0].shape == (100,)
 
 
+def test_the_imaginary_part_of_a_conjugate_is_taken():
+    signal = torch.full((100,), 0.5j, dtype=torch.complex64).conj().imag
+    assert (load_audio(signal, sample_rate=RATE)[0] == -0.5).all()
+
+
 def test_an_array_without_rate_is_at_the_target_rate():
     samples = tone().astype(np.float32)
     assert torch.equal(load_audio(samples, target_rate=RATE)[0], torch.from_numpy(samples))
@@ -131,6 +143,8 @@ def test_an_array_without_rate_is_at_the_target_rate():
         (torch.zeros(10, dtype=torch.bfloat16), "bfloat16"),
         (torch.zeros(10, dtype=torch.int64), "int64"),
         (np.array(["a"]), "expected samples"),
+        (torch.zeros(3, 10).to_sparse(), "dense"),
+        (torch.zeros(10, device="meta"), "dense"),
     ],
 )
 def test_bad_arrays_are_refused(samples, message):
@@ -144,9 +158,19 @@ def test_absurd_rates_are_refused(rate):
         load_audio(np.ones(100), sample_rate=rate)
 
 
-def test_an_absurd_target_rate_is_refused():
+@pytest.mark.parametrize("rate", [1, 8_000.5, float("nan")])
+def test_an_absurd_target_rate_is_refused(rate):
     with pytest.raises(ConfigError, match="target_rate"):
-        load_audio(np.ones(100), sample_rate=RATE, target_rate=1)
+        load_audio(np.ones(100), sample_rate=RATE, target_rate=rate)
+
+
+@pytest.mark.parametrize("make", [float, np.float64, np.int32, np.uint16])
+def test_a_whole_rate_of_any_type_will_do(make):
+    samples = tone(rate=44_100)
+    waveform, rate = load_audio(samples, sample_rate=make(44_100), target_rate=make(RATE))
+    assert type(rate) is int
+    assert torch.equal(waveform, load_audio(samples, sample_rate=44_100, target_rate=RATE)[0])
+    assert _ratio(make(44_100), RATE) == Fraction(160, 441)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +180,7 @@ def test_an_absurd_target_rate_is_refused():
         (b"", "cannot be read as audio"),
         (b"these are words, not sounds" * 100, "cannot be read as audio"),
         (io.StringIO("text"), "binary mode"),
+        ("https://example.org/a.wav", "https://example.org/a.wav is an address"),
         (None, "NoneType"),
         (3, "int"),
         ([0.0, 1.0], "list"),
@@ -164,6 +189,60 @@ def test_an_absurd_target_rate_is_refused():
 def test_what_is_not_audio_is_refused(audio, message):
     with pytest.raises(AudioError, match=message):
         load_audio(audio)
+
+
+class Reader:
+    """A file object of somebody else's."""
+
+    def __init__(self, answer) -> None:
+        self.answer = answer
+
+    def read(self):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def test_file_objects_that_give_nothing_are_refused(tmp_path):
+    path = tmp_path / "clip.wav"
+    path.write_bytes(encoded("wav", tone()))
+    with path.open() as text, pytest.raises(AudioError, match="binary mode"):
+        load_audio(text)
+    closed = path.open("rb")
+    closed.close()
+    for file, message in [
+        (closed, "closed file"),
+        (Reader(OSError("network gone")), "network gone"),
+        (Reader("text"), "gives str"),
+        (Reader(None), "gives NoneType"),
+    ]:
+        with pytest.raises(AudioError, match=message):
+            load_audio(file)
+    with path.open("rb") as file:
+        load_audio(file)
+        with pytest.raises(AudioError, match="seek to its beginning"):
+            load_audio(file)
+    with tempfile.TemporaryFile() as unnamed:
+        unnamed.write(b"not a sound")
+        unnamed.seek(0)
+        with pytest.raises(AudioError, match="the file object cannot"):
+            load_audio(unnamed)
+
+
+def test_bytes_of_any_kind_are_read():
+    data = encoded("wav", tone())
+    spread = bytearray(2 * len(data))
+    spread[::2] = data
+    every_second = memoryview(spread)[::2]
+    for audio in (bytearray(data), every_second, Reader(bytearray(data))):
+        assert load_audio(audio)[0].shape == (RATE,)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_said_to_be_missing(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AudioError, match="is a pipe"):
+        load_audio(tmp_path / "pipe")
 
 
 def test_a_folder_and_a_headerless_file_are_refused(tmp_path):
@@ -238,7 +317,7 @@ def test_a_file_with_nan_is_refused(bad):
         load_audio(buffer.getvalue())
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "aiff", "au", "caf"])
+@pytest.mark.parametrize("kind", ["wav", "flac", "aiff", "au", "caf", "w64", "rf64"])
 def test_a_truncated_file_is_refused(kind):
     data = encoded(kind, np.random.default_rng(0).uniform(-1, 1, RATE * 3))
     assert load_audio(data)[0].shape == (RATE * 3,)
@@ -253,9 +332,36 @@ def test_half_a_stream_is_a_shorter_recording(kind):
     assert 0.5 * RATE < len(load_audio(data[: len(data) // 2])[0]) < 2.5 * RATE
 
 
-@pytest.mark.parametrize("data_bytes", [0xFFFFFFFF, 0x7FFFFFFF])
+@pytest.mark.parametrize("data_bytes", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF - 36])
 def test_a_length_left_open_by_a_pipe_is_not_a_truncation(data_bytes):
     assert load_audio(wav_header(data_bytes=data_bytes) + bytes(RATE))[0].shape == (RATE // 2,)
+
+
+@pytest.mark.parametrize("data_bytes", [2_000_000_000, 2_200_000_000, 4_000_000_000])
+def test_a_second_of_a_wav_of_gigabytes_is_a_truncation(data_bytes):
+    with pytest.raises(AudioError, match="truncated"):
+        load_audio(wav_header(data_bytes=data_bytes) + bytes(2 * RATE))
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_streams_joined_in_one_ogg_are_refused(kind):
+    """libsndfile reads the first and says nothing of the others."""
+    with pytest.raises(AudioError, match="several Ogg streams"):
+        load_audio(encoded(kind, tone()) + encoded(kind, tone()))
+
+
+def ogg_page(flags: int, n_bytes: int) -> bytes:
+    lacing = bytes([255] * (n_bytes // 255) + [n_bytes % 255])
+    return b"OggS\0" + bytes([flags]) + bytes(20) + bytes([len(lacing)]) + lacing + bytes(n_bytes)
+
+
+@pytest.mark.parametrize(
+    ("flags", "chained"),
+    [([2, 2, 0, 0, 4, 4], False), ([2, 0, 2], True), ([2, 4, 2, 4], True), ([], False)],
+)
+def test_ogg_streams_are_chained_where_one_begins_late(flags, chained):
+    data = b"".join(ogg_page(flag, 1 + 1_000 * i) for i, flag in enumerate(flags))
+    assert is_chained_ogg(Source(data + b"junk")) == chained
 
 
 def test_a_stream_of_nothing_but_headers_is_refused():
@@ -309,6 +415,20 @@ def test_a_recording_too_long_for_memory_is_refused(monkeypatch):
     monkeypatch.setattr("soundsep.audio.load.MAX_SAMPLES", RATE)
     with pytest.raises(AudioError, match="longer than"):
         load_audio(encoded("wav", tone(seconds=1.5)))
+    for audio in (encoded("wav", tone(seconds=0.5)), tone(seconds=0.5)):
+        assert load_audio(audio, sample_rate=RATE, target_rate=2 * RATE)[1] == 2 * RATE
+        with pytest.raises(AudioError, match="in memory at 48000 Hz"):
+            load_audio(audio, sample_rate=RATE, target_rate=3 * RATE)
+
+
+@pytest.mark.parametrize("audio", [encoded("wav", tone()), tone()])
+def test_what_cannot_be_resampled_in_the_memory_there_is_is_refused(audio, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("soundsep.audio.load.resample", fail)
+    with pytest.raises(AudioError, match="memory there is"):
+        load_audio(audio, sample_rate=RATE, target_rate=8_000)
 
 
 def test_wav_as_written_by_the_standard_library():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_table_is_read_from_its_own_folder(tmp_path, monkeypatch):
 
 def test_without_the_optional_columns_every_file_is_a_recording(tmp_path):
     text = (
-        '\ufefflabel, note, path\r\n a ,"x, y",a1.wav\r\na,?,sub/a2.wav\r\nb,,b1.wav\r\nb,,b2.wav'
+        '\ufefflabel , note, path\r\n a ,"x, y",a1.wav\r\na,?,sub/a2.wav\r\nb,,b1.wav\r\nb,,b2.wav'
     )
     data = AudioTable(write(tmp_path, text))
     assert [(c.label, c.fold) for c in data] == [("a", 0), ("a", 0), ("b", 0), ("b", 0)]
@@ -58,7 +59,12 @@ def test_without_the_optional_columns_every_file_is_a_recording(tmp_path):
         (",1,z", ",1,", "line 4: a value is missing: group"),
         (",2,w", "", "line 5: a value is missing: fold, group"),
         (",2,w", ",2,w,v", "line 5: more values than columns"),
-        *((",2,y", f",{fold},y", "line 3: fold must be") for fold in ("0", "-1", "1.0", "²")),
+        ("a1.wav", "a" * 300, r"line 2: no file .*a;"),
+        (",fold,", ",label,", "several columns label"),
+        *(
+            (",2,y", f",{fold},y", "line 3: fold must be")
+            for fold in ("0", "-1", "1.0", "²", "1" * 5_000)
+        ),
         ("b2.wav", "sub/../b1.wav", r"line 5: .*b1\.wav is listed more than once"),
         ("b2.wav,b", "b2.wav,c", r"too few in b \(1\), c \(1\)"),
         (ROWS[22:], "", "lists no clip"),
@@ -151,6 +157,26 @@ def test_copies_join_the_fold_of_the_recording_they_were_made_from():
     copies = [clip(f"c{i}", "dog", 0, f"{i}") for i in range(1, 6)]
     data = Concatenation([official, copies])
     assert [c.fold for c in data] == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]
+
+
+def test_a_file_with_the_bytes_of_another_part_goes_with_it(tmp_path):
+    official = [
+        replace(clip(f"o{i}", "dog", i, f"9{i}"), path=tmp_path / f"{i}.wav") for i in range(1, 6)
+    ]
+    own = [
+        replace(clip(f"c{i}", "dog", 0, f"1{i}"), path=tmp_path / f"copy{i}.wav")
+        for i in range(1, 6)
+    ]
+    for part in (official, own):
+        for i, c in enumerate(part):
+            c.path.write_text(str(i))
+    own[1] = replace(own[1], label="cat", target=1)
+    data = Concatenation([official, own])
+    assert [c.fold for c in data] == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]
+    assert [c.source for c in data] == [f"9{i}" for i in range(1, 6)] * 2
+    assert data.notes == (
+        f"the same bytes under several classes: {official[1].path} and {own[1].path}",
+    )
 
 
 def test_a_recording_of_two_parts_is_never_learnt_from_when_it_is_tested_on():

@@ -98,8 +98,10 @@ def test_existing_folder_is_taken_and_wins_over_the_hub() -> None:
 def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    write_checkpoint(tmp_path / "mine", CONFIG, TENSORS)
+    write_checkpoint("~/mine", CONFIG, TENSORS)
     assert resolve("~/mine") == tmp_path / "mine"
+    with pytest.raises(WeightsError, match="cannot write"):
+        write_checkpoint("~nobody-of-that-name/mine", CONFIG, TENSORS)
 
 
 @pytest.mark.parametrize("lacking", ["config.json", "model.safetensors"])
@@ -389,6 +391,8 @@ def test_pipe_does_not_block() -> None:
     os.mkfifo("config.json")
     with pytest.raises(WeightsError, match="not a file"):
         read_config("config.json")
+    with pytest.raises(WeightsError, match="not a file"):
+        read_weights("config.json", like=TENSORS)
 
 
 # --- bad configs

@@ -423,7 +423,9 @@ def test_mirror_folder_is_used_in_place(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert hashlib.sha256(wrong).hexdigest() in str(caught.value)
 
 
-@pytest.mark.parametrize("value", ["no/such/folder", "ftp://127.0.0.1/weights", "file:///etc"])
+@pytest.mark.parametrize(
+    "value", ["no/such/folder", "ftp://127.0.0.1/weights", "file:///etc", "~nobody/x", "x" * 5_000]
+)
 def test_mirror_must_be_folder_or_http(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SOUNDSEP_WEIGHTS", value)
     with pytest.raises(ConfigError, match="SOUNDSEP_WEIGHTS"):

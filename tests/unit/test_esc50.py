@@ -66,6 +66,13 @@ def test_folds_can_be_chosen_and_held_out(tmp_path):
         ESC50(tmp_path, folds=())
 
 
+def test_a_blank_does_not_make_another_recording(tmp_path):
+    table = rows()
+    table[2]["src_file"] = table[0]["src_file"] + " "
+    with pytest.raises(DatasetError, match="recordings are in fold 1 and in others"):
+        ESC50(write(tmp_path, table)).split(1)
+
+
 def test_table_saved_by_a_spreadsheet_program_is_read(tmp_path):
     table = write(tmp_path, rows()) / "meta" / "esc50.csv"
     table.write_text(table.read_text(encoding="utf-8"), encoding="utf-8-sig")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -70,6 +72,25 @@ def test_events_are_trimmed(scores, merge_gap_seconds, expected):
     assert spans(events + tracker.flush(10 * len(rows) + 3)) == expected
 
 
+@pytest.mark.parametrize("hop", [5, 10, 25, 50])
+@pytest.mark.parametrize("merge_gap_seconds", [0.0, 1.0, 2.5, 3.0, 4.9])
+def test_the_gap_that_is_merged_is_that_between_the_events_given(hop, merge_gap_seconds):
+    """Short events are trimmed less; what is between them is then less, too."""
+    rules, generator = EventRules(merge_gap_seconds=merge_gap_seconds), random.Random(0)
+    for _ in range(200):
+        tracker = EventTracker(LABELS[:1], rules, sample_rate=10, hop=hop, trim=12)
+        events: list[Event] = []
+        for i in range(generator.randint(1, 14)):
+            certain_until = tracker.certain_until_seconds
+            score = generator.choice([0, 0, 0.3, 0.9])
+            given = tracker.push(torch.tensor([score]), i * hop + (50 + hop) // 2)
+            assert all(event.start_seconds >= certain_until for event in given)
+            events += given
+        events += tracker.flush(i * hop + 50)
+        for before, after in pairwise(events):
+            assert after.start_seconds - before.end_seconds > merge_gap_seconds
+
+
 def test_an_event_is_given_once_it_is_certain():
     tracker = EventTracker(LABELS, EventRules(), sample_rate=10, offset_seconds=100.0)
     rows = [(0.9, 0.9), (0.9, 0), (0.9, 0), (0, 0)]
@@ -86,6 +107,13 @@ def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
     events += tracker.flush(len(rows))
     dogs = [e for e in events if e.label == "dog"]
     assert spans(dogs) == [(0, MAX_SECONDS), (MAX_SECONDS, len(rows))]
+
+
+def test_the_rest_of_what_was_cut_is_not_too_short():
+    tracker = EventTracker(LABELS[:1], EventRules(min_duration_seconds=60), sample_rate=1)
+    n = MAX_SECONDS + 30
+    events = [e for i in range(1, n + 1) for e in tracker.push(torch.tensor([0.9]), i)]
+    assert spans(events + tracker.flush(n)) == [(0, MAX_SECONDS), (MAX_SECONDS, n)]
 
 
 def test_the_cut_of_an_hour_leaves_an_hour_whole():

@@ -238,7 +238,9 @@ def test_clips_of_a_data_set_keep_the_order_of_their_targets(tones, backbone):
         run([], backbone)
 
 
-@pytest.mark.parametrize("option", [{"mode": "guess"}, {"errors": "hide"}, {"n_folds": 1}])
+@pytest.mark.parametrize(
+    "option", [{"mode": "guess"}, {"errors": "hide"}, {"n_folds": 1}, {"seed": -1}]
+)
 def test_options_are_checked(tones, backbone, option):
     with pytest.raises(ConfigError):
         run(tones, backbone, **option)

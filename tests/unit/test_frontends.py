@@ -67,11 +67,24 @@ def test_settings_of_another_kind_are_refused(kind):
 
 @pytest.mark.parametrize(
     "waveform",
-    [torch.zeros(16_000), torch.zeros(1, 1, 16_000), torch.zeros(1, 16_000, dtype=torch.int16)],
+    [
+        torch.zeros(16_000),
+        torch.zeros(1, 1, 16_000),
+        torch.zeros(0, 16_000),
+        torch.zeros(1, 16_000, dtype=torch.int16),
+    ],
 )
 def test_wrong_waveforms_are_refused(frontend, waveform):
     with pytest.raises(ShapeError, match=f"{type(frontend).__name__} expects a floating-point"):
         frontend(waveform)
+
+
+@pytest.mark.parametrize("kind", ["mel", "kaldi-mel", "mfcc"])
+def test_float64_needs_a_frontend_in_float64(kind):
+    frontend, waveform = build_frontend(KINDS[kind]()), torch.zeros(1, 16_000).double()
+    with pytest.raises(ShapeError, match="float64"):
+        frontend(waveform)
+    assert frontend.double()(waveform).dtype == torch.float64
 
 
 def test_shortest_waveform_has_features_and_a_shorter_one_is_refused(frontend):

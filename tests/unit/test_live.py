@@ -151,10 +151,12 @@ def test_every_sample_is_heard_or_told_lost(device):
     assert total == len(device.recording)
 
 
-def test_a_device_that_stops_is_told(pipe, device):
-    device.recording = loud_from_to(0.2, 0, 0.2)
+def test_a_device_that_stops_is_told_after_the_last_event(pipe, device):
+    device.recording = loud_from_to(0.6, 0, 0.6)
+    heard = listen(pipe, Microphone())
+    assert next(heard).label == "loud"
     with pytest.raises(AudioError, match="unplugged"):
-        hear(pipe, 5)
+        next(heard)
 
 
 def test_a_device_that_cannot_be_opened_is_told(device, monkeypatch):
@@ -168,6 +170,19 @@ def test_a_device_that_cannot_be_opened_is_told(device, monkeypatch):
         Microphone()
     with pytest.raises(ConfigError, match="queue_seconds"):
         Microphone(queue_seconds=0)
+
+
+def test_a_device_that_is_busy_is_told_and_let_go(device, monkeypatch):
+    closed = []
+
+    def refuse(_):
+        raise sys.modules["sounddevice"].PortAudioError("Device unavailable")
+
+    monkeypatch.setattr(device, "start", refuse)
+    monkeypatch.setattr(device, "close", lambda device: closed.append(device))
+    with pytest.raises(AudioError, match="Device unavailable"), Microphone():
+        pass
+    assert closed
 
 
 def test_without_sounddevice_the_error_names_the_remedy(monkeypatch):

@@ -45,6 +45,11 @@ def test_classes_differ_and_levels_are_as_asked(n_sources):
         assert max(levels) > 4
 
 
+def test_a_seed_out_of_range_is_refused():
+    with pytest.raises(ConfigError, match="a seed is"):
+        Mixtures(examples(), n_mixtures=1, seed=-1, config=CONFIG)
+
+
 def test_a_mixture_never_clips():
     loud = [(0.9 * torch.ones(2_000), 0), (0.9 * torch.ones(2_000), 1)]
     for mixture in Mixtures(loud, n_mixtures=10, config=CONFIG):

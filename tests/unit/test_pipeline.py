@@ -7,7 +7,15 @@ import pytest
 import soundfile
 import torch
 
-from soundsep import AudioError, Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
+from soundsep import (
+    AudioError,
+    Classifier,
+    ClassifierConfig,
+    ConfigError,
+    MelConfig,
+    Pipeline,
+    WeightsError,
+)
 from soundsep.scoring import score_waveforms
 from soundsep.windows import split_windows
 
@@ -84,6 +92,28 @@ def test_silent_windows_do_not_count(pipe):
     np.testing.assert_allclose(scores(pipe(padded)), expected, atol=1e-5)
 
 
+def test_a_model_left_in_training_answers_the_same_and_learns_nothing(pipe):
+    clips = [noise(1), noise(1, seed=1, gain=1)]
+    expected = pipe(clips)
+    pipe.classifier.train()
+    assert pipe(clips) == expected
+    pipe.classifier.train()
+    assert pipe.scores(clips[0]).values.tolist() == pipe.scores(clips[0]).values.tolist()
+    assert not pipe.classifier.training
+    assert pipe(clips) == expected
+
+
+def test_an_answer_that_is_no_number_is_an_error():
+    config = ClassifierConfig(labels=LABELS, network="cnn4", window_seconds=1.0, hop_seconds=1.0)
+    broken = Classifier(config)
+    with torch.no_grad():
+        broken.network.head.weight.fill_(1e38)
+    with pytest.raises(WeightsError, match="NaN"):
+        Pipeline(broken)(noise(1))
+    with pytest.raises(WeightsError, match="NaN"):
+        list(Pipeline(broken).events(noise(1)))
+
+
 def test_score_waveforms_is_lazy(pipe):
     taken = 0
 
@@ -142,7 +172,10 @@ def test_a_list_of_nothing_but_bad_clips(pipe):
     assert all(r.error for r in pipe(["a.wav", "b.wav"], errors="return"))
 
 
-@pytest.mark.parametrize("options", [{"top_k": 0}, {"batch_size": 0}, {"errors": "ignore"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"top_k": 0}, {"top_k": 2.5}, {"batch_size": 0}, {"n_shifts": True}, {"errors": "ignore"}],
+)
 def test_bad_options_are_refused(pipe, options):
     with pytest.raises(ConfigError):
         pipe(noise(1), **options)
@@ -209,6 +242,9 @@ def test_a_silence_gate_is_a_level_below_which_nothing_is_heard(pipe):
     assert results[0].predictions == ()
     assert results[0].score == 0
     assert "nothing to be heard" in str(results[0])
+    for db in (60.0, float("nan"), -float("inf")):
+        with pytest.raises(ConfigError, match="silence_db"):
+            Pipeline(pipe.classifier, silence_db=db)
     # Only the windows that reach the level count.
     assert abs(scores(results[3]) - scores(pipe(mixed))).max() > 1e-3
     with pytest.raises(AudioError, match="digital silence"):

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from mpl_toolkits.mplot3d import Axes3D
 
 from soundsep import AudioError, ConfigError, DependencyError, MelFrontend, Pipeline, plots
 from soundsep.classifier import Classifier, ClassifierConfig
@@ -69,6 +70,30 @@ def test_a_tone_is_where_the_axes_say(kind):
     assert axes.get_xlabel() == "time (s)"
     assert "Hz" in axes.get_ylabel()
     assert "dB" in axes.figure.axes[-1].get_ylabel()
+
+
+@pytest.mark.parametrize("n_samples", [1_500, RATE + 150])
+def test_the_picture_reaches_the_end(n_samples):
+    for kind in ("stft", "mel", "gammatone"):
+        axes = draw(kind, SILENCE_THEN_TONE[:n_samples]).axes[0]
+        assert axes.images[0].get_extent()[1] >= axes.get_xlim()[1]
+
+
+def test_a_tone_stands_at_its_frequency_in_the_surface(monkeypatch):
+    drawn = []
+    plot_surface = Axes3D.plot_surface
+
+    def noted(*args, **options):
+        drawn.append(args)
+        return plot_surface(*args, **options)
+
+    monkeypatch.setattr(Axes3D, "plot_surface", noted)
+    axes = draw("3d").axes[0]
+    axes.figure.canvas.draw()
+    _, times, bands, level = drawn[0]
+    loudest = np.unravel_index(level.argmax(), level.shape)
+    assert bands[loudest] == pytest.approx(ticks(axes.yaxis)["2k"], abs=1)
+    assert 1 <= times[loudest] <= 2
 
 
 def frontend_of(kind):
@@ -204,6 +229,14 @@ def test_what_is_no_evaluation_is_an_error(text, tmp_path):
         path.write_text(text)
     with pytest.raises(ConfigError, match=r"figures\.json"):
         plots.plot_confusion(path)
+
+
+def test_a_recording_is_not_printed_as_an_error(tmp_path):
+    path = tmp_path / "yard.wav"
+    path.write_bytes(bytes(range(256)) * 1_000)
+    with pytest.raises(ConfigError) as caught:
+        plots.plot_confusion(path)
+    assert len(str(caught.value)) < 1_000
 
 
 def test_probabilities_are_those_of_each_window_and_silence_is_left_out(tmp_path):

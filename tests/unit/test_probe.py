@@ -71,6 +71,7 @@ def tiny(network: str) -> Classifier:
         frontend=frontend,
         activation="sigmoid",
         temperature=2.0,
+        unknown_below=0.5,
         window_seconds=0.5,
         hop_seconds=0.25,
     )
@@ -90,6 +91,7 @@ def test_a_head_takes_the_body_over_and_leaves_the_backbone_alone(network):
         assert torch.equal(model.embed(waveform), embedding)
         torch.testing.assert_close(model(waveform), embedding @ weight.T + bias)
     assert (model.config.activation, model.config.temperature) == ("softmax", 1.0)
+    assert model.config.unknown_below is None  # it was chosen for the scores of the other head
     assert model.labels == ("a", "b", "c")
     assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())
 

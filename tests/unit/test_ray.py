@@ -102,14 +102,14 @@ def test_whatever_a_column_holds_is_an_error_of_its_own_row(name, odd, model, pa
 
 def test_an_unforeseen_error_costs_only_its_own_row(model, paths, monkeypatch):
     tagger = Tagger(model)
-    load = tagger.pipe._load
+    parts = tagger.pipe._parts
 
     def fragile(audio, *rest):
         if audio == paths[1]:
             raise MemoryError("a terabyte")
-        return load(audio, *rest)
+        return parts(audio, *rest)
 
-    monkeypatch.setattr(tagger.pipe, "_load", fragile)
+    monkeypatch.setattr(tagger.pipe, "_parts", fragile)
     rows = tagger({"path": column(paths[:3])}).to_pylist()
     assert [row["error"] for row in rows] == [None, "MemoryError: a terabyte", None]
     assert [len(row["labels"]) for row in rows] == [3, 0, 3]

@@ -46,6 +46,12 @@ def test_a_failed_clip_never_gives_a_label():
     assert "not audio" in repr(FAILED)
 
 
+def test_a_result_without_predictions_can_be_looked_at():
+    empty = ClipResult(source="x.wav")
+    assert repr(empty) == "ClipResult(None, 0.000, source='x.wav')"
+    assert empty.to_dict()["label"] is None
+
+
 def test_the_printed_forms_show_label_and_score():
     assert "dog" in str(RESULT)
     assert "0.700" in str(RESULT)

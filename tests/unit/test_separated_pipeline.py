@@ -121,3 +121,39 @@ def test_what_is_heard_clearly_in_a_source_is_known():
     assert Pipeline(model, unknown=True)(mixture).label is None
     separator = Separator(Filter(), CONFIG)
     assert Pipeline(model, separator=separator, unknown=True)(mixture).label in LABELS
+
+
+def test_the_separator_hears_the_recording_and_not_what_the_classifier_would():
+    class Sides(nn.Module):
+        """The left channel from both sides, and the right one."""
+
+        def forward(self, mixture: Tensor) -> Tensor:
+            return torch.stack([mixture[:, [i, i]] for i in (0, 1)], dim=1)
+
+    config = CONFIG.replace(sources=("left", "right"), n_channels=2, sample_rate=44_100)
+    pipe = Pipeline(classifier(), separator=Separator(Sides(), config))
+    left, right = (tone(f, rate=44_100) for f in (300, 15_000))
+    sources = pipe(np.stack([left, right]), sample_rate=44_100).sources
+    np.testing.assert_allclose(sources["left"][0], left, atol=1e-5)
+    np.testing.assert_allclose(sources["right"][1], right, atol=1e-5)
+
+
+def test_a_recording_that_the_separator_fails_on_costs_the_others_nothing():
+    class Fragile(Filter):
+        def forward(self, mixture: Tensor) -> Tensor:
+            return super().forward(mixture) / (mixture.abs().max() < 0.5)
+
+    pipe = Pipeline(classifier(), separator=Separator(Fragile(), CONFIG))
+    results = pipe([0.1 * tone(300), 0.9 * tone(300), 0.1 * tone(300)], errors="return")
+    assert ["NaN" in str(r.error) for r in results] == [False, True, False]
+    assert results[0].label == results[2].label == "low"
+
+
+def test_sources_below_the_silence_asked_for_are_not_heard():
+    mixture = 0.3 * tone(300) + 0.05 * tone(2_500)  # about -13 and -29 dBFS
+    heard = [
+        {p.heard_in for p in Pipeline(classifier(), separator=s, silence_db=db)(mixture).top(5)}
+        for db in (-60.0, -20.0)
+        for s in [Separator(Filter(), CONFIG)]
+    ]
+    assert ["two" in names for names in heard] == [True, False]

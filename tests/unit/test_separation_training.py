@@ -118,6 +118,12 @@ def test_recipes_that_cannot_be_run(wrong):
         SeparationRecipe(**wrong)
 
 
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"device": "nope"}])
+def test_options_that_do_not_exist_are_refused(tmp_path, wrong):
+    with pytest.raises(ConfigError):
+        train_separator(RECIPE, tones(), output=tmp_path, progress=False, **wrong)
+
+
 def test_no_such_network():
     with pytest.raises(ConfigError, match="mask-unet"):
         build_separation_network("os.system", n_sources=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import subprocess
 import sys
@@ -253,10 +254,13 @@ def test_a_foreign_network_needs_a_config():
         {"sources": ()},
         {"sources": ("../low", "high")},
         {"sources": ("low", "LOW")},
+        {"sources": "ab"},
+        {"sources": ("low", 2)},
         {"sources": ("low", "high\n")},
         {"sample_rate": 0},
         {"n_channels": 3},
         {"segment_seconds": 1e9},
+        {"segment_seconds": 600.0, "sample_rate": 768_000},
         {"overlap": 1.0},
         {"overlap": 0.0, "interchangeable": True},
     ],
@@ -290,6 +294,8 @@ def test_saved_and_loaded(tmp_path, monkeypatch):
 
     with pytest.raises(ConfigError, match="network"):
         Separator(Bands(), config()).save_pretrained(tmp_path / "other")
+    with pytest.raises(ConfigError, match="not 'mask-unet'"):
+        Separator(Bands(), config(network="mask-unet")).save_pretrained(tmp_path / "other")
     text = (tmp_path / "model" / "config.json").read_text()
     (tmp_path / "model" / "config.json").write_text(text.replace("bands", "os.system"))
     with pytest.raises(ConfigError, match=r"os\.system"):
@@ -302,6 +308,12 @@ def test_saved_and_loaded(tmp_path, monkeypatch):
     for name in ("x" * 5_000, "~nobody-of-that-name/model", "\0"):
         with pytest.raises((ConfigError, WeightsError)):
             Separator.from_pretrained(name)
+
+
+def test_a_separator_can_be_sent_to_another_process():
+    separator = pickle.loads(pickle.dumps(Separator(Bands(), config())))
+    mixture = noise(10_000)
+    assert torch.equal(separator(mixture).audio, Separator(Bands(), config())(mixture).audio)
 
 
 def test_demucs_is_imported_only_where_it_is_needed():

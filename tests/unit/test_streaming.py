@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import soundfile
@@ -117,6 +119,18 @@ def test_events_come_while_the_file_is_read(pipe):
     assert next(events, None) is None
 
 
+def test_events_before_the_damage_are_given_first(pipe):
+    audio = recording(90, [("low", 10, 20), ("high", 31, 90)])
+    audio[80 * RATE] = np.nan
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, RATE, format="WAV", subtype="FLOAT")
+    events = pipe.events(buffer.getvalue())
+    assert next(events).label == "low"
+    assert next(events).label == "high"
+    with pytest.raises(AudioError, match="NaN"):
+        next(events)
+
+
 @pytest.mark.parametrize("rate", [RATE, 7_350])
 def test_a_stream_gives_what_the_file_gives(pipe, rate):
     audio = recording(120, [("low", 10, 30), ("high", 15, 22), ("low", 60, 68)], rate)
@@ -169,6 +183,9 @@ def test_what_cannot_be_heard_is_refused(pipe):
         pipe.stream().push(np.zeros((1, 2, 3)))
     with pytest.raises(AudioError, match="rate"):
         pipe.stream(sample_rate=1)
+    for n_samples in (-5, 0.5):
+        with pytest.raises(ConfigError, match="n_samples"):
+            pipe.stream().skip(n_samples)
     with pytest.raises(ConfigError, match="keep_scores"):
         pipe.stream().scores()
     for options in ({"hop_seconds": 6}, {"hop_seconds": 0}, {"batch_size": 0}, {"threshold": 2}):

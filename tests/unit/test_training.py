@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from soundsep.augment import Gain, Mask, Mixup
 from soundsep.classifier import Classifier, ClassifierConfig
-from soundsep.errors import ConfigError, DatasetError, WeightsError
+from soundsep.errors import ConfigError, DatasetError, ShapeError, WeightsError
 from soundsep.frontends import MelConfig, MelFrontend
 from soundsep.models import NETWORKS
 from soundsep.training import Recipe, Stage, epoch, loop, step, train
@@ -215,14 +215,16 @@ def test_held_out_clips_never_touch_the_weights(whole, tmp_path):
         {"training": noise_clips(9)},
         {"learning_rate": 1e-4},
         {"stages": (Stage(epochs=5),)},
+        {"network": "cnn4"},
     ],
-    ids=["seed", "labels", "training", "rate", "stages"],
+    ids=["seed", "labels", "training", "rate", "stages", "network"],
 )
 def test_folder_of_another_run_is_refused_and_left_alone(whole, changes):
     folder, _ = whole
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    a_recipe = recipe(**{k: v for k, v in changes.items() if k in ("learning_rate", "stages")})
-    rest = {k: v for k, v in changes.items() if k not in ("learning_rate", "stages")}
+    of_recipe = ("learning_rate", "stages", "network")
+    a_recipe = recipe(**{k: v for k, v in changes.items() if k in of_recipe})
+    rest = {k: v for k, v in changes.items() if k not in of_recipe}
     with pytest.raises(ConfigError, match="other settings"):
         run(folder, a_recipe, **rest)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
@@ -245,6 +247,9 @@ def test_damaged_state_is_refused(whole, tmp_path, damage):
         run(tmp_path)
 
 
+NOTES = {"settings": {"a": [1, "ü"]}, "metrics": [{"epoch": 1}]}
+
+
 def test_state_there_and_back(tmp_path):
     def new() -> tuple[nn.Module, nn.Module, torch.optim.Optimizer]:
         model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
@@ -254,10 +259,10 @@ def test_state_there_and_back(tmp_path):
     model(torch.randn(5, 3)).square().sum().backward()
     optimizer.step()
     path = tmp_path / "state.safetensors"
-    save_state(path, model=model, ema=ema, optimizer=optimizer, notes={"a": [1, "ü"]})
+    save_state(path, model=model, ema=ema, optimizer=optimizer, notes=NOTES)
     other_model, other_ema, other_optimizer = new()
-    notes = load_state(path, model=other_model, ema=other_ema, optimizer=other_optimizer)
-    assert notes == {"a": [1, "ü"]}
+    others = {"model": other_model, "ema": other_ema, "optimizer": other_optimizer}
+    assert load_state(path, settings={"a": [1, "ü"]}, **others) == [{"epoch": 1}]
     assert_same_weights(other_model, model)
     assert_same_weights(other_ema, ema)
     saved, loaded = optimizer.state_dict()["state"], other_optimizer.state_dict()["state"]
@@ -480,6 +485,38 @@ def test_too_few_clips_are_refused(tmp_path, n):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("rate", [1e30, 1e38])
+def test_a_training_that_diverges_is_stopped_before_it_is_written_down(tmp_path, rate):
+    with pytest.raises(WeightsError, match="diverged in epoch 1; lower learning_rate"):
+        run(tmp_path, recipe(learning_rate=rate))
+    assert not (tmp_path / "state.safetensors").exists()
+    assert not rows(tmp_path)
+
+
+@pytest.mark.parametrize("clips", ["training", "held_out"])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ((torch.zeros(2_000), 2), DatasetError),
+        ((torch.zeros(2_000), -1), DatasetError),
+        ((torch.zeros(1, 2_000), 0), ShapeError),
+        ((torch.zeros(0), 0), ShapeError),
+        ((torch.zeros(2_000, dtype=torch.float64), 0), ShapeError),
+        ((np.zeros(2_000, np.float32), 0), ShapeError),
+    ],
+)
+def test_clips_that_do_not_fit_are_refused(tmp_path, clips, wrong, error):
+    with pytest.raises(error, match="clip"):
+        run(tmp_path / "new", **{clips: [*noise_clips(4), wrong]})
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_seeds_out_of_range_are_refused(tmp_path, seed):
+    with pytest.raises(ConfigError, match="a seed is"):
+        run(tmp_path, seed=seed)
+
+
 def toy_classifier(seed: int = 0, **changes) -> Classifier:
     torch.manual_seed(seed)
     settings = {"labels": LABELS, "network": "tiny", "frontend": FRONTEND, "window_seconds": 1.0}
@@ -500,6 +537,27 @@ def test_training_starts_from_the_weights_it_is_given(tmp_path):
 def test_an_initial_classifier_keeps_its_own_settings(tmp_path):
     initial = toy_classifier(window_seconds=0.5, hop_seconds=0.25, padding="zero")
     assert run(tmp_path, initial=initial)[0].config == initial.config
+    written = json.loads((tmp_path / "recipe.json").read_text(encoding="utf-8"))
+    assert written["recipe"]["window_seconds"] == 0.5
+
+
+def test_what_was_chosen_for_the_scores_of_an_initial_classifier_is_not_kept(tmp_path):
+    initial = toy_classifier(temperature=2.0, unknown_below=0.5)
+    config = run(tmp_path, initial=initial)[0].config
+    assert (config.temperature, config.unknown_below) == (1.0, None)
+    assert initial.config.temperature == 2.0
+
+
+def test_heads_that_were_fitted_to_the_clips_may_differ_in_their_last_digits(tmp_path):
+    helped, initial, teacher = recipe(backbone="it", **TAUGHT), toy_classifier(), toy_classifier(3)
+    expected, _ = run(tmp_path, helped, initial=initial, teacher=teacher)
+    with torch.no_grad():
+        for model in (initial, teacher):
+            model.network.head[1].weight *= 1 + 1e-6
+    again, _ = run(tmp_path, helped, initial=initial, teacher=teacher)
+    assert_same_weights(again, expected)
+    with pytest.raises(ConfigError, match="other settings"):
+        run(tmp_path, helped, initial=toy_classifier(1), teacher=teacher)
 
 
 def test_batch_norm_statistics_move_unless_they_are_frozen(tmp_path):

@@ -22,7 +22,8 @@ def from_array(audio: AudioInput) -> Samples:
     """(channels, time) in float32, checked; never a view of the caller's memory.
 
     Raises:
-        AudioError: its type, shape or samples are not those of a recording.
+        AudioError: its type, shape or samples are not those of a recording, or it is a tensor
+            without samples in memory, such as a sparse one.
     """
     if isinstance(audio, Tensor):
         dtype = str(audio.dtype).removeprefix("torch.")
@@ -32,7 +33,15 @@ def from_array(audio: AudioInput) -> Samples:
         raise AudioError(
             f"expected samples of int16, int32, float32 or float64, got {dtype}; convert them"
         )
-    array = audio.detach().cpu().numpy() if isinstance(audio, Tensor) else np.asarray(audio)
+    try:
+        # resolve_neg: the imaginary part of a conjugate is not negated before it is looked at
+        array = (
+            audio.detach().cpu().resolve_neg().numpy()
+            if isinstance(audio, Tensor)
+            else np.asarray(audio)
+        )
+    except (TypeError, RuntimeError) as error:
+        raise AudioError(f"expected a dense tensor of samples: {error}") from error
     if array.ndim not in (1, 2):
         raise AudioError(f"expected an array (time,) or (channels, time), got shape {array.shape}")
     if array.size == 0:

@@ -37,7 +37,7 @@ class AudioBlocks:
         mono: bool,
         block_samples: int,
     ) -> None:
-        check_target_rate(target_rate)
+        target_rate = check_target_rate(target_rate)
         if block_samples < 1:
             raise ConfigError(f"block_samples must be at least 1, got {block_samples}")
         self._decoder: Decoder | None = None
@@ -47,7 +47,7 @@ class AudioBlocks:
                 raise ConfigError("an array carries no sample rate: pass sample_rate= in Hz")
             self._samples = from_array(audio)
             self.n_channels, n_frames = self._samples.shape
-            check_format("the array", self.n_channels, rate)
+            rate = check_format("the array", self.n_channels, rate)
             known: int | None = n_frames
         else:
             self._decoder = Decoder(audio)

@@ -36,25 +36,29 @@ MAX_CHANNELS = 64
 MAX_PEAK = 2.0**31  # integers that were cast to float without being scaled still pass
 
 
-def check_target_rate(target_rate: int | None) -> None:
-    """Refuse a rate that nobody can want.
+def check_target_rate(target_rate: float | None) -> int | None:
+    """The rate as an int, whatever type of whole number it is; one that nobody can want is refused.
 
     Raises:
-        ConfigError: it is outside 1 kHz to 768 kHz.
+        ConfigError: it is outside 1 kHz to 768 kHz, or a fraction.
     """
-    if target_rate is not None and not MIN_RATE_HZ <= target_rate <= MAX_RATE_HZ:
+    if target_rate is None:
+        return None
+    if not _is_rate(target_rate):
         raise ConfigError(
-            f"target_rate must be {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got {target_rate}"
+            f"target_rate must be a whole number from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got "
+            f"{target_rate}"
         )
+    return int(target_rate)
 
 
-def check_format(name: str, n_channels: int, rate: float) -> None:
-    """Refuse what no recorder writes.
+def check_format(name: str, n_channels: int, rate: float) -> int:
+    """The rate as an int, whatever type of whole number it is; what no recorder writes is refused.
 
     Raises:
         AudioError: too many channels, none, or a rate out of range.
     """
-    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ or rate != int(rate):
+    if not _is_rate(rate):
         raise AudioError(
             f"{name} has a sample rate of {rate} Hz; expected a whole number from {MIN_RATE_HZ} to "
             f"{MAX_RATE_HZ}: check its header, or resample it"
@@ -64,6 +68,11 @@ def check_format(name: str, n_channels: int, rate: float) -> None:
             f"{name} has {n_channels} channels; expected 1 to {MAX_CHANNELS}: check its header or "
             "its layout (channels, time), or pick channels"
         )
+    return int(rate)
+
+
+def _is_rate(rate: float) -> bool:
+    return MIN_RATE_HZ <= rate <= MAX_RATE_HZ and rate == int(rate)
 
 
 def check_samples(name: str, samples: Samples) -> None:

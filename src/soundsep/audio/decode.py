@@ -12,13 +12,17 @@ import numpy as np
 import soundfile
 
 from soundsep.audio.checks import Samples, check_format, check_samples
+from soundsep.audio.ogg import is_chained_ogg
 from soundsep.audio.source import Source
 from soundsep.errors import AudioError
 
 __all__ = ["Decoder"]
 
 LEAST_SHARE = 0.99  # of the samples promised; a few lost at the end do no harm
-TRIMMED = r"^ *(?:data|SSND|Data Size) *: *(\d+) \(should be (\d+)\)"
+TRIMMED = r"^ *(?:data|SSND|Data Size|riff|Riff size) *: *(\d+) \(should be (\d+)\)"
+# Pipes and recorders write one of these, less the header and the rest of a block, where they do not
+# know the length; a plain WAV may well have any other up to 4 GiB.
+LEFT_OPEN, LEFT_OPEN_WITHIN = (2**31, 2**32, 2**63, 2**64), 2**13
 OF_ITS_OWN = r"(?i)internal|not a regular file"  # libsndfile's words for a header that confuses it
 SAMPLE_DUMP = b"\xf0\x7e"  # MIDI's; reading a damaged one, libsndfile writes to standard output
 
@@ -78,7 +82,16 @@ class Decoder:
         if start == SAMPLE_DUMP:
             raise self._refusal("a MIDI sample dump")
         with self._explained():
-            return soundfile.SoundFile(self._source)
+            chained = is_chained_ogg(self._source)
+            self._source.seek(0)
+            file = soundfile.SoundFile(self._source)
+        if chained:
+            file.close()
+            raise AudioError(
+                f"{self.name} holds several Ogg streams one after the other, of which only the "
+                "first would be heard; convert it to wav or flac"
+            )
+        return file
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -105,7 +118,8 @@ class Decoder:
     def _check_length(self) -> None:
         if not self._n_read:
             raise AudioError(
-                f"{self.name} holds no samples; it is empty or was cut off: record it again"
+                f"{self.name} holds no samples by its header; it is empty, was cut off, or its "
+                "header was never completed: repair the header, or record it again"
             )
         promised = self.n_frames
         if promised and (share := self._n_read / promised) < LEAST_SHARE:
@@ -119,10 +133,9 @@ class Decoder:
         # libsndfile trims a length to the size of the file, and tells so only in its log.
         if trimmed := re.search(TRIMMED, file.extra_info, re.MULTILINE):
             promised, present = map(int, trimmed.groups())
-            # Recorders and pipes write 0 or the largest number where they do not know the length.
-            if promised >= 2**31 - 2**12:
+            if any(0 <= largest - promised <= LEFT_OPEN_WITHIN for largest in LEFT_OPEN):
                 return None
-            return int(file.frames * promised / max(present, 1))
+            return int(file.frames * max(promised, present) / max(present, 1))
         # MP3 is a stream, and what its first frame says of the length is often an estimate. A
         # length that is not known at all is near 2**63.
         known = file.format != "MP3" and file.frames < 2**62

@@ -54,31 +54,38 @@ def load_audio(
         >>> waveform.shape, rate
         (torch.Size([16000]), 16000)
     """
-    check_target_rate(target_rate)
-    if is_array(audio):
-        rate = target_rate if sample_rate is None else sample_rate
-        if rate is None:
-            raise ConfigError("an array carries no sample rate: pass sample_rate= in Hz")
-        samples = from_array(audio)
-        check_format("the array", samples.shape[0], rate)
-        if mono:
-            samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    else:
-        try:
-            samples, rate = _from_file(audio, mono=mono)
-        except MemoryError as error:
-            raise AudioError(
-                "the recording does not fit into the memory there is; cut it into shorter files, "
-                "or hear it in blocks with Pipeline.events"
-            ) from error
-    waveform = torch.from_numpy(samples)
-    if target_rate is not None:
-        waveform = resample(waveform, rate, target_rate)
-        rate = target_rate
+    target_rate = check_target_rate(target_rate)
+    try:
+        if is_array(audio):
+            samples, rate = _from_array(audio, sample_rate, target_rate, mono=mono)
+        else:
+            samples, rate = _from_file(audio, target_rate, mono=mono)
+        waveform = torch.from_numpy(samples)
+        if target_rate is not None:
+            waveform, rate = resample(waveform, rate, target_rate), target_rate
+    except MemoryError as error:
+        raise AudioError(
+            "the recording does not fit into the memory there is; cut it into shorter files, "
+            "or hear it in blocks with Pipeline.events"
+        ) from error
     return (waveform[0] if mono else waveform), rate
 
 
-def _from_file(audio: Any, *, mono: bool) -> tuple[Samples, int]:
+def _from_array(
+    audio: AudioInput, sample_rate: int | None, target_rate: int | None, *, mono: bool
+) -> tuple[Samples, int]:
+    rate = target_rate if sample_rate is None else sample_rate
+    if rate is None:
+        raise ConfigError("an array carries no sample rate: pass sample_rate= in Hz")
+    samples = from_array(audio)
+    rate = check_format("the array", samples.shape[0], rate)
+    if mono:
+        samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
+    _check_size("the array", samples.size, rate, target_rate)
+    return samples, rate
+
+
+def _from_file(audio: Any, target_rate: int | None, *, mono: bool) -> tuple[Samples, int]:
     blocks: list[Samples] = []
     n_kept = 0
     with Decoder(audio) as decoder:
@@ -86,10 +93,16 @@ def _from_file(audio: Any, *, mono: bool) -> tuple[Samples, int]:
         while (block := decoder.read(size)).shape[1]:
             kept = block.mean(axis=0, keepdims=True) if mono else block
             n_kept += kept.size
-            if n_kept > MAX_SAMPLES:
-                raise AudioError(
-                    f"{decoder.name} is longer than {MAX_SAMPLES / decoder.sample_rate / 3600:.1f} "
-                    "h, the most that is held in memory at its rate; cut it into shorter files"
-                )
+            _check_size(decoder.name, n_kept, decoder.sample_rate, target_rate)
             blocks.append(kept)
     return np.concatenate(blocks, axis=1), decoder.sample_rate
+
+
+def _check_size(name: str, n_samples: int, rate: int, target_rate: int | None) -> None:
+    """Refuse what is too large before it is resampled, or would be afterwards."""
+    highest = max(rate, target_rate or 0)
+    if n_samples * highest > MAX_SAMPLES * rate:
+        raise AudioError(
+            f"{name} is longer than {MAX_SAMPLES / highest / 3600:.1f} h, the most that is held "
+            f"in memory at {highest} Hz; cut it into shorter files"
+        )

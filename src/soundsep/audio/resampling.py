@@ -41,7 +41,7 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
         equal rates the waveform itself.
 
     Raises:
-        ConfigError: a rate is below 1, or one is more than 1000 times the other.
+        ConfigError: a rate is below 1 or a fraction, or one is more than 1000 times the other.
 
     References:
         Crochiere and Rabiner (1983), "Multirate digital signal processing", chapter 2.
@@ -65,7 +65,7 @@ class StreamingResampler:
         target_rate: The rate wanted, in Hz, at least 1.
 
     Raises:
-        ConfigError: a rate is below 1, or one is more than 1000 times the other.
+        ConfigError: a rate is below 1 or a fraction, or one is more than 1000 times the other.
 
     Examples:
         >>> resampler = StreamingResampler(44_100, 16_000)
@@ -134,13 +134,14 @@ class StreamingResampler:
 
 
 def _ratio(source_rate: int, target_rate: int) -> Fraction:
-    low, high = sorted((source_rate, target_rate))
-    if low < 1 or high > MOST_APART * low:
+    # float, since integers of NumPy overflow
+    low, high = sorted((float(source_rate), float(target_rate)))
+    if not (low.is_integer() and high.is_integer() and low >= 1 and high <= MOST_APART * low):
         raise ConfigError(
-            f"rates must be at least 1 Hz and at most a factor of {MOST_APART} apart, got "
-            f"{source_rate} and {target_rate}"
+            "rates must be whole numbers of at least 1 Hz and at most a factor of "
+            f"{MOST_APART} apart, got {source_rate} and {target_rate}"
         )
-    ratio = Fraction(low, high).limit_denominator(LARGEST_FACTOR)
+    ratio = Fraction(int(low), int(high)).limit_denominator(LARGEST_FACTOR)
     return ratio if target_rate == low else 1 / ratio
 
 

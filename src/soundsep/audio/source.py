@@ -61,27 +61,57 @@ class Source:
 def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
     """A name for messages, an open binary file, and whether it is ours to close."""
     if isinstance(audio, (str, os.PathLike)):
-        path = Path(audio)
-        try:
-            path = path.expanduser()
-            if path.is_file():
-                return str(path), path.open("rb"), True
-            found = "is a folder, not a file" if path.is_dir() else "does not exist"
-        except (OSError, RuntimeError) as error:  # no permission, too long; no such user's home
-            raise AudioError(f"{path} cannot be opened: {error}") from error
-        raise AudioError(f"{path} {found}; expected the path of a recording")
+        return _open_path(audio)
     if isinstance(audio, (bytes, bytearray, memoryview)):
-        return "the bytes given", io.BytesIO(audio), True
+        return "the bytes given", io.BytesIO(bytes(audio)), True
     if hasattr(audio, "read"):
-        name = str(getattr(audio, "name", "the file object"))
-        in_place = isinstance(audio, (io.BufferedIOBase, io.RawIOBase)) and audio.seekable()
-        if in_place and audio.tell() == 0:
-            return name, audio, False
-        data = audio.read()
-        if not isinstance(data, bytes):
-            raise AudioError("the file object gives text; open it in binary mode ('rb')")
-        return name, io.BytesIO(data), True
+        return _open_object(audio)
     raise AudioError(
         "expected a path, bytes, a binary file object, a NumPy array or a tensor, got "
         f"{type(audio).__name__}"
     )
+
+
+def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
+    path = Path(audio)
+    try:
+        path = path.expanduser()
+        if path.is_file():
+            return str(path), path.open("rb"), True
+        if path.is_dir():
+            found = "is a folder, not a file; expected the path of a recording"
+        elif path.exists():
+            found = (
+                "is a pipe or a device, not a file; save what it gives as a file, or in Python "
+                "open it and pass the file object"
+            )
+        else:
+            found = "does not exist; expected the path of a recording"
+    except (OSError, RuntimeError) as error:  # no permission, too long; no such user's home
+        raise AudioError(f"{path} cannot be opened: {error}") from error
+    if "://" in str(audio):
+        raise AudioError(f"{audio} is an address, not a path; download it first")
+    raise AudioError(f"{path} {found}")
+
+
+def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
+    name = getattr(audio, "name", None)
+    if not isinstance(name, str):  # of a temporary file it is a number
+        name = "the file object"
+    if isinstance(audio, io.TextIOBase):
+        raise AudioError(f"{name} gives text; open it in binary mode ('rb')")
+    try:
+        in_place = isinstance(audio, (io.BufferedIOBase, io.RawIOBase)) and audio.seekable()
+        if in_place and audio.tell() == 0:
+            return name, audio, False
+        data = audio.read()
+    except Exception as error:  # whatever an object of somebody else's may raise
+        raise AudioError(f"{name} cannot be read: {error}") from error
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise AudioError(
+            f"{name} gives {type(data).__name__} where bytes are expected; open it in binary mode "
+            "('rb')"
+        )
+    if not data:
+        raise AudioError(f"{name} has nothing left to be read; seek to its beginning first")
+    return name, io.BytesIO(bytes(data)), True

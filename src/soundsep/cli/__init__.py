@@ -7,9 +7,11 @@ at once.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from soundsep import __version__
 from soundsep.cli import (
@@ -59,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -69,9 +73,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("soundsep: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:  # such as a full disk
+        print(f"soundsep: error: {error}", file=sys.stderr)
+        _drop_output()
+        return 2
     return status
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed vanish, for Python would try again at its end."""
+    with suppress(OSError, ValueError):  # where there is no such thing as a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import glob
-import io
 import itertools
 import json
 import sys
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_command"]
 
+DEFAULT_TOP = 5
+
 
 def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
@@ -46,7 +47,11 @@ def add_command(commands: Commands) -> None:
         help=f"a name of `soundsep models`, a folder, or org/repo (default: {DEFAULT_MODEL})",
     )
     command.add_argument(
-        "--top", type=at_least_1, default=5, metavar="K", help="labels shown of each (default: 5)"
+        "--top",
+        type=at_least_1,
+        default=DEFAULT_TOP,
+        metavar="K",
+        help=f"labels shown of each (default: {DEFAULT_TOP})",
     )
     command.add_argument(
         "--separator",
@@ -64,6 +69,7 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument("--json", action="store_true", help="print one JSON object a line")
     command.add_argument(
+        "-o",
         "--output",
         type=Path,
         metavar="FILE",
@@ -99,6 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
             arguments.output,
             # What was heard with another separator is another model's result, too.
             model=" + ".join(filter(None, (arguments.model, arguments.separator))),
+            options=_options(arguments),
             resume=arguments.resume,
             overwrite=arguments.overwrite,
         )
@@ -112,6 +119,16 @@ def _run(arguments: argparse.Namespace) -> int:
                 file=sys.stderr,
             )
             raise
+
+
+def _options(arguments: argparse.Namespace) -> str:
+    """Those that change what a line holds, unless they are the usual ones."""
+    given = {
+        f"--top {arguments.top}": arguments.top != DEFAULT_TOP,
+        "--unknown": arguments.unknown,
+        f"--silence-db {arguments.silence_db}": arguments.silence_db is not None,
+    }
+    return " ".join(option for option, is_given in given.items() if is_given)
 
 
 def _classify(arguments: argparse.Namespace, files: list[str], output: ResultsFile | None) -> int:
@@ -159,8 +176,6 @@ def _classify(arguments: argparse.Namespace, files: list[str], output: ResultsFi
 def _show(results: Iterable[ClipResult], arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
     for result in results:  # written past the bar, which may share the terminal
         if arguments.json:
             tqdm.write(json.dumps(result.to_dict()), file=sys.stdout)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from soundsep.datasets.clip import Clip, FoldedClips
 
-__all__ = ["DATA_HELP", "few_of_each", "open_dataset"]
+__all__ = ["DATA_HELP", "few_of_each", "hold_out", "not_learnt", "open_dataset"]
 
 DATA_HELP = (
     "folder of ESC-50 (with meta/esc50.csv), of UrbanSound8K (with metadata/UrbanSound8K.csv), or "
@@ -30,7 +30,8 @@ def open_dataset(
         roots: ESC-50, UrbanSound8K or a folder of classes; for urban11 any of them together.
         is_urban11: Map the labels of ESC-50 and UrbanSound8K to the eleven of urban11.
         annotations: A table of one's own clips, instead of folders.
-        folds: Of ESC-50, UrbanSound8K or urban11, only these; the others need not be there.
+        folds: Of ESC-50, UrbanSound8K or urban11, only these; the others need not be there. With
+            folders of one's own beside them, whose deal follows from all folds, it is all clips.
 
     Raises:
         ConfigError: there are no folders or too many, or two of one kind.
@@ -46,6 +47,7 @@ def open_dataset(
         return AudioTable(annotations)
     if not roots:
         raise ConfigError("which clips? give --data or --annotations")
+    roots = [root.expanduser() for root in roots]
     official: dict[str, Path] = {}
     own: list[Path] = []
     for root in roots:
@@ -60,12 +62,15 @@ def open_dataset(
         urban = Urban11(
             esc50=official.get(ESC50.name),
             urbansound8k=official.get(UrbanSound8K.name),
-            folds=folds,
+            folds=None if own else folds,
         )
         parts = [AudioFolder(root, partial=True) for root in own]
         return Concatenation([urban, *parts], labels=urban.labels) if parts else urban
     if len(roots) > 1:
-        raise ConfigError("only a model of urban11 goes with several folders at a time")
+        raise ConfigError(
+            "only a model of urban11 goes with several folders at a time, ESC-50 or UrbanSound8K "
+            "among them"
+        )
     if own:
         return AudioFolder(own[0])
     kinds = {kind.name: kind for kind in (ESC50, UrbanSound8K)}
@@ -82,3 +87,31 @@ def few_of_each(clips: Sequence[Clip], limit: int | None) -> tuple[Clip, ...]:
         turns.append(seen[clip.label])
     order = sorted(range(len(clips)), key=lambda i: turns[i])
     return tuple(clips[i] for i in sorted(order[:limit]))
+
+
+def hold_out(
+    training: Sequence[Clip], fold: int | None
+) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+    """The training clips without one of their folds, by default the last, and that fold.
+
+    Raises:
+        ConfigError: there is no such fold, or no other.
+    """
+    from soundsep.datasets.crosswalk import without_sources_of
+    from soundsep.errors import ConfigError
+
+    folds = sorted({clip.fold for clip in training})
+    fold = fold or folds[-1]
+    if fold not in folds or len(folds) < 2:
+        raise ConfigError(
+            f"cannot hold out fold {fold} as well: there are training clips in the folds {folds}"
+        )
+    asked = tuple(clip for clip in training if clip.fold == fold)
+    rest = (clip for clip in training if clip.fold != fold)
+    return without_sources_of(rest, asked), asked
+
+
+def not_learnt(training: Sequence[Clip], others: Sequence[Clip]) -> list[str]:
+    """A note on the classes of which there is nothing in the training clips."""
+    absent = sorted({clip.label for clip in others} - {clip.label for clip in training})
+    return [f"in the fold held out only, so not learnt: {', '.join(absent)}"] if absent else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import Commands, at_least_1, batch_options, device_options
+from soundsep.cli.output import check_output
 
 if TYPE_CHECKING:
     from soundsep.datasets.clip import FoldedClips
@@ -22,7 +23,7 @@ def add_command(commands: Commands) -> None:
         "evaluate",
         parents=[device_options(), batch_options()],
         help="measure a model on one fold of a data set, or on clips of your own",
-        description="Classify every clip of one fold of a data set, or all clips of a folder or "
+        description="Classify every clip of one fold of a data set, or the clips of a folder or "
         "table of your own, and print accuracy, macro "
         "precision, recall and F1, calibration and the commonest mistakes; write them, with the "
         "whole confusion matrix, to a file.",
@@ -44,7 +45,9 @@ def add_command(commands: Commands) -> None:
         type=_fold,
         metavar="N",
         help="the fold to measure on, or 'all': every fold k by the model MODEL-foldk, pooled "
-        "(default: the fold a published model was not trained on, else the last one)",
+        "(default: the fold a published model was not trained on, else the last one; of clips of "
+        "your own all, if they have no folds or the model is a published one). Where there are no "
+        "folds, they are dealt out as in `soundsep train`",
     )
     command.add_argument(
         "--any-fold",
@@ -81,6 +84,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.evaluation import Evaluation
 
     model, fold = arguments.model, arguments.fold
+    if arguments.output is not None:
+        check_output(arguments.output)
     if fold == "all":
         dataset, first = _measure(arguments, f"{model}-fold1", 1)
         rest = dataset.fold_numbers[1:]
@@ -93,7 +98,8 @@ def _run(arguments: argparse.Namespace) -> int:
         evaluation = Evaluation.pooled(parts)
     else:
         dataset, evaluation = _measure(arguments, model, fold)
-        fold = dataset.clips[0].fold if dataset.clips else fold
+        folds = {clip.fold for clip in dataset.clips}
+        fold = folds.pop() if len(folds) == 1 else None
         print(f"{model} on {dataset.name}, {f'fold {fold}' if fold else 'all clips'}")
     print(evaluation)
     if arguments.per_class:
@@ -108,6 +114,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _measure(
     arguments: argparse.Namespace, model: str, fold: int | None
 ) -> tuple[FoldedClips, Evaluation]:
+    from soundsep.datasets import AudioFolder, AudioTable, Concatenation
     from soundsep.errors import ConfigError
     from soundsep.evaluation import evaluate
     from soundsep.labels import URBAN11_LABELS
@@ -115,21 +122,25 @@ def _measure(
     from soundsep.weights import PUBLISHED
 
     held_out = PUBLISHED[model].test_fold if model in PUBLISHED else None
-    fold = fold or held_out
-    if held_out not in (None, fold) and not arguments.any_fold:
-        raise ConfigError(
-            f"{model} was trained on fold {fold}, so its figures there say nothing; measure it "
-            f"with --fold {held_out}, which was held out, or insist with --any-fold"
-        )
+    wanted = fold or held_out
     pipe = Pipeline.from_pretrained(model, separator=arguments.separator, device=arguments.device)
     dataset = open_dataset(
         arguments.data,
         is_urban11=pipe.labels == URBAN11_LABELS,
         annotations=arguments.annotations,
-        folds=[fold] if fold else None,
+        folds=[wanted] if wanted else None,
     )
-    if dataset.fold_numbers:
-        fold = fold or dataset.fold_numbers[-1]
+    is_own = isinstance(dataset, (AudioFolder, AudioTable))
+    if held_out not in (None, wanted) and not is_own and not arguments.any_fold:
+        raise ConfigError(
+            f"{model} was trained on fold {fold}, so its figures there say nothing; measure it "
+            f"with --fold {held_out}, which was held out, or insist with --any-fold"
+        )
+    if fold and not dataset.fold_numbers:
+        dataset = Concatenation([dataset])  # which deals them out as in training
+    elif dataset.fold_numbers and not (is_own and model in PUBLISHED):
+        fold = wanted or dataset.fold_numbers[-1]
+    if fold:
         dataset.clips = tuple(clip for clip in dataset.clips if clip.fold == fold)
     batch_size, n_shifts = arguments.batch_size, arguments.shifts
     return dataset, evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts)

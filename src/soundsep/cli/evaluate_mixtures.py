@@ -15,6 +15,7 @@ from soundsep.cli.options import (
     data_options,
     device_options,
 )
+from soundsep.cli.output import check_output
 
 __all__ = ["add_command"]
 
@@ -64,6 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"{name} was trained on fold {arguments.fold}, so its figures there say nothing; "
                 f"measure it with --fold {fold}"
             )
+    if arguments.output is not None:
+        check_output(arguments.output)
     config = MixtureConfig()
     dataset = ESC50(arguments.data, folds=[arguments.fold])
     examples = load_examples(dataset.clips, sample_rate=config.sample_rate)

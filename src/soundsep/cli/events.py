@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,9 +86,10 @@ def add_command(commands: Commands) -> None:
         "--output",
         type=Path,
         metavar="PATH",
-        help="write into this file, which is replaced; for several recordings with audacity or "
-        "raven a folder, in which each has a file",
+        help="write into this file; for several recordings with audacity or raven a folder, in "
+        "which each has a file",
     )
+    command.add_argument("--overwrite", action="store_true", help="replace files that exist")
     command.set_defaults(run=_run)
 
 
@@ -113,6 +115,7 @@ def _run(arguments: argparse.Namespace) -> int:
             f"several recordings with --format {arguments.format} need -o FOLDER: it knows no "
             "names of recordings, so each has a file of its own"
         )
+    outputs = _outputs(arguments, apart=apart)
     pipe = load_pipeline(arguments)
     n_failed = 0
     with contextlib.ExitStack() as stack:
@@ -122,8 +125,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 if writer is not None:
                     _find(arguments, pipe, file, writer)
                 else:
-                    name = Path(file).stem + FORMATS[arguments.format]
-                    with _writer(arguments, arguments.output / name, pipe) as own:
+                    with _writer(arguments, outputs[file], pipe) as own:
                         _find(arguments, pipe, file, own)
             except AudioError as error:
                 n_failed += 1
@@ -131,6 +133,40 @@ def _run(arguments: argparse.Namespace) -> int:
     if n_failed and many:
         print(f"soundsep: {n_failed} of {len(arguments.files)} recordings failed", file=sys.stderr)
     return 1 if n_failed else 0
+
+
+def _outputs(arguments: argparse.Namespace, *, apart: bool) -> dict[str, Path]:
+    """Where the events of each recording go; looked at before hours are spent on the first.
+
+    Raises:
+        ConfigError: two would have the same file, or something would be replaced unasked; a
+            recording never is.
+    """
+    output, ending = arguments.output, FORMATS[arguments.format]
+    if output is None:
+        return {}
+    files = arguments.files
+    outputs = {file: output / (Path(file).stem + ending) if apart else output for file in files}
+    owners: dict[Path, str] = {}
+    for file, path in outputs.items():
+        if apart and (other := owners.setdefault(path, file)) != file:
+            raise ConfigError(
+                f"the events of {other} and {file} would both be written to {path}; find them one "
+                "by one, with another -o"
+            )
+    for path in filter(Path.is_file, set(outputs.values())):  # not a terminal and such
+        if not arguments.overwrite:
+            raise ConfigError(f"{path} exists already; give another -o, or --overwrite")
+        if any(_is_same(path, file) for file in files):
+            raise ConfigError(f"{path} is one of the recordings; give another -o")
+    return outputs
+
+
+def _is_same(path: Path, file: str) -> bool:
+    try:
+        return path.samefile(file)
+    except (OSError, ValueError):  # there is no such file, which is told in its turn
+        return False
 
 
 def _find(arguments: argparse.Namespace, pipe: Pipeline, file: str, writer: EventWriter) -> None:
@@ -153,6 +189,8 @@ def _writer(
 ) -> Iterator[EventWriter]:
     high_hz, titles = pipe.sample_rate / 2, len(arguments.files) > 1
     if path is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
         yield EventWriter(arguments.format, sys.stdout, high_hz=high_hz, titles=titles)
         return
     try:

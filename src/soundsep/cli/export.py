@@ -39,9 +39,14 @@ def add_command(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from soundsep.classifier import Classifier
+    from soundsep.errors import ConfigError
     from soundsep.export import TOLERANCE, export_onnx
 
     name = Path(arguments.model).resolve().name
+    if arguments.output is not None and arguments.output.is_dir():
+        raise ConfigError(f"{arguments.output} is a folder; name a file in it")
+    if arguments.tolerance is not None and not arguments.tolerance >= 0:
+        raise ConfigError(f"--tolerance must be at least 0, got {arguments.tolerance}")
     classifier = Classifier.from_pretrained(arguments.model)
     output = arguments.output or Path(f"{name}.onnx")
     tolerance = TOLERANCE if arguments.tolerance is None else arguments.tolerance

@@ -62,6 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.datasets import AudioFolder, AudioTable
     from soundsep.errors import ConfigError
     from soundsep.training import fit
+    from soundsep.training.state import make_folder
 
     data: AudioFolder | AudioTable
     if arguments.folder.suffix.lower() == ".csv":
@@ -70,10 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
         data = AudioTable(arguments.folder)
     else:
         data = AudioFolder(arguments.folder, group=arguments.group)
-    try:  # before the work and not after it
-        arguments.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot write to {arguments.output}: {error.strerror}") from error
+    make_folder(arguments.output)  # before the work and not after it
     classifier, report = fit(
         data,
         backbone=arguments.backbone,

@@ -24,6 +24,7 @@ class ResultsFile:
     Args:
         path: The file.
         model: Name of the model, written into every line.
+        options: What else the lines depend on, written into every line unless it is empty.
         resume: Go on with the file, if it is there.
         overwrite: Begin it anew, if it is there.
 
@@ -35,9 +36,14 @@ class ResultsFile:
             gone on with holds something else or the results of another model.
     """
 
-    def __init__(self, path: Path, *, model: str, resume: bool, overwrite: bool) -> None:
-        self.path, self.model = path, model
+    def __init__(
+        self, path: Path, *, model: str, options: str = "", resume: bool, overwrite: bool
+    ) -> None:
+        self.path = path
+        self._marks = {"model": model} | ({"options": options} if options else {})
         self.done: dict[str, bool] = {}
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder; name a file in it")
         if path.exists() and not (resume or overwrite):
             raise ConfigError(
                 f"{path} exists; --resume goes on with it, --overwrite begins it anew"
@@ -45,6 +51,7 @@ class ResultsFile:
         try:
             if resume and path.exists():
                 os.truncate(path, self._read_back())
+            path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: lines reach the file in one call, which Ctrl-C does not interrupt.
             self._stream = io.FileIO(path, "a" if resume else "w")
         except OSError as error:
@@ -60,15 +67,16 @@ class ResultsFile:
                 try:
                     record = json.loads(line)
                     source, model, failed = record["source"], record["model"], "error" in record
+                    found = " ".join(filter(None, (model, record.get("options"))))
                 except (ValueError, TypeError, KeyError) as error:
                     raise ConfigError(
                         f"line {number} of {self.path} is not what soundsep classify writes; name "
                         "the file that is to be gone on with, or repair it"
                     ) from error
-                if model != self.model:
+                if found != (wanted := " ".join(self._marks.values())):
                     raise ConfigError(
-                        f"{self.path} holds results of the model {model}, not of {self.model}; "
-                        "choose that model or another file"
+                        f"{self.path} holds results of the model {found}, not of {wanted}; choose "
+                        "that model with the same options, or another file"
                     )
                 self.done[source] = failed
                 size += len(line)
@@ -80,7 +88,7 @@ class ResultsFile:
         Raises:
             ConfigError: the disk is full, or gone.
         """
-        records = [{**result, "model": self.model} for result in results]
+        records = [{**result, **self._marks} for result in results]
         lines = "".join(json.dumps(record) + "\n" for record in records).encode("ascii")
         try:
             rest = memoryview(lines)

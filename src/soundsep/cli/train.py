@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soundsep.cli.data import DATA_HELP, few_of_each, open_dataset
+from soundsep.cli.data import DATA_HELP, few_of_each, hold_out, not_learnt, open_dataset
 from soundsep.cli.options import DEFAULT_MODEL, Commands, at_least_1, device_options
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.pipeline import Pipeline
     from soundsep.training import get_recipe
     from soundsep.training.calibration import held_out_temperature
+    from soundsep.training.state import make_folder
 
     recipe = _changed(get_recipe(arguments.recipe), arguments)
     dataset = open_dataset(
@@ -110,12 +113,19 @@ def _run(arguments: argparse.Namespace) -> int:
     training, test = dataset.split(fold)
     held_out = test
     if recipe.has_validation or arguments.validation_fold:
-        training, held_out = _hold_out(training, arguments.validation_fold)
+        training, held_out = hold_out(training, arguments.validation_fold)
+    if arguments.calibrate:  # the fold that is reported on has no part in it
+        rest, asked = hold_out(training, None)
+    for folder in (arguments.output, arguments.log_dir):
+        if folder is not None:
+            make_folder(folder)
+    for note in (*dataset.notes, *not_learnt(training, (*held_out, *test))):
+        print(f"soundsep: warning: {note}", file=sys.stderr)
     test = few_of_each(test, arguments.limit)
     run = _Run(arguments, recipe, dataset.labels)
-    models = run.train(training, held_out, arguments.output, name=f"{recipe.name}-fold{fold}")
-    if arguments.calibrate:  # the fold that is reported on has no part in it
-        rest, asked = _hold_out(training, None)
+    name = f"{arguments.output.resolve().name}-{recipe.name}-fold{fold}"
+    models = run.train(training, held_out, arguments.output, name=name)
+    if arguments.calibrate:
         others = run.train(rest, asked, arguments.output / "calibration", name=None)
         for name, other in others.items():
             temperature = held_out_temperature(other, run.examples(asked, other.sample_rate))
@@ -132,6 +142,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _changed(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
     """The recipe with what the command line says instead."""
+    from soundsep.augment import RandomCrop
     from soundsep.errors import ConfigError
     from soundsep.frontends import GammatoneConfig, MelConfig, MFCCConfig, WaveformConfig
 
@@ -149,25 +160,17 @@ def _changed(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
     }
     if arguments.teacher and not recipe.teacher:
         raise ConfigError(f"recipe {recipe.name!r} does not learn from a teacher")
-    return recipe.replace(**{k: v for k, v in wanted.items() if v is not None})
-
-
-def _hold_out(
-    training: Sequence[Clip], fold: int | None
-) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
-    """The training clips without one of their folds, by default the last, and that fold."""
-    from soundsep.datasets.crosswalk import without_sources_of
-    from soundsep.errors import ConfigError
-
-    folds = sorted({clip.fold for clip in training})
-    fold = fold or folds[-1]
-    if fold not in folds or len(folds) < 2:
+    if (arguments.backbone or recipe.backbone) and (arguments.network or arguments.features):
         raise ConfigError(
-            f"cannot hold out fold {fold} as well: there are training clips in the folds {folds}"
+            "a backbone brings its own network and features; leave out --network and --features, "
+            "or choose a recipe without a backbone"
         )
-    asked = tuple(clip for clip in training if clip.fold == fold)
-    rest = (clip for clip in training if clip.fold != fold)
-    return without_sources_of(rest, asked), asked
+    if arguments.features and any(isinstance(s, RandomCrop) for s in recipe.feature_steps):
+        raise ConfigError(
+            f"recipe {recipe.name!r} crops its features by their size, so --features does not go "
+            "with it"
+        )
+    return recipe.replace(**{k: v for k, v in wanted.items() if v is not None})
 
 
 class _Run:
@@ -188,7 +191,8 @@ class _Run:
         arguments, recipe = self.arguments, self.recipe
         initial = self._probe(recipe.backbone, training)
         rate = (initial.config if initial else recipe).frontend.sample_rate
-        with epoch_logger(arguments.log_dir if name else None, name, arguments.comment) as log:
+        comment = re.sub(r"[^\w.+-]+", "_", arguments.comment)  # it becomes part of a folder's name
+        with epoch_logger(arguments.log_dir if name else None, name, comment) as log:
             models = train(
                 recipe,
                 labels=self.labels,

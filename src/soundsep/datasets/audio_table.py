@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.folder import require_classes
 from soundsep.datasets.sources import merge_copies
-from soundsep.datasets.table import read_rows
+from soundsep.datasets.table import is_file, read_rows
 from soundsep.errors import DatasetError
 
 __all__ = ["AudioTable"]
@@ -66,7 +67,7 @@ class AudioTable(FoldedClips):
         folder = table.parent
         rows = list(read_rows(table, ("path", "label"), ("fold", "group")))
         files = [(folder / row["path"], row["label"].strip()) for _, row in rows]
-        if missing := [i for i, (file, _) in enumerate(files) if not file.is_file()]:
+        if missing := [i for i, (file, _) in enumerate(files) if not is_file(file)]:
             raise DatasetError(
                 f"{rows[missing[0]][0]}: no file {files[missing[0]][0]}; paths are relative to the "
                 f"folder of the table ({len(missing)} of {len(files)} files are missing)"
@@ -101,6 +102,6 @@ class AudioTable(FoldedClips):
 
 def _fold(where: str, row: dict[str, str]) -> int:
     text = row.get("fold", "0").strip()
-    if "fold" in row and not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise DatasetError(f"{where}: fold must be a whole number from 1 on, got {text!r}")
+    if "fold" in row and not re.fullmatch("0*[1-9][0-9]{0,8}", text):
+        raise DatasetError(f"{where}: fold must be a whole number from 1 on, got {text[:20]!r}")
     return int(text)

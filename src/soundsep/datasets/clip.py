@@ -40,12 +40,14 @@ class FoldedClips:
         labels: Names of the classes, in the order of the targets.
         fold_numbers: All folds of the protocol.
         clips: Those that were kept.
+        notes: What looks like a mistake in the data but does not prevent its use.
     """
 
     name: str
     labels: tuple[str, ...]
     fold_numbers: tuple[int, ...]
     clips: tuple[Clip, ...]
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -9,6 +9,8 @@ import numpy as np
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.crosswalk import crosswalk, without_sources_of
+from soundsep.datasets.seed import check_seed
+from soundsep.datasets.sources import merge_parts
 from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Concatenation"]
@@ -24,7 +26,8 @@ class Concatenation(FoldedClips):
     `AudioFolder`, are dealt out evenly by class; one that another part has in a fold joins it.
 
     Recordings go by their ``source``, whatever the part: parts that give one name to two different
-    recordings only lose some training clips by it.
+    recordings only lose some training clips by it. A file that holds the same bytes as one of
+    another part gets its source.
 
     Args:
         parts: Data sets, or clips.
@@ -32,13 +35,18 @@ class Concatenation(FoldedClips):
             Clips whose label a table leaves out are dropped.
         labels: The label set, in the order of the targets; by default the labels of the parts, in
             the order in which they first occur.
-        n_folds: At least 2; by default as many as the part with the fewest has, or 5.
-        seed: Of the deal.
+        n_folds: At least 2; by default as many as the part with the fewest has, or 5, or less
+            where there are fewer recordings.
+        seed: Of the deal, which also follows from the recordings: with one more or less it is
+            another.
+
+    Attributes:
+        notes: Those of the parts, and what looks like a mistake between them.
 
     Raises:
-        DatasetError: a file stands in two parts, or there is no clip.
+        DatasetError: a file stands in two parts, or cannot be read, or there is no clip.
         ConfigError: a label is not in the set, there is not one entry of ``crosswalks`` for each
-            part, or the parts have fewer folds.
+            part, the parts have fewer folds, or the seed is not one.
 
     Examples:
         >>> from pathlib import Path
@@ -59,6 +67,7 @@ class Concatenation(FoldedClips):
         seed: int = 0,
     ) -> None:
         parts = [part if isinstance(part, FoldedClips) else tuple(part) for part in parts]
+        check_seed(seed)
         tables = [None] * len(parts) if crosswalks is None else list(crosswalks)
         if len(tables) != len(parts):
             raise ConfigError(f"{len(parts)} parts need as many crosswalks, got {len(tables)}")
@@ -76,22 +85,30 @@ class Concatenation(FoldedClips):
                 )
         self.name = " + ".join(getattr(part, "name", "clips") for part in parts)
         has = _n_folds(parts)
-        n_folds = n_folds or min((n for n in has if n), default=N_FOLDS)
-        if not 2 <= n_folds <= min((n for n in has if n), default=n_folds):
+        given = [n for n in has if n]
+        n_sources = len({clip.source for part in parts for clip in part})
+        n_folds = n_folds or min(given, default=max(2, min(N_FOLDS, n_sources)))
+        if not 2 <= n_folds <= min(given, default=n_folds):
             raise ConfigError(
                 f"{self.name}: cannot make {n_folds} folds; the parts have "
                 f"{', '.join(map(str, has))} (0: will be dealt out)"
             )
         self.fold_numbers = tuple(range(1, n_folds + 1))
-        clips: list[Clip] = []
-        for part, table, n in zip(parts, full, has, strict=True):
-            mapped = crosswalk(part, table, self.labels)
-            clips += (replace(c, fold=c.fold and 1 + (c.fold - 1) * n_folds // n) for c in mapped)
-        self.clips = _deal(clips, n_folds, seed)
-        if not self.clips:
+        mapped = [
+            [
+                replace(c, fold=c.fold and 1 + (c.fold - 1) * n_folds // n)
+                for c in crosswalk(part, table, self.labels)
+            ]
+            for part, table, n in zip(parts, full, has, strict=True)
+        ]
+        paths = [clip.path.resolve() for part in mapped for clip in part]
+        if not paths:
             raise DatasetError(f"{self.name}: no clip is left")
-        if len({clip.path.resolve() for clip in clips}) < len(clips):
+        if len(set(paths)) < len(paths):
             raise DatasetError(f"{self.name}: a file stands in several parts, or twice in one")
+        clips, doubles = merge_parts(mapped)
+        self.notes = (*(note for part in parts for note in getattr(part, "notes", ())), *doubles)
+        self.clips = _deal(clips, n_folds, seed)
 
     def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         """Training clips, and the clips of ``test_fold``.

@@ -60,7 +60,7 @@ class AudioFolder(FoldedClips):
         self.root = Path(root).expanduser()
         if not self.root.is_dir():
             raise DatasetError(f"no folder {self.root}; expected one with a subfolder for a class")
-        self.name = self.root.name
+        self.name = self.root.resolve().name
         try:
             pattern = None if group is None else re.compile(group)
         except re.error as error:

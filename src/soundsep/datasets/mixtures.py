@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from soundsep.config import Config
+from soundsep.datasets.seed import check_seed
 from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Mixture", "MixtureConfig", "Mixtures"]
@@ -103,6 +104,7 @@ class Mixtures(Sequence[Mixture]):
 
     Raises:
         DatasetError: there are fewer classes than a mixture has clips.
+        ConfigError: the seed is not one.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Mixtures(Sequence[Mixture]):
         seed: int = 0,
         config: MixtureConfig | None = None,
     ) -> None:
+        check_seed(seed)
         self.examples, self.n_mixtures, self.seed = examples, n_mixtures, seed
         self.config = config or MixtureConfig()
         n_classes = len({target for _, target in examples})

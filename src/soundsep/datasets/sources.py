@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from soundsep.datasets.clip import Clip
 from soundsep.errors import DatasetError
 
-__all__ = ["merge_copies"]
+__all__ = ["merge_copies", "merge_parts"]
 
 
 def merge_copies(
@@ -29,13 +31,46 @@ def merge_copies(
         DatasetError: a file cannot be read.
     """
     together = list(_copies([path for path, _ in files]))
-    notes = []
+    return _merge(names, together), list(_notes(files, together, root))
+
+
+def merge_parts(parts: Sequence[Sequence[Clip]]) -> tuple[list[Clip], list[str]]:
+    """The clips of several data sets, after copies of a file of another one got its recording.
+
+    Only sizes that occur in several parts are looked into, so large data sets cost little. Of
+    several names that of a clip with a fold is kept.
+
+    Args:
+        parts: Clips of each data set; of a file that is not there nothing is known.
+
+    Returns:
+        All clips, and a note for bytes that stand under several labels.
+
+    Raises:
+        DatasetError: a file cannot be read.
+    """
+    clips = [clip for part in parts for clip in part]
+    part_of = [number for number, part in enumerate(parts) for _ in part]
+    sizes = [clip.path.stat().st_size if clip.path.is_file() else 0 for clip in clips]
+    n_parts = Counter(size for size, _ in set(zip(sizes, part_of, strict=True)))
+    chosen = [i for i, size in enumerate(sizes) if size and n_parts[size] > 1]
+    copies = _copies([clips[i].path for i in chosen])
+    found = ([chosen[i] for i in indices] for indices in copies)
+    together = [indices for indices in found if len({part_of[i] for i in indices}) > 1]
+    official = {clip.source for clip in clips if clip.fold}
+    names = _merge([clip.source for clip in clips], together, official)
+    merged = [replace(clip, source=name) for clip, name in zip(clips, names, strict=True)]
+    return merged, list(_notes([(c.path, c.label) for c in clips], together, Path()))
+
+
+def _notes(
+    files: Sequence[tuple[Path, str]], together: Iterable[Sequence[int]], root: Path
+) -> Iterator[str]:
     for indices in together:
         if len({files[i][1] for i in indices}) > 1:
             paths = (files[i][0] for i in indices)
             where = (str(p.relative_to(root) if p.is_relative_to(root) else p) for p in paths)
-            notes.append(f"the same bytes under several classes: {' and '.join(where)}")
-    return _merge(names, together), notes
+            yield f"the same bytes under several classes: {' and '.join(where)}"
 
 
 def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
@@ -54,7 +89,9 @@ def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
         raise DatasetError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
-def _merge(names: Sequence[str], together: Iterable[Sequence[int]]) -> list[str]:
+def _merge(
+    names: Sequence[str], together: Iterable[Sequence[int]], preferred: Collection[str] = ()
+) -> list[str]:
     """The names, after those of the files whose indices stand together have become one."""
     parent = {name: name for name in names}
 
@@ -65,6 +102,7 @@ def _merge(names: Sequence[str], together: Iterable[Sequence[int]]) -> list[str]
 
     for first, *others in together:
         for other in others:
-            kept, dropped = sorted((root(names[first]), root(names[other])))
+            both = (root(names[first]), root(names[other]))
+            kept, dropped = sorted(both, key=lambda name: (name not in preferred, name))
             parent[dropped] = kept
     return [root(name) for name in names]

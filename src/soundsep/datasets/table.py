@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.errors import ConfigError, DatasetError
 
-__all__ = ["Columns", "TableDataset", "read_rows"]
+__all__ = ["Columns", "TableDataset", "is_file", "read_rows"]
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 
@@ -45,12 +45,15 @@ def read_rows(
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            columns = reader.fieldnames or ()
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
             if absent := [name for name in needed if name not in columns]:
                 raise DatasetError(
                     f"{table}: no column {', '.join(absent)}; found {', '.join(columns) or 'none'}"
                 )
             names = [*needed, *(name for name in optional if name in columns)]
+            if double := [name for name in names if columns.count(name) > 1]:
+                raise DatasetError(f"{table}: several columns {', '.join(double)}")
             for row in reader:
                 where = f"{table}, line {reader.line_num}"
                 # DictReader fills a short row with None, and files what is too much under None.
@@ -65,6 +68,14 @@ def read_rows(
         raise DatasetError(f"{table} is not a table of comma-separated text: {error}") from error
     except OSError as error:
         raise DatasetError(f"{table} cannot be read: {error.strerror}") from error
+
+
+def is_file(path: Path) -> bool:
+    """As ``path.is_file()``, but a name that is too long is no error."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 class TableDataset(FoldedClips):
@@ -87,7 +98,7 @@ class TableDataset(FoldedClips):
     home: ClassVar[str]
 
     def __init__(self, root: str | Path, *, folds: Iterable[int] | None = None) -> None:
-        self.root = Path(root)
+        self.root = Path(root).expanduser()
         kept = set(self.fold_numbers if folds is None else folds)
         if not kept or not kept <= set(self.fold_numbers):
             last = self.fold_numbers[-1]
@@ -98,7 +109,7 @@ class TableDataset(FoldedClips):
         clips = [clip for clip in table if clip.fold in kept]
         if not clips:
             raise DatasetError(f"the table of {self.root} lists no clip of folds {sorted(kept)}")
-        missing = [clip.path for clip in clips if not clip.path.is_file()]
+        missing = [clip.path for clip in clips if not is_file(clip.path)]
         if missing:
             raise DatasetError(
                 f"{len(missing)} of {len(clips)} clips are missing in {self.root / 'audio'}, the "
@@ -141,11 +152,11 @@ class TableDataset(FoldedClips):
         if Path(filename).name != filename or "\\" in filename or filename == "..":
             raise DatasetError(f"{where}: {filename!r} is not a plain file name")
         listed = self.root / self.audio.format(fold=fold) / filename
-        found = (path for s in SUFFIXES if (path := listed.with_suffix(s)).is_file())
+        found = (path for s in SUFFIXES if is_file(path := listed.with_suffix(s)))
         return Clip(
-            path=listed if listed.is_file() else next(found, listed),
+            path=listed if is_file(listed) else next(found, listed),
             label=label,
             target=target,
             fold=fold,
-            source=row[names.source],
+            source=row[names.source].strip(),
         )

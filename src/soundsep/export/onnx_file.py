@@ -50,7 +50,10 @@ def export_onnx(
     onnx = require("onnx")
     require("onnxruntime")
     source = copy.deepcopy(classifier).cpu().float().eval()
-    target = Path(path)
+    try:
+        target = Path(path).expanduser()
+    except RuntimeError as error:  # no such user
+        raise ExportError(f"cannot write {path}: {error}") from error
     name = name or source.config.network
     try:
         data = traced(source, n_samples=check_samples(source), dynamic_batch=not int8)

@@ -30,7 +30,7 @@ class OnnxClassifier:
         runtime = require("onnxruntime")
         try:
             self._session = runtime.InferenceSession(
-                model if isinstance(model, bytes) else str(model),
+                model if isinstance(model, bytes) else str(Path(model).expanduser()),
                 providers=["CPUExecutionProvider"],
             )
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map

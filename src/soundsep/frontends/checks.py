@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from soundsep.config import Config
@@ -26,16 +27,30 @@ LARGEST_TABLE = 2**22  # numbers
 C = TypeVar("C", bound=Config)
 
 
-def check_waveform(waveform: Tensor, *, frontend: str, min_samples: int) -> None:
+def check_waveform(
+    waveform: Tensor, *, frontend: str, min_samples: int, table: Tensor | None = None
+) -> None:
     """Refuse what a frontend cannot take.
 
+    Args:
+        waveform: What it was given.
+        frontend: Its name.
+        min_samples: Shortest waveform that it has features for.
+        table: What it multiplies with; float64 needs it in float64.
+
     Raises:
-        ShapeError: not (batch, time), not floating point, or shorter than ``min_samples``.
+        ShapeError: not (batch, time), no clip, not a type that it computes in, or shorter than
+            ``min_samples``.
     """
-    if waveform.ndim != 2 or not waveform.is_floating_point():
+    if waveform.ndim != 2 or not waveform.is_floating_point() or waveform.shape[0] == 0:
         raise ShapeError(
             f"{frontend} expects a floating-point waveform (batch, time), got "
             f"{tuple(waveform.shape)} of {waveform.dtype}"
+        )
+    if table is not None and waveform.dtype == torch.float64 != table.dtype:
+        raise ShapeError(
+            f"{frontend} got a waveform of {waveform.dtype} and computes in {table.dtype}; pass "
+            "waveform.float(), or convert the frontend too"
         )
     if waveform.shape[-1] < min_samples:
         raise ShapeError(

@@ -132,7 +132,8 @@ class GammatoneFrontend(nn.Module):
         """Compute the features.
 
         Raises:
-            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
+            ShapeError: not (batch, time), no clip, not floating point, or shorter than
+                `min_samples`.
         """
         check_waveform(waveform, frontend="GammatoneFrontend", min_samples=self.min_samples)
         db = power_to_db(self._energies(waveform), amin=self.config.amin)

@@ -123,9 +123,12 @@ class KaldiMelFrontend(nn.Module):
         """Compute the features.
 
         Raises:
-            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
+            ShapeError: not (batch, time), no clip, not floating point, float64 where the
+                frontend is not, or shorter than `min_samples`.
         """
-        check_waveform(waveform, frontend="KaldiMelFrontend", min_samples=self.min_samples)
+        check_waveform(
+            waveform, frontend="KaldiMelFrontend", min_samples=self.min_samples, table=self.filters
+        )
         config = self.config
         emphasised = waveform[:, 1:] - config.preemphasis * waveform[:, :-1]
         mel = self.filters @ self.spectrogram(emphasised)

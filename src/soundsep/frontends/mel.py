@@ -189,9 +189,12 @@ class MelFrontend(nn.Module):
         """Compute the features.
 
         Raises:
-            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
+            ShapeError: not (batch, time), no clip, not floating point, float64 where the
+                frontend is not, or shorter than `min_samples`.
         """
-        check_waveform(waveform, frontend="MelFrontend", min_samples=self.min_samples)
+        check_waveform(
+            waveform, frontend="MelFrontend", min_samples=self.min_samples, table=self.mel_scale.fb
+        )
         return scale(self.decibels(waveform), self.config.scaling)
 
     def decibels(self, waveform: Tensor) -> Tensor:

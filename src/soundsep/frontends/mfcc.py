@@ -102,9 +102,12 @@ class MFCCFrontend(nn.Module):
         """Compute the features.
 
         Raises:
-            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
+            ShapeError: not (batch, time), no clip, not floating point, float64 where the
+                frontend is not, or shorter than `min_samples`.
         """
-        check_waveform(waveform, frontend="MFCCFrontend", min_samples=self.min_samples)
+        check_waveform(
+            waveform, frontend="MFCCFrontend", min_samples=self.min_samples, table=self.dct
+        )
         db = self.mel.decibels(waveform)
         # The level is large and in the first coefficient alone. Taken through the product, float32
         # would round it to 1e-3.

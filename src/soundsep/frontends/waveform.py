@@ -77,7 +77,8 @@ class WaveformFrontend(nn.Module):
         """Compute the features.
 
         Raises:
-            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
+            ShapeError: not (batch, time), no clip, not floating point, or shorter than
+                `min_samples`.
         """
         check_waveform(waveform, frontend="WaveformFrontend", min_samples=self.min_samples)
         channel = waveform[:, None]

@@ -112,14 +112,17 @@ def class_metrics(confusion: NDArray[np.int64]) -> ClassMetrics:
         confusion: (n_classes, n_classes), rows are targets, columns predictions.
 
     Raises:
-        ShapeError: not square, or nothing was counted.
+        ShapeError: not a square matrix of whole numbers, or nothing was counted.
 
     Examples:
         >>> class_metrics(np.array([[1, 1], [0, 2]])).recall.tolist()
         [0.5, 1.0]
     """
-    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1] or confusion.sum() == 0:
-        raise ShapeError(f"expected a square matrix of counts, got shape {confusion.shape}")
+    is_square = confusion.ndim == 2 and confusion.shape[0] == confusion.shape[1]
+    if not is_square or confusion.dtype.kind not in "iu" or confusion.sum() == 0:
+        raise ShapeError(
+            f"expected a square matrix of counts, got shape {confusion.shape} of {confusion.dtype}"
+        )
     right = np.diag(confusion).astype(np.float64)
     n_targets, n_predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     return ClassMetrics(
@@ -145,7 +148,7 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
         confidences, correct: (n,).
 
     Raises:
-        ShapeError: the two differ in shape or are empty.
+        ShapeError: the two differ in shape or are empty, or a confidence is not from 0 to 1.
         ConfigError: ``n_bins`` is below 1.
 
     References:
@@ -161,6 +164,8 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
             "confidences and correct must be two lists of the same length, at least 1; got shapes "
             f"{confidence.shape} and {right.shape}"
         )
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise ShapeError("confidences must be numbers from 0 to 1")
     if n_bins < 1:
         raise ConfigError(f"n_bins must be at least 1, got {n_bins}")
     bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
@@ -215,7 +220,7 @@ def average_precision(relevant: ArrayLike, scores: ArrayLike) -> float:
         relevant, scores: (n,).
 
     Raises:
-        ShapeError: the two differ in shape, or nothing is relevant.
+        ShapeError: the two differ in shape, nothing is relevant, or a score is NaN.
 
     Examples:
         >>> round(average_precision([True, False, True], [0.9, 0.8, 0.7]), 3)
@@ -227,9 +232,12 @@ def average_precision(relevant: ArrayLike, scores: ArrayLike) -> float:
             "relevant and scores must be two lists of the same length, with something relevant; "
             f"got shapes {hits.shape} and {values.shape}"
         )
+    if np.isnan(values).any():
+        raise ShapeError("scores must be numbers, found NaN")
     order = np.argsort(-values, kind="stable")
     found = np.cumsum(hits[order])
-    is_last = np.append(np.diff(values[order]) != 0, [True])  # of its score
+    ranked = values[order]
+    is_last = np.append(ranked[1:] != ranked[:-1], [True])  # of its score
     precision = (found / np.arange(1, hits.size + 1))[is_last]
     gained = np.diff(found[is_last], prepend=0)
     return float((precision * gained).sum() / found[-1])

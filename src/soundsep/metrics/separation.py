@@ -70,7 +70,9 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         dim=-1, keepdim=True
     )
     fitted = scale * target
-    return _decibels(fitted.square().sum(dim=-1), (estimate - fitted).square().sum(dim=-1))
+    ratio = _decibels(fitted.square().sum(dim=-1), (estimate - fitted).square().sum(dim=-1))
+    is_lost = (estimate == 0).all(dim=-1) & (target != 0).any(dim=-1)  # 0 / 0 otherwise
+    return ratio.masked_fill(is_lost, -torch.inf)
 
 
 def si_sdr_improvement(estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
@@ -82,7 +84,14 @@ def si_sdr_improvement(estimate: Tensor, target: Tensor, mixture: Tensor) -> Ten
     Raises:
         ShapeError: the shapes do not fit.
     """
-    return si_sdr(estimate, target) - si_sdr(mixture.expand_as(target), target)
+    try:
+        mixture = mixture.expand_as(target)
+    except RuntimeError as error:
+        raise ShapeError(
+            f"a mixture of shape {tuple(mixture.shape)} does not fit targets of shape "
+            f"{tuple(target.shape)}"
+        ) from error
+    return si_sdr(estimate, target) - si_sdr(mixture, target)
 
 
 def permutation_invariant(
@@ -130,7 +139,8 @@ def permutation_invariant(
     )  # (batch, target, estimate)
     orders = torch.tensor([*itertools.permutations(sources)], device=table.device)
     values = torch.stack([table[:, j, orders[:, j]] for j in sources], dim=-1)
-    best = values.detach().nan_to_num(nan=0.0).mean(dim=-1).argmax(dim=1)
+    # Bounded, for an infinite one would leave the others of its order without a say.
+    best = values.detach().nan_to_num(nan=0.0).clamp(-200, 200).mean(dim=-1).argmax(dim=1)
     chosen = values.gather(1, best[:, None, None].expand(-1, 1, n_sources))[:, 0]
     return chosen, orders[best]
 

@@ -11,7 +11,8 @@ from soundsep.plots.learning import plot_confusion, plot_curves
 from soundsep.plots.mfcc import plot_mfcc
 from soundsep.plots.probabilities import plot_probabilities, plot_scores
 from soundsep.plots.separation import plot_separation
-from soundsep.plots.sound import plot_3d, plot_stft, plot_waveform
+from soundsep.plots.sound import plot_stft, plot_waveform
+from soundsep.plots.surface import plot_3d
 
 __all__ = [
     "plot_3d",

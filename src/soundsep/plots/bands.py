@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
+__all__ = ["mel_centres", "mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
 
 N_MELS = 128
 
@@ -80,7 +80,7 @@ def plot_mel(
     )
     config = config or mel_config(excerpt.rate)
     axes = figure.add_subplot()
-    _draw_bands(figure, axes, mel_columns(excerpt, config), _mel_centres(config))
+    _draw_bands(figure, axes, mel_columns(excerpt, config), mel_centres(config))
     axes.set_ylabel("frequency (Hz), mel scale")
     set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
     set_title(axes, title, audio)
@@ -161,7 +161,7 @@ def mel_config(rate: int) -> MelConfig:
     )
 
 
-def _mel_centres(config: MelConfig) -> NDArray[np.float64]:
+def mel_centres(config: MelConfig) -> NDArray[np.float64]:
     """Where each band weighs most, in Hz."""
     n_fft = 2**15
     weights = mel_filterbank(

@@ -169,8 +169,9 @@ def _read_confusion(file: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         labels = tuple(map(str, data["labels"]))
         counts = np.array(data["confusion"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
         raise ConfigError(
-            f"{file} cannot be read as an evaluation ({error!r}); expected the JSON file that "
+            f"{file} cannot be read as an evaluation: {reason}; expected the JSON file that "
             "`soundsep evaluate` writes"
         ) from error
     if counts.shape != (len(labels), len(labels)) or counts.min() < 0 or not counts.any():

@@ -1,4 +1,4 @@
-"""Pictures of one recording: its waveform, and its spectrum over time, flat or as a surface."""
+"""Pictures of one recording: its waveform, and its spectrum over time."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "below_loudest",
     "draw_levels",
     "draw_waveform",
-    "plot_3d",
     "plot_stft",
     "plot_waveform",
     "set_frequency_axis",
@@ -49,7 +49,6 @@ WIDTH, HEIGHT = 9.0, 4.5  # inches
 RANGE_DB = 80.0  # below the loudest point all is of one colour
 SILENCE_DB = -220.0  # what is as quiet as this everywhere is digital silence, and stays dark
 LEVEL_LABEL = "level (dB, loudest point = 0)"
-SURFACE = (120, 240)  # most bands and columns of the three-dimensional picture
 
 
 def plot_waveform(
@@ -139,57 +138,6 @@ def plot_stft(
     return save_figure(figure, path)
 
 
-def plot_3d(
-    audio: AudioInput,
-    *,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
-) -> Figure:
-    """The spectrogram of `plot_stft` as a surface over time and frequency.
-
-    The surface has at most 120 frequencies and 240 times; each point is the loudest of its patch.
-    The arguments and errors are those of `plot_waveform`.
-    """
-    figure = new_figure(path, WIDTH, 7.0)
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-    )
-    shown = stft_columns(excerpt)
-    level = _coarser(_below_loudest(shown.values), SURFACE)
-    times = np.linspace(excerpt.start_seconds, excerpt.end_seconds, level.shape[1])
-    frequencies = np.linspace(0, excerpt.rate / 2, level.shape[0])
-    # Walls down to the floor, or one would look below the surface from the side.
-    level = np.pad(level, 1, constant_values=-RANGE_DB)
-    times, frequencies = np.pad(times, 1, mode="edge"), np.pad(frequencies, 1, mode="edge")
-    axes = figure.add_subplot(projection="3d")
-    surface = axes.plot_surface(
-        *np.meshgrid(times, frequencies),
-        level,
-        cmap="viridis",
-        vmin=-RANGE_DB,
-        vmax=0,
-        rcount=level.shape[0],
-        ccount=level.shape[1],
-        linewidth=0,
-        antialiased=False,
-    )
-    figure.colorbar(surface, ax=axes, label=LEVEL_LABEL, shrink=0.6, pad=0.1)
-    axes.view_init(elev=40, azim=-65)
-    axes.set_zlim(-RANGE_DB, 0)
-    axes.set_zlabel("level (dB)")
-    set_frequency_axis(axes, excerpt)
-    axes.yaxis.labelpad = 12  # the ticks are wide
-    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
-    set_title(axes, title, audio)
-    return save_figure(figure, path)
-
-
 def set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:
     """Round frequencies from 0 to half of the rate."""
     from matplotlib.ticker import MaxNLocator
@@ -210,19 +158,10 @@ def stft_columns(excerpt: Excerpt) -> Columns:
     return replace(shown, values=db.numpy())
 
 
-def _below_loudest(db: NDArray[np.float32], loudest: float | None = None) -> NDArray[np.float32]:
+def below_loudest(db: NDArray[np.float32], loudest: float | None = None) -> NDArray[np.float32]:
     """Decibels below the loudest point, at most `RANGE_DB`."""
     loudest = max(float(db.max()) if loudest is None else loudest, SILENCE_DB)
     level: NDArray[np.float32] = np.clip(db - loudest, -RANGE_DB, 0)
-    return level
-
-
-def _coarser(level: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """The highest value of each patch, so many patches at most."""
-    for axis, most in enumerate(shape):
-        n = level.shape[axis]
-        starts = np.linspace(0, n, min(n, most), endpoint=False).astype(np.int64)
-        level = np.maximum.reduceat(level, starts, axis=axis)
     return level
 
 
@@ -246,7 +185,7 @@ def draw_levels(
         loudest: Level that counts as 0 dB; by default that of the loudest point.
     """
     image = axes.imshow(
-        _below_loudest(shown.values, loudest),
+        below_loudest(shown.values, loudest),
         origin="lower",
         aspect="auto",
         cmap="magma",

@@ -138,8 +138,9 @@ def columns(
         hop: Step between frames, in samples.
         min_samples: Fewest samples that ``features`` takes.
     """
-    waveform = pad_to(excerpt.waveform, min_samples, padding="zero")
-    n_frames = 1 + len(excerpt.waveform) // hop
+    n_frames = 1 + round(len(excerpt.waveform) / hop)  # the last column reaches the end
+    least = max(min_samples, (n_frames - 1) * hop)
+    waveform = pad_to(excerpt.waveform, least, padding="zero")
     group = math.ceil(n_frames / MAX_COLUMNS)
     step = group * max(1, FRAMES_AT_ONCE // group)
     context = math.ceil(max(CONTEXT_SECONDS * excerpt.rate, min_samples) / hop)

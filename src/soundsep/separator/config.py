@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from soundsep.config import Config
+from soundsep.config import Config, check_names
 from soundsep.errors import ConfigError
 
 __all__ = ["SeparatorConfig"]
@@ -14,6 +14,7 @@ __all__ = ["SeparatorConfig"]
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _-]{0,62}[A-Za-z0-9])?")
 MAX_SOURCES = 64
 MAX_SEGMENT_SECONDS = 600.0
+MAX_SEGMENT_SAMPLES = 2**26
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +47,11 @@ class SeparatorConfig(Config):
         Raises:
             ConfigError: a name is no name or is there twice, or a number is out of range.
         """
+        check_names(self, "sources")
         if not 1 <= len(self.sources) <= MAX_SOURCES:
             raise ConfigError(f"SeparatorConfig.sources: expected 1 to {MAX_SOURCES} names")
         for name in self.sources:
-            if not isinstance(name, str) or not _SOURCE_NAME.fullmatch(name):
+            if not _SOURCE_NAME.fullmatch(name):
                 raise ConfigError(
                     f"SeparatorConfig.sources: {name!r} cannot be the name of a file; expected up "
                     "to 64 letters, digits, spaces, _ and -"
@@ -66,6 +68,10 @@ class SeparatorConfig(Config):
             raise ConfigError(
                 f"SeparatorConfig.segment_seconds must be 0.01 to {MAX_SEGMENT_SECONDS:g}, got "
                 f"{self.segment_seconds}"
+            )
+        if self.segment_samples > MAX_SEGMENT_SAMPLES:
+            raise ConfigError(
+                f"SeparatorConfig.segment_seconds: more than {MAX_SEGMENT_SAMPLES} samples"
             )
         if not 0 <= self.overlap <= 0.9:
             raise ConfigError(f"SeparatorConfig.overlap must be 0 to 0.9, got {self.overlap}")

@@ -19,8 +19,8 @@ from urllib.request import urlopen
 
 from tqdm.auto import tqdm
 
-from soundsep.download import cache_root, is_offline
-from soundsep.errors import ConfigError, WeightsError
+from soundsep.download import cache_root, is_offline, mirror
+from soundsep.errors import WeightsError
 from soundsep.fetch import TIMEOUT_SECONDS, mismatch
 from soundsep.weights import PublishedFile
 
@@ -39,18 +39,11 @@ def fetch_demucs(name: str, repository: str, file: str) -> Path:
         ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
         WeightsError: the file cannot be had, or is not what the Hub says of it.
     """
-    mirror = os.environ.get("SOUNDSEP_WEIGHTS", "")
-    if mirror.lower().startswith(("http://", "https://")):
-        return _from_mirror(mirror.rstrip("/"), name, file)
-    if mirror:
-        folder = Path(mirror).expanduser().absolute()
-        if not folder.is_dir():
-            raise ConfigError(
-                f"SOUNDSEP_WEIGHTS is {mirror!r}: expected an existing folder or a base URL "
-                "(http:// or https://); correct it or unset it"
-            )
-        if (folder / name).is_dir():
-            return folder / name / file
+    base_url, folder = mirror()
+    if base_url:
+        return _from_mirror(base_url, name, file)
+    if folder and (folder / name).is_dir():
+        return folder / name / file
     return _from_hub(name, repository, file)
 
 

@@ -8,6 +8,7 @@ References:
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -69,10 +70,8 @@ def _models(network: Any) -> list[Any]:
 
 
 def _part(model: Any, shares: Tensor, config: SeparatorConfig) -> Part:
-    def given(n: int) -> int:
-        # Of a single number there is no deviation to normalise by.
-        return max(n, 3 - config.n_channels)
-
+    # Of a single number there is no deviation to normalise by.
+    given = partial(max, 3 - config.n_channels)
     return Part(
         network=model,
         shares=shares,

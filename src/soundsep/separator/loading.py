@@ -31,12 +31,18 @@ def save_ours(folder: Path, network: nn.Module, config: SeparatorConfig, *, half
     """Write what `load_ours` reads.
 
     Raises:
-        ConfigError: the network is not one of our table.
+        ConfigError: the network is not the one of our table that the config names.
         WeightsError: a weight is NaN or infinite, or too large for float16, or writing failed.
     """
     if not config.network:
         raise ConfigError(
             "only the networks of soundsep can be saved, by the name in SeparatorConfig.network"
+        )
+    named = _shapes(_network(config))
+    if _shapes(network) != named:
+        raise ConfigError(
+            f"the network is not {config.network!r}, as SeparatorConfig.network has it: "
+            f"{len(_shapes(network).items() ^ named.items())} names or shapes of weights differ"
         )
     content = {
         "format": FORMAT,
@@ -58,8 +64,7 @@ def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, Separa
     except ConfigError as error:
         raise ConfigError(f"{error}; models of demucs are {', '.join(DEMUCS_MODELS)}") from error
     config = _checked_config(folder / CONFIG_NAME)
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
-        network = build_separation_network(config.network, n_sources=len(config.sources))
+    network = _network(config)
     weights = read_weights(folder / WEIGHTS_NAME, like=network.state_dict())
     try:
         network.load_state_dict(weights)
@@ -68,6 +73,15 @@ def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, Separa
             f"the weights in {folder} do not fit its config.json: {error}"
         ) from error
     return network, config
+
+
+def _network(config: SeparatorConfig) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are not used
+        return build_separation_network(config.network, n_sources=len(config.sources))
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in network.state_dict().items()}
 
 
 def _checked_config(path: Path) -> SeparatorConfig:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial, reduce
 from pathlib import Path
 
 import torch
@@ -81,7 +81,7 @@ class Separator:
             self._parts = demucs_parts(network, self.config)
         else:
             shares = torch.ones(len(self.config.sources))
-            self._parts = [Part(network=network, shares=shares, length=lambda _: segment)]
+            self._parts = [Part(network=network, shares=shares, length=partial(max, segment))]
         self._cutting = Cutting(
             segment=segment,
             step=self.config.step_samples,
@@ -118,7 +118,7 @@ class Separator:
             half: Store weights as float16: half the size; they are float32 again when loaded.
 
         Raises:
-            ConfigError: ``config.network`` does not name the network.
+            ConfigError: the network is not the one of soundsep that ``config.network`` names.
             WeightsError: a weight is NaN or infinite, or too large for float16.
         """
         save_ours(Path(folder), self.network, self.config, half=half)
@@ -240,7 +240,7 @@ class Separator:
 
     def _hear(self, recording: Tensor, start: int, n: int) -> Tensor:
         heard = (part.hear(recording, start, n, self.device) for part in self._parts)
-        return functools.reduce(torch.add, heard)
+        return reduce(torch.add, heard)
 
     def __repr__(self) -> str:
         """The sources and the rate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -12,6 +13,7 @@ from tqdm.auto import tqdm
 
 from soundsep.classifier import Classifier
 from soundsep.datasets import balanced_order, class_weights
+from soundsep.errors import WeightsError
 from soundsep.metrics import classification_metrics, confusion_matrix
 from soundsep.scoring import score_waveforms
 from soundsep.training.recipe import Recipe
@@ -44,6 +46,9 @@ def run_epoch(
 
     All randomness follows from the seed and the number of the epoch. ``fixed`` are the features of
     the clips, where they never change.
+
+    Raises:
+        WeightsError: the training diverged.
     """
     rng = np.random.default_rng((seed, epoch))
     stage = recipe.stage_at(epoch)
@@ -79,6 +84,9 @@ def run_epoch(
             n_done = epoch * n_steps + step + 1
             average_weights(ema, model, early_decay(recipe.ema_decay, n_done))
             total += loss.item()
+    weights = learner.state_dict().values()
+    if not math.isfinite(total) or not all(bool(w.isfinite().all()) for w in weights):
+        raise WeightsError(f"the training diverged in epoch {epoch + 1}; lower learning_rate")
     return total / n_steps
 
 

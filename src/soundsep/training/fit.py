@@ -15,6 +15,7 @@ from torch import Tensor
 from soundsep.classifier import Classifier
 from soundsep.datasets import AudioFolder, AudioTable, Clip
 from soundsep.datasets.folder import require_classes
+from soundsep.datasets.seed import check_seed
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import calibration_error, confusion_matrix
 from soundsep.training.calibration import fit_temperature
@@ -73,7 +74,8 @@ def fit(
         AudioError: a file cannot be read, and ``errors`` is ``"raise"``.
         DatasetError: there are fewer than two classes, fewer than two usable clips of a class, or
             two classes of one name or one target.
-        ConfigError: an option is not one of those listed, or there is no such backbone or device.
+        ConfigError: an option is not one of those listed, the seed is not one, or there is no such
+            backbone or device.
         WeightsError: the backbone cannot be had, or is damaged.
     """
     if mode not in ("probe", "finetune") or errors not in ("raise", "skip"):
@@ -81,6 +83,7 @@ def fit(
             "fit knows the modes 'probe' and 'finetune', and errors='raise' or 'skip'; got "
             f"mode={mode!r}, errors={errors!r}"
         )
+    check_seed(seed)
     where = str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
     if isinstance(data, (str, Path)):
         is_table = Path(data).suffix.lower() == ".csv"

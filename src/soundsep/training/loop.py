@@ -16,14 +16,16 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from soundsep.classifier import Classifier, ClassifierConfig, to_device
+from soundsep.datasets.seed import check_seed
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.training.epoch import held_out_figures, run_epoch
 from soundsep.training.fixed_features import fixed_features
 from soundsep.training.recipe import Recipe
-from soundsep.training.state import load_state, save_state
+from soundsep.training.state import load_state, make_folder, save_state
 from soundsep.training.step import (
     Example,
     average_weights,
+    check_examples,
     examples_digest,
     first_layers,
     make_optimizer,
@@ -65,7 +67,8 @@ def train(
         progress: Show progress bars.
         on_epoch: Called with the figures of every epoch when it is over.
         initial: Classifier of the same labels whose weights the training starts from; it is left
-            as it is. Its frontend, network and windows hold then, and not the recipe's.
+            as it is. Its frontend, network and windows hold then, and not the recipe's; its
+            temperature and ``unknown_below`` do not.
         teacher: Classifier of the same labels whose answers are learnt as well.
         cache: Folder to keep features in for later runs, where no waveform is augmented.
 
@@ -73,26 +76,36 @@ def train(
         The model after the last step, and the one with exponentially averaged weights.
 
     Raises:
-        ConfigError: ``output`` holds a run with other settings or other clips, there is no such
-            device, ``initial`` or ``teacher`` does not fit, or the
-            recipe has a teacher and none is given.
-        DatasetError: there are fewer than two training clips.
-        WeightsError: the state in ``output`` is damaged.
+        ConfigError: ``output`` cannot be made, or holds a run with other settings or other clips,
+            there is no such device, the seed is not one, ``initial`` or ``teacher`` does not fit,
+            or the recipe has a teacher and none is given.
+        DatasetError: there are fewer than two training clips, or a target is not that of a label.
+        ShapeError: a waveform is not (time,) in float32, or holds no samples.
+        WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
     if len(training) < 2:
         raise DatasetError(f"training needs at least 2 clips, got {len(training)}")
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_seed(seed)
+    check_examples([*training, *held_out], n_labels=len(labels))
+    _check_helpers(recipe, labels, initial, teacher)
+    if initial is not None:  # so that what is written down of the run is true
+        recipe = recipe.replace(
+            network=initial.config.network,
+            frontend=initial.config.frontend,
+            window_seconds=initial.config.window_seconds,
+        )
+    folder = make_folder(output)
     settings = {
         "recipe": recipe.to_dict(),
         "seed": seed,
         "labels": list(labels),
         # Without this a run could go on with another fold, and learn what it is judged on.
         "training_sha256": examples_digest(training),
-        "initial_sha256": _weights_digest(initial),
-        "teacher_sha256": _weights_digest(teacher),
+        # A head that was fitted to these clips is left out: another number of threads fits it
+        # anew with other last digits.
+        "initial_sha256": _weights_digest(initial, without_head=recipe.backbone is not None),
+        "teacher_sha256": _weights_digest(teacher, without_head=True),
     }
-    _check_helpers(recipe, labels, initial, teacher)
     config = ClassifierConfig(
         labels=tuple(labels),
         network=recipe.network,
@@ -101,7 +114,7 @@ def train(
         hop_seconds=recipe.window_seconds / 2,
     )
     if initial is not None:
-        config = initial.config
+        config = initial.config.replace(temperature=1.0, unknown_below=None)
     with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
         torch.manual_seed(seed)
         model = to_device(Classifier(config), device)
@@ -123,10 +136,7 @@ def train(
     rows: list[dict[str, Any]] = []
     state = folder / "state.safetensors"
     if state.is_file():
-        notes = load_state(state, model=learner, ema=ema, optimizer=optimizer)
-        if notes.get("settings") != settings:
-            raise ConfigError(f"{folder} holds a run with other settings; choose another folder")
-        rows = notes["metrics"]
+        rows = load_state(state, settings=settings, model=learner, ema=ema, optimizer=optimizer)
     (folder / "recipe.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
     _write_metrics(folder, rows)  # a kill can come between the state and the metrics
@@ -167,11 +177,13 @@ def train(
     )
 
 
-def _weights_digest(model: Classifier | None) -> str | None:
+def _weights_digest(model: Classifier | None, *, without_head: bool) -> str | None:
     if model is None:
         return None
     digest = hashlib.sha256(json.dumps(model.config.to_dict()).encode())
     for name, value in model.state_dict().items():
+        if without_head and name.startswith("network.head."):
+            continue
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
     return digest.hexdigest()

@@ -105,7 +105,9 @@ def with_head(
     Shape:
         weight: (n_labels, embedding_dim). bias: (n_labels,).
     """
-    config = backbone.config.replace(labels=tuple(labels), activation="softmax", temperature=1.0)
+    config = backbone.config.replace(
+        labels=tuple(labels), activation="softmax", temperature=1.0, unknown_below=None
+    )
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
         model = Classifier(config)
     state = {k: v for k, v in backbone.state_dict().items() if _is_body(k)}

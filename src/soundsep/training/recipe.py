@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,8 +36,10 @@ class Stage(Config):
         """Check the ranges."""
         if self.epochs < 0 or self.n_candidates < 1:
             raise ConfigError("Stage needs epochs >= 0 and n_candidates >= 1")
-        if self.crop_seconds is not None and not self.crop_seconds > 0:
-            raise ConfigError(f"Stage.crop_seconds must be above 0, got {self.crop_seconds}")
+        if self.crop_seconds is not None and not 0 < self.crop_seconds < math.inf:
+            raise ConfigError(
+                f"Stage.crop_seconds must be above 0 and finite, got {self.crop_seconds}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,10 +126,10 @@ class Recipe(Config):
             raise ConfigError("Recipe needs at least one epoch and a batch_size of 2")
         if min(self.n_variants, self.step_epochs, self.report_every) < 1:
             raise ConfigError("Recipe: n_variants, step_epochs and report_every begin at 1")
-        if not (self.learning_rate > 0 and self.weight_decay >= 0 and self.max_speed >= 1):
-            raise ConfigError(
-                "Recipe needs learning_rate > 0, weight_decay >= 0 and max_speed >= 1"
-            )
+        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
+            raise ConfigError("Recipe needs learning_rate > 0 and weight_decay >= 0, both finite")
+        if not (1 <= self.max_speed < math.inf and 0 < self.window_seconds < math.inf):
+            raise ConfigError("Recipe needs max_speed >= 1 and window_seconds > 0, both finite")
         if self.max_speed > 1 and not all(stage.is_rolled for stage in self.stages):
             raise ConfigError("Recipe: a clip that is not rolled is not played faster or slower")
         if not 0 <= self.embedding_weight <= 1e3:

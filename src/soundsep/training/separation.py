@@ -15,13 +15,15 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from soundsep.classifier import move
 from soundsep.config import Config
 from soundsep.datasets import MixtureConfig, Mixtures
+from soundsep.datasets.seed import check_seed
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network
 from soundsep.separator import SeparatorConfig
-from soundsep.training.state import load_state, save_state
+from soundsep.training.state import load_state, make_folder, save_state
 from soundsep.training.step import Example, average_weights, examples_digest, one_cycle
 
 __all__ = ["SeparationRecipe", "separation_loss", "separator_config", "train_separator"]
@@ -131,12 +133,13 @@ def train_separator(
         The network after the last step, and the one with averaged weights.
 
     Raises:
-        ConfigError: ``output`` holds a run with other settings or other clips.
+        ConfigError: ``output`` cannot be made, or holds a run with other settings or other clips,
+            there is no such device, or the seed is not one.
         DatasetError: no mixtures can be made of the clips.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_seed(seed)
+    folder = make_folder(output)
     # Without the clips a run could go on with another fold, and learn what it is judged on.
     settings = {
         "recipe": recipe.to_dict(),
@@ -146,7 +149,7 @@ def train_separator(
     with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
         torch.manual_seed(seed)
         model = build_separation_network(recipe.network, n_sources=recipe.mixtures.n_sources)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
+    model = move(model, device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
     ema = copy.deepcopy(model).requires_grad_(requires_grad=False)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -154,10 +157,7 @@ def train_separator(
     rows: list[dict[str, Any]] = []
     state = folder / "state.safetensors"
     if state.is_file():
-        notes = load_state(state, model=model, ema=ema, optimizer=optimizer)
-        if notes.get("settings") != settings:
-            raise ConfigError(f"{folder} holds a run with other settings; choose another folder")
-        rows = notes["metrics"]
+        rows = load_state(state, settings=settings, model=model, ema=ema, optimizer=optimizer)
     n_steps = recipe.n_mixtures // recipe.batch_size
     mixtures = Mixtures(
         training,

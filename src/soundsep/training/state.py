@@ -13,9 +13,23 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from soundsep.errors import WeightsError
+from soundsep.errors import ConfigError, WeightsError
 
-__all__ = ["load_state", "save_state"]
+__all__ = ["load_state", "make_folder", "save_state"]
+
+
+def make_folder(path: str | Path) -> Path:
+    """A folder to write to, made if it is not there.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write to {folder}: {error.strerror}") from error
+    return folder
 
 
 def save_state(
@@ -33,7 +47,7 @@ def save_state(
         model: Weights being trained.
         ema: Their average.
         optimizer: Its per-parameter tensors are kept; its settings come from the recipe.
-        notes: Plain JSON: the recipe, the seed and the metrics so far.
+        notes: Plain JSON: ``settings`` of the run, and the ``metrics`` so far.
     """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
@@ -46,16 +60,27 @@ def save_state(
 
 
 def load_state(
-    path: Path, *, model: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
-    """Put a saved state back into the three, and return its notes.
+    path: Path,
+    *,
+    settings: Mapping[str, Any],
+    model: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> list[dict[str, Any]]:
+    """Put a saved state back into the three, and return the metrics so far.
 
     Raises:
+        ConfigError: it is that of a run with other settings; nothing is changed then.
         WeightsError: the file is damaged or belongs to another network.
     """
     try:
         with safe_open(path, framework="pt") as file:
             notes = json.loads(file.metadata()["notes"])
+            rows: list[dict[str, Any]] = notes["metrics"]
+            if notes["settings"] != settings:
+                raise ConfigError(
+                    f"{path.parent} holds a run with other settings; choose another folder"
+                )
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no dict
         model.load_state_dict(_under("model.", tensors))
         ema.load_state_dict(_under("ema.", tensors))
@@ -69,13 +94,13 @@ def load_state(
             for name, value in values.items():
                 if value.shape == parameter.shape:
                     values[name] = torch.empty_like(parameter).copy_(value)
+    except ConfigError:  # a ValueError too
+        raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
             f"cannot resume from {path}: {error}; delete the file to start anew"
         ) from error
-    if not isinstance(notes, dict):
-        raise WeightsError(f"cannot resume from {path}: its notes are not a JSON object")
-    return notes
+    return rows
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

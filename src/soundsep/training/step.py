@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
+from soundsep.errors import DatasetError, ShapeError
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.teacher import Teacher
 from soundsep.windows import pad_to
@@ -21,6 +22,7 @@ __all__ = [
     "Example",
     "average_weights",
     "batch_loss",
+    "check_examples",
     "early_decay",
     "examples_digest",
     "first_layers",
@@ -30,6 +32,25 @@ __all__ = [
 ]
 
 Example = tuple[Tensor, int]  # waveform (time,) at the recipe's rate, index of its class
+
+
+def check_examples(examples: Sequence[Example], *, n_labels: int) -> None:
+    """See that clips can be learnt from.
+
+    Raises:
+        DatasetError: a target is not that of a label.
+        ShapeError: a waveform is not (time,) in float32, or holds no samples.
+    """
+    for index, (waveform, target) in enumerate(examples):
+        if not 0 <= target < n_labels:
+            raise DatasetError(f"clip {index}: target {target} is not one of {n_labels} labels")
+        is_tensor = isinstance(waveform, Tensor) and waveform.dtype == torch.float32
+        if not is_tensor or waveform.ndim != 1 or not len(waveform):
+            raise ShapeError(
+                f"clip {index}: expected a tensor (time,) in float32, got a "
+                f"{type(waveform).__name__} {tuple(getattr(waveform, 'shape', ()))} in "
+                f"{getattr(waveform, 'dtype', 'no dtype')}"
+            )
 
 
 def batch_loss(

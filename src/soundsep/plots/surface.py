@@ -1,0 +1,76 @@
+"""Picture of one recording's spectrum over time as a surface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from soundsep.audio import AudioInput
+from soundsep.plots.bands import mel_centres, mel_columns, mel_config
+from soundsep.plots.canvas import hz_ticks, new_figure, save_figure, set_time_axis, set_title
+from soundsep.plots.sound import LEVEL_LABEL, RANGE_DB, WIDTH, below_loudest
+from soundsep.plots.spectrogram import load_excerpt
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_3d"]
+
+MAX_TIMES = 240  # more than can be told apart
+
+
+def plot_3d(
+    audio: AudioInput,
+    *,
+    sample_rate: int | None = None,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """The mel spectrogram of `plot_mel` as a surface over time and frequency.
+
+    The surface has at most 240 times; each is the loudest of its stretch in every band. The
+    arguments and errors are those of `plot_waveform`.
+    """
+    figure = new_figure(path, WIDTH, 7.0)
+    excerpt = load_excerpt(
+        audio,
+        sample_rate=sample_rate,
+        start_seconds=start_seconds,
+        duration_seconds=duration_seconds,
+    )
+    config = mel_config(excerpt.rate)
+    level = below_loudest(mel_columns(excerpt, config).values)
+    n_bands, n = level.shape
+    starts = np.linspace(0, n, min(n, MAX_TIMES), endpoint=False).astype(np.int64)
+    level = np.maximum.reduceat(level, starts, axis=1)
+    times = np.linspace(excerpt.start_seconds, excerpt.end_seconds, level.shape[1])
+    # Walls down to the floor, or one would look below the surface from the side.
+    level = np.pad(level, 1, constant_values=-RANGE_DB)
+    times, bands = np.pad(times, 1, mode="edge"), np.pad(np.arange(n_bands), 1, mode="edge")
+    axes = figure.add_subplot(projection="3d")
+    surface = axes.plot_surface(
+        *np.meshgrid(times, bands),
+        level,
+        cmap="viridis",
+        vmin=-RANGE_DB,
+        vmax=0,
+        rcount=level.shape[0],
+        ccount=level.shape[1],
+        linewidth=0,
+        antialiased=False,
+    )
+    figure.colorbar(surface, ax=axes, label=LEVEL_LABEL, shrink=0.6, pad=0.1)
+    axes.view_init(elev=40, azim=-65)
+    axes.set_zlim(-RANGE_DB, 0)
+    axes.set_zlabel("level (dB)")
+    axes.set_ylim(0, n_bands - 1)
+    axes.set_yticks(*hz_ticks(mel_centres(config)))
+    axes.set_ylabel("frequency (Hz), mel scale")
+    axes.yaxis.labelpad = 12  # the ticks are wide
+    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
+    set_title(axes, title, audio)
+    return save_figure(figure, path)
