@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -70,12 +70,13 @@ def check_names(config: Config, field: str) -> None:
     Raises:
         ConfigError: it is a single string, or holds something else than strings.
     """
-    names = getattr(config, field)
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    value = getattr(config, field)
+    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (None,)
+    if not all(isinstance(name, str) for name in names):
         raise ConfigError(
-            f"{type(config).__name__}.{field} must be a tuple of strings, got {_shown(names)}"
+            f"{type(config).__name__}.{field} must be a tuple of strings, got {_shown(value)}"
         )
-    object.__setattr__(config, field, tuple(names))  # the way to set a field of a frozen class
+    object.__setattr__(config, field, names)  # the way to set a field of a frozen class
 
 
 def _shown(value: Any) -> str:

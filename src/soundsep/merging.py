@@ -25,10 +25,12 @@ def audible_sources(
         sample_rate: Wanted, in Hz.
         floor_db: A source whose mean power is not this far above that of the mixture is left out.
     """
-    floor = separation.mixture.square().mean() * 10 ** (floor_db / 10)
+    # All in mono, as it is heard: what cancels there holds no sound.
+    floor = separation.mixture.mean(dim=0).square().mean() * 10 ** (floor_db / 10)
+    sources = dict(zip(separation.names, separation.audio.mean(dim=1), strict=True))
     return {
-        name: resample(source.mean(dim=0), separation.sample_rate, sample_rate)
-        for name, source in zip(separation.names, separation, strict=True)
+        name: resample(source, separation.sample_rate, sample_rate)
+        for name, source in sources.items()
         if source.square().mean() > floor
     }
 

@@ -252,11 +252,13 @@ class Pipeline(Listener):
             return {MIXTURE: self._checked(waveform, audio)}, None
         # The separator hears the recording itself, not what the classifier's rate leaves of it.
         rate = self.sample_rate if sample_rate is None else sample_rate
-        channels, rate = load_audio(audio, sample_rate=rate, mono=False)
-        waveform = self._checked(resample(channels.mean(dim=0), rate, self.sample_rate), audio)
+        is_mono = self.separator.config.n_channels == 1
+        heard, rate = load_audio(audio, sample_rate=rate, mono=is_mono)
+        mono = heard if is_mono else heard.mean(dim=0)
+        waveform = self._checked(resample(mono, rate, self.sample_rate), audio)
         if self._is_unheard(waveform):
             return {MIXTURE: waveform}, None
-        separation = self.separator(channels, rate, progress=False)
+        separation = self.separator(heard, rate, progress=False)
         sources = audible_sources(separation, self.sample_rate)
         loud = {name: part for name, part in sources.items() if not self._is_unheard(part)}
         return {MIXTURE: waveform, **loud}, separation

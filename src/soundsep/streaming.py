@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -165,7 +166,7 @@ class Stream:
         Raises:
             ConfigError: ``n_samples`` is negative or a fraction.
         """
-        if n_samples < 0 or n_samples != int(n_samples):
+        if not 0 <= n_samples < math.inf or n_samples != int(n_samples):
             raise ConfigError(f"n_samples must be a whole number from 0 on, got {n_samples}")
         events = self.flush()
         self._n_samples += int(n_samples)

@@ -139,6 +139,21 @@ def test_a_full_disk_is_one_line_of_error():
     assert "No space left" in done.stderr
 
 
+def test_what_was_printed_before_a_failure_is_not_lost():
+    code = (
+        "import soundsep.cli.recipes as command\n"
+        "def run(arguments):\n"
+        "    print('figures')\n"
+        "    raise PermissionError(13, 'not yours')\n"
+        "command._run = run\n"
+        "from soundsep.cli import main\n"
+        "print(main(['recipes']), 'after')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "figures\n2 after\n"
+    assert "not yours" in done.stderr
+
+
 def test_a_name_that_the_terminal_cannot_show_is_no_error(model, tmp_path):
     clip = tmp_path / "sirène.wav"
     soundfile.write(clip, 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)

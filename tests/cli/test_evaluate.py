@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from soundsep import ClipResult, Pipeline, Prediction
 from soundsep.cli import main
 from soundsep.cli.data import open_dataset
+from soundsep.cli.output import check_output
 from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
 from soundsep.weights import PUBLISHED
 
@@ -185,6 +187,12 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(models, esc50,
         assert main(arguments) == 2
         assert f"cannot write to {arguments[-1]}" in capsys.readouterr().err
     assert not models["esc50"].options
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_left_to_its_reader(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    check_output(tmp_path / "pipe")  # opening it would wait for ever
 
 
 def test_a_published_model_is_not_measured_on_what_it_learnt(measure, models, esc50):

@@ -415,6 +415,10 @@ def test_a_recording_too_long_for_memory_is_refused(monkeypatch):
     monkeypatch.setattr("soundsep.audio.load.MAX_SAMPLES", RATE)
     with pytest.raises(AudioError, match="longer than"):
         load_audio(encoded("wav", tone(seconds=1.5)))
+    stereo = np.stack([tone(seconds=0.75)] * 2)
+    assert load_audio(stereo, sample_rate=RATE)[1] == RATE
+    with pytest.raises(AudioError, match="2 channels"):
+        load_audio(stereo, sample_rate=RATE, mono=False)
     for audio in (encoded("wav", tone(seconds=0.5)), tone(seconds=0.5)):
         assert load_audio(audio, sample_rate=RATE, target_rate=2 * RATE)[1] == 2 * RATE
         with pytest.raises(AudioError, match="in memory at 48000 Hz"):

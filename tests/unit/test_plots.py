@@ -72,6 +72,12 @@ def test_a_tone_is_where_the_axes_say(kind):
     assert "dB" in axes.figure.axes[-1].get_ylabel()
 
 
+def test_the_lowest_rate_has_something_in_every_band():
+    noise = np.random.default_rng(0).normal(0, 0.1, 1_000).astype(np.float32)
+    for plot in (plots.plot_mel, plots.plot_3d):
+        plot(noise, sample_rate=1_000)  # a warning would be an error
+
+
 @pytest.mark.parametrize("n_samples", [1_500, RATE + 150])
 def test_the_picture_reaches_the_end(n_samples):
     for kind in ("stft", "mel", "gammatone"):

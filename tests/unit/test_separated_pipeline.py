@@ -104,6 +104,14 @@ def test_near_silent_sources_are_not_heard():
     assert audible_sources(separation, 2 * RATE)["loud"].shape == (200,)
 
 
+def test_a_source_that_cancels_in_mono_is_not_heard():
+    audio = torch.stack([torch.ones(2, 100), torch.tensor([[0.5], [-0.5]]).expand(2, 100)])
+    separation = Separation(
+        names=("same", "opposite"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
+    )
+    assert list(audible_sources(separation, RATE)) == ["same"]
+
+
 def test_sources_count_half_and_of_equal_scores_the_first():
     heard = torch.tensor([[0.5, 0.2], [0.6, 0.7], [0.1, 0.7]])
     scores, where = merge_scores(heard)

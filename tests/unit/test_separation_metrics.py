@@ -58,6 +58,13 @@ def test_a_silent_target_leaves_the_others_their_order():
     assert permutation_invariant(estimates, targets, snr)[1].tolist() == [[1, 0]]
 
 
+def test_any_metric_of_which_more_is_better_will_do():
+    targets = 1e4 * parts(1, 2, 400)
+    estimates = 0.9 * targets.flip(1)
+    _, order = permutation_invariant(estimates, targets, lambda a, b: -(a - b).abs().sum(dim=-1))
+    assert order.tolist() == [[1, 0]]
+
+
 def test_the_best_order_is_learnt_through():
     targets = parts(1, 2, 200)
     estimates = (targets.flip(1) * 0.9).requires_grad_()

@@ -81,7 +81,7 @@ def _from_array(
     rate = check_format("the array", samples.shape[0], rate)
     if mono:
         samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
-    _check_size("the array", samples.size, rate, target_rate)
+    _check_size("the array", len(samples), samples.shape[1], rate, target_rate)
     return samples, rate
 
 
@@ -92,17 +92,21 @@ def _from_file(audio: Any, target_rate: int | None, *, mono: bool) -> tuple[Samp
         size = max(1, BLOCK_SAMPLES // decoder.n_channels)
         while (block := decoder.read(size)).shape[1]:
             kept = block.mean(axis=0, keepdims=True) if mono else block
-            n_kept += kept.size
-            _check_size(decoder.name, n_kept, decoder.sample_rate, target_rate)
+            n_kept += kept.shape[1]
+            _check_size(decoder.name, len(kept), n_kept, decoder.sample_rate, target_rate)
             blocks.append(kept)
     return np.concatenate(blocks, axis=1), decoder.sample_rate
 
 
-def _check_size(name: str, n_samples: int, rate: int, target_rate: int | None) -> None:
+def _check_size(
+    name: str, n_channels: int, n_frames: int, rate: int, target_rate: int | None
+) -> None:
     """Refuse what is too large before it is resampled, or would be afterwards."""
     highest = max(rate, target_rate or 0)
-    if n_samples * highest > MAX_SAMPLES * rate:
+    if n_channels * n_frames * highest > MAX_SAMPLES * rate:
+        hours = MAX_SAMPLES / n_channels / highest / 3600
+        channels = f" and {n_channels} channels" if n_channels > 1 else ""
         raise AudioError(
-            f"{name} is longer than {MAX_SAMPLES / highest / 3600:.1f} h, the most that is held "
-            f"in memory at {highest} Hz; cut it into shorter files"
+            f"{name} is longer than {hours:.1f} h, the most that is held in memory at {highest} Hz"
+            f"{channels}; cut it into shorter files"
         )

@@ -61,11 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
     try:
         status: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SoundsepError as error:
         print(f"soundsep: error: {error}", file=sys.stderr)
         return 2
@@ -77,7 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:  # such as a full disk
         print(f"soundsep: error: {error}", file=sys.stderr)
-        _drop_output()
+        try:
+            sys.stdout.flush()  # what was printed before is still worth having
+        except OSError:
+            _drop_output()
         return 2
     return status
 
@@ -85,7 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _drop_output() -> None:
     """Let what is still to be printed vanish, for Python would try again at its end."""
     with suppress(OSError, ValueError):  # where there is no such thing as a descriptor
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, output)
+        os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -141,6 +141,8 @@ def _measure(
     elif dataset.fold_numbers and not (is_own and model in PUBLISHED):
         fold = wanted or dataset.fold_numbers[-1]
     if fold:
+        if fold not in dataset.fold_numbers:
+            raise ConfigError(f"no clips in fold {fold}; there are {dataset.fold_numbers}")
         dataset.clips = tuple(clip for clip in dataset.clips if clip.fold == fold)
     batch_size, n_shifts = arguments.batch_size, arguments.shifts
     return dataset, evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,8 +188,6 @@ def _writer(
 ) -> Iterator[EventWriter]:
     high_hz, titles = pipe.sample_rate / 2, len(arguments.files) > 1
     if path is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
         yield EventWriter(arguments.format, sys.stdout, high_hz=high_hz, titles=titles)
         return
     try:

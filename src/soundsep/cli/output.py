@@ -15,6 +15,8 @@ def check_output(path: Path) -> None:
     Raises:
         ConfigError: it cannot.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return  # opening a pipe and closing it again would end it for its reader
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not path.exists()

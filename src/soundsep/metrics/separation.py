@@ -139,8 +139,11 @@ def permutation_invariant(
     )  # (batch, target, estimate)
     orders = torch.tensor([*itertools.permutations(sources)], device=table.device)
     values = torch.stack([table[:, j, orders[:, j]] for j in sources], dim=-1)
-    # Bounded, for an infinite one would leave the others of its order without a say.
-    best = values.detach().nan_to_num(nan=0.0).clamp(-200, 200).mean(dim=-1).argmax(dim=1)
+    # An infinite one would leave the others of its order without a say.
+    plain = values.detach().double()
+    bound = 1 + n_sources * plain.where(plain.isfinite(), 0.0).abs().max()
+    plain = plain.where(~plain.isnan(), 0.0).clamp(-bound, bound)
+    best = plain.mean(dim=-1).argmax(dim=1)
     chosen = values.gather(1, best[:, None, None].expand(-1, 1, n_sources))[:, 0]
     return chosen, orders[best]
 

@@ -152,7 +152,7 @@ def mel_config(rate: int) -> MelConfig:
     return MelConfig(
         sample_rate=rate,
         # Padded, for at the lower end of the scale the bands are narrower than the window's bins.
-        n_fft=4 * window,
+        n_fft=max(4 * window, 1_024),
         win_length=window,
         hop_length=window // 4,
         n_mels=N_MELS,
