@@ -23,11 +23,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "docs" / "recipe_results.json"
 PAGE = REPOSITORY / "docs" / "results.md"
 
-# What two CPU cores can do in minutes; a large network is stopped long before it is done.
+# What two CPU cores can do in an hour or two; the largest networks are stopped long before they are
+# done.
 EPOCHS = {
-    "urban11-resnet34": 2,
+    "urban11-resnet34": 30,
     "esc50-resnet18-44k": 1,
-    "esc50-resnet18-mfcc": 1,
+    "esc50-resnet18-mfcc": 30,
     "esc50-cnn-mel": 60,
     "esc50-cnn-wave": 60,
     "esc50-aclnet": 60,
