@@ -143,6 +143,8 @@ def test_shortest_waveform_has_features_and_a_shorter_one_is_refused(pad_mode, s
         ("power", 3.0),
         ("amin", 0.0),
         ("amin", math.inf),
+        ("amin", 1e308),
+        ("amin", 1e-50),
         ("top_db", 0.0),
         ("top_db", math.nan),
         ("mel_scale", "bark"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ __all__ = [
 
 LARGEST_SIZE = 2**20
 LARGEST_TABLE = 2**22  # numbers
+SMALLEST = 1e-37
 
 C = TypeVar("C", bound=Config)
 
@@ -101,10 +101,13 @@ def check_decibels(config: Config, *, amin: float, top_db: float | None) -> None
     """Refuse a logarithm without a floor, and a range that is not one.
 
     Raises:
-        ConfigError: ``amin`` or ``top_db`` is not above 0.
+        ConfigError: ``amin`` or ``top_db`` is not above 0, or float32 cannot hold ``amin``.
     """
-    if not 0 < amin < math.inf:
-        raise ConfigError(f"{type(config).__name__}.amin must be above 0, got {amin}")
+    if not SMALLEST <= amin <= 1 / SMALLEST:
+        raise ConfigError(
+            f"{type(config).__name__}.amin must be above 0, and what float32 can hold: from "
+            f"{SMALLEST:g} to {1 / SMALLEST:g}, got {amin}"
+        )
     if top_db is not None and not top_db > 0:
         raise ConfigError(f"{type(config).__name__}.top_db must be above 0 or None, got {top_db}")
 
