@@ -32,7 +32,7 @@ EPOCHS = {
     "esc50-cnn-mel": 60,
     "esc50-cnn-wave": 60,
     "esc50-aclnet": 60,
-    "esc50-crop-resnet18": 1,
+    "esc50-crop-resnet18": 4,
     "esc50-crop-cnn8": 40,
     "esc50-crop-cnn4": 40,
     "urbansound8k-cnn-mel": 30,
