@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from soundsep.audio.arrays import is_array
 from soundsep.audio.blocks import AudioBlocks, audio_blocks
-from soundsep.audio.checks import AUDIO_SUFFIXES, AudioInput
+from soundsep.audio.checks import AudioInput
 from soundsep.audio.load import load_audio
 from soundsep.audio.resampling import StreamingResampler, resample
+from soundsep.audio.suffixes import AUDIO_SUFFIXES
 
 __all__ = [
     "AUDIO_SUFFIXES",

@@ -12,7 +12,6 @@ from torch import Tensor
 from soundsep.errors import AudioError, ConfigError
 
 __all__ = [
-    "AUDIO_SUFFIXES",
     "MAX_CHANNELS",
     "AudioInput",
     "Samples",
@@ -24,13 +23,6 @@ __all__ = [
 AudioInput: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Tensor"
 Samples: TypeAlias = NDArray[np.float32]  # (channels, time)
 
-# How the names of recordings end that are looked for in folders; `load_audio` reads by content.
-# fmt: off
-AUDIO_SUFFIXES = (
-    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".snd",
-    ".w64", ".wav",
-)
-# fmt: on
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 MAX_CHANNELS = 64
 MAX_PEAK = 2.0**31  # integers that were cast to float without being scaled still pass
