@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from soundsep import Pipeline, load_audio
-from soundsep.scoring import score_waveforms
+from soundsep.classifier.scoring import score_waveforms
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ import torch
 
 from soundsep import Pipeline, load_audio, plots
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
 from soundsep.evaluation import Evaluation
-from soundsep.scoring import score_waveforms
 from soundsep.training import Example, Recipe, Stage, train
 
 RECIPE = Recipe(

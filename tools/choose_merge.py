@@ -5,8 +5,9 @@
 
 hears folds 1 to 4, each with the esc50-mn04 that has not learnt from it, or the folds and models
 named, as single clips and as mixtures of two, and prints for every floor and weight of
-`soundsep.merging` how many clips are named right and how well the mixtures are. The separator has
-learnt from these folds; fold 5, on which results are reported, has no part in the choice.
+`soundsep.pipeline.mixtures` how many clips are named right and how well the mixtures are. The
+separator has learnt from these folds; fold 5, on which results are reported, has no part in the
+choice.
 
 Half is the largest weight at which neither these models nor a ResNet-34 taught on folds 1 to 3,
 asked about fold 4, lost more than half a point of accuracy on single clips.
@@ -24,10 +25,10 @@ from tqdm import tqdm
 
 from soundsep.audio import resample
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
 from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
-from soundsep.merging import merge_scores
-from soundsep.mixture_evaluation import NamingFigures
-from soundsep.scoring import score_waveforms
+from soundsep.evaluation.mixtures import NamingFigures
+from soundsep.pipeline.mixtures import merge_scores
 from soundsep.separator import Separator
 
 FLOORS_DB = (-30.0, -25.0, -20.0, -15.0, -10.0)

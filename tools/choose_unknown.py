@@ -6,7 +6,7 @@
 plays every model, or those named, sounds of classes that it has no label for, from the training
 folds of the other data set, and writes into its config.json the score that one in ten of them
 reaches. What that is worth on the folds held out, `dev.py results` measures. Afterwards the new
-sizes and hashes have to go into src/soundsep/weights.py; they are printed.
+sizes and hashes have to go into src/soundsep/checkpoints/registry.py; they are printed.
 """
 
 from __future__ import annotations

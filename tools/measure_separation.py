@@ -33,7 +33,7 @@ def measure(root: Path) -> dict[str, Any]:
     from soundsep import Classifier, Pipeline, Separator
     from soundsep.datasets import ESC50, Mixtures, load_examples
     from soundsep.evaluation import evaluate
-    from soundsep.mixture_evaluation import measure_naming, measure_separation
+    from soundsep.evaluation.mixtures import measure_naming, measure_separation
 
     dataset = ESC50(root, folds=[FOLD])
     examples = load_examples(dataset.clips, sample_rate=16_000)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from soundsep import Pipeline
 from soundsep.datasets.clip import FoldedClips
-from soundsep.datasets.crosswalk import Urban11, check_leakage
+from soundsep.datasets.leakage import check_leakage
+from soundsep.datasets.urban11 import Urban11
 from soundsep.datasets.urbansound8k import UrbanSound8K
 from soundsep.evaluation import evaluate
 from soundsep.training import fit

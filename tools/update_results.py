@@ -66,7 +66,7 @@ def measure(esc50: Path, urbansound8k: Path, *names: str) -> dict[str, dict[str,
     """Evaluate shipped models, each on the fold it has not learnt from."""
     from soundsep import Pipeline
     from soundsep.datasets import ESC50
-    from soundsep.datasets.crosswalk import Urban11
+    from soundsep.datasets.urban11 import Urban11
     from soundsep.datasets.urbansound8k import UrbanSound8K
     from soundsep.evaluation import evaluate
     from soundsep.metrics import calibration_floor

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     )
     from soundsep.frontends import MelConfig, MelFrontend
     from soundsep.pipeline import Pipeline
-    from soundsep.results import ClipResult, Prediction
+    from soundsep.pipeline.results import ClipResult, Event, Gap, Prediction, Scores
     from soundsep.separator import Separation, Separator, SeparatorConfig
-    from soundsep.timeline import Event, Gap, Scores
 
 __version__ = "0.1.0"
 
@@ -60,14 +59,14 @@ _MODULE_OF = {
     "load_audio": "audio",
     "Classifier": "classifier",
     "ClassifierConfig": "classifier",
-    "ClipResult": "results",
-    "Event": "timeline",
-    "Gap": "timeline",
+    "ClipResult": "pipeline",
+    "Event": "pipeline",
+    "Gap": "pipeline",
     "MelConfig": "frontends",
     "MelFrontend": "frontends",
     "Pipeline": "pipeline",
-    "Prediction": "results",
-    "Scores": "timeline",
+    "Prediction": "pipeline",
+    "Scores": "pipeline",
     "Separation": "separator",
     "Separator": "separator",
     "SeparatorConfig": "separator",

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from soundsep import ClipResult, Pipeline, Prediction
+from soundsep.checkpoints.registry import PUBLISHED
 from soundsep.cli import main
 from soundsep.cli.data import open_dataset
 from soundsep.cli.output import check_output
 from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
-from soundsep.weights import PUBLISHED
 
 
 class Parrot:

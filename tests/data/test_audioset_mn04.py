@@ -9,9 +9,9 @@ import torch
 import torchaudio
 
 from soundsep import Pipeline
+from soundsep.checkpoints.fetch import mismatch
+from soundsep.checkpoints.registry import PUBLISHED
 from soundsep.datasets import ESC50
-from soundsep.fetch import mismatch
-from soundsep.weights import PUBLISHED
 
 NAME = "audioset-mn04"
 

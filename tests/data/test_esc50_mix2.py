@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from soundsep import Classifier, Pipeline, Separator, WeightsError
+from soundsep.checkpoints.registry import PUBLISHED, published_results
 from soundsep.datasets import ESC50, Mixtures, load_examples
 from soundsep.evaluation import evaluate
-from soundsep.mixture_evaluation import measure_naming, measure_separation
-from soundsep.weights import PUBLISHED, published_results
+from soundsep.evaluation.mixtures import measure_naming, measure_separation
 
 NAME, CLASSIFIER = "esc50-mix2", "esc50-mn04-fold5"
 ROOT = Path(__file__).resolve().parents[2]

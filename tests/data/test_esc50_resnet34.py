@@ -10,9 +10,9 @@ import pytest
 import soundfile
 
 from soundsep import Pipeline
+from soundsep.checkpoints.registry import PUBLISHED, published_results
 from soundsep.datasets import ESC50
 from soundsep.evaluation import evaluate
-from soundsep.weights import PUBLISHED, published_results
 
 NAME = "esc50-resnet34"
 ROOT = Path(__file__).resolve().parents[2]

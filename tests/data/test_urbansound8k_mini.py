@@ -9,7 +9,8 @@ import pytest
 
 from soundsep import load_audio
 from soundsep.datasets import ESC50
-from soundsep.datasets.crosswalk import Urban11, check_leakage
+from soundsep.datasets.leakage import check_leakage
+from soundsep.datasets.urban11 import Urban11
 from soundsep.datasets.urbansound8k import UrbanSound8K
 from soundsep.errors import DatasetError
 from soundsep.labels import URBAN11_LABELS

@@ -16,9 +16,9 @@ import torch
 from soundsep import AudioError, ConfigError, load_audio
 from soundsep.audio import resample
 from soundsep.audio.checks import MAX_CHANNELS
+from soundsep.audio.file import Source
 from soundsep.audio.ogg import is_chained_ogg
 from soundsep.audio.resampling import _ratio
-from soundsep.audio.source import Source
 
 RATE = 16_000
 FORMATS = {

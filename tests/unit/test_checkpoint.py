@@ -16,10 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from soundsep.checkpoint import read_config, read_weights, resolve, write_checkpoint
+from soundsep.checkpoints.files import read_config, read_weights, write_checkpoint
+from soundsep.checkpoints.registry import PUBLISHED
+from soundsep.checkpoints.resolve import resolve
 from soundsep.errors import ConfigError, SoundsepError, WeightsError
 from soundsep.models import NETWORKS
-from soundsep.weights import PUBLISHED
 
 TENSORS = {
     "weight": torch.linspace(-2, 2, 12).reshape(3, 4),
@@ -117,7 +118,9 @@ def test_published_name_does_not_depend_on_the_current_folder(
 ) -> None:
     name = next(iter(PUBLISHED))
     write_checkpoint(name, CONFIG, TENSORS)
-    monkeypatch.setattr("soundsep.checkpoint.find_published", lambda model, progress: Path("!"))
+    monkeypatch.setattr(
+        "soundsep.checkpoints.resolve.find_published", lambda model, progress: Path("!")
+    )
     assert PUBLISHED[name].upstream is None
     assert resolve(name) == Path("!")
     assert resolve(f"./{name}") == Path(name)

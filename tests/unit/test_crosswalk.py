@@ -5,14 +5,9 @@ from pathlib import Path
 import pytest
 
 from soundsep.datasets import AudioFolder, Clip, Concatenation
-from soundsep.datasets.crosswalk import (
-    ESC50_TO_URBAN11,
-    URBANSOUND8K_TO_URBAN11,
-    Urban11,
-    check_leakage,
-    crosswalk,
-    without_sources_of,
-)
+from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN11, crosswalk
+from soundsep.datasets.leakage import check_leakage, without_sources_of
+from soundsep.datasets.urban11 import Urban11
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
 

@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from soundsep import ConfigError, Separator, WeightsError
-from soundsep.separator.demucs_bag import read_bag
-from soundsep.separator.demucs_files import read_network
-from soundsep.separator.demucs_models import DEMUCS_MODELS
+from soundsep.separator.demucs.bag import read_bag
+from soundsep.separator.demucs.files import read_network
+from soundsep.separator.demucs.models import DEMUCS_MODELS
 
 SOURCES = ["drums", "vocals"]
 HT = {

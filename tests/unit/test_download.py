@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from soundsep import download, fetch
-from soundsep.checkpoint import resolve
+from soundsep.checkpoints import fetch, locate
+from soundsep.checkpoints.registry import PUBLISHED, PublishedFile, PublishedModel
+from soundsep.checkpoints.resolve import resolve
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.weights import PUBLISHED, PublishedFile, PublishedModel
 
 WEIGHTS = bytes(range(256)) * 1024  # 256 KiB: several chunks of torch.hub's
 CONFIG = b'{"format": "test"}\n'
@@ -41,9 +41,9 @@ MODEL_PATH, CONFIG_PATH = "/tiny/model.safetensors", "/tiny/config.json"
 CHILD = f"""
 import sys
 import torch.hub
-from soundsep import download
-from soundsep.checkpoint import resolve
-from soundsep.weights import PUBLISHED, PublishedFile, PublishedModel
+from soundsep.checkpoints import locate
+from soundsep.checkpoints.resolve import resolve
+from soundsep.checkpoints.registry import PUBLISHED, PublishedFile, PublishedModel
 PUBLISHED["tiny"] = {TINY!r}
 """
 
@@ -205,7 +205,7 @@ def test_wrong_byte_is_refused_and_leaves_nothing(mirror: Server) -> None:
     assert mirror.url + MODEL_PATH in message
     assert TINY.files[0].sha256 in message
     assert hashlib.sha256(wrong).hexdigest() in message
-    assert list(download.cache_folder(TINY).iterdir()) == []
+    assert list(locate.cache_folder(TINY).iterdir()) == []
     assert len(mirror.asked) == 2  # the same wrong bytes twice are no accident
 
 
@@ -248,7 +248,7 @@ def test_silent_server_times_out(mirror: Server, monkeypatch: pytest.MonkeyPatch
         resolve("tiny")
     assert time.monotonic() - start < 10
     assert socket.getdefaulttimeout() is None
-    assert list(download.cache_folder(TINY).iterdir()) == []
+    assert list(locate.cache_folder(TINY).iterdir()) == []
 
 
 def test_server_that_wakes_up_again_is_good_enough(
@@ -288,7 +288,7 @@ def test_damaged_cache_is_repaired(mirror: Server, damage: bytes) -> None:
 
 def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
     mirror.planned[MODEL_PATH] = [mirror.stall(200_000)]
-    folder = download.cache_folder(TINY)
+    folder = locate.cache_folder(TINY)
     child = subprocess.Popen([sys.executable, "-c", CHILD + "resolve('tiny')"])
     deadline = time.monotonic() + 240  # importing torch on a busy machine
     while not any(path.stat().st_size for path in folder.glob("*.partial")):
@@ -301,7 +301,7 @@ def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
     assert 0 < partial.stat().st_size < len(WEIGHTS)
     resolve("tiny")
     assert contents(folder).items() >= CONTENTS.items()
-    old = time.time() - 2 * download.STALE_SECONDS
+    old = time.time() - 2 * locate.STALE_SECONDS
     os.utime(partial, (old, old))
     resolve("tiny")
     assert contents(folder) == CONTENTS
@@ -312,7 +312,7 @@ def test_killed_conversion_is_swept_when_nobody_can_be_at_it(mirror: Server) -> 
     young, old = folder / ".config.json.1.tmp", folder / ".config.json.2.tmp"
     for path in (young, old):
         path.write_bytes(b"half")
-    long_ago = time.time() - 2 * download.STALE_SECONDS
+    long_ago = time.time() - 2 * locate.STALE_SECONDS
     os.utime(old, (long_ago, long_ago))
     resolve("tiny")
     assert contents(folder) == {**CONTENTS, young.name: b"half"}
@@ -338,7 +338,7 @@ sys.exit(any(process.exitcode for process in processes))
 """
     subprocess.run([sys.executable, "-c", CHILD + script], check=True, timeout=240)
     assert mirror.asked.count(MODEL_PATH) == 8
-    assert contents(download.cache_folder(TINY)) == CONTENTS
+    assert contents(locate.cache_folder(TINY)) == CONTENTS
 
 
 def test_threads_download_once(mirror: Server) -> None:
@@ -348,7 +348,7 @@ def test_threads_download_once(mirror: Server) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [download.cache_folder(TINY)] * 8
+    assert found == [locate.cache_folder(TINY)] * 8
     assert len(mirror.asked) == 2
     assert socket.getdefaulttimeout() is None
 
@@ -362,22 +362,20 @@ def test_offline_names_file_url_and_place(
         resolve("tiny")
     assert events == []
     for name, path in (("model.safetensors", MODEL_PATH), ("config.json", CONFIG_PATH)):
-        assert str(download.cache_folder(TINY) / name) in str(caught.value)
+        assert str(locate.cache_folder(TINY) / name) in str(caught.value)
         assert mirror.url + path in str(caught.value)
     assert "SOUNDSEP_WEIGHTS" in str(caught.value)
 
 
 def test_offline_says_how_the_cache_is_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = put(download.cache_folder(TINY))
+    folder = put(locate.cache_folder(TINY))
     monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
     assert resolve("tiny") == folder
     (folder / "config.json").write_bytes(CONFIG[:-1])
     with pytest.raises(WeightsError, match=r"expected 19 bytes, found 18") as caught:
         resolve("tiny")
     assert "model.safetensors" not in str(caught.value)
-    assert f"/v{download.metadata.version('soundsep')}/weights/tiny/config.json" in str(
-        caught.value
-    )
+    assert f"/v{locate.metadata.version('soundsep')}/weights/tiny/config.json" in str(caught.value)
 
 
 def test_offline_0_is_online(mirror: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,7 +384,7 @@ def test_offline_0_is_online(mirror: Server, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_filled_cache_works_read_only() -> None:
-    folder = put(download.cache_folder(TINY))
+    folder = put(locate.cache_folder(TINY))
     for path in (*folder.iterdir(), folder):
         path.chmod(0o555)  # does not stop root, hence the watching
     try:
@@ -435,7 +433,9 @@ def test_mirror_must_be_folder_or_http(monkeypatch: pytest.MonkeyPatch, value: s
 def test_order_is_cache_mirror_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "repo" / "src" / "soundsep").mkdir(parents=True)
     (tmp_path / "repo" / "pyproject.toml").write_text("")
-    monkeypatch.setattr(download, "__file__", str(tmp_path / "repo/src/soundsep/download.py"))
+    monkeypatch.setattr(
+        locate, "__file__", str(tmp_path / "repo/src/soundsep/checkpoints/locate.py")
+    )
     monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
     (tmp_path / "mirror").mkdir()
     monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
@@ -445,7 +445,7 @@ def test_order_is_cache_mirror_checkout(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert resolve("tiny") == checkout
     mirror = put(tmp_path / "mirror" / "tiny")
     assert resolve("tiny") == mirror
-    cache = put(download.cache_folder(TINY))
+    cache = put(locate.cache_folder(TINY))
     assert resolve("tiny") == cache
 
 
@@ -454,8 +454,8 @@ def test_weights_beside_an_installed_package_are_not_a_checkout(
 ) -> None:
     put(tmp_path / "lib" / "weights" / "tiny")
     (tmp_path / "lib" / "pyproject.toml").write_text("")
-    installed = tmp_path / "lib" / "site-packages" / "soundsep" / "download.py"
-    monkeypatch.setattr(download, "__file__", str(installed))
+    installed = tmp_path / "lib" / "site-packages" / "soundsep" / "checkpoints" / "locate.py"
+    monkeypatch.setattr(locate, "__file__", str(installed))
     monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
     with pytest.raises(WeightsError, match="not complete in the cache"):
         resolve("tiny")
@@ -475,8 +475,8 @@ def test_checkout_that_the_package_was_installed_from(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, note: str, found: bool
 ) -> None:
     checkout = put(tmp_path / "my clone" / "weights" / "tiny").parents[1]
-    installed = tmp_path / "site-packages" / "soundsep" / "download.py"
-    monkeypatch.setattr(download, "__file__", str(installed))
+    installed = tmp_path / "site-packages" / "soundsep" / "checkpoints" / "locate.py"
+    monkeypatch.setattr(locate, "__file__", str(installed))
     monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
 
     class Distribution:
@@ -484,7 +484,7 @@ def test_checkout_that_the_package_was_installed_from(
             assert name == "direct_url.json"
             return note.format(uri=checkout.as_uri())
 
-    monkeypatch.setattr(download.metadata, "distribution", lambda _: Distribution())
+    monkeypatch.setattr(locate.metadata, "distribution", lambda _: Distribution())
     if found:
         assert resolve("tiny") == checkout / "weights" / "tiny"
     else:
@@ -494,20 +494,20 @@ def test_checkout_that_the_package_was_installed_from(
 
 def test_cache_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SOUNDSEP_CACHE", "~/here")
-    assert download.cache_root() == Path.home() / "here"
+    assert locate.cache_root() == Path.home() / "here"
     monkeypatch.delenv("SOUNDSEP_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert download.cache_root() == tmp_path / "soundsep"
+    assert locate.cache_root() == tmp_path / "soundsep"
     for ignored in ("", "relative"):  # as the XDG specification says
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
-        assert download.cache_root() == Path.home() / ".cache" / "soundsep"
+        assert locate.cache_root() == Path.home() / ".cache" / "soundsep"
 
 
 def test_other_contents_get_another_folder() -> None:
     config = PublishedFile("config.json", "1" * 64, 5)
     newer = PublishedModel(name="tiny", description="", licence="", files=(TINY.files[0], config))
-    assert download.cache_folder(newer) != download.cache_folder(TINY)
-    assert download.cache_folder(newer).parent == download.cache_folder(TINY).parent
+    assert locate.cache_folder(newer) != locate.cache_folder(TINY)
+    assert locate.cache_folder(newer).parent == locate.cache_folder(TINY).parent
 
 
 def test_release_url_comes_from_the_package_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,28 +517,28 @@ def test_release_url_comes_from_the_package_metadata(monkeypatch: pytest.MonkeyP
     about["Version"] = "1.2.3"
     about["Project-URL"] = "Changelog, https://example.org"
     about["Project-URL"] = "Repository, https://github.com/someone/fork/"
-    monkeypatch.setattr(download.metadata, "metadata", lambda name: about)
-    assert download.release_url(TINY, TINY.files[1]) == (
+    monkeypatch.setattr(locate.metadata, "metadata", lambda name: about)
+    assert locate.release_url(TINY, TINY.files[1]) == (
         "https://raw.githubusercontent.com/someone/fork/v1.2.3/weights/tiny/config.json"
     )
     about.replace_header("Project-URL", "Repository, https://example.org/x")
     del about["Project-URL"]
     with pytest.raises(WeightsError, match="SOUNDSEP_WEIGHTS"):
-        download.release_url(TINY, TINY.files[1])
+        locate.release_url(TINY, TINY.files[1])
 
 
 def test_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def metadata(name: str) -> None:
-        raise download.metadata.PackageNotFoundError(name)
+        raise locate.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(download.metadata, "metadata", metadata)
+    monkeypatch.setattr(locate.metadata, "metadata", metadata)
     with pytest.raises(WeightsError, match="not installed"):
-        download.release_url(TINY, TINY.files[0])
+        locate.release_url(TINY, TINY.files[0])
 
 
 def test_table_and_download_import_without_torch_or_hub() -> None:
     code = (
-        "import sys, soundsep.weights, soundsep.download\n"
+        "import sys, soundsep.checkpoints.registry, soundsep.checkpoints.locate\n"
         "sys.exit(bool({'torch', 'huggingface_hub', 'safetensors'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=240)

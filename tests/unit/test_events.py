@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from soundsep import ConfigError
-from soundsep.events import MAX_SECONDS, EventRules, EventTracker
-from soundsep.timeline import Event, Gap, Scores
+from soundsep.pipeline.event_tracker import MAX_SECONDS, EventRules, EventTracker
+from soundsep.pipeline.results import Event, Gap, Scores
 
 LABELS = ("dog", "rain")
 

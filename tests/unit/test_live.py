@@ -16,8 +16,8 @@ from soundsep import (
     DependencyError,
     Pipeline,
 )
-from soundsep.live import Microphone, listen
-from soundsep.timeline import Event, Gap
+from soundsep.pipeline.microphone import Microphone, listen
+from soundsep.pipeline.results import Event, Gap
 
 RATE = 16_000
 OVERFLOW = SimpleNamespace(input_overflow=True)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from soundsep import ConfigError
 from soundsep.datasets import MixtureConfig, Mixtures
+from soundsep.evaluation.mixtures import NamingFigures, measure_naming, measure_separation
 from soundsep.metrics import average_precision
-from soundsep.mixture_evaluation import NamingFigures, measure_naming, measure_separation
 from soundsep.separator import Separator, SeparatorConfig
 
 RATE = 2_000

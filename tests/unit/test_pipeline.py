@@ -16,8 +16,8 @@ from soundsep import (
     Pipeline,
     WeightsError,
 )
-from soundsep.scoring import score_waveforms
-from soundsep.windows import split_windows
+from soundsep.audio.windows import split_windows
+from soundsep.classifier.scoring import score_waveforms
 
 LABELS = ("dog", "rain", "siren")
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep import AudioError, Classifier, ClassifierConfig, MelConfig, Pipeline
-from soundsep.merging import audible_sources, merge_scores
+from soundsep.pipeline.mixtures import audible_sources, merge_scores
 from soundsep.separator import Separation, Separator, SeparatorConfig
 
 RATE = 8_000

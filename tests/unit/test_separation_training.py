@@ -11,8 +11,8 @@ from soundsep.models.separation import (
     build_separation_network,
 )
 from soundsep.separator import Separator
-from soundsep.training import separation
-from soundsep.training.separation import (
+from soundsep.training import separator
+from soundsep.training.separator import (
     SeparationRecipe,
     separation_loss,
     separator_config,
@@ -80,14 +80,14 @@ def test_it_learns_goes_on_after_a_kill_and_ends_with_the_same_weights(tmp_path,
     untrained = build_separation_network("tiny", n_sources=2)
     assert separation_loss(whole.last, sources) < separation_loss(untrained, sources) - 5
 
-    saved = separation.save_state
+    saved = separator.save_state
 
     def killed(*args, **kwargs):
         saved(*args, **kwargs)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(separation, "save_state", killed)
+        patch.setattr(separator, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
             train_separator(RECIPE, tones(), output=tmp_path / "cut", progress=False)
     resumed = train_separator(RECIPE, tones(), output=tmp_path / "cut", progress=False)

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from soundsep.audio.windows import pad_to
 from soundsep.augment import Gain, Mask, Mixup
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.errors import ConfigError, DatasetError, ShapeError, WeightsError
@@ -18,7 +19,6 @@ from soundsep.models import NETWORKS
 from soundsep.training import Recipe, Stage, epoch, loop, step, train
 from soundsep.training.state import load_state, save_state
 from soundsep.training.teacher import Teacher
-from soundsep.windows import pad_to
 
 FRONTEND = MelConfig(
     sample_rate=2_000, n_fft=128, win_length=128, hop_length=64, n_mels=8, f_min=0.0, f_max=1_000.0

@@ -17,14 +17,16 @@ from typing import Any
 import pytest
 import torch
 
-from soundsep import Classifier, ClassifierConfig, download, fetch
-from soundsep.checkpoint import resolve, write_checkpoint
+from soundsep import Classifier, ClassifierConfig
+from soundsep.checkpoints import fetch, locate
+from soundsep.checkpoints.efficientat import read_efficientat
+from soundsep.checkpoints.files import write_checkpoint
+from soundsep.checkpoints.registry import PUBLISHED, PublishedFile
+from soundsep.checkpoints.resolve import resolve
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import KaldiMelConfig
 from soundsep.labels import AUDIOSET_LABELS
 from soundsep.models import build_network
-from soundsep.upstream import read_efficientat
-from soundsep.weights import PUBLISHED, PublishedFile
 
 NAME, FILE = "audioset-mn04", "mn04_as_mAP_432.pt"
 FREE, FREE_FILE = "audioset-mn10", "mn10_as_mAP_471.pt"
@@ -117,7 +119,7 @@ def damaged(body: bytes) -> bytes:
 def result_folder() -> Path:
     entry = PUBLISHED[NAME]
     assert entry.upstream is not None
-    return download.cache_folder(replace(entry, files=entry.upstream.converted))
+    return locate.cache_folder(replace(entry, files=entry.upstream.converted))
 
 
 @pytest.fixture
@@ -343,7 +345,7 @@ def test_offline_names_file_url_and_place(source: Path, monkeypatch: pytest.Monk
     (file,) = PUBLISHED[NAME].files
     assert file.url is not None
     assert file.url in str(caught.value)
-    assert str(download.cache_folder(PUBLISHED[NAME]) / FILE) in str(caught.value)
+    assert str(locate.cache_folder(PUBLISHED[NAME]) / FILE) in str(caught.value)
 
 
 def test_conversion_to_other_bytes_is_an_error(
@@ -392,7 +394,7 @@ def test_unpinned_file_is_never_downloaded(
         resolve(FREE)
     (file,) = PUBLISHED[FREE].files
     assert file.url is not None
-    for part in (file.url, str(download.cache_folder(PUBLISHED[FREE]) / FREE_FILE), str(file.size)):
+    for part in (file.url, str(locate.cache_folder(PUBLISHED[FREE]) / FREE_FILE), str(file.size)):
         assert part in str(caught.value)
     assert "SOUNDSEP_WEIGHTS" in str(caught.value)
     assert asked == []
@@ -405,7 +407,7 @@ def test_unpinned_file_put_by_hand_is_converted(
     if place == "mirror":
         monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(free.parent))
     else:
-        target = download.cache_folder(PUBLISHED[FREE])
+        target = locate.cache_folder(PUBLISHED[FREE])
         target.mkdir(parents=True)
         free.rename(target / FREE_FILE)
     monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
@@ -425,7 +427,7 @@ def test_unpinned_file_must_have_its_size(free: Path, monkeypatch: pytest.Monkey
     size = PUBLISHED[FREE].files[0].size
     with pytest.raises(WeightsError, match=f"expected {size} bytes, found {size + 1}"):
         resolve(FREE)
-    target = download.cache_folder(PUBLISHED[FREE])
+    target = locate.cache_folder(PUBLISHED[FREE])
     target.mkdir(parents=True)
     free.rename(target / FREE_FILE)
     with pytest.raises(WeightsError, match=f"expected {size} bytes, found {size + 1}"):
@@ -444,7 +446,7 @@ def test_numbers_that_are_not_finite_are_refused(
     monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(free.parent))
     with pytest.raises(WeightsError, match="NaN or Inf"):
         resolve(FREE)
-    assert not list(download.cache_root().rglob("model.safetensors"))
+    assert not list(locate.cache_root().rglob("model.safetensors"))
 
 
 def test_the_wide_network_is_read_as_well(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soundsep.audio.windows import pad_to, split_windows, window_starts
 from soundsep.errors import ConfigError, ShapeError
-from soundsep.windows import pad_to, split_windows, window_starts
 
 
 @settings(deadline=None)

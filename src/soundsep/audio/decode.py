@@ -12,8 +12,8 @@ import numpy as np
 import soundfile
 
 from soundsep.audio.checks import Samples, check_format, check_samples
+from soundsep.audio.file import Source
 from soundsep.audio.ogg import is_chained_ogg
-from soundsep.audio.source import Source
 from soundsep.errors import AudioError
 
 __all__ = ["Decoder"]

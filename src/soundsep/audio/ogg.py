@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundsep.audio.source import Source
+from soundsep.audio.file import Source
 
 __all__ = ["is_chained_ogg"]
 

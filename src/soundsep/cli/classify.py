@@ -22,7 +22,7 @@ from soundsep.cli.options import (
 from soundsep.cli.results_file import ResultsFile
 
 if TYPE_CHECKING:
-    from soundsep.results import ClipResult
+    from soundsep.pipeline.results import ClipResult
 
 __all__ = ["add_command"]
 

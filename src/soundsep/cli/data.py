@@ -38,7 +38,7 @@ def open_dataset(
         DatasetError: a folder or the table does not hold what it should.
     """
     from soundsep.datasets import ESC50, AudioFolder, AudioTable, Concatenation, UrbanSound8K
-    from soundsep.datasets.crosswalk import Urban11
+    from soundsep.datasets.urban11 import Urban11
     from soundsep.errors import ConfigError
 
     if annotations is not None:
@@ -97,7 +97,7 @@ def hold_out(
     Raises:
         ConfigError: there is no such fold, or no other.
     """
-    from soundsep.datasets.crosswalk import without_sources_of
+    from soundsep.datasets.leakage import without_sources_of
     from soundsep.errors import ConfigError
 
     folds = sorted({clip.fold for clip in training})

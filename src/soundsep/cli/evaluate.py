@@ -114,12 +114,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def _measure(
     arguments: argparse.Namespace, model: str, fold: int | None
 ) -> tuple[FoldedClips, Evaluation]:
+    from soundsep.checkpoints.registry import PUBLISHED
     from soundsep.datasets import AudioFolder, AudioTable, Concatenation
     from soundsep.errors import ConfigError
     from soundsep.evaluation import evaluate
     from soundsep.labels import URBAN11_LABELS
     from soundsep.pipeline import Pipeline
-    from soundsep.weights import PUBLISHED
 
     held_out = PUBLISHED[model].test_fold if model in PUBLISHED else None
     wanted = fold or held_out

@@ -51,12 +51,13 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.classifier import Classifier, to_device
+    from soundsep.checkpoints.registry import PUBLISHED
+    from soundsep.classifier import Classifier
     from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
+    from soundsep.devices import to_device
     from soundsep.errors import ConfigError
-    from soundsep.mixture_evaluation import measure_naming, measure_separation
+    from soundsep.evaluation.mixtures import measure_naming, measure_separation
     from soundsep.separator import Separator
-    from soundsep.weights import PUBLISHED
 
     for name in (arguments.model, *arguments.separator):
         fold = PUBLISHED[name].test_fold if name in PUBLISHED else None

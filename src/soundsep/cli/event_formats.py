@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from soundsep.timeline import Event
+    from soundsep.pipeline.results import Event
 
 __all__ = ["FORMATS", "EventWriter"]
 

@@ -36,8 +36,8 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.live import Microphone, listen
-    from soundsep.timeline import Event
+    from soundsep.pipeline.microphone import Microphone, listen
+    from soundsep.pipeline.results import Event
 
     name = arguments.microphone
     microphone = Microphone(device=int(name) if name and name.isdecimal() else name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from soundsep.cli.options import Commands
 
 if TYPE_CHECKING:
-    from soundsep.weights import PublishedModel
+    from soundsep.checkpoints.registry import PublishedModel
 
 __all__ = ["add_command"]
 
@@ -26,7 +26,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.weights import PUBLISHED, published_results
+    from soundsep.checkpoints.registry import PUBLISHED, published_results
 
     results = published_results()
     rows = [_row(name, model, results.get(name)) for name, model in PUBLISHED.items()]

@@ -33,11 +33,7 @@ def add_command(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from soundsep.datasets import ESC50, MixtureConfig, load_examples
     from soundsep.separator import Separator
-    from soundsep.training.separation import (
-        SeparationRecipe,
-        separator_config,
-        train_separator,
-    )
+    from soundsep.training.separator import SeparationRecipe, separator_config, train_separator
 
     recipe = SeparationRecipe(
         mixtures=MixtureConfig(n_sources=arguments.sources, is_rolled=True),

@@ -4,12 +4,13 @@ from soundsep.datasets.audio_table import AudioTable
 from soundsep.datasets.balance import balanced_order, class_weights
 from soundsep.datasets.clip import Clip
 from soundsep.datasets.concatenation import Concatenation
-from soundsep.datasets.crosswalk import Urban11, check_leakage
 from soundsep.datasets.esc50 import ESC50
 from soundsep.datasets.fingerprint import NearDuplicate, find_near_duplicates
 from soundsep.datasets.folder import AudioFolder
+from soundsep.datasets.leakage import check_leakage
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.mixtures import Mixture, MixtureConfig, Mixtures
+from soundsep.datasets.urban11 import Urban11
 from soundsep.datasets.urbansound8k import UrbanSound8K
 
 __all__ = [

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from soundsep.datasets.clip import Clip, FoldedClips
-from soundsep.datasets.crosswalk import crosswalk, without_sources_of
+from soundsep.datasets.crosswalk import crosswalk
+from soundsep.datasets.leakage import without_sources_of
 from soundsep.datasets.seed import check_seed
 from soundsep.datasets.sources import merge_parts
 from soundsep.errors import ConfigError, DatasetError

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError, DependencyError
 from soundsep.pipeline import Pipeline
-from soundsep.results import ClipResult
+from soundsep.pipeline.results import ClipResult
 
 __all__ = ["Tagger"]
 

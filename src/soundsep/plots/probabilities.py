@@ -10,10 +10,10 @@ import numpy as np
 from soundsep.audio import AudioInput
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import Pipeline
+from soundsep.pipeline.results import Scores
 from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
 from soundsep.plots.sound import WIDTH, draw_waveform
 from soundsep.plots.spectrogram import load_excerpt
-from soundsep.timeline import Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.audio import AudioInput, load_audio, resample
+from soundsep.audio.windows import pad_to
 from soundsep.errors import ConfigError
-from soundsep.windows import pad_to
 
 __all__ = [
     "AMIN",

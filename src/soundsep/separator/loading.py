@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from soundsep.checkpoint import (
+from soundsep.checkpoints.files import (
     CONFIG_NAME,
     WEIGHTS_NAME,
     read_config,
     read_weights,
-    resolve,
     write_checkpoint,
 )
+from soundsep.checkpoints.resolve import resolve
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.models.separation import build_separation_network
 from soundsep.separator.config import SeparatorConfig
-from soundsep.separator.demucs_models import DEMUCS_MODELS
+from soundsep.separator.demucs.models import DEMUCS_MODELS
 
 __all__ = ["load_ours", "save_ours"]
 
@@ -53,7 +53,7 @@ def save_ours(folder: Path, network: nn.Module, config: SeparatorConfig, *, half
 
 
 def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, SeparatorConfig]:
-    """A network and its config, from wherever `soundsep.checkpoint.resolve` finds them.
+    """A network and its config, from wherever `soundsep.checkpoints.resolve.resolve` finds them.
 
     Raises:
         ConfigError: there is no such name, or the config holds a setting that is not known.

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from soundsep.audio import AudioInput, audio_blocks, load_audio
-from soundsep.classifier import move
+from soundsep.devices import move
 from soundsep.errors import ConfigError
 from soundsep.separator.config import SeparatorConfig
-from soundsep.separator.demucs_models import find_demucs
-from soundsep.separator.demucs_networks import demucs_config, demucs_parts, is_demucs
+from soundsep.separator.demucs.models import find_demucs
+from soundsep.separator.demucs.networks import demucs_config, demucs_parts, is_demucs
 from soundsep.separator.loading import load_ours, save_ours
+from soundsep.separator.member import Part
 from soundsep.separator.overlap import Cutting, overlap_add
-from soundsep.separator.part import Part
 from soundsep.separator.separation import Separation
 from soundsep.separator.stems import StemFiles
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
 from soundsep.errors import ShapeError
-from soundsep.scoring import score_waveforms
 
 __all__ = ["fit_temperature", "held_out_temperature"]
 

@@ -17,11 +17,12 @@ from tqdm.auto import tqdm
 
 from soundsep import __version__
 from soundsep.audio import load_audio
-from soundsep.classifier import Classifier, to_device
+from soundsep.checkpoints.locate import cache_root
+from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import SILENCE, embed_waveforms
 from soundsep.datasets.array_cache import ArrayCache, file_digest
-from soundsep.download import cache_root
+from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
-from soundsep.scoring import SILENCE, embed_waveforms
 
 __all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_clip"]
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
 from soundsep.datasets import balanced_order, class_weights
 from soundsep.errors import WeightsError
 from soundsep.metrics import classification_metrics, confusion_matrix
-from soundsep.scoring import score_waveforms
 from soundsep.training.recipe import Recipe
 from soundsep.training.step import (
     Example,

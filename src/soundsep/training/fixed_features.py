@@ -13,11 +13,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from soundsep import __version__
+from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier
 from soundsep.datasets.array_cache import ArrayCache
 from soundsep.training.recipe import Recipe
 from soundsep.training.step import Example
-from soundsep.windows import pad_to
 
 __all__ = ["fixed_features"]
 

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.classifier import Classifier, to_device
-from soundsep.scoring import score_waveforms
+from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
+from soundsep.devices import to_device
 from soundsep.training.loop import train
 from soundsep.training.probe import linear_probe, with_head
 from soundsep.training.recipes import get_recipe

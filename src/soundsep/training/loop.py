@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from soundsep.classifier import Classifier, ClassifierConfig, to_device
+from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.datasets.seed import check_seed
+from soundsep.devices import to_device
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.training.epoch import held_out_figures, run_epoch
 from soundsep.training.fixed_features import fixed_features

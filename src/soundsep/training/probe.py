@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import embed_waveforms
 from soundsep.errors import DatasetError
-from soundsep.scoring import embed_waveforms
 
 __all__ = ["as_backbone", "linear_probe", "probe_classifier", "with_head"]
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soundsep.audio.windows import pad_to
 from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
 from soundsep.errors import DatasetError, ShapeError
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.teacher import Teacher
-from soundsep.windows import pad_to
 
 __all__ = [
     "Example",

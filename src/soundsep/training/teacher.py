@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from soundsep._torchaudio import torchaudio
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import embed_waveforms
 from soundsep.errors import ConfigError
-from soundsep.scoring import embed_waveforms
 
 __all__ = ["Teacher"]
 

@@ -1,7 +1,8 @@
 """Find a published checkpoint: in the cache, on a mirror, in the checkout, or at the release.
 
-Nothing is used before its size and sha256 match the table in `soundsep.weights`, wherever it
-came from; a file whose sha256 is not known is never fetched. Four environment variables have a say:
+Nothing is used before its size and sha256 match the table in `soundsep.checkpoints.registry`,
+wherever it came from; a file whose sha256 is not known is never fetched. These environment
+variables have a say:
 
 - ``SOUNDSEP_CACHE``: the cache's folder. Default: ``$XDG_CACHE_HOME/soundsep``, else
   ``~/.cache/soundsep``, on every platform.
@@ -23,9 +24,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from soundsep.checkpoints.fetch import fetch_file, mismatch
+from soundsep.checkpoints.registry import PublishedFile, PublishedModel
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.fetch import fetch_file, mismatch
-from soundsep.weights import PublishedFile, PublishedModel
 
 __all__ = [
     "cache_folder",
@@ -147,7 +148,7 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
     names a mirror may not want the internet asked instead.
 
     Args:
-        model: Entry of `soundsep.weights.PUBLISHED`.
+        model: Entry of `soundsep.checkpoints.registry.PUBLISHED`.
         progress: Show a bar on standard error while downloading.
 
     Raises:
@@ -208,7 +209,7 @@ def _places() -> tuple[str | None, dict[str, Path]]:
 
 def _checkout() -> Path | None:
     """The source checkout that this package lies in, or was installed from."""
-    package = Path(__file__).absolute().parent
+    package = Path(__file__).absolute().parents[1]
     if package.parent.name == "src" and (package.parents[1] / "pyproject.toml").is_file():
         return package.parents[1]
     with suppress(

@@ -19,10 +19,10 @@ from urllib.request import urlopen
 
 from tqdm.auto import tqdm
 
-from soundsep.download import cache_root, is_offline, mirror
+from soundsep.checkpoints.fetch import TIMEOUT_SECONDS, mismatch
+from soundsep.checkpoints.locate import cache_root, is_offline, mirror
+from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
-from soundsep.fetch import TIMEOUT_SECONDS, mismatch
-from soundsep.weights import PublishedFile
 
 __all__ = ["fetch_demucs"]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from soundsep.classifier import Classifier
+from soundsep.audio.windows import pad_to, split_windows
+from soundsep.classifier.classifier import Classifier
 from soundsep.errors import WeightsError
-from soundsep.windows import pad_to, split_windows
 
 __all__ = [
     "SILENCE",
@@ -150,8 +150,8 @@ def _finite(scores: Tensor) -> Tensor:
 class WindowScorer:
     """Scores of the windows of one signal that comes in blocks.
 
-    The windows are those of `soundsep.windows.split_windows`; each is scored once it is complete.
-    A window of digital silence has the score 0 for every label.
+    The windows are those of `soundsep.audio.windows.split_windows`; each is scored once it is
+    complete. A window of digital silence has the score 0 for every label.
 
     Args:
         classifier: The model; it is put into evaluation mode.

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.errors import AudioError, ConfigError, DependencyError
-from soundsep.listening import Listener
-from soundsep.timeline import Event, Gap
+from soundsep.pipeline.long_recordings import Listener
+from soundsep.pipeline.results import Event, Gap
 
 __all__ = ["Microphone", "listen"]
 

@@ -30,7 +30,7 @@ class PublishedFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upstream:
-    """What turns somebody else's file into a checkpoint; see `soundsep.upstream`.
+    """What turns somebody else's file into a checkpoint; see `soundsep.checkpoints.efficientat`.
 
     Attributes:
         network: Name in `soundsep.models.NETWORKS` of the network it belongs to.

@@ -15,12 +15,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from soundsep.audio import AudioInput, is_array, load_audio, resample
-from soundsep.classifier import Classifier, to_device
+from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import clip_windows, is_silent, score_waveforms
+from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
-from soundsep.listening import Listener, source_name
-from soundsep.merging import MIXTURE, audible_sources, merge_scores
-from soundsep.results import ClipResult, Prediction
-from soundsep.scoring import clip_windows, is_silent, score_waveforms
+from soundsep.pipeline.long_recordings import Listener, source_name
+from soundsep.pipeline.mixtures import MIXTURE, audible_sources, merge_scores
+from soundsep.pipeline.results import ClipResult, Prediction
 from soundsep.separator import Separation, Separator
 
 __all__ = ["Pipeline"]

@@ -13,10 +13,10 @@ from soundsep.audio import StreamingResampler
 from soundsep.audio.arrays import from_array
 from soundsep.audio.checks import check_format
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import WindowScorer
 from soundsep.errors import AudioError, ConfigError
-from soundsep.events import EventRules, EventTracker
-from soundsep.scoring import WindowScorer
-from soundsep.timeline import Event, Scores
+from soundsep.pipeline.event_tracker import EventRules, EventTracker
+from soundsep.pipeline.results import Event, Scores
 
 __all__ = ["Stream"]
 

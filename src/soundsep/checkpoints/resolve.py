@@ -7,27 +7,18 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from soundsep.checkpoint_files import (
+from soundsep.checkpoints.efficientat import read_efficientat
+from soundsep.checkpoints.fetch import mismatch
+from soundsep.checkpoints.files import (
     CONFIG_NAME,
     WEIGHTS_NAME,
-    read_config,
-    read_weights,
     write_checkpoint,
 )
-from soundsep.download import cache_folder, find_local, find_published, is_offline
+from soundsep.checkpoints.locate import cache_folder, find_local, find_published, is_offline
+from soundsep.checkpoints.registry import PUBLISHED, PublishedModel, Upstream
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.fetch import mismatch
-from soundsep.upstream import read_efficientat
-from soundsep.weights import PUBLISHED, PublishedModel, Upstream
 
-__all__ = [
-    "CONFIG_NAME",
-    "WEIGHTS_NAME",
-    "read_config",
-    "read_weights",
-    "resolve",
-    "write_checkpoint",
-]
+__all__ = ["resolve"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
@@ -35,9 +26,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]
 def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) -> Path:
     """Local folder that holds ``config.json`` and ``model.safetensors``.
 
-    A name in `soundsep.weights.PUBLISHED` comes first, so that what it means never depends on the
-    current folder (write ``./name`` for a folder so called); then an existing folder, taken as it
-    is; then ``org/repo`` on the Hugging Face Hub.
+    A name in `soundsep.checkpoints.registry.PUBLISHED` comes first, so that what it means never
+    depends on the current folder (write ``./name`` for a folder so called); then an existing
+    folder, taken as it is; then ``org/repo`` on the Hugging Face Hub.
 
     Args:
         name_or_folder: Published name, folder, or ``org/repo``. A `Path` is always a folder.

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from soundsep.checkpoint import read_weights
+from soundsep.checkpoints.files import read_weights
 from soundsep.errors import WeightsError
 
 __all__ = ["read_network"]

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from soundsep.checkpoint import (
-    WEIGHTS_NAME,
-    read_config,
-    read_weights,
-    resolve,
-    write_checkpoint,
-)
-from soundsep.classifier_config import ClassifierConfig
+from soundsep.checkpoints.files import WEIGHTS_NAME, read_config, read_weights, write_checkpoint
+from soundsep.checkpoints.resolve import resolve
+from soundsep.classifier.config import ClassifierConfig
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import build_frontend
 from soundsep.models import build_network
 
-__all__ = ["Classifier", "ClassifierConfig", "move", "to_device"]
-
-M = TypeVar("M", bound=nn.Module)
+__all__ = ["Classifier"]
 
 FORMAT, FORMAT_VERSION = "soundsep-classifier", 1
 
@@ -110,7 +103,7 @@ class Classifier(nn.Module):
     def from_pretrained(cls, name_or_dir: str | Path) -> Classifier:
         """Load a published model, a folder, or a model of the Hugging Face Hub.
 
-        Published models are fetched once, verified and cached; see `soundsep.checkpoint`.
+        Published models are fetched once, verified and cached; see `soundsep.checkpoints.resolve`.
 
         Args:
             name_or_dir: A published name (``soundsep models`` lists them), a folder written by
@@ -182,31 +175,6 @@ class Classifier(nn.Module):
             progress=progress,
         )[0]
         return classifier
-
-
-def to_device(classifier: Classifier, device: str | torch.device) -> Classifier:
-    """Move a classifier, and lay its weights out channels last: up to twice as fast on a CPU.
-
-    Raises:
-        ConfigError: there is no such device here.
-    """
-    moved: Classifier = move(classifier, device).to(  # type: ignore[call-overload]  # torch's stubs
-        memory_format=torch.channels_last
-    )
-    return moved
-
-
-def move(module: M, device: str | torch.device) -> M:
-    """Move a network as it is.
-
-    Raises:
-        ConfigError: there is no such device here.
-    """
-    try:
-        return module.to(device)
-    except (RuntimeError, AssertionError) as error:  # both are torch's ways to say it
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error
 
 
 def _checked_config(folder: Path) -> ClassifierConfig:

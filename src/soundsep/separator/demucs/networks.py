@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from soundsep.errors import ConfigError
 from soundsep.separator.config import SeparatorConfig
-from soundsep.separator.part import Part
+from soundsep.separator.member import Part
 
 __all__ = ["demucs_config", "demucs_parts", "is_demucs"]
 

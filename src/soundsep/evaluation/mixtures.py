@@ -16,11 +16,11 @@ from tqdm.auto import tqdm
 
 from soundsep.audio import resample
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
 from soundsep.datasets import Mixture, Mixtures
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.merging import audible_sources, merge_scores
 from soundsep.metrics import average_precision, permutation_invariant, si_sdr
-from soundsep.scoring import score_waveforms
+from soundsep.pipeline.mixtures import audible_sources, merge_scores
 from soundsep.separator import Separator
 
 __all__ = ["NamingFigures", "SeparationFigures", "measure_naming", "measure_separation"]

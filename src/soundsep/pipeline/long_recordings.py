@@ -12,9 +12,9 @@ from tqdm.auto import tqdm
 from soundsep.audio import AudioInput, audio_blocks
 from soundsep.classifier import Classifier
 from soundsep.errors import AudioError
-from soundsep.events import EventRules
-from soundsep.streaming import Stream
-from soundsep.timeline import Event, Scores
+from soundsep.pipeline.event_tracker import EventRules
+from soundsep.pipeline.results import Event, Scores
+from soundsep.pipeline.stream import Stream
 
 __all__ = ["Listener", "source_name"]
 

@@ -10,9 +10,9 @@ from typing import Any
 from torch import nn
 
 from soundsep.errors import WeightsError
-from soundsep.separator.demucs_bag import DemucsBag, read_bag
-from soundsep.separator.demucs_fetch import fetch_demucs
-from soundsep.separator.demucs_files import read_network
+from soundsep.separator.demucs.bag import DemucsBag, read_bag
+from soundsep.separator.demucs.fetch import fetch_demucs
+from soundsep.separator.demucs.files import read_network
 
 __all__ = ["DEMUCS_MODELS", "find_demucs"]
 

@@ -12,8 +12,8 @@ from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
+from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
-from soundsep.weights import PublishedFile
 
 __all__ = ["TIMEOUT_SECONDS", "fetch_file", "mismatch"]
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from soundsep.classifier import move
 from soundsep.config import Config
 from soundsep.datasets import MixtureConfig, Mixtures
 from soundsep.datasets.seed import check_seed
+from soundsep.devices import move
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network

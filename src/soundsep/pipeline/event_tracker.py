@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from soundsep.errors import ConfigError
-from soundsep.timeline import Event
+from soundsep.pipeline.results import Event
 
 __all__ = ["EventRules", "EventTracker"]
 
