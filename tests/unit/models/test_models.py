@@ -15,7 +15,7 @@ from soundsep.frontends import MelConfig, WaveformConfig
 from soundsep.models import NETWORKS, WAVEFORM_NETWORKS, build_network
 from soundsep.models.parts import MaxPool
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "networks.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "networks.md"
 # As small as the networks with a head on bands allow, and the two of the projects' spectrograms.
 SPECTROGRAMS = ((97, 33), (100, 384), (128, 431))
 WAVEFORMS = ((1, 5_001), (1, 16_000), (1, 44_100))
