@@ -1,30 +1,52 @@
-"""Files, bytes and file objects to checked samples, block by block."""
+"""Files, bytes and file objects to checked samples, strictly forward, block by block."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import soundfile
+from numpy.typing import NDArray
 
 from soundsep.audio.checks import Samples, check_format, check_samples
-from soundsep.audio.file import Source
-from soundsep.audio.ogg import is_chained_ogg
+from soundsep.audio.file import AudioFile
+from soundsep.audio.headers import UnreadableError
+from soundsep.audio.sndfile import LEAST_SHARE, SndfileReader, truncated
 from soundsep.errors import AudioError
 
-__all__ = ["Decoder"]
+__all__ = ["Decoder", "Reader"]
 
-LEAST_SHARE = 0.99  # of the samples promised; a few lost at the end do no harm
-TRIMMED = r"^ *(?:data|SSND|Data Size|riff|Riff size) *: *(\d+) \(should be (\d+)\)"
-# Pipes and recorders write one of these, less the header and the rest of a block, where they do not
-# know the length; a plain WAV may well have any other up to 4 GiB.
-LEFT_OPEN, LEFT_OPEN_WITHIN = (2**31, 2**32, 2**63, 2**64), 2**13
-OF_ITS_OWN = r"(?i)internal|not a regular file"  # libsndfile's words for a header that confuses it
-SAMPLE_DUMP = b"\xf0\x7e"  # MIDI's; reading a damaged one, libsndfile writes to standard output
+# Frames asked of a reader at once, whatever the size of the blocks: how a decoder behaves at the
+# border of a request, or at damage, cannot depend on the blocks.
+REQUEST = 2**14
+FEW_MISSING = 4_096  # frames, of a header's count that takes a decoder's delay for sound
+
+
+class Reader(Protocol):
+    """The samples of one file, each once, from the first to the last; it never seeks.
+
+    Attributes:
+        sample_rate: In Hz.
+        n_channels: Their number.
+        n_frames: Length by the header, in samples a channel; ``None`` where it does not know.
+        is_lossy: Whether the count of the header may differ by the delay of a decoder.
+    """
+
+    sample_rate: int
+    n_channels: int
+    n_frames: int | None
+    is_lossy: bool
+
+    def read(self, n_frames: int) -> NDArray[np.float32]:
+        """The next samples, (frames, channels), at most so many; none at the end.
+
+        Raises:
+            UnreadableError: the file is damaged; the message says how.
+            AudioError: it is cut off, or its disk failed.
+        """
+
+    def close(self) -> None:
+        """Let go of what the decoder holds; the file stays open."""
 
 
 class Decoder:
@@ -44,21 +66,35 @@ class Decoder:
     """
 
     def __init__(self, audio: Any) -> None:
-        self._source = Source(audio)
-        self.name = self._source.title
+        self._audio = AudioFile(audio)
+        self.name = self._audio.title
+        self._reader: Reader | None = None
         try:
-            self._file = self._opened()
-            check_format(self.name, self._file.channels, self._file.samplerate)
+            self._reader = self._opened()
+            self.sample_rate = check_format(
+                self.name, self._reader.n_channels, self._reader.sample_rate
+            )
         except BaseException:
             self.close()
             raise
-        self.sample_rate = int(self._file.samplerate)
-        self.n_channels = int(self._file.channels)
-        self.n_frames = self._frames_by_header()
-        self._n_read = 0
+        self.n_channels = self._reader.n_channels
+        self.n_frames = self._reader.n_frames
+        self._held: list[NDArray[np.float32]] = []  # (frames, channels), not given yet
+        self._n_held = self._n_read = 0
+        self._ended = False
+
+    def _opened(self) -> Reader:
+        try:
+            return SndfileReader(self._audio)
+        except UnreadableError as error:
+            raise AudioError(
+                f"{self.name} cannot be read as audio ({error}); expected wav, flac, ogg, mp3, "
+                "aiff, caf, au or another format of libsndfile: check the file, or convert it to "
+                "one of them"
+            ) from error
 
     def read(self, n_frames: int) -> Samples:
-        """The next samples, at most ``n_frames``; none at the end.
+        """The next samples, ``n_frames`` but for the last ones; none at the end.
 
         Shape:
             Returns (channels, time).
@@ -66,86 +102,51 @@ class Decoder:
         Raises:
             AudioError: the file is damaged, cut off or empty, or holds NaN or Inf.
         """
-        with self._explained():
-            block = self._file.read(n_frames, dtype="float32", always_2d=True)
-        self._n_read += block.shape[0]
-        if block.shape[0]:
-            check_samples(self.name, block)
-        else:
-            self._check_length()
-        return np.ascontiguousarray(block.T)
+        while self._n_held < n_frames and not self._ended:
+            self._fetch()
+        if not self._n_held:
+            return np.empty((self.n_channels, 0), np.float32)
+        held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
+        block = np.ascontiguousarray(held[:n_frames].T)
+        self._held, self._n_held = [held[n_frames:]], max(0, self._n_held - n_frames)
+        check_samples(self.name, block)
+        return block
 
-    def _opened(self) -> soundfile.SoundFile:
-        start = bytearray(len(SAMPLE_DUMP))
-        self._source.readinto(start)
-        self._source.seek(0)
-        if start == SAMPLE_DUMP:
-            raise self._refusal("a MIDI sample dump")
-        with self._explained():
-            chained = is_chained_ogg(self._source)
-            self._source.seek(0)
-            file = soundfile.SoundFile(self._source)
-        if chained:
-            file.close()
-            raise AudioError(
-                f"{self.name} holds several Ogg streams one after the other, of which only the "
-                "first would be heard; convert it to wav or flac"
-            )
-        return file
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _fetch(self) -> None:
+        assert self._reader is not None
         try:
-            yield
-        except (soundfile.SoundFileError, TypeError, ValueError) as error:
-            # TypeError and ValueError: soundfile's answer to odd headers
-            if self._source.failure is None:
-                raise self._refusal(getattr(error, "error_string", None) or error) from error
-        if isinstance(failure := self._source.failure, Exception):
-            raise AudioError(f"{self.name} cannot be read: {failure}") from failure
-        if failure is not None:  # the user's interrupt
-            raise failure
+            samples = self._reader.read(REQUEST)
+        except UnreadableError as error:
+            seconds = self._n_read / self.sample_rate
+            raise AudioError(
+                f"{self.name} is damaged after about {seconds:.1f} s ({error}); copy it again, or "
+                "re-encode it with a program that passes over damage"
+            ) from error
+        if len(samples):
+            self._held.append(samples)
+            self._n_held += len(samples)
+            self._n_read += len(samples)
+        else:
+            self._check_length(self._reader)
+            self._ended = True
 
-    def _refusal(self, reason: object) -> AudioError:
-        text = str(reason).rstrip(".")
-        if re.search(OF_ITS_OWN, text):
-            text = "its header is damaged"
-        return AudioError(
-            f"{self.name} cannot be read as audio ({text}); expected wav, flac, ogg, mp3, aiff, "
-            "caf, au or another format of libsndfile: check the file, or convert it to one of them"
-        )
-
-    def _check_length(self) -> None:
+    def _check_length(self, reader: Reader) -> None:
         if not self._n_read:
             raise AudioError(
                 f"{self.name} holds no samples by its header; it is empty, was cut off, or its "
                 "header was never completed: repair the header, or record it again"
             )
-        promised = self.n_frames
-        if promised and (share := self._n_read / promised) < LEAST_SHARE:
-            raise AudioError(
-                f"{self.name} is truncated: only {share:.0%} of the samples that its header "
-                "promises are there; copy it again, or re-encode what is left of it"
-            )
-
-    def _frames_by_header(self) -> int | None:
-        file = self._file
-        # libsndfile trims a length to the size of the file, and tells so only in its log.
-        if trimmed := re.search(TRIMMED, file.extra_info, re.MULTILINE):
-            promised, present = map(int, trimmed.groups())
-            if any(0 <= largest - promised <= LEFT_OPEN_WITHIN for largest in LEFT_OPEN):
-                return None
-            return int(file.frames * max(promised, present) / max(present, 1))
-        # MP3 is a stream, and what its first frame says of the length is often an estimate. A
-        # length that is not known at all is near 2**63.
-        known = file.format != "MP3" and file.frames < 2**62
-        return int(file.frames) if known else None
+        if promised := self.n_frames:
+            n_missing = promised - self._n_read
+            allowed = FEW_MISSING if reader.is_lossy else 0
+            if self._n_read / promised < LEAST_SHARE and n_missing > allowed:
+                raise truncated(self.name, self._n_read / promised)
 
     def close(self) -> None:
         """Let go of the file; one that was given open stays open."""
-        if hasattr(self, "_file"):
-            self._file.close()
-        self._source.close()
+        if self._reader is not None:
+            self._reader.close()
+        self._audio.close()
 
     def __enter__(self) -> Decoder:
         """Itself."""

@@ -10,14 +10,17 @@ from typing import Any, BinaryIO
 
 from soundsep.errors import AudioError
 
-__all__ = ["Source"]
+__all__ = ["AudioFile"]
+
+N_CLAIMED = 128  # bytes at the end that libmpg123 looks into for a tag
 
 
-class Source:
-    """A file as libsndfile sees it: contents without a ``name``, whose ending could mislead.
+class AudioFile:
+    """A file as libsndfile sees it: a part of its bytes, without a name that could mislead.
 
-    libsndfile calls these methods from C, where an exception would be printed and forgotten, even
-    the interrupt by a user. It is kept in ``failure`` instead, and the file seems to end there.
+    libsndfile calls `readinto`, `seek` and `tell` from C, where an exception would be printed and
+    forgotten, even the interrupt by a user. It is kept in ``failure`` instead, and the file seems
+    to end there.
 
     Args:
         audio: A path, the bytes of a file, or a binary file object. A file that can be sought is
@@ -25,6 +28,7 @@ class Source:
 
     Attributes:
         title: What messages call it.
+        size: Its length in bytes, as it was when it was opened.
         failure: What went wrong while reading.
 
     Raises:
@@ -34,23 +38,80 @@ class Source:
     def __init__(self, audio: Any) -> None:
         self.title, self._file, self._owned = _open(audio)
         self.failure: BaseException | None = None
+        self._start = self._position = 0
+        self._patches: dict[int, bytes] = {}
+        self._claimed: int | None = None
+        try:
+            self._file.seek(0, os.SEEK_END)
+            self.size = self._file.tell()
+            self._file.seek(0)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise AudioError(f"{self.title} cannot be read: {error}") from error
+
+    def narrow(self, start: int, end: int | None = None) -> None:
+        """Show no more than the bytes from ``start`` up to ``end``; both count from its start."""
+        end = self.size if end is None else min(end, self.size)
+        self._start += min(start, end)
+        self.size = max(0, end - start)
+        self._patches = {at - start: data for at, data in self._patches.items() if at >= start}
+        self.seek(0)
+
+    def patch(self, offset: int, data: bytes) -> None:
+        """Show other bytes at ``offset``; the file itself stays as it is."""
+        self._patches[offset] = data
+
+    def claim(self, size: int) -> None:
+        """Seem to be of this size to those who seek its end, with 128 bytes of zeros there.
+
+        Whoever reads on and on still comes to the true end.
+        """
+        self._claimed = size
+
+    def peek(self, offset: int, n_bytes: int) -> bytes:
+        """Some of its bytes, fewer at the end; it stands at its start afterwards."""
+        buffer = bytearray(max(0, min(n_bytes, self.size - offset)))
+        self.seek(offset)
+        n_read = self.readinto(buffer)
+        self.seek(0)
+        return bytes(buffer[:n_read])
 
     def readinto(self, buffer: Any) -> int:
         """Fill some memory; the number of bytes, 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        if self._claimed is not None and self._position >= self._claimed - N_CLAIMED:
+            view[:] = bytes(len(view))
+            return len(view)
+        n_read, n_left = 0, self.size - self._position
         try:
-            return int(self._file.readinto(buffer) or 0)  # type: ignore[attr-defined]
+            while n_read < min(len(view), n_left):
+                part = view[n_read : min(len(view), n_left)]
+                if not (n_now := int(self._file.readinto(part) or 0)):  # type: ignore[attr-defined]
+                    break
+                n_read += n_now
         except BaseException as error:
             self.failure = error
             return 0
+        for at, data in self._patches.items():
+            first = max(at, self._position)
+            last = min(at + len(data), self._position + n_read)
+            if first < last:
+                view[first - self._position : last - self._position] = data[first - at : last - at]
+        self._position += n_read
+        return n_read
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
         """Go somewhere; a damaged header may name a place before the start, and nothing moves."""
-        with suppress(OSError, ValueError):
-            self._file.seek(offset, whence)
+        end = self.size if self._claimed is None else self._claimed
+        target = offset + (0, self._position, end)[whence]
+        with suppress(OSError, ValueError, OverflowError):
+            if target >= 0:
+                self._file.seek(self._start + target)
+                self._position = target
 
     def tell(self) -> int:
         """Where it stands, in bytes."""
-        return self._file.tell()
+        return self._position
 
     def close(self) -> None:
         """Let go of the file; one that was given open stays open."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundsep.audio.file import Source
+from soundsep.audio.file import AudioFile
 
 __all__ = ["is_chained_ogg"]
 
@@ -10,7 +10,7 @@ HEADER, MOST_SEGMENTS = 27, 255  # bytes
 N_SEGMENTS, FLAGS, BEGINNING = 26, 5, 0x02  # places in the header, and a flag
 
 
-def is_chained_ogg(source: Source) -> bool:
+def is_chained_ogg(file: AudioFile) -> bool:
     """Whether this is Ogg in which a stream begins after another went on.
 
     It is looked through from its start, page by page; damage ends the search. Streams that are
@@ -22,8 +22,8 @@ def is_chained_ogg(source: Source) -> bool:
     page = bytearray(HEADER + MOST_SEGMENTS)
     position, goes_on = 0, False
     while True:
-        source.seek(position)
-        if source.readinto(page) < HEADER or not page.startswith(b"OggS"):
+        file.seek(position)
+        if file.readinto(page) < HEADER or not page.startswith(b"OggS"):
             return False
         begins = bool(page[FLAGS] & BEGINNING)
         if begins and goes_on:
