@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from soundsep._version import __version__
+
 if TYPE_CHECKING:
     from soundsep.audio import load_audio
     from soundsep.classifier import Classifier, ClassifierConfig
@@ -23,11 +25,9 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from soundsep.frontends import MelConfig, MelFrontend
-    from soundsep.pipeline import Pipeline
-    from soundsep.pipeline.results import ClipResult, Event, Gap, Prediction, Scores
+    from soundsep.pipeline import ClipResult, Event, Gap, Pipeline, Prediction, Scores
     from soundsep.separator import Separation, Separator, SeparatorConfig
-
-__version__ = "0.1.0"
+    from soundsep.training import FitReport, fit
 
 __all__ = [
     "AudioError",
@@ -39,6 +39,7 @@ __all__ = [
     "DependencyError",
     "Event",
     "ExportError",
+    "FitReport",
     "Gap",
     "MelConfig",
     "MelFrontend",
@@ -52,15 +53,18 @@ __all__ = [
     "SoundsepError",
     "WeightsError",
     "__version__",
+    "fit",
     "load_audio",
 ]
 
 _MODULE_OF = {
+    "fit": "training",
     "load_audio": "audio",
     "Classifier": "classifier",
     "ClassifierConfig": "classifier",
     "ClipResult": "pipeline",
     "Event": "pipeline",
+    "FitReport": "training",
     "Gap": "pipeline",
     "MelConfig": "frontends",
     "MelFrontend": "frontends",

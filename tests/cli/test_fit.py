@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline, fit
 from soundsep.cli import fit as command
 from soundsep.cli import main
 
@@ -98,4 +98,4 @@ def test_the_default_backbone_is_that_of_the_library():
     parser = argparse.ArgumentParser()
     command.add_command(parser.add_subparsers())
     default = parser.parse_args(["fit", "folder", "-o", "out"]).backbone
-    assert default == Classifier.fit.__kwdefaults__["backbone"]
+    assert default == fit.__kwdefaults__["backbone"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from soundsep import Classifier, Pipeline
+from soundsep import Pipeline, fit
 from soundsep.datasets import ESC50, AudioFolder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +37,7 @@ def test_eight_clips_a_class_are_enough_for_four_classes(esc50_root, tmp_path, a
         shutil.copy(clip.path, tmp_path / "own" / clip.label)
     # Names of ESC-50: fold, number on Freesound, take, class.
     data = AudioFolder(tmp_path / "own", group=r"^\d-(\d+)-")
-    classifier = Classifier.fit(data, backbone=audioset, progress=False)
-    report = classifier.fit_report
+    classifier, report = fit(data, backbone=audioset, progress=False)
     assert report.n_clips == 32
     assert report.n_recordings == len({clip.source for clip in learnt}) < 32
     assert report.accuracy > 0.8

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
+from collections.abc import Collection, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,32 +16,13 @@ import pytest
 import soundsep
 
 PACKAGE = Path(soundsep.__file__).parent
+ROOMS_FILE = Path(__file__).resolve().parents[2] / "docs" / "rooms.txt"
 
 # Bottom first; a module imports only from rooms above its own in this list.
-ROOMS = (
-    "errors",
-    "_torchaudio",
-    "config",
-    "files",
-    "labels",
-    "devices",
-    "audio",
-    "metrics",
-    "frontends",
-    "augment",
-    "models",
-    "checkpoints",
-    "classifier",
-    "separator",
-    "pipeline",
-    "integrations",
-    "export",
-    "datasets",
-    "training",
-    "evaluation",
-    "plots",
-    "report",
-    "cli",
+ROOMS = tuple(
+    line.split()[0]
+    for line in ROOMS_FILE.read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
 )
 # `soundsep/__init__.py` only passes names on, `__main__.py` only calls the command line.
 DOORS = ("__init__", "__main__")
@@ -58,7 +43,35 @@ def imported_rooms(source: str) -> set[str]:
             assert node.level == 0, "imports are absolute here"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     parts = [name.split(".") for name in names]
-    return {p[1] for p in parts if p[0] == "soundsep" and len(p) > 1} - {"__version__"}
+    return {p[1] for p in parts if p[0] == "soundsep" and len(p) > 1}
+
+
+def name_of(module: Path) -> str:
+    parts = module.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(source: str, known: Collection[str]) -> set[str]:
+    """Those of the modules ``known`` that a source text imports from.
+
+    ``from package import name`` is an import of ``package.name`` where that is a module.
+    """
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            deep = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= deep & set(known)
+            if deep - set(known):
+                names.add(node.module)
+    return names & set(known)
+
+
+def modules_in_strings(source: str) -> list[str]:
+    """Strings that name a module of ours, as what loads modules by name would take."""
+    texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    return [t for t in texts if isinstance(t, str) and re.fullmatch(r"soundsep(\.\w*)+", t)]
 
 
 def test_imports_are_seen_wherever_they_stand():
@@ -75,6 +88,44 @@ def test_module_imports_only_from_the_rooms_above(module):
     assert room in ROOMS, f"{room} has no place in the list of rooms"
     allowed = {room, *ROOMS[: ROOMS.index(room)]}
     assert imported_rooms(module.read_text(encoding="utf-8")) <= allowed
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(PACKAGE)))
+def test_no_module_of_ours_is_imported_by_a_string(module):
+    assert modules_in_strings(module.read_text(encoding="utf-8")) == []
+
+
+def test_strings_that_name_modules_are_seen():
+    source = (
+        '"""See soundsep.training."""\n'
+        "import_module('soundsep.training.fit')\nload(f'soundsep.{x}')\nload('torch.utils')\n"
+    )
+    assert modules_in_strings(source) == ["soundsep.training.fit", "soundsep."]
+
+
+def circle(graph: Mapping[str, Collection[str]]) -> list[str] | None:
+    """The nodes of a circle, the first again at its end; ``None`` where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        nodes: list[str] = error.args[1]
+        return nodes
+    return None
+
+
+def test_a_circle_is_seen():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) is None
+    found = circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+    assert found is not None
+    assert set(found) == {"a", "b", "c"}
+
+
+def test_modules_import_each_other_in_no_circle():
+    names = {name_of(module): module for module in MODULES}
+    texts = {name: module.read_text(encoding="utf-8") for name, module in names.items()}
+    graph = {name: imported_modules(text, names) - {name} for name, text in texts.items()}
+    assert graph["soundsep.pipeline.pipeline"] >= {"soundsep.audio", "soundsep.classifier"}
+    assert circle(graph) is None
 
 
 @pytest.mark.parametrize(
@@ -120,3 +171,18 @@ def test_public_names_resolve(name):
 def test_unknown_names_raise_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Pipelin'"):
         _ = soundsep.Pipelin
+
+
+REFERENCE = sorted((ROOMS_FILE.parent / "api").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", REFERENCE, ids=lambda p: p.name)
+def test_names_of_the_reference_stand_on_the_face_of_their_room(page):
+    """All but what needs an extra, which the face does not import."""
+    text = page.read_text(encoding="utf-8")
+    documented = re.findall(r"(?:auto(?:class|function)|py:data):: soundsep\.(\S+)", text)
+    for name in set(documented) - {"integrations.ray.Tagger"}:
+        *room, leaf = name.split(".")
+        face = importlib.import_module(".".join(["soundsep", *room]))
+        assert len(room) <= 1, f"soundsep.{name} is deep in its room"
+        assert leaf in face.__all__

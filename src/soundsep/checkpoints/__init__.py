@@ -1,1 +1,17 @@
-"""Checkpoints: which are published, where they lie, how their files are read and written."""
+"""Checkpoints: which are published, where they lie, how their files are read and written.
+
+The table is here, without torch; `soundsep.checkpoints.resolve` and `soundsep.checkpoints.files`
+read folders.
+"""
+
+from __future__ import annotations
+
+from soundsep.checkpoints.registry import (
+    PUBLISHED,
+    PublishedFile,
+    PublishedModel,
+    Upstream,
+    published_results,
+)
+
+__all__ = ["PUBLISHED", "PublishedFile", "PublishedModel", "Upstream", "published_results"]

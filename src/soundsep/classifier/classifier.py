@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,9 +50,6 @@ class Classifier(nn.Module):
                 f"{type(self.frontend).__name__} needs at least {self.frontend.min_samples}"
             )
         self.network = build_network(config.network, len(config.labels))
-        self.fit_report: Any = (
-            None  # a soundsep.training.FitReport, where `fit` made the classifier
-        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -123,58 +119,6 @@ class Classifier(nn.Module):
         weights = read_weights(folder / WEIGHTS_NAME, like=model.state_dict())
         model.load_state_dict(weights)
         return model.eval()
-
-    @classmethod
-    def fit(
-        cls,
-        data: Any,
-        *,
-        backbone: str | Path | Classifier = "audioset-mn04",
-        mode: Literal["probe", "finetune"] = "probe",
-        n_folds: int = 5,
-        seed: int = 0,
-        device: str | torch.device = "cpu",
-        errors: Literal["raise", "skip"] = "raise",
-        progress: bool = True,
-    ) -> Classifier:
-        """A classifier for one's own classes, from a folder with one subfolder of clips a class.
-
-        How good it is stands in its ``fit_report``, which can be printed. The arguments are those
-        of `soundsep.training.fit`, which returns the two apart.
-
-        Args:
-            data: The folder, or a data set of `soundsep.datasets`.
-            backbone: What to build upon: all that `from_pretrained` takes, or a classifier.
-            mode: ``"probe"`` fits the last layer, in seconds; ``"finetune"`` the later layers.
-            n_folds: Folds of the cross-validation, at least 2.
-            seed: Of the folds and of fine-tuning.
-            device: Where to compute.
-            errors: ``"raise"`` stops at the first file that cannot be used, ``"skip"`` lists such
-                files in the report.
-            progress: Show progress bars.
-
-        Returns:
-            The classifier, on the CPU; `save_pretrained` keeps it, but not the report.
-
-        Raises:
-            AudioError: a file cannot be read, and ``errors`` is ``"raise"``.
-            DatasetError: there are too few classes, or too few clips of one.
-            ConfigError: an option is not one of those listed, or there is no such backbone.
-            WeightsError: the backbone cannot be had, or is damaged.
-        """
-        # By name: inference must not load training code, nor a reader of imports find any here.
-        training = importlib.import_module("soundsep.training.fit")
-        classifier: Classifier = training.fit(
-            data,
-            backbone=backbone,
-            mode=mode,
-            n_folds=n_folds,
-            seed=seed,
-            device=device,
-            errors=errors,
-            progress=progress,
-        )[0]
-        return classifier
 
 
 def _checked_config(folder: Path) -> ClassifierConfig:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from soundsep import __version__
+from soundsep._version import __version__
 from soundsep.cli import (
     classify,
     evaluate,

@@ -4,17 +4,21 @@ from soundsep.datasets.audio_table import AudioTable
 from soundsep.datasets.balance import balanced_order, class_weights
 from soundsep.datasets.clip import Clip
 from soundsep.datasets.concatenation import Concatenation
+from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN11, crosswalk
 from soundsep.datasets.esc50 import ESC50
 from soundsep.datasets.fingerprint import NearDuplicate, find_near_duplicates
 from soundsep.datasets.folder import AudioFolder
-from soundsep.datasets.leakage import check_leakage
+from soundsep.datasets.leakage import check_leakage, without_sources_of
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.mixtures import Mixture, MixtureConfig, Mixtures
+from soundsep.datasets.table import TableDataset
 from soundsep.datasets.urban11 import Urban11
 from soundsep.datasets.urbansound8k import UrbanSound8K
 
 __all__ = [
     "ESC50",
+    "ESC50_TO_URBAN11",
+    "URBANSOUND8K_TO_URBAN11",
     "AudioFolder",
     "AudioTable",
     "Clip",
@@ -23,11 +27,14 @@ __all__ = [
     "MixtureConfig",
     "Mixtures",
     "NearDuplicate",
+    "TableDataset",
     "Urban11",
     "UrbanSound8K",
     "balanced_order",
     "check_leakage",
     "class_weights",
+    "crosswalk",
     "find_near_duplicates",
     "load_examples",
+    "without_sources_of",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from soundsep import __version__
+from soundsep._version import __version__
 from soundsep.audio import load_audio
 from soundsep.datasets.array_cache import ArrayCache, file_digest
 from soundsep.datasets.clip import Clip

@@ -9,7 +9,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from soundsep import __version__
+from soundsep._version import __version__
 from soundsep.classifier import Classifier
 from soundsep.errors import DependencyError, ExportError
 from soundsep.export.check import TOLERANCE, ExportReport, check_samples, compare

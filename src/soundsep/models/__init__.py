@@ -13,6 +13,7 @@ from soundsep.models.cnn import CNN, cnn4, cnn8, cnn_mel
 from soundsep.models.crnn import CRNN, crnn
 from soundsep.models.mobilenet import MobileNetV3, mn04, mn04_bands, mn10, mn10_bands
 from soundsep.models.resnet import ResNet, resnet18, resnet34, resnet50
+from soundsep.models.separation import MaskUNet
 from soundsep.models.wavecnn import WaveCNN, cnn_wave
 
 __all__ = [
@@ -21,12 +22,20 @@ __all__ = [
     "NETWORKS",
     "WAVEFORM_NETWORKS",
     "AclNet",
+    "MaskUNet",
     "MobileNetV3",
     "Network",
     "ResNet",
     "WaveCNN",
     "build_network",
     "check_features",
+    "cnn4",
+    "cnn8",
+    "cnn_mel",
+    "mn04",
+    "mn04_bands",
+    "mn10",
+    "mn10_bands",
     "resnet18",
     "resnet34",
     "resnet50",

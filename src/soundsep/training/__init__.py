@@ -1,23 +1,30 @@
 """Training: recipes as data, the loop that runs them, and quick fits to one's own classes."""
 
+from soundsep.training.calibration import fit_temperature, held_out_temperature
 from soundsep.training.fit import fit
 from soundsep.training.loop import Example, train
 from soundsep.training.probe import as_backbone, linear_probe, probe_classifier, with_head
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.recipes import RECIPES, get_recipe
 from soundsep.training.report import FitReport
+from soundsep.training.separator import SeparationRecipe, separation_loss, train_separator
 
 __all__ = [
     "RECIPES",
     "Example",
     "FitReport",
     "Recipe",
+    "SeparationRecipe",
     "Stage",
     "as_backbone",
     "fit",
+    "fit_temperature",
     "get_recipe",
+    "held_out_temperature",
     "linear_probe",
     "probe_classifier",
+    "separation_loss",
     "train",
+    "train_separator",
     "with_head",
 ]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from soundsep import __version__
+from soundsep._version import __version__
 from soundsep.audio import load_audio
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier

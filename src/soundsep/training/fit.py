@@ -129,7 +129,6 @@ def fit(
     )
     classifier = learner.learn(np.arange(len(clips)))
     classifier.config = classifier.config.replace(temperature=report.temperature)
-    classifier.fit_report = report
     return classifier, report
 
 

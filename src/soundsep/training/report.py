@@ -45,7 +45,7 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
 class FitReport:
-    """What `soundsep.training.fit` has learnt from, and how well it did on what it had not heard.
+    """What `soundsep.fit` has learnt from, and how well it did on what it had not heard.
 
     Held out are whole recordings, in turn, as `soundsep.datasets.AudioFolder` tells them apart. The
     clips of one recording are right or wrong together, so they count as one in the confidence

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 import torch
 
+import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
 from soundsep.datasets import AudioFolder, Clip
 from soundsep.errors import AudioError, ConfigError, DatasetError
@@ -54,8 +55,8 @@ def run(data, backbone, **options):
 
 
 def test_a_folder_becomes_a_model_that_names_new_clips(tones, tmp_path, backbone):
-    classifier = Classifier.fit(tones, backbone=backbone, progress=False)
-    report = classifier.fit_report
+    classifier, report = soundsep.fit(tones, backbone=backbone, progress=False)
+    assert isinstance(report, soundsep.FitReport)
     assert report.accuracy == 1.0
     assert report.interval == pytest.approx((18 / (18 + 1.96**2), 1.0), abs=1e-4)
     assert (report.n_clips, report.n_recordings, report.n_folds) == (18, 18, 5)
