@@ -21,24 +21,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from soundsep.audio import AUDIO_SUFFIXES
+from soundsep.audio import find_recordings, passed_over
 from soundsep.integrations.ray import Tagger
 
 CLIPS_A_BLOCK = 64  # what a worker takes at a time, and what is tagged again if it dies
 COLUMNS = ["id", "labels", "scores", "error"]
 
 
-def find_recordings(folder: Path) -> Iterator[str]:
+def names_below(folder: Path) -> Iterator[str]:
     """Paths below ``folder``, in order; Parquet holds text, so a name has to be some."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            name = path.relative_to(folder).as_posix()
-            try:
-                name.encode()
-            except UnicodeEncodeError:
-                print(f"left out, rename it: {name!a}", file=sys.stderr)
-            else:
-                yield name
+    found = find_recordings(folder)
+    if line := passed_over(found.passed_over):
+        print(line, file=sys.stderr)
+    for path in found.paths:
+        name = Path(path).relative_to(folder).as_posix()
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            print(f"left out, rename it: {name!a}", file=sys.stderr)
+        else:
+            yield name
 
 
 def write_part(table: pa.Table, path: Path) -> None:
@@ -53,7 +55,7 @@ def main(folder: Path, output: Path, model: str, n_workers: int, part: int) -> N
     output.mkdir(parents=True, exist_ok=True)
     files = sorted(output.glob("part-*.parquet"))
     done = {i for file in files for i in pq.read_table(file, columns=["id"])["id"].to_pylist()}
-    ids = [name for name in find_recordings(folder) if name not in done]
+    ids = [name for name in names_below(folder) if name not in done]
     print(f"{len(done)} recordings are tagged, {len(ids)} are left", flush=True)
     if not ids:
         return

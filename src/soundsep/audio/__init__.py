@@ -8,6 +8,7 @@ from __future__ import annotations
 from soundsep.audio.arrays import is_array
 from soundsep.audio.blocks import AudioBlocks, audio_blocks
 from soundsep.audio.checks import AudioInput
+from soundsep.audio.find import FoundRecordings, find_recordings, passed_over
 from soundsep.audio.load import load_audio
 from soundsep.audio.resampling import StreamingResampler, resample
 from soundsep.audio.suffixes import AUDIO_SUFFIXES
@@ -16,9 +17,12 @@ __all__ = [
     "AUDIO_SUFFIXES",
     "AudioBlocks",
     "AudioInput",
+    "FoundRecordings",
     "StreamingResampler",
     "audio_blocks",
+    "find_recordings",
     "is_array",
     "load_audio",
+    "passed_over",
     "resample",
 ]

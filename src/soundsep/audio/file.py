@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from soundsep.errors import AudioError
+from soundsep.errors import AudioError, ConfigError
+from soundsep.names import local_path, printable
 
 __all__ = ["AudioFile"]
 
@@ -134,11 +135,11 @@ def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
 
 
 def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
-    path = Path(audio)
+    path, title = Path(audio), printable(str(audio))
     try:
-        path = path.expanduser()
+        path = local_path(audio)
         if path.is_file():
-            return str(path), path.open("rb"), True
+            return printable(str(path)), path.open("rb"), True
         if path.is_dir():
             found = "is a folder, not a file; expected the path of a recording"
         elif path.exists():
@@ -148,17 +149,18 @@ def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
             )
         else:
             found = "does not exist; expected the path of a recording"
-    except (OSError, RuntimeError) as error:  # no permission, too long; no such user's home
-        raise AudioError(f"{path} cannot be opened: {error}") from error
+    except (OSError, ConfigError) as error:  # no permission, too long; no such user's home
+        raise AudioError(f"{title} cannot be opened: {error}") from error
     if "://" in str(audio):
-        raise AudioError(f"{audio} is an address, not a path; download it first")
-    raise AudioError(f"{path} {found}")
+        raise AudioError(f"{printable(str(audio))} is an address, not a path; download it first")
+    raise AudioError(f"{title} {found}")
 
 
 def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
     name = getattr(audio, "name", None)
     if not isinstance(name, str):  # of a temporary file it is a number
         name = "the file object"
+    name = printable(name)
     if isinstance(audio, io.TextIOBase):
         raise AudioError(f"{name} gives text; open it in binary mode ('rb')")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from urllib.error import HTTPError, URLError
 
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
+from soundsep.progress import is_terminal
 
 __all__ = ["TIMEOUT_SECONDS", "fetch_file", "mismatch"]
 
@@ -48,6 +50,7 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
     """
     from torch import hub  # here, so that listing the table does not cost importing torch
 
+    shown = progress and is_terminal(sys.stderr)
     last = ""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -55,7 +58,7 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with _default_timeout(TIMEOUT_SECONDS):
-                hub.download_url_to_file(url, str(target), file.sha256, progress=progress)
+                hub.download_url_to_file(url, str(target), file.sha256, progress=shown)
         except (OSError, HTTPException, RuntimeError, ValueError) as error:
             if isinstance(error, HTTPError):
                 error.close()

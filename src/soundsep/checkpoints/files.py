@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.names import local_path
 
 __all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "read_config", "read_weights", "write_checkpoint"]
 
@@ -142,8 +143,8 @@ def write_checkpoint(
         raise ConfigError(f"the checkpoint's config is not plain JSON: {error}") from error
     weights = save({name: _stored(name, tensor, half=half) for name, tensor in tensors.items()})
     try:
-        folder = Path(folder).expanduser()
-    except RuntimeError as error:  # no such user
+        folder = local_path(folder)
+    except ConfigError as error:  # no such user
         raise WeightsError(f"cannot write a checkpoint to {folder}: {error}") from error
     contents = {folder / WEIGHTS_NAME: weights, folder / CONFIG_NAME: described}
     temporary = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in contents}

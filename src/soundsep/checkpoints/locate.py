@@ -27,6 +27,7 @@ from urllib.request import url2pathname
 from soundsep.checkpoints.fetch import fetch_file, mismatch
 from soundsep.checkpoints.registry import PublishedFile, PublishedModel
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.names import local_path
 
 __all__ = [
     "cache_folder",
@@ -106,8 +107,8 @@ def mirror() -> tuple[str | None, Path | None]:
     value = os.environ.get("SOUNDSEP_WEIGHTS", "")
     if not value or value.lower().startswith(("http://", "https://")):
         return value.rstrip("/") or None, None
-    with suppress(OSError, RuntimeError):  # too long; no such user
-        folder = Path(value).expanduser().absolute()
+    with suppress(OSError, ConfigError):  # too long; no such user
+        folder = local_path(value).absolute()
         if folder.is_dir():
             return None, folder
     raise ConfigError(

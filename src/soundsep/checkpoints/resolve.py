@@ -17,6 +17,7 @@ from soundsep.checkpoints.files import (
 from soundsep.checkpoints.locate import cache_folder, find_local, find_published, is_offline
 from soundsep.checkpoints.registry import PUBLISHED, PublishedModel, Upstream
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.names import local_path
 
 __all__ = ["resolve"]
 
@@ -47,9 +48,9 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
             return _converted(model, model.upstream, progress=progress)
         return find_published(model, progress=progress)
     try:
-        folder = Path(text).expanduser()
+        folder = local_path(name_or_folder)
         exists = folder.is_dir()
-    except (OSError, RuntimeError) as error:  # too long; no such user's home
+    except (OSError, ConfigError) as error:  # too long; no such user's home
         raise WeightsError(f"cannot look for the folder {text!r}: {error}") from error
     if exists:
         return _complete(folder, f"the folder {text!r}")

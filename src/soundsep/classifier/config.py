@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +9,7 @@ from soundsep.config import Config, check_names
 from soundsep.errors import ConfigError
 from soundsep.frontends import FrontendConfig, MelConfig
 from soundsep.models import check_features
+from soundsep.names import label_fault
 
 __all__ = ["ClassifierConfig"]
 
@@ -17,7 +17,6 @@ MAX_LABELS = 10_000
 MAX_WINDOW_SAMPLES = 2**26  # 1.2 h at 16 kHz
 MAX_SPECTRUM = 2**27  # numbers of a window's spectrogram: 1 GiB while they are complex
 MAX_OVERLAP = 1_000  # windows that hear the same sample
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a terminal obeys or fails
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,10 +57,8 @@ class ClassifierConfig(Config):
         check_names(self, "labels")
         if not 1 <= len(set(self.labels)) == len(self.labels) <= MAX_LABELS:
             raise ConfigError(f"ClassifierConfig.labels must be 1 to {MAX_LABELS}, each once")
-        if unprintable := [label for label in self.labels if _CONTROL.search(label)]:
-            raise ConfigError(
-                f"ClassifierConfig.labels: {unprintable[0]!r} holds what cannot be printed"
-            )
+        if faults := [fault for label in self.labels if (fault := label_fault(label))]:
+            raise ConfigError(f"ClassifierConfig.labels: {faults[0]}")
         check_features(self.network, self.frontend.kind)
         if not 0 < self.hop_seconds <= self.window_seconds <= 3_600:
             raise ConfigError(

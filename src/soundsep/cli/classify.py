@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import glob
 import itertools
 import json
 import sys
@@ -91,9 +90,13 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.audio import find_recordings, passed_over
     from soundsep.errors import ConfigError
 
-    files = list(dict.fromkeys(_files(arguments.files)))
+    found = find_recordings(*arguments.files)
+    files = found.paths
+    if line := passed_over(found.passed_over):
+        print(f"soundsep: {line}", file=sys.stderr)
     if not files:
         raise ConfigError("no audio files in the folders given")
     if arguments.output is None:
@@ -190,21 +193,6 @@ def _summarise(n_files: int, n_failed: int, n_before: int, output: ResultsFile |
     before = f", {n_before} were done before" if n_before else ""
     where = f"; the results are in {output.path}" if output else ""
     print(f"soundsep: {counts}{before}{where}", file=sys.stderr)
-
-
-def _files(arguments: Iterable[str]) -> Iterator[str]:
-    """Files as they are, folders as the audio in them, patterns as what they match."""
-    from soundsep.audio import AUDIO_SUFFIXES
-
-    for argument in arguments:
-        path = Path(argument)
-        if path.is_dir():
-            found = (p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-            yield from (str(p) for p in sorted(found) if p.is_file())
-        elif path.exists() or not glob.has_magic(argument):
-            yield argument
-        else:  # a shell that leaves patterns alone, as on Windows; none found is reported as it is
-            yield from sorted(glob.glob(argument, recursive=True)) or [argument]  # noqa: PTH207  # may be absolute
 
 
 def _groups(files: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundsep.names import local_path
+
 if TYPE_CHECKING:
     from soundsep.datasets.clip import Clip, FoldedClips
 
@@ -47,7 +49,7 @@ def open_dataset(
         return AudioTable(annotations)
     if not roots:
         raise ConfigError("which clips? give --data or --annotations")
-    roots = [root.expanduser() for root in roots]
+    roots = [local_path(root) for root in roots]
     official: dict[str, Path] = {}
     own: list[Path] = []
     for root in roots:

@@ -11,8 +11,11 @@ from soundsep.datasets.folder import require_classes
 from soundsep.datasets.sources import merge_copies
 from soundsep.datasets.table import is_file, read_rows
 from soundsep.errors import DatasetError
+from soundsep.names import label_fault, local_path
 
 __all__ = ["AudioTable"]
+
+WINDOWS_HINT = "; paths with backslashes are read, not drives; name files below the table"
 
 
 class AudioTable(FoldedClips):
@@ -22,7 +25,7 @@ class AudioTable(FoldedClips):
     others are passed over. It is
 
     - ``path``: a file, relative to the folder of the table, never to the working directory; an
-      absolute path is taken as it is;
+      absolute path is taken as it is, and backslashes separate folders as on Windows;
     - ``label``: the name of its class;
     - ``fold``: a whole number from 1 on;
     - ``group``: the recording it was cut from or, for an augmented copy, made from. Clips of one
@@ -57,7 +60,7 @@ class AudioTable(FoldedClips):
     """
 
     def __init__(self, path: str | Path, *, partial: bool = False) -> None:
-        table = Path(path).expanduser()
+        table = local_path(path)
         if not table.is_file():
             raise DatasetError(
                 f"no table {table}; expected a csv file with the columns path and label, and if "
@@ -66,11 +69,15 @@ class AudioTable(FoldedClips):
         self.name = table.stem
         folder = table.parent
         rows = list(read_rows(table, ("path", "label"), ("fold", "group")))
-        files = [(folder / row["path"], row["label"].strip()) for _, row in rows]
+        files = [(_listed(folder, row["path"]), row["label"].strip()) for _, row in rows]
+        for (where, _), (_, label) in zip(rows, files, strict=True):
+            if fault := label_fault(label):
+                raise DatasetError(f"{where}: a class needs another name: {fault}")
         if missing := [i for i, (file, _) in enumerate(files) if not is_file(file)]:
             raise DatasetError(
                 f"{rows[missing[0]][0]}: no file {files[missing[0]][0]}; paths are relative to the "
                 f"folder of the table ({len(missing)} of {len(files)} files are missing)"
+                f"{WINDOWS_HINT if chr(92) in rows[missing[0]][1]['path'] else ''}"
             )
         resolved = [str(file.resolve()) for file, _ in files]
         if double := [name for name, n in Counter(resolved).items() if n > 1]:
@@ -98,6 +105,14 @@ class AudioTable(FoldedClips):
             for (where, row), (file, label), source in zip(rows, files, sources, strict=True)
         )
         self.fold_numbers = tuple(sorted({clip.fold for clip in self.clips} - {0}))
+
+
+def _listed(folder: Path, text: str) -> Path:
+    """The file of a row; one written on Windows separates folders by backslashes."""
+    path = folder / text
+    if "\\" in text and not is_file(path) and is_file(other := folder / text.replace("\\", "/")):
+        return other
+    return path
 
 
 def _fold(where: str, row: dict[str, str]) -> int:

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from soundsep.audio import load_audio
 from soundsep.datasets.clip import Clip
+from soundsep.progress import progress_bar
 
 __all__ = ["LEAST_SIMILARITY", "NearDuplicate", "find_near_duplicates"]
 
@@ -96,7 +96,7 @@ def find_near_duplicates(
     """
     known = tuple(training)
     asked = known if test is None else tuple(test)
-    bar = functools.partial(tqdm, disable=not progress, unit="clip")
+    bar = functools.partial(progress_bar, progress=progress, unit="clip")
     marks = [landmarks(_load(clip.path)) for clip in bar(known, desc="fingerprints")]
     index = _Index(marks)
     load = functools.lru_cache(maxsize=64)(_load)

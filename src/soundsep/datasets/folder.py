@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from soundsep.audio import AUDIO_SUFFIXES
+from soundsep.audio.find import is_passed_over, kind_passed_over, search_folder
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.sources import merge_copies
 from soundsep.errors import ConfigError, DatasetError
+from soundsep.names import label_fault, local_path, printable
 
 __all__ = ["AudioFolder", "require_classes"]
 
@@ -30,8 +31,9 @@ class AudioFolder(FoldedClips):
 
     The same recording name under two classes is one recording, and files of the same bytes belong
     together whatever they are called. Copies that were augmented beforehand must carry the name of
-    the recording they were made from, where ``group`` finds it. Hidden files and files without an
-    audio suffix are passed over; links to folders are not followed below a class.
+    the recording they were made from, where ``group`` finds it. What is passed over, such as hidden
+    files and files without an audio suffix, is counted; links to folders are not followed below a
+    class.
 
     Args:
         root: Folder that holds the classes' folders.
@@ -44,6 +46,7 @@ class AudioFolder(FoldedClips):
         labels: Names of the classes, sorted.
         clips: All clips, sorted by class and path; ``fold`` is 0 in all of them, as a folder has no
             folds. `Concatenation` deals them out.
+        passed_over: How many files of each kind were not taken.
         notes: What looks like a mistake in the folder but does not prevent its use.
 
     Raises:
@@ -57,7 +60,7 @@ class AudioFolder(FoldedClips):
     def __init__(
         self, root: str | Path, *, group: str | None = None, partial: bool = False
     ) -> None:
-        self.root = Path(root).expanduser()
+        self.root = local_path(root)
         if not self.root.is_dir():
             raise DatasetError(f"no folder {self.root}; expected one with a subfolder for a class")
         self.name = self.root.resolve().name
@@ -65,12 +68,17 @@ class AudioFolder(FoldedClips):
             pattern = None if group is None else re.compile(group)
         except re.error as error:
             raise ConfigError(f"group {group!r} is not a regular expression: {error}") from error
-        children = sorted(p for p in self.root.iterdir() if not p.name.startswith("."))
-        found = {p.name: list(_audio_below(p)) for p in children if p.is_dir()}
+        found, n_loose, self.passed_over = _search(self.root)
         self.labels = tuple(name for name, paths in found.items() if paths)
-        notes = [f"{name}/ holds no audio and is no class" for name, p in found.items() if not p]
-        if loose := sum(_is_audio(path) for path in children):
-            notes.append(f"audio files that lie in no subfolder and were left out: {loose}")
+        notes = [
+            f"{printable(name)}/ holds no audio and is no class"
+            for name, paths in found.items()
+            if not paths
+        ]
+        if n_loose:
+            notes.append(f"audio files that lie in no subfolder and were left out: {n_loose}")
+        if faults := [fault for label in self.labels if (fault := label_fault(label))]:
+            raise DatasetError(f"{self.root}: a class needs another name: {faults[0]}")
         targets = {label: target for target, label in enumerate(self.labels)}
         clips = [(path, label) for label in self.labels for path in found[label]]
         if not clips or not partial:
@@ -110,16 +118,21 @@ def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: st
         )
 
 
-def _is_audio(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return not hidden and path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
-
-
-def _audio_below(folder: Path) -> Iterator[Path]:
-    """Sorted; os.walk does not follow links, so none can lead round in a circle."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (path for name in sorted(names) if _is_audio(path := Path(parent) / name))
+def _search(root: Path) -> tuple[dict[str, list[Path]], int, Counter[str]]:
+    """The recordings of each subfolder, the number of those in none, and what was passed over."""
+    found: dict[str, list[Path]] = {}
+    n_loose, seen = 0, Counter[str]()
+    for path in sorted(root.iterdir()):
+        if path.is_dir():
+            is_hidden = is_passed_over(path.name)
+            paths = [Path(p) for p in search_folder(path, seen.update, is_hidden=is_hidden)]
+            if not is_hidden:
+                found[path.name] = paths
+        elif (kind := kind_passed_over(str(path))) is None:
+            n_loose += 1
+        else:
+            seen[kind] += 1
+    return found, n_loose, seen
 
 
 def _recording(path: Path, folder: Path, pattern: re.Pattern[str] | None) -> str:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from soundsep._version import __version__
 from soundsep.audio import load_audio
 from soundsep.datasets.array_cache import ArrayCache, file_digest
 from soundsep.datasets.clip import Clip
+from soundsep.names import local_path
+from soundsep.progress import progress_bar
 
 __all__ = ["load_examples"]
 
@@ -39,9 +40,9 @@ def load_examples(
     Raises:
         AudioError: a clip cannot be read.
     """
-    folder = cache and Path(cache).expanduser() / f"{__version__}-{sample_rate}hz"
+    folder = cache and local_path(cache) / f"{__version__}-{sample_rate}hz"
     kept = ArrayCache(folder or None)
-    bar = tqdm(clips, disable=not progress, unit="clip", desc="reading")
+    bar = progress_bar(clips, progress=progress, unit="clip", desc="reading")
     return [(_waveform(clip.path, sample_rate, kept), clip.target) for clip in bar]
 
 

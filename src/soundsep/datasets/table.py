@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.errors import ConfigError, DatasetError
+from soundsep.names import local_path
 
 __all__ = ["Columns", "TableDataset", "is_file", "read_rows"]
 
@@ -98,7 +99,7 @@ class TableDataset(FoldedClips):
     home: ClassVar[str]
 
     def __init__(self, root: str | Path, *, folds: Iterable[int] | None = None) -> None:
-        self.root = Path(root).expanduser()
+        self.root = local_path(root)
         kept = set(self.fold_numbers if folds is None else folds)
         if not kept or not kept <= set(self.fold_numbers):
             last = self.fold_numbers[-1]

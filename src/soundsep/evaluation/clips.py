@@ -139,7 +139,7 @@ def evaluate(
     *,
     batch_size: int = 16,
     n_shifts: int = 1,
-    progress: bool | None = None,
+    progress: bool = True,
 ) -> Evaluation:
     """Classify every clip from its file, as a user would, and compare with its label.
 
@@ -148,7 +148,7 @@ def evaluate(
         clips: Labelled clips. Whether the model has learnt from them is for the caller to know.
         batch_size: Windows a forward pass.
         n_shifts: As `soundsep.Pipeline` takes it.
-        progress: Show a progress bar; by default on a terminal.
+        progress: Show a progress bar, where there is a terminal.
 
     Raises:
         DatasetError: there are no clips, or a label the pipeline does not know.

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from soundsep.audio import resample
 from soundsep.classifier import Classifier
@@ -21,6 +20,7 @@ from soundsep.datasets import Mixture, Mixtures
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import average_precision, permutation_invariant, si_sdr
 from soundsep.pipeline.mixtures import audible_sources, merge_scores
+from soundsep.progress import progress_bar
 from soundsep.separator import Separator
 
 __all__ = ["NamingFigures", "SeparationFigures", "measure_naming", "measure_separation"]
@@ -124,14 +124,14 @@ class SeparationFigures:
 
 
 def measure_separation(
-    separator: Separator, mixtures: Mixtures, *, progress: bool | None = None
+    separator: Separator, mixtures: Mixtures, *, progress: bool = True
 ) -> SeparationFigures:
     """Separate every mixture and compare with what it was mixed from.
 
     Args:
         separator: With as many sources as the mixtures have, in any order.
         mixtures: At its rate.
-        progress: Show a progress bar; by default on a terminal.
+        progress: Show a progress bar, where there is a terminal.
 
     Raises:
         ConfigError: the separator has another rate or number of sources.
@@ -164,7 +164,7 @@ def measure_naming(
     separator: Separator | None = None,
     is_told: bool = False,
     batch_size: int = 16,
-    progress: bool | None = None,
+    progress: bool = True,
 ) -> NamingFigures:
     """Name the sounds of every mixture, as `soundsep.Pipeline` does, and compare with the truth.
 
@@ -174,7 +174,7 @@ def measure_naming(
         separator: Takes them apart first; ``None`` classifies them as they are.
         is_told: Give the classifier the true sources instead: what a perfect separator would give.
         batch_size: Windows a forward pass.
-        progress: Show a progress bar; by default on a terminal.
+        progress: Show a progress bar, where there is a terminal.
 
     Raises:
         ConfigError: both a separator and the truth are asked for.
@@ -203,12 +203,11 @@ def measure_naming(
     return NamingFigures.of(scores.numpy(), [m.targets for m in mixtures])
 
 
-def _bar(mixtures: Mixtures, what: str, progress: bool | None) -> Iterator[Mixture]:
-    hidden = None if progress is None else not progress
-    yield from tqdm(
+def _bar(mixtures: Mixtures, what: str, progress: bool) -> Iterator[Mixture]:
+    yield from progress_bar(
         (mixtures[i] for i in range(len(mixtures))),
         total=len(mixtures),
-        disable=hidden,
+        progress=progress,
         unit="mixture",
         desc=what,
     )

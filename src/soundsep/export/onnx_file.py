@@ -11,10 +11,11 @@ from pathlib import Path
 
 from soundsep._version import __version__
 from soundsep.classifier import Classifier
-from soundsep.errors import DependencyError, ExportError
+from soundsep.errors import ConfigError, DependencyError, ExportError
 from soundsep.export.check import TOLERANCE, ExportReport, check_samples, compare
 from soundsep.export.graph import quantised, traced
 from soundsep.export.runtime import require
+from soundsep.names import local_path
 
 __all__ = ["export_onnx"]
 
@@ -51,8 +52,8 @@ def export_onnx(
     require("onnxruntime")
     source = copy.deepcopy(classifier).cpu().float().eval()
     try:
-        target = Path(path).expanduser()
-    except RuntimeError as error:  # no such user
+        target = local_path(path)
+    except ConfigError as error:  # no such user
         raise ExportError(f"cannot write {path}: {error}") from error
     name = name or source.config.network
     try:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from soundsep.errors import DependencyError, ShapeError, WeightsError
+from soundsep.names import local_path
 
 __all__ = ["OnnxClassifier", "require"]
 
@@ -30,7 +31,7 @@ class OnnxClassifier:
         runtime = require("onnxruntime")
         try:
             self._session = runtime.InferenceSession(
-                model if isinstance(model, bytes) else str(Path(model).expanduser()),
+                model if isinstance(model, bytes) else str(local_path(model)),
                 providers=["CPUExecutionProvider"],
             )
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map

@@ -7,14 +7,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tqdm.auto import tqdm
-
 from soundsep.audio import AudioInput, audio_blocks
 from soundsep.classifier import Classifier
 from soundsep.errors import AudioError
 from soundsep.pipeline.event_tracker import EventRules
 from soundsep.pipeline.results import Event, Scores
 from soundsep.pipeline.stream import Stream
+from soundsep.progress import progress_bar
 
 __all__ = ["Listener", "source_name"]
 
@@ -35,7 +34,7 @@ class Listener:
         min_duration_seconds: float = 0.0,
         merge_gap_seconds: float = 1.0,
         batch_size: int = 16,
-        progress: bool | None = None,
+        progress: bool = True,
     ) -> Iterator[Event]:
         """Find events in a recording of any length, in constant memory.
 
@@ -52,7 +51,7 @@ class Listener:
             min_duration_seconds: Shorter events are dropped.
             merge_gap_seconds: Events of one label with at most this much between them are one.
             batch_size: Windows a forward pass.
-            progress: Show a progress bar; by default on a terminal.
+            progress: Show a progress bar, where there is a terminal.
 
         Yields:
             Events by their start, each as soon as no earlier one can come.
@@ -84,7 +83,7 @@ class Listener:
         sample_rate: int | None = None,
         hop_seconds: float | None = None,
         batch_size: int = 16,
-        progress: bool | None = None,
+        progress: bool = True,
     ) -> Scores:
         """The scores of every window of a recording of any length.
 
@@ -164,7 +163,7 @@ def source_name(audio: object) -> str | None:
 
 
 def _events(
-    stream: Stream, audio: AudioInput, *, sample_rate: int | None, progress: bool | None
+    stream: Stream, audio: AudioInput, *, sample_rate: int | None, progress: bool
 ) -> Iterator[Event]:
     """Events of a whole recording, ordered by their start, as they become certain.
 
@@ -172,7 +171,7 @@ def _events(
         stream: At the classifier's rate.
         audio: A recording of any length.
         sample_rate: Rate of an array, in Hz; that of the stream by default.
-        progress: Show a progress bar; by default on a terminal.
+        progress: Show a progress bar, where there is a terminal.
 
     Raises:
         AudioError: the recording cannot be read, or is shorter than one analysis frame.
@@ -190,11 +189,11 @@ def _events(
 
     with (
         audio_blocks(audio, sample_rate=sample_rate, target_rate=stream.sample_rate) as blocks,
-        tqdm(
+        progress_bar(
             total=blocks.duration_seconds and round(blocks.duration_seconds),
             unit="s",
             desc="listening",
-            disable=None if progress is None else not progress,
+            progress=progress,
         ) as bar,
     ):
         try:

@@ -12,16 +12,17 @@ from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from soundsep.audio import AudioInput, is_array, load_audio, resample
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import clip_windows, is_silent, score_waveforms
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
+from soundsep.names import printable
 from soundsep.pipeline.long_recordings import Listener, source_name
 from soundsep.pipeline.mixtures import MIXTURE, audible_sources, merge_scores
 from soundsep.pipeline.results import ClipResult, Prediction
+from soundsep.progress import progress_bar
 from soundsep.separator import Separation, Separator
 
 __all__ = ["Pipeline"]
@@ -130,7 +131,7 @@ class Pipeline(Listener):
         top_k: int | None = ...,
         batch_size: int = ...,
         n_shifts: int = ...,
-        progress: bool | None = ...,
+        progress: bool = ...,
         keep_sources: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
     ) -> ClipResult: ...
@@ -144,7 +145,7 @@ class Pipeline(Listener):
         top_k: int | None = ...,
         batch_size: int = ...,
         n_shifts: int = ...,
-        progress: bool | None = ...,
+        progress: bool = ...,
         keep_sources: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
     ) -> list[ClipResult]: ...
@@ -157,7 +158,7 @@ class Pipeline(Listener):
         top_k: int | None = None,
         batch_size: int = 16,
         n_shifts: int = 1,
-        progress: bool | None = None,
+        progress: bool = True,
         keep_sources: bool | None = None,
         errors: Literal["raise", "return"] = "raise",
     ) -> ClipResult | list[ClipResult]:
@@ -173,7 +174,7 @@ class Pipeline(Listener):
             n_shifts: Hear every window so many times, its end moved to its front in equal steps,
                 and average the scores. It takes as many times longer; `docs/models.md` says what
                 it is worth.
-            progress: Show a progress bar; by default for a list, on a terminal.
+            progress: Show a progress bar over a list, where there is a terminal.
             keep_sources: Keep the separated audio in the result's ``sources``; by default where
                 there is one recording, for that of a long list could fill the memory.
             errors: ``"raise"`` stops at the first bad recording, ``"return"`` reports it in its
@@ -199,7 +200,7 @@ class Pipeline(Listener):
             raise ConfigError(f'errors must be "raise" or "return", got {errors!r}')
         many = isinstance(audio, (list, tuple))
         items = audio if isinstance(audio, (list, tuple)) else [audio]
-        hidden = not progress if progress is not None else (None if many else True)
+        shown = progress and many
 
         keeps = not many if keep_sources is None else keep_sources
         results: list[ClipResult] = []
@@ -207,7 +208,7 @@ class Pipeline(Listener):
 
         def waveforms() -> Iterator[Tensor]:
             # Lazy: of a long list only the clips of one batch are in memory.
-            for item in tqdm(items, disable=hidden, unit="clip", desc="classifying"):
+            for item in progress_bar(items, progress=shown, unit="clip", desc="classifying"):
                 source = source_name(item)
                 try:
                     parts, separation = self._parts(item, sample_rate)
@@ -265,7 +266,8 @@ class Pipeline(Listener):
         return {MIXTURE: waveform, **loud}, separation
 
     def _checked(self, waveform: Tensor, audio: AudioInput) -> Tensor:
-        name = source_name(audio) or ("the array" if is_array(audio) else "the recording")
+        name = "the array" if is_array(audio) else "the recording"
+        name = printable(source_name(audio) or name)
         shortest = self.classifier.config.frontend.win_length
         if waveform.shape[0] < shortest:
             raise AudioError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from soundsep.errors import AudioError, ConfigError
+from soundsep.names import printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,9 +123,9 @@ class ClipResult:
 
     def table(self, k: int) -> str:
         """The ``k`` best labels with their scores, a line each."""
-        title = self.source or "clip"
+        title = printable(self.source or "clip")
         if self.error is not None:
-            return f"{title}\n  error: {self.error}"
+            return f"{title}\n  error: {printable(self.error)}"
         shown = self.top(k)
         width = max((len(p.label) for p in shown), default=0)
         rows = (
@@ -150,7 +151,7 @@ class ClipResult:
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
-        title = html.escape(self.source or "clip")
+        title = html.escape(printable(self.source or "clip"))
         if self.error is not None:
             return f"<p><b>{title}</b>: {html.escape(self.error)}</p>"
         rows = "".join(
@@ -263,7 +264,7 @@ class Scores:
 
     def __repr__(self) -> str:
         """Its size and what stands out."""
-        title = self.source or "recording"
+        title = printable(self.source or "recording")
         n_windows, n_labels = self.values.shape
         size = f"{n_windows} windows x {n_labels} labels, {self.duration_seconds:.1f} s"
         if not n_windows:

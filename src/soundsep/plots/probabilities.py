@@ -29,7 +29,7 @@ def plot_probabilities(
     device: str = "cpu",
     top_k: int = 10,
     batch_size: int = 16,
-    progress: bool | None = None,
+    progress: bool = True,
     sample_rate: int | None = None,
     start_seconds: float = 0.0,
     duration_seconds: float | None = None,
@@ -47,7 +47,7 @@ def plot_probabilities(
         device: Where a model that is given by name runs.
         top_k: Most classes shown, at least 1.
         batch_size: Windows a forward pass.
-        progress: Show a progress bar; by default on a terminal.
+        progress: Show a progress bar, where there is a terminal.
         sample_rate: Rate of an array, in Hz.
         start_seconds: Where the picture begins.
         duration_seconds: How much is shown.

@@ -53,8 +53,8 @@ class SeparatorConfig(Config):
         for name in self.sources:
             if not _SOURCE_NAME.fullmatch(name):
                 raise ConfigError(
-                    f"SeparatorConfig.sources: {name!r} cannot be the name of a file; expected up "
-                    "to 64 letters, digits, spaces, _ and -"
+                    f"SeparatorConfig.sources: {name[:80]!r} cannot be the name of a file; "
+                    "expected up to 64 letters, digits, spaces, _ and -"
                 )
         if len({name.casefold() for name in self.sources}) != len(self.sources):
             raise ConfigError(f"SeparatorConfig.sources: a name is there twice in {self.sources}")

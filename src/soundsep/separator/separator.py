@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from soundsep.audio import AudioInput, audio_blocks, load_audio
 from soundsep.devices import move
 from soundsep.errors import ConfigError
+from soundsep.progress import progress_bar
 from soundsep.separator.config import SeparatorConfig
 from soundsep.separator.demucs.models import find_demucs
 from soundsep.separator.demucs.networks import demucs_config, demucs_parts, is_demucs
@@ -138,14 +138,14 @@ class Separator:
         audio: AudioInput,
         sample_rate: int | None = None,
         *,
-        progress: bool | None = None,
+        progress: bool = True,
     ) -> Separation:
         """Separate a recording in memory; for long ones see `separate_to_dir`.
 
         Args:
             audio: Whatever `soundsep.load_audio` takes.
             sample_rate: Rate of an array, in Hz; by default the separator's own.
-            progress: Show a progress bar; by default on a terminal.
+            progress: Show a progress bar, where there is a terminal.
 
         Raises:
             AudioError: the recording cannot be read.
@@ -172,7 +172,7 @@ class Separator:
         sample_rate: int | None = None,
         *,
         overwrite: bool = False,
-        progress: bool | None = None,
+        progress: bool = True,
     ) -> dict[str, Path]:
         """Separate a recording of any length, a segment at a time, to one WAV file a source.
 
@@ -184,7 +184,7 @@ class Separator:
             folder: Made where it does not exist; the files in it are ``NAME.wav``.
             sample_rate: Rate of an array, in Hz; by default the separator's own.
             overwrite: Replace files of those names.
-            progress: Show a progress bar; by default on a terminal.
+            progress: Show a progress bar, where there is a terminal.
 
         Returns:
             The path of each source.
@@ -222,16 +222,16 @@ class Separator:
         n_channels: int,
         *,
         seconds: float | None,
-        progress: bool | None,
+        progress: bool,
     ) -> Iterator[Tensor]:
         """Stretches of the sources, (n_sources, n_channels, time), of blocks with as many."""
         wide = (block.expand(self.config.n_channels, -1) for block in blocks)
-        with tqdm(
+        with progress_bar(
             total=seconds,
             unit="s",
             unit_scale=True,
             desc="separating",
-            disable=None if progress is None else not progress,
+            progress=progress,
         ) as bar:
             for stretch in overlap_add(wide, self._hear, self._cutting):
                 is_alike = stretch.shape[1] == n_channels

@@ -6,12 +6,12 @@ import os
 import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from types import TracebackType
 
 from torch import Tensor
 
 from soundsep.errors import ConfigError
+from soundsep.names import local_path
 from soundsep.separator.wav import FloatWavWriter
 
 __all__ = ["StemFiles"]
@@ -42,7 +42,7 @@ class StemFiles:
         n_channels: int,
         overwrite: bool,
     ) -> None:
-        self.folder = Path(folder).expanduser()
+        self.folder = local_path(folder)
         self.paths = {name: self.folder / f"{name}.wav" for name in names}
         self._sample_rate = sample_rate
         self._n_channels = n_channels

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from soundsep.errors import ConfigError
+from soundsep.progress import progress_bar
 from soundsep.training.learner import Learner
 
 __all__ = ["group_folds", "held_out_logits"]
@@ -86,7 +86,8 @@ def held_out_logits(
     targets = learner.targets.numpy()
     logits = torch.zeros(len(folds), len(learner.labels))
     held_out = np.zeros(len(folds), np.bool_)
-    for fold in tqdm(range(n_folds), disable=not progress, unit="fold", desc="cross-validation"):
+    bar = progress_bar(range(n_folds), progress=progress, unit="fold", desc="cross-validation")
+    for fold in bar:
         rest = np.flatnonzero(folds != fold)
         # Recordings that hold several classes can leave none of a class to learn from.
         chosen = np.flatnonzero((folds == fold) & np.isin(targets, targets[rest]))

@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from soundsep._version import __version__
 from soundsep.audio import load_audio
@@ -23,6 +22,7 @@ from soundsep.classifier.scoring import SILENCE, embed_waveforms
 from soundsep.datasets.array_cache import ArrayCache, file_digest
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
+from soundsep.progress import progress_bar
 
 __all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_clip"]
 
@@ -105,7 +105,7 @@ def embed_files(
     decoded: list[tuple[Path, str]] = []
 
     def waveforms() -> Iterator[Tensor]:
-        for path, key in tqdm(missing, disable=not progress, unit="clip", desc="embedding"):
+        for path, key in progress_bar(missing, progress=progress, unit="clip", desc="embedding"):
             try:
                 waveform = load_clip(path, model)
             except AudioError as error:

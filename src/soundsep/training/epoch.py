@@ -9,13 +9,13 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.datasets import balanced_order, class_weights
 from soundsep.errors import WeightsError
 from soundsep.metrics import classification_metrics, confusion_matrix
+from soundsep.progress import progress_bar
 from soundsep.training.recipe import Recipe
 from soundsep.training.step import (
     Example,
@@ -71,7 +71,9 @@ def run_epoch(
     total = 0.0
     with torch.random.fork_rng(devices=[]):  # for networks with dropout
         torch.manual_seed(int(rng.integers(2**62)))
-        steps = tqdm(range(n_steps), leave=False, disable=not progress, desc=f"epoch {epoch + 1}")
+        steps = progress_bar(
+            range(n_steps), progress=progress, leave=False, desc=f"epoch {epoch + 1}"
+        )
         for step in steps:
             chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             batch = [training[i] for i in chosen]

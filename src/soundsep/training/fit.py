@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.audio import passed_over
 from soundsep.classifier import Classifier
 from soundsep.datasets import AudioFolder, AudioTable, Clip
 from soundsep.datasets.folder import require_classes
 from soundsep.datasets.seed import check_seed
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import calibration_error, confusion_matrix
+from soundsep.names import label_fault
 from soundsep.training.calibration import fit_temperature
 from soundsep.training.cross_validation import group_folds, held_out_logits
 from soundsep.training.embedding_cache import embed_files, load_clip
@@ -125,11 +127,16 @@ def fit(
         labels=labels,
         clips=clips,
         skipped=skipped,
-        notes=getattr(data, "notes", ()),
+        notes=(*getattr(data, "notes", ()), *_left_out(data)),
     )
     classifier = learner.learn(np.arange(len(clips)))
     classifier.config = classifier.config.replace(temperature=report.temperature)
     return classifier, report
+
+
+def _left_out(data: object) -> Iterator[str]:
+    if isinstance(data, AudioFolder) and (line := passed_over(data.passed_over)):
+        yield line
 
 
 def _labels(clips: Sequence[Clip]) -> tuple[str, ...]:
@@ -137,6 +144,8 @@ def _labels(clips: Sequence[Clip]) -> tuple[str, ...]:
     labels = tuple(label for _, label in pairs)
     if len({target for target, _ in pairs}) < len(pairs) or len(set(labels)) < len(pairs):
         raise DatasetError("the clips give one label several targets, or one target several labels")
+    if faults := [fault for label in labels if (fault := label_fault(label))]:
+        raise DatasetError(f"a class needs another name: {faults[0]}")
     return labels
 
 

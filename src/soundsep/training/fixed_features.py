@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from soundsep._version import __version__
 from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier
 from soundsep.datasets.array_cache import ArrayCache
+from soundsep.names import local_path
+from soundsep.progress import progress_bar
 from soundsep.training.recipe import Recipe
 from soundsep.training.step import Example
 
@@ -46,12 +47,12 @@ def fixed_features(
     """
     if not recipe.has_fixed_features:
         return None
-    kept = ArrayCache(cache and Path(cache).expanduser() / f"{__version__}-features")
+    kept = ArrayCache(cache and local_path(cache) / f"{__version__}-features")
     settings = json.dumps(model.config.frontend.to_dict(), sort_keys=True).encode()
     n_samples = round(model.config.window_seconds * model.sample_rate)
     device = next(model.parameters()).device
     features = []
-    for clip, _ in tqdm(training, disable=not progress, unit="clip", desc="features"):
+    for clip, _ in progress_bar(training, progress=progress, unit="clip", desc="features"):
         # As the trained model will hear it.
         waveform = pad_to(clip[:n_samples], n_samples, padding=model.config.padding)
         digest = hashlib.sha256(settings)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.datasets.seed import check_seed
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError, DatasetError
+from soundsep.progress import progress_bar
 from soundsep.training.epoch import held_out_figures, run_epoch
 from soundsep.training.fixed_features import fixed_features
 from soundsep.training.recipe import Recipe
@@ -143,8 +143,8 @@ def train(
     _write_metrics(folder, rows)  # a kill can come between the state and the metrics
 
     fixed = fixed_features(model, recipe, training, cache=cache, progress=progress)
-    bar = tqdm(
-        range(recipe.epochs), initial=len(rows), unit="epoch", disable=not progress, desc="training"
+    bar = progress_bar(
+        range(recipe.epochs), initial=len(rows), unit="epoch", progress=progress, desc="training"
     )
     for epoch in range(len(rows), recipe.epochs):
         began = time.perf_counter()

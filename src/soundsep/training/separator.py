@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from soundsep.config import Config
 from soundsep.datasets import MixtureConfig, Mixtures
@@ -22,6 +21,7 @@ from soundsep.devices import move
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network
+from soundsep.progress import progress_bar
 from soundsep.separator import SeparatorConfig
 from soundsep.training.state import load_state, make_folder, save_state
 from soundsep.training.step import Example, average_weights, examples_digest, one_cycle
@@ -168,7 +168,8 @@ def train_separator(
     for epoch in range(len(rows), recipe.epochs):
         began, total = time.perf_counter(), 0.0
         steps = range(epoch * n_steps, (epoch + 1) * n_steps)
-        for step in tqdm(steps, disable=not progress, desc=f"epoch {epoch + 1}/{recipe.epochs}"):
+        title = f"epoch {epoch + 1}/{recipe.epochs}"
+        for step in progress_bar(steps, progress=progress, desc=title):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * one_cycle(
                     step / (recipe.epochs * n_steps), recipe.warmup

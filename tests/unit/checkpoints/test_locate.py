@@ -176,8 +176,9 @@ def test_watching_sees_sockets_and_writes(tmp_path: Path) -> None:
 
 
 def test_first_use_fetches_with_a_bar_and_second_opens_no_socket(
-    mirror: Server, capsys: pytest.CaptureFixture[str]
+    mirror: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("soundsep.checkpoints.fetch.is_terminal", lambda stream: True)
     folder = resolve("tiny")
     assert contents(folder) == CONTENTS
     assert mirror.asked == [MODEL_PATH, CONFIG_PATH]

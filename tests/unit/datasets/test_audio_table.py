@@ -85,6 +85,20 @@ def test_what_is_no_table_is_refused(tmp_path):
         AudioTable(table)
 
 
+def test_a_table_from_windows_is_read(tmp_path):
+    data = AudioTable(write(tmp_path, ROWS.replace("sub/a2", "sub\\a2").replace("a1.w", ".\\a1.w")))
+    assert [clip.path for clip in data][:2] == [tmp_path / "a1.wav", tmp_path / "sub" / "a2.wav"]
+    drive = write(tmp_path, ROWS.replace("a1.wav", "C:\\a1.wav"))
+    with pytest.raises(DatasetError, match=r"line 2: no file .* backslashes are read, not driv"):
+        AudioTable(drive)
+
+
+@pytest.mark.parametrize("label", ["god\u202e", "a\u200bb", "\u2060", "\u2800", "x" * 500_000])
+def test_a_label_that_cannot_be_shown_is_refused_with_its_line(tmp_path, label):
+    with pytest.raises(DatasetError, match=r"(line 2: a class needs another name|not a table)"):
+        AudioTable(write(tmp_path, ROWS.replace("a1.wav,a,", f"a1.wav,{label},")))
+
+
 def test_a_part_may_hold_one_class_only(tmp_path):
     table = write(tmp_path, "path,label\na1.wav,a\n")
     with pytest.raises(DatasetError, match="found one class, 'a'"):

@@ -34,6 +34,15 @@ def test_subfolders_are_classes_and_everything_else_is_passed_over(tmp_path):
     ]
     assert len(data) == 5
     assert data.notes == ()
+    assert data.passed_over == {"hidden .wav": 3, ".md": 1, ".txt": 1}
+
+
+@pytest.mark.parametrize("name", ["god\u202e", "a\u200bb", "\u3164", "x" * 201, "\x1b[31m"])
+def test_a_class_whose_name_cannot_be_shown_is_refused(tmp_path, name):
+    make(tmp_path, f"{name}/1.wav", f"{name}/2.wav", "b/1.wav", "b/2.wav")
+    with pytest.raises(DatasetError, match="a class needs another name") as error:
+        AudioFolder(tmp_path)
+    assert str(error.value).isprintable()
 
 
 def test_a_file_is_a_recording_of_its_own_unless_a_folder_says_otherwise(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -186,11 +187,25 @@ def test_an_unknown_device_is_refused(pipe):
         Pipeline(pipe.classifier, device="warp-drive")
 
 
-def test_the_progress_bar_counts_clips(pipe, capsys):
-    pipe([noise(1), noise(1)], progress=True)
-    assert "2/2" in capsys.readouterr().err
-    pipe([noise(1), noise(1)], progress=False)
-    assert capsys.readouterr().err == ""
+def test_the_progress_bar_counts_clips_on_a_terminal(pipe, monkeypatch):
+    for is_terminal, options, expected in (
+        (True, {}, True),
+        (True, {"progress": False}, False),
+        (False, {"progress": True}, False),
+    ):
+        screen = io.StringIO()
+        monkeypatch.setattr(screen, "isatty", lambda shown=is_terminal: shown)
+        monkeypatch.setattr(sys, "stderr", screen)
+        pipe([noise(1), noise(1)], **options)
+        assert ("2/2" in screen.getvalue()) == expected
+        assert expected or not screen.getvalue()
+
+
+def test_without_a_console_nothing_fails(pipe, monkeypatch):
+    for stream in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, None)
+    assert len(pipe([noise(1), noise(1)])) == 2
+    assert isinstance(list(pipe.events(noise(2))), list)
 
 
 def test_save_and_load_give_the_same_answers(pipe, tmp_path):

@@ -17,12 +17,13 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from tqdm.auto import tqdm
+from tqdm.utils import CallbackIOWrapper
 
 from soundsep.checkpoints.fetch import TIMEOUT_SECONDS, mismatch
 from soundsep.checkpoints.locate import cache_root, is_offline, mirror
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
+from soundsep.progress import progress_bar
 
 __all__ = ["fetch_demucs"]
 
@@ -63,8 +64,10 @@ def _from_mirror(base_url: str, name: str, file: str) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with urlopen(url, timeout=TIMEOUT_SECONDS) as reply, temporary.open("wb") as stream:  # noqa: S310  # http(s) only, see above
             size = int(reply.headers["Content-Length"])
-            with tqdm.wrapattr(reply, "read", total=size, desc=file, unit_divisor=1024) as source:
-                shutil.copyfileobj(source, stream)
+            with progress_bar(
+                progress=True, total=size, desc=file, unit="B", unit_scale=True, unit_divisor=1024
+            ) as bar:
+                shutil.copyfileobj(CallbackIOWrapper(bar.update, reply, "read"), stream)
             if stream.tell() != size:
                 raise OSError(f"expected {size} bytes, got {stream.tell()}")
         os.replace(temporary, target)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from soundsep.errors import WeightsError
+from soundsep.names import local_path
 from soundsep.separator.demucs.bag import DemucsBag, read_bag
 from soundsep.separator.demucs.fetch import fetch_demucs
 from soundsep.separator.demucs.files import read_network
@@ -45,10 +46,10 @@ def find_demucs(name_or_folder: str | os.PathLike[str]) -> nn.Module | None:
         name, repository = name_or_folder, DEMUCS_MODELS[name_or_folder]
         return _assembled(f"{name}.yaml", lambda file: fetch_demucs(name, repository, file))
     try:
-        folder = Path(name_or_folder).expanduser()
+        folder = local_path(name_or_folder)
         if not folder.is_dir() or (folder / "config.json").is_file():
             return None
-    except (OSError, RuntimeError, ValueError):  # too long; no such user's home; no path at all
+    except (OSError, ValueError, TypeError):  # too long; no such user's home; no path at all
         return None
     bags = sorted(path.name for path in folder.glob("*.yaml"))
     if len(bags) == 1:

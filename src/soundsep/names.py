@@ -1,0 +1,77 @@
+"""Names that come from files: shown without harm, fit to be labels, and never another file's."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+from soundsep.errors import ConfigError
+
+__all__ = ["MAX_LABEL", "label_fault", "local_path", "printable"]
+
+MAX_LABEL = 200  # characters
+# Control characters, invisible formats (zero-width ones, those that turn the direction of reading),
+# halves of characters, and separators of lines: a terminal obeys them, or shows nothing.
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters without ink
+_INK = ("L", "N", "P", "S")
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""A text that a terminal shows and does not obey: what cannot be seen is escaped.
+
+    Args:
+        text: Such as the name of a file, which can hold anything.
+        keep: Characters that are left as they are.
+
+    Examples:
+        >>> printable("a\x1b[31m.wav"), printable("sirène 1.wav")
+        ('a\\x1b[31m.wav', 'sirène 1.wav')
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode()
+        if unicodedata.category(c) in _UNSEEN and c not in keep
+        else c
+        for c in text
+    )
+
+
+def label_fault(label: str) -> str | None:
+    r"""What keeps a text from being a label; ``None`` where nothing does.
+
+    Examples:
+        >>> label_fault("dog")
+        >>> label_fault("god\u202e")
+        "'god\\u202e' holds what cannot be printed (U+202E)"
+    """
+    if len(label) > MAX_LABEL:
+        return f"'{printable(label[:20])}...' has {len(label)} characters, at most {MAX_LABEL} fit"
+    for c in label:
+        if unicodedata.category(c) in _UNSEEN or c in _BLANK:
+            return f"'{printable(label)}' holds what cannot be printed (U+{ord(c):04X})"
+    if not any(unicodedata.category(c).startswith(_INK) for c in label):
+        return f"'{label}' is empty: nothing of it can be seen"
+    return None
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """The path that is meant: ``~`` stands for the home folder only where no such name exists.
+
+    A `Path` forgets that it was written ``./~ann/a.wav``, so of a path only ``~/`` is expanded, and
+    of a text the home of another user as well.
+
+    Raises:
+        ConfigError: there is no such user, or no home folder is known.
+    """
+    literal = Path(path)
+    first = literal.parts[0] if literal.parts else ""
+    is_home = first == "~" or (isinstance(path, str) and path.startswith("~"))
+    if not is_home or os.path.lexists(literal):
+        return literal
+    try:
+        return literal.expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{printable(str(path))}: {error}; write the folder out") from error

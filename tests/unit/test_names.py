@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from soundsep import ClassifierConfig, SeparatorConfig
+from soundsep.audio import load_audio
+from soundsep.errors import AudioError, ConfigError
+from soundsep.names import label_fault, local_path, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sirène 1.wav", "sirène 1.wav"),
+        ("夜　鳥.wav", "夜　鳥.wav"),
+        ("a\x1b]0;x\x07.wav", "a\\x1b]0;x\\x07.wav"),
+        ("a\nb\tc\r.wav", "a\\nb\\tc\\r.wav"),
+        ("\x9b31m", "\\x9b31m"),
+        ("a\u202egpj.wav", "a\\u202egpj.wav"),
+        ("a\u200b\ufeff\u2028.wav", "a\\u200b\\ufeff\\u2028.wav"),
+        ("na\udcefve.wav", "na\\udcefve.wav"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_escaped(text, shown):
+    assert printable(text) == shown
+
+
+def test_some_can_be_kept():
+    assert printable("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+
+
+@pytest.mark.parametrize(
+    "label", ["dog", "Chopping (food)", "Türklingel", "犬の鳴き声", "नदी", "🐦", "?", "x" * 200]
+)
+def test_labels_of_people_pass(label):
+    assert label_fault(label) is None
+    assert ClassifierConfig(labels=(label,), network="cnn4").labels == (label,)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "",
+        "  ",
+        "\u00a0",
+        "\u0301",
+        "god\u202e",
+        "\u2066dog\u2069",
+        "do\u200bg",
+        "\ufeffdog",
+        "\u00ad",
+        "\u2800",
+        "\u3164",
+        "\x1b[31m",
+        "a\nb",
+        "\u2028",
+        "\ud800",
+        "x" * 201,
+        "x" * 500_000,
+    ],
+)
+def test_labels_that_cannot_be_shown_are_refused(label):
+    with pytest.raises(ConfigError, match=r"ClassifierConfig\.labels: '") as error:
+        ClassifierConfig(labels=("dog", label), network="cnn4")
+    assert len(str(error.value)) < 1_000
+    with pytest.raises(ConfigError, match=r"SeparatorConfig\.sources"):
+        SeparatorConfig(sources=("a", label), sample_rate=8_000, n_channels=1, segment_seconds=1.0)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """A home folder with a recording, and a working folder beside it."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "home" / "a.wav").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "home"
+
+
+def test_a_tilde_is_the_home_folder_only_where_no_such_name_exists(home):
+    assert local_path("~/a.wav") == local_path(Path("~/a.wav")) == home / "a.wav"
+    for name in ("~x.wav", "~root/a.wav", "~"):
+        assert local_path(f"./{name}") == local_path(Path(f"./{name}")) or name == "~"
+        assert local_path(Path("~root/a.wav")) == Path("~root/a.wav")
+    Path("~").mkdir()
+    Path("~/a.wav").touch()
+    Path("~x.wav").touch()
+    assert local_path("~/a.wav") == Path("~/a.wav")
+    assert local_path("~x.wav") == local_path(Path("./~x.wav")) == Path("~x.wav")
+
+
+def test_a_home_that_does_not_exist_is_an_error_that_says_so(home):
+    with pytest.raises(ConfigError, match="~nobody-here"):
+        local_path("~nobody-here/a.wav")
+    with pytest.raises(AudioError, match="~nobody-here"):
+        load_audio("~nobody-here/a.wav")
+    with pytest.raises(AudioError, match=r"~root/a\.wav does not exist"):
+        load_audio("./~root/a.wav")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are narrower there")
+def test_errors_show_names_escaped(tmp_path):
+    odd = tmp_path / "a\x1b[31m\n.wav"
+    for is_there in (False, True):
+        if is_there:
+            odd.write_bytes(b"no sound")
+        with pytest.raises(AudioError, match=r"a\\x1b\[31m\\n\.wav") as error:
+            load_audio(odd)
+        assert str(error.value).isprintable()
