@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from soundsep.audio.arrays import from_array, is_array
+from soundsep.audio.channels import average
 from soundsep.audio.checks import AudioInput, Samples, check_format, check_target_rate
 from soundsep.audio.decode import Decoder
 from soundsep.audio.resampling import StreamingResampler
@@ -63,7 +64,7 @@ class AudioBlocks:
     def _iterate(self) -> Iterator[Tensor]:
         try:
             for samples in self._decoded():
-                kept = samples.mean(axis=0) if self._mono else samples
+                kept = average(samples)[0] if self._mono else samples
                 yield self._resampler.push(torch.from_numpy(kept))
             yield self._resampler.flush()
         finally:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.audio.checks import Samples, check_format, check_samples
-from soundsep.audio.file import AudioFile
-from soundsep.audio.headers import UnreadableError
+from soundsep.audio.file import AudioFile, UnreadableError
 from soundsep.audio.sndfile import LEAST_SHARE, SndfileReader, truncated
 from soundsep.errors import AudioError
 

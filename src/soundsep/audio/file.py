@@ -11,9 +11,14 @@ from typing import Any, BinaryIO
 from soundsep.errors import AudioError, ConfigError
 from soundsep.names import local_path, printable
 
-__all__ = ["AudioFile"]
+__all__ = ["AudioFile", "UnreadableError"]
 
+BLOCK = 2**16  # bytes
 N_CLAIMED = 128  # bytes at the end that libmpg123 looks into for a tag
+
+
+class UnreadableError(Exception):
+    """A decoder does not read a file, or would not read it right; the message says why."""
 
 
 class AudioFile:
@@ -70,12 +75,36 @@ class AudioFile:
         self._claimed = size
 
     def peek(self, offset: int, n_bytes: int) -> bytes:
-        """Some of its bytes, fewer at the end; it stands at its start afterwards."""
+        """Some of its bytes, fewer at the end; it stands at its start afterwards.
+
+        Raises:
+            AudioError: the file cannot be read.
+        """
         buffer = bytearray(max(0, min(n_bytes, self.size - offset)))
         self.seek(offset)
         n_read = self.readinto(buffer)
         self.seek(0)
+        self.check()
         return bytes(buffer[:n_read])
+
+    def check(self) -> None:
+        """Raise what went wrong while reading.
+
+        Raises:
+            AudioError: the file cannot be read.
+        """
+        if isinstance(self.failure, Exception):
+            raise AudioError(f"{self.title} cannot be read: {self.failure}") from self.failure
+        if self.failure is not None:  # the user's interrupt
+            raise self.failure
+
+    def contains(self, wanted: bytes, offset: int) -> bool:
+        """Whether some bytes stand anywhere from ``offset`` on; it stands at its start then."""
+        while offset < self.size:
+            if wanted in self.peek(offset, BLOCK + len(wanted)):
+                return True
+            offset += BLOCK
+        return False
 
     def readinto(self, buffer: Any) -> int:
         """Fill some memory; the number of bytes, 0 at the end."""

@@ -8,20 +8,18 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator
+from typing import Literal
 
-from soundsep.audio.file import AudioFile
+from soundsep.audio.file import AudioFile, UnreadableError
 
-__all__ = ["UnreadableError", "settle"]
-
-
-class UnreadableError(Exception):
-    """libsndfile would not read this right; the message says what it is."""
+__all__ = ["is_left_open", "settle"]
 
 
 # What is written for a length that is not known, less a header and the rest of a block; pipes
 # cannot go back to write it. A plain WAV may well have any other length up to 4 GiB.
 LEFT_OPEN = (0x7F000000, 2**31, 2**32, 2**63, 2**64)
 LEFT_OPEN_WITHIN = 2**13  # bytes
+MAX_CHUNKS = 2**12  # ahead of the sound
 SOX_LACKS = 8  # bytes by which sox gives the length of a VOC block too small
 Extent = tuple[int, int | None]  # of the sound, in bytes; None where the header leaves it open
 
@@ -89,7 +87,10 @@ def _is_consistent(file: AudioFile) -> bool:
 def _caf(file: AudioFile) -> Extent | None:
     """A length of -1 is that of the rest of the file."""
     at = 8
-    while len(head := file.peek(at, 12)) == 12:
+    for _ in range(MAX_CHUNKS):
+        head = file.peek(at, 12)
+        if len(head) < 12:
+            return None
         n_bytes = int.from_bytes(head[4:], "big", signed=True)
         if head.startswith(b"data"):
             if n_bytes == -1:
@@ -103,7 +104,8 @@ def _caf(file: AudioFile) -> Extent | None:
 
 def _w64(file: AudioFile) -> Extent | None:
     at = 40
-    while len(head := file.peek(at, 24)) == 24:
+    for _ in range(MAX_CHUNKS):
+        head = file.peek(at, 24)
         n_bytes = int.from_bytes(head[16:], "little")
         if head.startswith(b"data"):
             return at + 24, None if is_left_open(max(0, n_bytes - 24)) else at + n_bytes
@@ -117,7 +119,10 @@ def _voc(file: AudioFile) -> Extent | None:
     """Blocks of a type and 24 bits of length; only the first one with sound is read."""
     at = int.from_bytes(file.peek(20, 2), "little")
     extent = None
-    while len(head := file.peek(at, 4)) == 4 and head[0] != 0:
+    for _ in range(MAX_CHUNKS):
+        head = file.peek(at, 4)
+        if len(head) < 4 or head[0] == 0:
+            break
         end = at + 4 + int.from_bytes(head[1:], "little")
         if head[0] in (1, 2, 9):
             if extent is not None:
@@ -173,19 +178,24 @@ def _mpc2k(file: AudioFile) -> Extent | None:
 
 
 def _mat5(file: AudioFile) -> Extent | None:
-    """The sound is the second matrix."""
+    """The sound is the fourth part of the second matrix, after flags, size and name."""
     order = "<" if file.peek(126, 2) == b"IM" else ">"
-    at, n_matrices = 128, 0
-    while len(head := file.peek(at, 8)) == 8:
+
+    def part(at: int) -> tuple[int, int]:
+        """Start and length of the data of a part; those of up to 4 bytes lie in its head."""
+        head = file.peek(at, 8).ljust(8, b"\0")
         kind, n_bytes = struct.unpack(order + "II", head)
-        end = at + 8 + n_bytes
-        if kind != 14:
-            return None
-        n_matrices += 1
-        if n_matrices == 2:
-            return at + 8, end
-        at = end
-    return None
+        return (at + 4, kind >> 16) if kind >> 16 else (at + 8, n_bytes)
+
+    def following(at: int) -> int:
+        start, n_bytes = part(at)
+        return at + 8 if start == at + 4 else start + -(-n_bytes // 8) * 8
+
+    at = following(128) + 8
+    for _ in range(3):
+        at = following(at)
+    start, n_bytes = part(at)
+    return start, None if is_left_open(n_bytes) else start + n_bytes
 
 
 def _xi(file: AudioFile) -> Extent | None:
@@ -200,10 +210,15 @@ def _wve(file: AudioFile) -> Extent | None:
     return 32, None if is_left_open(n_bytes) else 32 + n_bytes
 
 
-def _chunks(file: AudioFile, at: int, order: str) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(
+    file: AudioFile, at: int, order: Literal["little", "big"]
+) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and length of the chunks of a RIFF or IFF file."""
-    while len(head := file.peek(at, 8)) == 8:
-        n_bytes = int.from_bytes(head[4:], "little" if order == "little" else "big")
+    for _ in range(MAX_CHUNKS):
+        head = file.peek(at, 8)
+        if len(head) < 8:
+            return
+        n_bytes = int.from_bytes(head[4:], order)
         yield head[:4], at + 8, n_bytes
         at += 8 + n_bytes + n_bytes % 2
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from soundsep.audio.arrays import from_array, is_array
+from soundsep.audio.channels import average
 from soundsep.audio.checks import AudioInput, Samples, check_format, check_target_rate
 from soundsep.audio.decode import Decoder
 from soundsep.audio.resampling import resample
@@ -80,7 +81,7 @@ def _from_array(
     samples = from_array(audio)
     rate = check_format("the array", samples.shape[0], rate)
     if mono:
-        samples = samples.mean(axis=0, keepdims=True, dtype=np.float32)
+        samples = average(samples)
     _check_size("the array", len(samples), samples.shape[1], rate, target_rate)
     return samples, rate
 
@@ -91,7 +92,7 @@ def _from_file(audio: Any, target_rate: int | None, *, mono: bool) -> tuple[Samp
     with Decoder(audio) as decoder:
         size = max(1, BLOCK_SAMPLES // decoder.n_channels)
         while (block := decoder.read(size)).shape[1]:
-            kept = block.mean(axis=0, keepdims=True) if mono else block
+            kept = average(block) if mono else block
             n_kept += kept.shape[1]
             _check_size(decoder.name, len(kept), n_kept, decoder.sample_rate, target_rate)
             blocks.append(kept)

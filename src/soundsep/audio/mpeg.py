@@ -5,9 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from soundsep.audio.file import AudioFile
+from soundsep.audio.file import AudioFile, UnreadableError
 
-__all__ = ["find_frames", "is_frame", "settle_mpeg", "skip_id3", "skip_zeros"]
+__all__ = [
+    "find_frames",
+    "is_frame",
+    "settle_mpeg",
+    "skip_id3",
+    "skip_tags_at_end",
+    "skip_torn_frame",
+]
 
 # Bit rates in kbit/s by the index in a header: of MPEG 1 in layers I, II and III, of MPEG 2 and 2.5
 # in layer I, and in layers II and III.
@@ -19,15 +26,19 @@ MPEG2_I = (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256)
 MPEG2_II = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 # fmt: on
 RATES = (44_100, 48_000, 32_000)  # of MPEG 1; half of it in MPEG 2, a quarter in 2.5
-SYNC = re.compile(rb"\xff[\xe2-\xff]")
+# The first two bytes of a header before a third one; what is reserved in them is left out.
+THIRD = b"".join(b"\\x%x0-\\x%xb" % (n, n) for n in range(1, 15))
+SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff](?=[" + THIRD + b"])")
 LONGEST_FRAME = 2_881  # bytes, of MPEG 2.5 layer II at 160 kbit/s and 8 kHz
-CHAIN = 4  # frames in a row that are no accident
+CHAIN, MANY = 4, 64  # frames in a row that are no accident, and that are a stream
 # Within one recording bit rates differ by a factor of 32 at most (8 to 256 kbit/s). libmpg123 takes
 # all frames to be as long as the first, and libsndfile stops where that ends.
 CLAIMED_SIZES = 64
 VBRI_AT = 36  # where the counts of another encoder are
 ID3V1, APE, LYRICS = 128, 32, 15  # bytes of a tag, a tag's footer, an ending
 BLOCK = 2**16
+MAX_FALSE = 2**16  # in random bytes, one in 5,500 looks like a frame
+MAX_TAGS = 16  # at the start or the end of a file
 
 
 @dataclass(frozen=True)
@@ -72,66 +83,117 @@ def is_frame(file: AudioFile) -> bool:
 
 
 def find_frames(file: AudioFile, offset: int, most: int | None = None) -> int | None:
-    """Where the next frames in a row begin, at most ``most`` bytes on, or ``None``."""
+    """Where the next frames in a row begin, at most ``most`` bytes on, or ``None``.
+
+    Raises:
+        UnreadableError: so much looks like a frame and is none that looking on would take minutes.
+    """
     end = file.size if most is None else min(file.size, offset + most)
+    n_false = 0
     while offset < end:
-        data = file.peek(offset, min(BLOCK, end - offset) + 1)
+        data = file.peek(offset, min(BLOCK, end - offset) + 2)
         for found in SYNC.finditer(data):
-            if _is_chain(file, at := offset + found.start()):
+            if _walk(file, at := offset + found.start(), CHAIN)[1] == CHAIN:
                 return at
+            n_false += 1
+        if n_false > MAX_FALSE:
+            raise UnreadableError("MPEG audio without end, of frames that do not fit together")
         offset += BLOCK
     return None
 
 
-def _is_chain(file: AudioFile, at: int) -> bool:
-    kind = None
-    for _ in range(CHAIN):
+def _walk(file: AudioFile, at: int, most: int | None = None) -> tuple[int, int]:
+    """Where the whole frames from a place on end, and their number."""
+    kind, n_frames = None, 0
+    while n_frames != most:
         found = frame(file.peek(at, 4))
-        if found is None or kind not in (None, found.kind):
-            return False
+        if found is None or kind not in (None, found.kind) or at + found.n_bytes > file.size:
+            break
         kind = found.kind
         at += found.n_bytes
-    return at <= file.size
+        n_frames += 1
+    return at, n_frames
 
 
 def skip_id3(file: AudioFile) -> None:
-    """Leave out the ID3v2 tags that a file of any format may begin with."""
-    while (start := file.peek(0, 10)).startswith(b"ID3") and len(start) == 10:
-        if any(byte & 0x80 for byte in start[6:]):
+    """Leave out what a file may begin with: ID3v2 tags in any format, zeros in MPEG audio."""
+    for _ in range(MAX_TAGS):
+        start = file.peek(0, 10)
+        if start.startswith(b"\0"):
+            at = _count_zeros(file)
+            if file.peek(at, 3) != b"ID3" and _walk(file, at, CHAIN)[1] < CHAIN:
+                return
+            file.narrow(at)
+        elif start.startswith(b"ID3") and len(start) == 10 and not any(b & 0x80 for b in start[6:]):
+            size = sum(byte << shift for byte, shift in zip(start[6:], (21, 14, 7, 0), strict=True))
+            file.narrow(10 + size + (10 if start[5] & 0x10 else 0))
+        else:
             return
-        size = sum(byte << shift for byte, shift in zip(start[6:], (21, 14, 7, 0), strict=True))
-        file.narrow(10 + size + (10 if start[5] & 0x10 else 0))
 
 
-def skip_zeros(file: AudioFile) -> None:
-    """Leave out zero bytes before the first frame, as recorders write ahead of it."""
+def _count_zeros(file: AudioFile) -> int:
     at = 0
-    while not (data := file.peek(at, BLOCK)).strip(b"\0") and data:
+    while (data := file.peek(at, BLOCK)) and not data.strip(b"\0"):
         at += len(data)
-    at += len(data) - len(data.lstrip(b"\0"))
-    if at and _is_chain(file, at):
-        file.narrow(at)
+    return at + len(data) - len(data.lstrip(b"\0"))
+
+
+def skip_torn_frame(file: AudioFile) -> bool:
+    """Leave out the rest of a frame that a stream begins with if joined midway; whether it does."""
+    at = find_frames(file, 0, LONGEST_FRAME)
+    if not at:
+        return False
+    end, n_frames = _walk(file, at, MANY)
+    if n_frames < MANY and end + LONGEST_FRAME < file.size:  # frames in a container of another kind
+        return False
+    file.narrow(at)
+    return True
+
+
+def skip_tags_at_end(file: AudioFile) -> None:
+    """Leave out ID3v1, APE and Lyrics3 tags."""
+    for _ in range(MAX_TAGS):
+        file.narrow(0, file.size - _tag_at_end(file))
 
 
 def settle_mpeg(file: AudioFile) -> None:
     """Show libsndfile the frames alone, and let it read them to the last.
 
-    Tags at the end are left out. Where the first frame counts the frames, libsndfile reads so
-    many. A first frame whose count is missing, or leaves out other frames because recordings were
-    joined, is left out.
+    Tags and junk at the end are left out, as is a last frame that was cut. Where the first frame
+    counts the frames, libsndfile reads so many. A first frame whose count is missing, or leaves out
+    other frames because recordings were joined, is left out.
     """
-    while n_bytes := _tag_at_end(file):
-        file.narrow(0, file.size - n_bytes)
+    skip_tags_at_end(file)
+    file.narrow(0, _end_of_frames(file))
     first = frame(file.peek(0, 4))
     if first is not None and (counts := file.peek(first.counts_at, 16))[:4] in (b"Xing", b"Info"):
+        counts = counts.ljust(16, b"\0")
         has_frames, has_bytes = counts[7] & 1 and any(counts[8:12]), counts[7] & 2
         n_bytes = max(first.n_bytes, int.from_bytes(counts[12:16], "big")) if has_bytes else 0
         if has_frames and not (n_bytes and find_frames(file, n_bytes) is not None):
             return
-        file.narrow(first.n_bytes)
+        if file.size > first.n_bytes:
+            file.narrow(first.n_bytes)
     elif first is not None and file.peek(VBRI_AT, 4) == b"VBRI":
         return
     file.claim(CLAIMED_SIZES * file.size + BLOCK)
+
+
+def _end_of_frames(file: AudioFile) -> int:
+    """Where the last whole frame ends; the end of the file where none is found."""
+    tail = BLOCK
+    while True:
+        at = find_frames(file, max(0, file.size - tail))
+        if at is not None or tail >= file.size:
+            break
+        tail *= 16
+    if at is None:
+        end, n_frames = _walk(file, 0)
+        return end if n_frames else file.size
+    while at is not None:
+        end = _walk(file, at)[0]
+        at = find_frames(file, end)
+    return end
 
 
 def _tag_at_end(file: AudioFile) -> int:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from soundsep.audio.file import AudioFile
+from soundsep.audio.file import AudioFile, UnreadableError
 
-__all__ = ["is_chained_ogg"]
+__all__ = ["settle_ogg"]
 
-HEADER, MOST_SEGMENTS = 27, 255  # bytes
+HEADER, MAX_SEGMENTS = 27, 255  # bytes
 N_SEGMENTS, FLAGS, BEGINNING = 26, 5, 0x02  # places in the header, and a flag
+FLAC = b"\x7fFLAC"
 
 
-def is_chained_ogg(file: AudioFile) -> bool:
-    """Whether this is Ogg in which a stream begins after another went on.
+def settle_ogg(file: AudioFile) -> None:
+    """Refuse Ogg in which a stream begins after another went on; leave out junk after its end.
 
     It is looked through from its start, page by page; damage ends the search. Streams that are
     played together all begin before one of them goes on.
 
+    Raises:
+        UnreadableError: libsndfile would hear the first stream only, or it holds FLAC.
+
     References:
         Pfeiffer (2003), "The Ogg encapsulation format version 0", RFC 3533, sections 4 and 6.
     """
-    page = bytearray(HEADER + MOST_SEGMENTS)
+    page = bytearray(HEADER + MAX_SEGMENTS)
     position, goes_on = 0, False
     while True:
         file.seek(position)
-        if file.readinto(page) < HEADER or not page.startswith(b"OggS"):
-            return False
+        n_read = file.readinto(page)
+        if n_read < HEADER or not page.startswith(b"OggS"):
+            break
         begins = bool(page[FLAGS] & BEGINNING)
         if begins and goes_on:
-            return True
+            raise UnreadableError("several Ogg streams one after the other")
         goes_on |= not begins
         end = HEADER + page[N_SEGMENTS]
+        if begins and page[end : end + len(FLAC)] == FLAC:
+            raise UnreadableError("FLAC in Ogg")
         position += end + sum(page[HEADER:end])
+    if 0 < position < file.size and not file.contains(b"OggS", position):
+        file.narrow(0, position)

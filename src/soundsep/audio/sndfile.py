@@ -10,10 +10,17 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from soundsep.audio.file import AudioFile
-from soundsep.audio.headers import UnreadableError, is_left_open, settle
-from soundsep.audio.mpeg import find_frames, is_frame, settle_mpeg, skip_id3, skip_zeros
-from soundsep.audio.ogg import is_chained_ogg
+from soundsep.audio.file import AudioFile, UnreadableError
+from soundsep.audio.headers import is_left_open, settle
+from soundsep.audio.mpeg import (
+    find_frames,
+    is_frame,
+    settle_mpeg,
+    skip_id3,
+    skip_tags_at_end,
+    skip_torn_frame,
+)
+from soundsep.audio.ogg import settle_ogg
 from soundsep.errors import AudioError
 
 __all__ = ["LEAST_SHARE", "SndfileReader", "truncated"]
@@ -23,10 +30,17 @@ TRIMMED = r"^ *(?:data|SSND|Data Size|riff|Riff size) *: *(\d+) \(should be (\d+
 OF_ITS_OWN = r"(?i)internal|not a regular file"  # libsndfile's words for a header that confuses it
 SAMPLE_DUMP = b"\xf0\x7e"  # MIDI's; reading a damaged one, libsndfile writes to standard output
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
+# Formats that tell no length: bytes of the header (the second line's end in PVF), and of a sample.
+HEADERS = {"PAF": 2_048, "IRCAM": 1_024, "XI": 338, "PVF": None}
+# fmt: off
+WIDTHS = {
+    "PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4,
+    "FLOAT": 4, "DOUBLE": 8, "DPCM_8": 1, "DPCM_16": 2,
+}
+# fmt: on
 UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
 FLAC = b"fLaC\0\0\0\x22"  # its beginning
 READ_AHEAD = 2**16  # bytes that libFLAC may have read beyond what it decoded
-RESYNC = 1024  # bytes in which libmpg123 looks for the next frame
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]
@@ -51,24 +65,31 @@ class SndfileReader:
         self._audio = file
         if file.peek(0, len(SAMPLE_DUMP)) == SAMPLE_DUMP:
             raise UnreadableError("a MIDI sample dump")
-        with self._explained():
+        with self._explained("its header is damaged"):
             skip_id3(file)
             self._share = settle(file)
-            skip_zeros(file)
-            if is_chained_ogg(file):
-                raise UnreadableError("several Ogg streams one after the other")
+            settle_ogg(file)
             self._file = self._opened()
         self.sample_rate = int(self._file.samplerate)
         self.n_channels = int(self._file.channels)
         self.n_frames = self._frames_by_header()
         self._n_read = 0
+        self._check_whole_frames()
         self.is_lossy = self._file.subtype in LOSSY
 
     def _opened(self) -> _Forward:
-        if is_frame(self._audio):
-            settle_mpeg(self._audio)
-        self._audio.seek(0)
-        return _Forward(self._audio)
+        file = self._audio
+        if file.peek(0, 4) == FLAC[:4]:
+            skip_tags_at_end(file)
+        elif is_frame(file):
+            settle_mpeg(file)
+        file.seek(0)
+        try:
+            return _Forward(file)
+        except soundfile.SoundFileError:
+            if file.failure is not None or is_frame(file) or not skip_torn_frame(file):
+                raise
+        return self._opened()
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
         """The next samples, (frames, channels), at most so many; none at the end.
@@ -77,60 +98,43 @@ class SndfileReader:
             UnreadableError: the file is damaged.
             AudioError: it is cut off, or its disk failed.
         """
-        with self._explained():
-            try:
-                block = self._decoded(n_frames)
-            except soundfile.SoundFileError:
-                if self._file.format != "MP3" or not self._cut_junk():
-                    raise
-                block = self._decoded(n_frames)
+        with self._explained("no sound follows"):
+            n_left = int(self._file.frames) - self._n_read  # beyond, libFLAC falls over junk
+            block: NDArray[np.float32] = self._file.read(
+                max(0, min(n_frames, n_left)), dtype="float32", always_2d=True
+            )
         self._n_read += len(block)
         if not len(block):
             self._check_end()
         return block
 
-    def _decoded(self, n_frames: int) -> NDArray[np.float32]:
-        n_left = int(self._file.frames) - self._n_read  # beyond, libFLAC falls over what follows
-        block: NDArray[np.float32] = self._file.read(
-            max(0, min(n_frames, n_left)), dtype="float32", always_2d=True
-        )
-        return block
-
-    def _cut_junk(self) -> bool:
-        """Whether libmpg123 met nothing but the end, with junk behind; then that is cut off.
-
-        What it decoded on the way to the junk is lost, so it begins anew.
-        """
-        if self._audio.failure is not None:
-            return False
-        beyond = self._audio.tell()
-        if find_frames(self._audio, max(0, beyond - RESYNC)) is not None:
-            return False
-        self._audio.narrow(0, max(0, beyond - RESYNC // 2))
-        self._file.close()
-        self._file = self._opened()
-        n_to_skip, self._n_read = self._n_read, 0
-        while self._n_read < n_to_skip:
-            n_skipped = len(self._decoded(min(n_to_skip - self._n_read, 2**14)))
-            if not n_skipped:
-                return False
-            self._n_read += n_skipped
-        return True
+    def _check_whole_frames(self) -> None:
+        """Refuse what ends within a frame, in formats that tell no length: junk may follow."""
+        if self._file.format not in HEADERS:
+            return
+        n_header = HEADERS[self._file.format]
+        if n_header is None:
+            n_header = self._audio.peek(0, 256).index(b"\n", 5) + 1
+        width = WIDTHS[self._file.subtype] * self.n_channels
+        if self._file.format == "PAF" and self._file.subtype == "PCM_24":
+            width = 32 * self.n_channels  # of ten samples
+        if (self._audio.size - n_header) % width:
+            raise UnreadableError(f"{self._file.format} that tells no length and ends in a sample")
 
     def _check_end(self) -> None:
         """Refuse a file of which more is left than libsndfile gives."""
         name, rest = self._audio.title, self._audio.tell()
         if self._share < LEAST_SHARE:
             raise truncated(name, self._share)
-        if self._file.format == "FLAC" and _contains(self._audio, FLAC, max(4, rest - READ_AHEAD)):
+        if self._file.format == "FLAC" and self._audio.contains(FLAC, max(4, rest - READ_AHEAD)):
             raise AudioError(
                 f"{name} holds several FLAC files one after the other, of which only the first "
                 "would be heard; split it, or convert it to wav"
             )
         if self._file.format == "MP3" and find_frames(self._audio, rest) is not None:
             raise AudioError(
-                f"{name} goes on after the last frame that its header counts; re-encode it, or "
-                "convert it to wav"
+                f"{name} breaks off after {self._n_read / self.sample_rate:.1f} s, but more MPEG "
+                "frames follow: it is damaged, or joined of parts that differ; convert it to wav"
             )
 
     def _frames_by_header(self) -> int | None:
@@ -150,7 +154,7 @@ class SndfileReader:
         self._file.close()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, internal: str) -> Iterator[None]:
         try:
             yield
         except (soundfile.SoundFileError, TypeError, ValueError) as error:
@@ -158,12 +162,9 @@ class SndfileReader:
             if self._audio.failure is None:
                 text = str(getattr(error, "error_string", None) or error).rstrip(".")
                 if re.search(OF_ITS_OWN, text):
-                    text = "its header is damaged"
+                    text = internal
                 raise UnreadableError(text) from error
-        if isinstance(failure := self._audio.failure, Exception):
-            raise AudioError(f"{self._audio.title} cannot be read: {failure}") from failure
-        if failure is not None:  # the user's interrupt
-            raise failure
+        self._audio.check()
 
 
 def truncated(name: str, share: float) -> AudioError:
@@ -172,11 +173,3 @@ def truncated(name: str, share: float) -> AudioError:
         f"{name} is truncated: only {share:.0%} of the samples that its header promises are there; "
         "copy it again, or re-encode what is left of it"
     )
-
-
-def _contains(file: AudioFile, wanted: bytes, offset: int) -> bool:
-    while offset < file.size:
-        if wanted in file.peek(offset, 2**16 + len(wanted)):
-            return True
-        offset += 2**16
-    return False
