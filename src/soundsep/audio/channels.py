@@ -15,7 +15,7 @@ def average(samples: Samples) -> Samples:
     Shape:
         samples: (channels, time). Returns (1, time).
     """
-    total = samples[:1].copy()
+    total: Samples = samples[:1].copy()
     for channel in samples[1:]:
         total += channel
     total /= len(samples)
