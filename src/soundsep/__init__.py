@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ExportError,
         ShapeError,
         SoundsepError,
+        SoundsepWarning,
         WeightsError,
     )
     from soundsep.frontends import MelConfig, MelFrontend
@@ -51,6 +52,7 @@ __all__ = [
     "SeparatorConfig",
     "ShapeError",
     "SoundsepError",
+    "SoundsepWarning",
     "WeightsError",
     "__version__",
     "fit",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from soundsep.errors import ConfigError
 
-__all__ = ["Config", "check_names"]
+__all__ = ["Config", "check_names", "check_number", "check_whole"]
 
 MOST_SHOWN = 80  # characters of a wrong value in a message
 
@@ -77,6 +79,31 @@ def check_names(config: Config, field: str) -> None:
             f"{type(config).__name__}.{field} must be a tuple of strings, got {_shown(value)}"
         )
     object.__setattr__(config, field, names)  # the way to set a field of a frozen class
+
+
+def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> int:
+    """The option as an int, whatever type of integer it is.
+
+    Raises:
+        ConfigError: it is not an integer (``True`` and ``2.0`` are not), or out of range.
+    """
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or value < least or (most is not None and value > most):
+        wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ConfigError(f"{name} must be an integer {wanted}, got {_shown(value)}")
+    return int(value)
+
+
+def check_number(name: str, value: Any) -> float:
+    """The option as a float, whatever type of number it is.
+
+    Raises:
+        ConfigError: it is not a number, NaN or infinite.
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ConfigError(f"{name} must be a number, got {_shown(value)}")
+    return float(value)
 
 
 def _shown(value: Any) -> str:

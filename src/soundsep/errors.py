@@ -1,6 +1,9 @@
-"""Every exception that soundsep raises on purpose."""
+"""Every exception that soundsep raises on purpose, and its one warning."""
 
 from __future__ import annotations
+
+import sys
+import warnings
 
 __all__ = [
     "AudioError",
@@ -10,7 +13,9 @@ __all__ = [
     "ExportError",
     "ShapeError",
     "SoundsepError",
+    "SoundsepWarning",
     "WeightsError",
+    "warn",
 ]
 
 
@@ -44,3 +49,15 @@ class ExportError(SoundsepError, RuntimeError):
 
 class DependencyError(SoundsepError, ImportError):
     """A package that the call needs is missing, or does not fit the others."""
+
+
+class SoundsepWarning(UserWarning):
+    """Something was taken to be meant that is worth a look, and the call goes on."""
+
+
+def warn(message: str) -> None:
+    """Give a `SoundsepWarning` at the line outside of soundsep that led to it."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == "soundsep":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, SoundsepWarning, stacklevel=level)

@@ -10,6 +10,7 @@ from soundsep.audio.blocks import AudioBlocks, audio_blocks
 from soundsep.audio.checks import AudioInput
 from soundsep.audio.find import FoundRecordings, find_recordings, passed_over
 from soundsep.audio.load import load_audio
+from soundsep.audio.mixdown import Mixer
 from soundsep.audio.resampling import StreamingResampler, resample
 from soundsep.audio.suffixes import AUDIO_SUFFIXES
 
@@ -18,6 +19,7 @@ __all__ = [
     "AudioBlocks",
     "AudioInput",
     "FoundRecordings",
+    "Mixer",
     "StreamingResampler",
     "audio_blocks",
     "find_recordings",

@@ -6,9 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from soundsep.audio.checks import AudioInput, Samples, check_samples
-from soundsep.errors import AudioError
+from soundsep.errors import AudioError, ConfigError, warn
 
-__all__ = ["from_array", "is_array"]
+__all__ = ["from_array", "is_array", "rate_of_array", "warn_of_rate"]
 
 FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0}
 
@@ -16,6 +16,28 @@ FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0
 def is_array(audio: object) -> bool:
     """Whether ``audio`` is samples in memory, which carry no rate of their own."""
     return isinstance(audio, (np.ndarray, Tensor))
+
+
+def rate_of_array(sample_rate: int | None, target_rate: int | None) -> int:
+    """The rate of an array, which is taken to be the one wanted where nobody has told it.
+
+    Raises:
+        ConfigError: neither is known.
+    """
+    if sample_rate is not None:
+        return sample_rate
+    if target_rate is None:
+        raise ConfigError("an array carries no sample rate: pass sample_rate= in Hz")
+    warn_of_rate(target_rate)
+    return target_rate
+
+
+def warn_of_rate(rate: int) -> None:
+    """Say what rate an array without one is taken to have."""
+    warn(
+        f"an array came without sample_rate and is taken as {rate} Hz; pass sample_rate=, for at "
+        "another rate it is misheard"
+    )
 
 
 def from_array(audio: AudioInput) -> Samples:

@@ -8,12 +8,14 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from soundsep.audio.arrays import from_array, is_array
-from soundsep.audio.channels import average
+from soundsep.audio.arrays import from_array, is_array, rate_of_array
 from soundsep.audio.checks import AudioInput, Samples, check_format, check_target_rate
 from soundsep.audio.decode import Decoder
+from soundsep.audio.inputs import unpack
+from soundsep.audio.mixdown import Mixer, check_channel
 from soundsep.audio.resampling import StreamingResampler
-from soundsep.errors import ConfigError
+from soundsep.config import check_whole
+from soundsep.errors import AudioError
 
 __all__ = ["AudioBlocks", "audio_blocks"]
 
@@ -25,7 +27,7 @@ class AudioBlocks:
 
     Attributes:
         sample_rate: Rate of the blocks, in Hz.
-        n_channels: Channels of the recording, whether or not they are averaged.
+        n_channels: Channels of the recording, whether or not all of them are given.
         duration_seconds: Length that the header promises; ``None`` where it does not know.
     """
 
@@ -36,16 +38,15 @@ class AudioBlocks:
         sample_rate: int | None,
         target_rate: int | None,
         mono: bool,
+        channel: int | None,
         block_samples: int,
     ) -> None:
-        target_rate = check_target_rate(target_rate)
-        if block_samples < 1:
-            raise ConfigError(f"block_samples must be at least 1, got {block_samples}")
+        target_rate, channel = check_target_rate(target_rate), check_channel(channel)
+        block_samples = check_whole("block_samples", block_samples, least=1)
+        audio, sample_rate = unpack(audio, sample_rate)
         self._decoder: Decoder | None = None
         if is_array(audio):
-            rate = target_rate if sample_rate is None else sample_rate
-            if rate is None:
-                raise ConfigError("an array carries no sample rate: pass sample_rate= in Hz")
+            rate = rate_of_array(sample_rate, target_rate)
             self._samples = from_array(audio)
             self.n_channels, n_frames = self._samples.shape
             rate = check_format("the array", self.n_channels, rate)
@@ -56,7 +57,13 @@ class AudioBlocks:
             self.n_channels = self._decoder.n_channels
         self.sample_rate = target_rate or rate
         self.duration_seconds = None if known is None else known / rate
-        self._mono = mono
+        name = "the array" if self._decoder is None else self._decoder.name
+        try:
+            self._mixer = Mixer(name, self.n_channels, rate, mono=mono, channel=channel)
+        except AudioError:
+            self.close()
+            raise
+        self._is_flat = mono
         self._size = max(1, block_samples // self.n_channels)
         self._resampler = StreamingResampler(rate, self.sample_rate)
         self._blocks = self._iterate()
@@ -64,11 +71,14 @@ class AudioBlocks:
     def _iterate(self) -> Iterator[Tensor]:
         try:
             for samples in self._decoded():
-                kept = average(samples)[0] if self._mono else samples
-                yield self._resampler.push(torch.from_numpy(kept))
+                yield self._resampled(self._mixer.push(samples))
+            yield self._resampled(self._mixer.flush())
             yield self._resampler.flush()
         finally:
             self.close()
+
+    def _resampled(self, samples: Samples) -> Tensor:
+        return self._resampler.push(torch.from_numpy(samples[0] if self._is_flat else samples))
 
     def _decoded(self) -> Iterator[Samples]:
         if self._decoder is None:
@@ -113,6 +123,7 @@ def audio_blocks(
     sample_rate: int | None = None,
     target_rate: int | None = None,
     mono: bool = True,
+    channel: int | None = None,
     block_samples: int = 2**17,
 ) -> AudioBlocks:
     """Read a recording of any length block by block, in constant memory.
@@ -124,7 +135,8 @@ def audio_blocks(
         audio: As for `load_audio`.
         sample_rate: Rate of an array, in Hz; by default it is taken to be ``target_rate``.
         target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.
-        mono: Average the channels.
+        mono: Mix the channels, as `load_audio` does.
+        channel: Number of the only channel that is read, from 0.
         block_samples: Samples decoded at once, over all channels, at the recording's rate. Blocks
             differ in length where the rate is changed.
 
@@ -147,5 +159,6 @@ def audio_blocks(
         sample_rate=sample_rate,
         target_rate=target_rate,
         mono=mono,
+        channel=channel,
         block_samples=block_samples,
     )

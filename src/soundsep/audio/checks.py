@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.config import check_number
 from soundsep.errors import AudioError, ConfigError
 
 __all__ = [
@@ -20,12 +22,14 @@ __all__ = [
     "check_target_rate",
 ]
 
-AudioInput: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Tensor"
+AudioInput: TypeAlias = (
+    "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Tensor | Mapping[str, Any]"
+)
 Samples: TypeAlias = NDArray[np.float32]  # (channels, time)
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 MAX_CHANNELS = 64
-MAX_PEAK = 2.0**31  # integers that were cast to float without being scaled still pass
+MAX_PEAK = 100.0  # 32-bit float recorders exceed 1; integers cast to float exceed this
 
 
 def check_target_rate(target_rate: float | None) -> int | None:
@@ -36,7 +40,7 @@ def check_target_rate(target_rate: float | None) -> int | None:
     """
     if target_rate is None:
         return None
-    if not _is_rate(target_rate):
+    if not _is_rate(check_number("target_rate", target_rate)):
         raise ConfigError(
             f"target_rate must be a whole number from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got "
             f"{target_rate}"
@@ -49,8 +53,9 @@ def check_format(name: str, n_channels: int, rate: float) -> int:
 
     Raises:
         AudioError: too many channels, none, or a rate out of range.
+        ConfigError: the rate is not a number.
     """
-    if not _is_rate(rate):
+    if not _is_rate(check_number("sample_rate", rate)):
         raise AudioError(
             f"{name} has a sample rate of {rate} Hz; expected a whole number from {MIN_RATE_HZ} to "
             f"{MAX_RATE_HZ}: check its header, or resample it"
@@ -71,11 +76,16 @@ def check_samples(name: str, samples: Samples) -> None:
     """Refuse what is not sound.
 
     Raises:
-        AudioError: there is NaN, infinity or an absurd level.
+        AudioError: there is NaN, infinity, or a level that only integers cast to float have.
     """
     # The largest magnitude is NaN or Inf exactly if any sample is.
     peak = max(float(samples.max()), -float(samples.min()))
     if not np.isfinite(peak):
         raise AudioError(f"{name} holds NaN or infinite samples; repair or remove them")
     if peak > MAX_PEAK:
-        raise AudioError(f"{name} has a peak of {peak:.3g}; expected samples from -1 to 1")
+        raise AudioError(
+            f"{name} has a peak of {peak:.6g}; expected samples from -1 to 1, at most "
+            f"{MAX_PEAK:g}. They look like integers that were cast to float without being "
+            "scaled: if they were of 16 bits, divide by 32768 (of 24 bits by 8388608, of 32 "
+            "bits by 2147483648)"
+        )

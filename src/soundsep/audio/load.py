@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep.audio.arrays import from_array, is_array
-from soundsep.audio.channels import average
+from soundsep.audio.arrays import from_array, is_array, rate_of_array
 from soundsep.audio.checks import AudioInput, Samples, check_format, check_target_rate
 from soundsep.audio.decode import Decoder
+from soundsep.audio.inputs import unpack
+from soundsep.audio.mixdown import Mixer, check_channel
 from soundsep.audio.resampling import resample
-from soundsep.errors import AudioError, ConfigError
+from soundsep.errors import AudioError
 
 __all__ = ["load_audio"]
 
@@ -27,6 +28,7 @@ def load_audio(
     sample_rate: int | None = None,
     target_rate: int | None = None,
     mono: bool = True,
+    channel: int | None = None,
 ) -> tuple[Tensor, int]:
     """Read a recording from a file, from memory or from an array.
 
@@ -38,16 +40,21 @@ def load_audio(
         sample_rate: Rate of an array, in Hz; by default it is taken to be ``target_rate``. Files
             carry their own, so it is not used for them.
         target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.
-        mono: Average the channels. Opposite signals in two channels cancel.
+        mono: Mix the channels: their mean, and one of them where they nearly cancel; see
+            `soundsep.audio.Mixer`.
+        channel: Number of the only channel that is read, from 0.
 
     Returns:
         The float32 waveform, (time,) or with ``mono=False`` (channels, time), and its rate.
 
+    Warns:
+        SoundsepWarning: an array came without ``sample_rate``.
+
     Raises:
         AudioError: there is no such file, it is not audio, is damaged or truncated, holds no
-            samples, NaN or Inf, more than 64 channels, a rate outside 1 kHz to 768 kHz, or more
-            samples than fit in 1 GiB.
-        ConfigError: an array came without any rate, or ``target_rate`` is out of range.
+            samples, NaN or Inf, a peak above 100, more than 64 channels or not the one wanted, a
+            rate outside 1 kHz to 768 kHz, or more samples than fit in 1 GiB.
+        ConfigError: an array came without any rate, or an option is out of range.
 
     Examples:
         >>> stereo = np.zeros((2, 48_000))
@@ -55,12 +62,13 @@ def load_audio(
         >>> waveform.shape, rate
         (torch.Size([16000]), 16000)
     """
-    target_rate = check_target_rate(target_rate)
+    target_rate, channel = check_target_rate(target_rate), check_channel(channel)
+    audio, sample_rate = unpack(audio, sample_rate)
     try:
         if is_array(audio):
-            samples, rate = _from_array(audio, sample_rate, target_rate, mono=mono)
+            samples, rate = _from_array(audio, sample_rate, target_rate, mono=mono, channel=channel)
         else:
-            samples, rate = _from_file(audio, target_rate, mono=mono)
+            samples, rate = _from_file(audio, target_rate, mono=mono, channel=channel)
         waveform = torch.from_numpy(samples)
         if target_rate is not None:
             waveform, rate = resample(waveform, rate, target_rate), target_rate
@@ -73,29 +81,38 @@ def load_audio(
 
 
 def _from_array(
-    audio: AudioInput, sample_rate: int | None, target_rate: int | None, *, mono: bool
+    audio: AudioInput,
+    sample_rate: int | None,
+    target_rate: int | None,
+    *,
+    mono: bool,
+    channel: int | None,
 ) -> tuple[Samples, int]:
-    rate = target_rate if sample_rate is None else sample_rate
-    if rate is None:
-        raise ConfigError("an array carries no sample rate: pass sample_rate= in Hz")
+    rate = rate_of_array(sample_rate, target_rate)
     samples = from_array(audio)
     rate = check_format("the array", samples.shape[0], rate)
-    if mono:
-        samples = average(samples)
+    mixer = Mixer("the array", len(samples), rate, mono=mono, channel=channel)
+    samples = mixer.whole(samples)
     _check_size("the array", len(samples), samples.shape[1], rate, target_rate)
     return samples, rate
 
 
-def _from_file(audio: Any, target_rate: int | None, *, mono: bool) -> tuple[Samples, int]:
+def _from_file(
+    audio: Any, target_rate: int | None, *, mono: bool, channel: int | None
+) -> tuple[Samples, int]:
     blocks: list[Samples] = []
     n_kept = 0
     with Decoder(audio) as decoder:
+        mixer = Mixer(
+            decoder.name, decoder.n_channels, decoder.sample_rate, mono=mono, channel=channel
+        )
         size = max(1, BLOCK_SAMPLES // decoder.n_channels)
         while (block := decoder.read(size)).shape[1]:
-            kept = average(block) if mono else block
+            kept = mixer.push(block)
             n_kept += kept.shape[1]
             _check_size(decoder.name, len(kept), n_kept, decoder.sample_rate, target_rate)
             blocks.append(kept)
+    blocks.append(mixer.flush())
     return np.concatenate(blocks, axis=1), decoder.sample_rate
 
 

@@ -164,6 +164,7 @@ class WindowScorer:
         window: Length of a window, in samples.
         hop: Step between windows, in samples.
         n_samples: Length of the signal so far.
+        peak: Largest magnitude of all that came, of earlier signals, too.
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class WindowScorer:
         self._batch_size, self._wait = batch_size, wait
         self.window = round(classifier.config.window_seconds * classifier.sample_rate)
         self.hop = hop
+        self.peak = 0.0
         self._reset()
 
     def _reset(self) -> None:
@@ -197,6 +199,8 @@ class WindowScorer:
         """
         self._pieces.append(waveform)
         self.n_samples += len(waveform)
+        if len(waveform):
+            self.peak = max(self.peak, float(waveform.abs().max()))
         if self.n_samples < self._next + self.window:
             return []
         held = torch.cat(self._pieces)

@@ -105,7 +105,10 @@ class Tagger:
 
     def _results(self, recordings: list[Any]) -> list[ClipResult]:
         try:
-            return self.pipe(recordings, progress=False, errors="return", **self._options)
+            results: list[ClipResult] = self.pipe(
+                recordings, progress=False, errors="return", **self._options
+            )
+            return results
         except Exception as error:  # one that no AudioError foresees: find whose it is
             if len(recordings) == 1:
                 return [ClipResult(error=f"{type(error).__name__}: {error}")]

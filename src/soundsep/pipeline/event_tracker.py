@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from soundsep.config import check_number
 from soundsep.errors import ConfigError
 from soundsep.pipeline.results import Event
 
@@ -36,11 +37,11 @@ class EventRules:
         Raises:
             ConfigError: a value is.
         """
-        if not 0 < self.threshold <= 1:
+        if not 0 < check_number("threshold", self.threshold) <= 1:
             raise ConfigError(f"threshold must be above 0 and at most 1, got {self.threshold}")
         for name in ("min_duration_seconds", "merge_gap_seconds"):
             value = getattr(self, name)
-            if not 0 <= value < MAX_SECONDS:
+            if not 0 <= check_number(name, value) < MAX_SECONDS:
                 raise ConfigError(f"{name} must be from 0 to below {MAX_SECONDS}, got {value}")
 
 

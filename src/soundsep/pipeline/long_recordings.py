@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 
-from soundsep.audio import AudioInput, audio_blocks
+from soundsep.audio import AudioInput, audio_blocks, is_array
+from soundsep.audio.arrays import warn_of_rate
+from soundsep.audio.inputs import name_of, source_name
+from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier
+from soundsep.config import check_number
 from soundsep.errors import AudioError
 from soundsep.pipeline.event_tracker import EventRules
 from soundsep.pipeline.results import Event, Scores
 from soundsep.pipeline.stream import Stream
 from soundsep.progress import progress_bar
 
-__all__ = ["Listener", "source_name"]
+__all__ = ["Listener", "silence_error"]
 
 
 class Listener:
@@ -23,6 +26,7 @@ class Listener:
 
     classifier: Classifier
     silence_db: float | None  # level below which nothing is to be heard
+    _has_warned = False  # of an array without a rate
 
     def events(
         self,
@@ -35,6 +39,7 @@ class Listener:
         merge_gap_seconds: float = 1.0,
         batch_size: int = 16,
         progress: bool = True,
+        channel: int | None = None,
     ) -> Iterator[Event]:
         """Find events in a recording of any length, in constant memory.
 
@@ -52,15 +57,21 @@ class Listener:
             merge_gap_seconds: Events of one label with at most this much between them are one.
             batch_size: Windows a forward pass.
             progress: Show a progress bar, where there is a terminal.
+            channel: Number of the only channel that is heard, from 0; by default all are mixed.
 
         Yields:
             Events by their start, each as soon as no earlier one can come.
 
         Raises:
             AudioError: the recording cannot be read, which shows where it is damaged and after the
-                events before that, or is shorter than one analysis frame.
+                events before that, is shorter than one analysis frame, or is digital silence from
+                beginning to end (unless the pipeline has ``silence_db``).
             ConfigError: an option is out of range.
+
+        Warns:
+            SoundsepWarning: an array came without ``sample_rate``; once per pipeline.
         """
+        sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
             self.classifier,
             EventRules(
@@ -74,7 +85,14 @@ class Listener:
             silence_db=self.silence_db,
             wait=True,
         )
-        return _events(stream, audio, sample_rate=sample_rate, progress=progress)
+        return _events(
+            stream,
+            audio,
+            sample_rate=sample_rate,
+            progress=progress,
+            channel=channel,
+            may_be_silent=self.silence_db is not None,
+        )
 
     def scores(
         self,
@@ -84,6 +102,7 @@ class Listener:
         hop_seconds: float | None = None,
         batch_size: int = 16,
         progress: bool = True,
+        channel: int | None = None,
     ) -> Scores:
         """The scores of every window of a recording of any length.
 
@@ -94,6 +113,7 @@ class Listener:
             AudioError: as `events`.
             ConfigError: an option is out of range.
         """
+        sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
             self.classifier,
             EventRules(),
@@ -104,7 +124,14 @@ class Listener:
             keep_scores=True,
             wait=True,
         )
-        for _ in _events(stream, audio, sample_rate=sample_rate, progress=progress):
+        for _ in _events(
+            stream,
+            audio,
+            sample_rate=sample_rate,
+            progress=progress,
+            channel=channel,
+            may_be_silent=self.silence_db is not None,
+        ):
             pass
         return replace(stream.scores(), source=source_name(audio))
 
@@ -118,6 +145,7 @@ class Listener:
         merge_gap_seconds: float = 1.0,
         batch_size: int = 16,
         keep_scores: bool = False,
+        channel: int | None = None,
     ) -> Stream:
         """Hear sound that comes in blocks, such as a live one.
 
@@ -151,19 +179,37 @@ class Listener:
             batch_size=batch_size,
             silence_db=self.silence_db,
             keep_scores=keep_scores,
+            channel=channel,
         )
 
+    def _rate_of(self, audio: AudioInput, sample_rate: int | None) -> int | None:
+        """The rate that was given; for an array without one the model's own, said once."""
+        if sample_rate is not None:
+            check_number("sample_rate", sample_rate)
+        elif is_array(audio):
+            sample_rate = self.classifier.sample_rate
+            if not self._has_warned:
+                self._has_warned = True
+                warn_of_rate(sample_rate)
+        return sample_rate
 
-def source_name(audio: object) -> str | None:
-    """Path or name of a recording, where it has one."""
-    if isinstance(audio, (str, os.PathLike)):
-        return os.fspath(audio) if isinstance(audio, str) else str(audio)
-    name = getattr(audio, "name", None)
-    return name if isinstance(name, str) else None
+
+def silence_error(audio: object) -> AudioError:
+    """What a recording is answered in which there is nothing at all."""
+    return AudioError(
+        f"{name_of(audio)} is digital silence, in which there is nothing to name; check the "
+        "recorder, its input and its level"
+    )
 
 
 def _events(
-    stream: Stream, audio: AudioInput, *, sample_rate: int | None, progress: bool
+    stream: Stream,
+    audio: AudioInput,
+    *,
+    sample_rate: int | None,
+    progress: bool,
+    channel: int | None,
+    may_be_silent: bool,
 ) -> Iterator[Event]:
     """Events of a whole recording, ordered by their start, as they become certain.
 
@@ -172,9 +218,11 @@ def _events(
         audio: A recording of any length.
         sample_rate: Rate of an array, in Hz; that of the stream by default.
         progress: Show a progress bar, where there is a terminal.
+        channel: The only one that is heard.
+        may_be_silent: Digital silence is no error.
 
     Raises:
-        AudioError: the recording cannot be read, or is shorter than one analysis frame.
+        AudioError: the recording cannot be read, is shorter than one analysis frame, or silent.
     """
     waiting: list[tuple[float, int, Event]] = []  # until no earlier event can come
     n_events = 0
@@ -188,7 +236,9 @@ def _events(
             yield heapq.heappop(waiting)[2]
 
     with (
-        audio_blocks(audio, sample_rate=sample_rate, target_rate=stream.sample_rate) as blocks,
+        audio_blocks(
+            audio, sample_rate=sample_rate, target_rate=stream.sample_rate, channel=channel
+        ) as blocks,
         progress_bar(
             total=blocks.duration_seconds and round(blocks.duration_seconds),
             unit="s",
@@ -198,7 +248,7 @@ def _events(
     ):
         try:
             for block in blocks:
-                yield from released(stream.push(block), stream.certain_until_seconds)
+                yield from released(stream.push_mono(block), stream.certain_until_seconds)
                 bar.update(int(stream.duration_seconds) - bar.n)
         except AudioError:
             yield from released(stream.flush(), float("inf"))  # what was heard before the damage
@@ -209,4 +259,7 @@ def _events(
                 f"the recording is too short to analyse: {stream.duration_seconds:.4f} s, at least "
                 f"{shortest:.3f} s are needed"
             )
-        yield from released(stream.flush(), float("inf"))
+        last = stream.flush()
+        if stream.is_silent and not may_be_silent:
+            raise silence_error(audio)
+        yield from released(last, float("inf"))

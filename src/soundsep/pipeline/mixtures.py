@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from soundsep.audio import resample
+from soundsep.audio.mixdown import to_mono
 from soundsep.separator import Separation
 
 __all__ = ["MIXTURE", "audible_sources", "merge_scores"]
@@ -25,9 +26,11 @@ def audible_sources(
         sample_rate: Wanted, in Hz.
         floor_db: A source whose mean power is not this far above that of the mixture is left out.
     """
-    # All in mono, as it is heard: what cancels there holds no sound.
-    floor = separation.mixture.mean(dim=0).square().mean() * 10 ** (floor_db / 10)
-    sources = dict(zip(separation.names, separation.audio.mean(dim=1), strict=True))
+    # All in mono, as the mixture is heard: what cancels there holds no sound.
+    mixture, rate = separation.mixture, separation.sample_rate
+    floor = to_mono(mixture, rate).square().mean() * 10 ** (floor_db / 10)
+    mono = [to_mono(source, rate, like=mixture) for source in separation.audio]
+    sources = dict(zip(separation.names, mono, strict=True))
     return {
         name: resample(source, separation.sample_rate, sample_rate)
         for name, source in sources.items()

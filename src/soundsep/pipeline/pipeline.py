@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import replace
-from itertools import islice
-from numbers import Integral
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, Protocol, overload
 
 import torch
 from torch import Tensor
 
 from soundsep.audio import AudioInput, is_array, load_audio, resample
+from soundsep.audio.inputs import name_of, source_name, unpack
+from soundsep.audio.mixdown import check_channel, to_mono
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import clip_windows, is_silent, score_waveforms
+from soundsep.config import check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
-from soundsep.names import printable
-from soundsep.pipeline.long_recordings import Listener, source_name
+from soundsep.pipeline.long_recordings import Listener, silence_error
 from soundsep.pipeline.mixtures import MIXTURE, audible_sources, merge_scores
 from soundsep.pipeline.results import ClipResult, Prediction
 from soundsep.progress import progress_bar
@@ -28,6 +29,14 @@ from soundsep.separator import Separation, Separator
 __all__ = ["Pipeline"]
 
 MAX_SHIFTS = 64
+
+
+class Column(Protocol):
+    """A column of a table, such as a pandas Series."""
+
+    def to_list(self) -> list[Any]:
+        """What is in it."""
+        ...
 
 
 class Pipeline(Listener):
@@ -70,7 +79,7 @@ class Pipeline(Listener):
                 "the classifier's config has no unknown_below: a score to be chosen on sounds that "
                 "it should not name"
             )
-        if silence_db is not None and not -math.inf < silence_db <= 0:
+        if silence_db is not None and check_number("silence_db", silence_db) > 0:
             raise ConfigError(f"silence_db must be at most 0, such as -60, got {silence_db}")
         self.classifier = to_device(classifier, device).eval()
         self.separator = separator
@@ -122,8 +131,8 @@ class Pipeline(Listener):
         """Rate the model hears, in Hz; recordings of any other are resampled."""
         return self.classifier.sample_rate
 
-    @overload
-    def __call__(
+    @overload  # of those that overlap the first is meant, for a str is a Sequence, too
+    def __call__(  # type: ignore[overload-overlap]
         self,
         audio: AudioInput,
         *,
@@ -134,12 +143,13 @@ class Pipeline(Listener):
         progress: bool = ...,
         keep_sources: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
+        channel: int | None = ...,
     ) -> ClipResult: ...
 
     @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]
         self,
-        audio: list[Any] | tuple[Any, ...],
+        audio: Sequence[Any] | Column,
         *,
         sample_rate: int | None = ...,
         top_k: int | None = ...,
@@ -148,11 +158,27 @@ class Pipeline(Listener):
         progress: bool = ...,
         keep_sources: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
+        channel: int | None = ...,
     ) -> list[ClipResult]: ...
+
+    @overload
+    def __call__(
+        self,
+        audio: Iterable[Any],
+        *,
+        sample_rate: int | None = ...,
+        top_k: int | None = ...,
+        batch_size: int = ...,
+        n_shifts: int = ...,
+        progress: bool = ...,
+        keep_sources: bool | None = ...,
+        errors: Literal["raise", "return"] = ...,
+        channel: int | None = ...,
+    ) -> Iterator[ClipResult]: ...
 
     def __call__(
         self,
-        audio: AudioInput | list[Any] | tuple[Any, ...],
+        audio: AudioInput | Sequence[Any] | Column | Iterable[Any],
         *,
         sample_rate: int | None = None,
         top_k: int | None = None,
@@ -161,66 +187,89 @@ class Pipeline(Listener):
         progress: bool = True,
         keep_sources: bool | None = None,
         errors: Literal["raise", "return"] = "raise",
-    ) -> ClipResult | list[ClipResult]:
-        """Classify one recording, or a list of them.
+        channel: int | None = None,
+    ) -> ClipResult | list[ClipResult] | Iterator[ClipResult]:
+        """Classify one recording, or many.
 
         Args:
-            audio: Whatever `soundsep.load_audio` takes, or a list or tuple of that. A 2-D array is
+            audio: Whatever `soundsep.load_audio` takes, or a list, a tuple or a pandas Series of
+                that, or an iterator over it, such as a generator or ``Path.glob``. A 2-D array is
                 one recording, (channels, time).
             sample_rate: Rate of arrays, in Hz; without it they are taken to be at the pipeline's
-                own `sample_rate`. Files carry theirs.
+                own `sample_rate`, which is said once. Files carry theirs.
             top_k: Keep only so many labels of each; all by default.
-            batch_size: Windows a forward pass.
+            batch_size: Most windows per forward pass; fewer where these would need too much memory.
             n_shifts: Hear every window so many times, its end moved to its front in equal steps,
                 and average the scores. It takes as many times longer; `docs/models.md` says what
                 it is worth.
-            progress: Show a progress bar over a list, where there is a terminal.
+            progress: Show a progress bar over many recordings, where there is a terminal.
             keep_sources: Keep the separated audio in the result's ``sources``; by default where
                 there is one recording, for that of a long list could fill the memory.
             errors: ``"raise"`` stops at the first bad recording, ``"return"`` reports it in its
                 own result's ``error`` and goes on.
+            channel: Number of the only channel that is heard, from 0; by default all are mixed.
 
         Returns:
-            One result, or a list of them in the order of the input.
+            One result, or a list of them in the order of the input. For an iterator an iterator:
+            recordings are read, and results come, ``batch_size`` at a time.
 
         Raises:
             AudioError: a recording cannot be read, is shorter than one analysis frame, or is
                 digital silence.
             ConfigError: an option is out of range.
+
+        Warns:
+            SoundsepWarning: an array came without ``sample_rate``; once per pipeline.
         """
-        if top_k is not None and (not _is_whole(top_k) or top_k < 1):
-            raise ConfigError(f"top_k must be a whole number of at least 1, got {top_k!r}")
-        if not _is_whole(batch_size) or batch_size < 1:
-            raise ConfigError(
-                f"batch_size must be a whole number of at least 1, got {batch_size!r}"
-            )
-        if not _is_whole(n_shifts) or not 1 <= n_shifts <= MAX_SHIFTS:
-            raise ConfigError(f"n_shifts must be from 1 to {MAX_SHIFTS}, got {n_shifts!r}")
         if errors not in ("raise", "return"):
             raise ConfigError(f'errors must be "raise" or "return", got {errors!r}')
-        many = isinstance(audio, (list, tuple))
-        items = audio if isinstance(audio, (list, tuple)) else [audio]
-        shown = progress and many
+        if sample_rate is not None:
+            check_number("sample_rate", sample_rate)
+        many, lazily = _is_many(audio)
+        options = _Options(
+            sample_rate=sample_rate,
+            channel=check_channel(channel),
+            top_k=None if top_k is None else check_whole("top_k", top_k, least=1),
+            batch_size=check_whole("batch_size", batch_size, least=1),
+            n_shifts=check_whole("n_shifts", n_shifts, least=1, most=MAX_SHIFTS),
+            keeps=not many if keep_sources is None else keep_sources,
+            stops=errors == "raise",
+        )
+        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by _is_many
+        shown = progress_bar(items, progress=progress and many, unit="clip", desc="classifying")
+        if lazily:
+            return self._lazily(iter(shown), options)
+        results = list(self._classified(shown, options))
+        return results if many else results[0]
 
-        keeps = not many if keep_sources is None else keep_sources
+    def _lazily(self, items: Iterator[Any], options: _Options) -> Iterator[ClipResult]:
+        for first in items:
+            batch = chain([first], islice(items, options.batch_size - 1))
+            yield from self._classified(batch, options)
+
+    def _classified(self, items: Iterable[Any], options: _Options) -> Iterator[ClipResult]:
+        """The results of some recordings, once all of them were read, and the first failure."""
         results: list[ClipResult] = []
         heard: list[tuple[str, ...]] = []  # of each clip without an error
+        failure: AudioError | None = None
 
         def waveforms() -> Iterator[Tensor]:
             # Lazy: of a long list only the clips of one batch are in memory.
-            for item in progress_bar(items, progress=shown, unit="clip", desc="classifying"):
+            nonlocal failure
+            for item in items:
                 source = source_name(item)
                 try:
-                    parts, separation = self._parts(item, sample_rate)
+                    parts, separation = self._parts(item, options)
                 except AudioError as error:
-                    if errors == "raise":
-                        raise
+                    if options.stops:
+                        failure = error
+                        return
                     results.append(ClipResult(source=source, error=str(error)))
                     continue
                 result = ClipResult(
                     source=source,
                     duration_seconds=parts[MIXTURE].shape[0] / self.sample_rate,
-                    sources=separation if keeps else None,
+                    sources=separation if options.keeps else None,
                 )
                 if self._is_unheard(parts[MIXTURE]):
                     results.append(replace(result, is_known=False))
@@ -233,31 +282,34 @@ class Pipeline(Listener):
             score_waveforms(
                 self.classifier,
                 waveforms(),
-                batch_size=batch_size,
-                n_shifts=n_shifts,
+                batch_size=options.batch_size,
+                n_shifts=options.n_shifts,
                 silence_db=self.silence_db,
             )
         )
         rows, names = iter(scores), iter(heard)
-        results = [
-            r if r.error is not None or not r.is_known else self._named(r, rows, next(names), top_k)
-            for r in results
-        ]
-        return results if many else results[0]
+        for result in results:
+            if result.error is not None or not result.is_known:
+                yield result
+            else:
+                yield self._named(result, rows, next(names), options.top_k)
+        if failure is not None:
+            raise failure
 
     def _parts(
-        self, audio: AudioInput, sample_rate: int | None
+        self, audio: AudioInput, options: _Options
     ) -> tuple[dict[str, Tensor], Separation | None]:
         """All that is classified of a recording, (time,) each, by name; and its separation."""
+        rate, channel = self._rate_of(audio, options.sample_rate), options.channel
         if self.separator is None:
-            waveform, _ = load_audio(audio, sample_rate=sample_rate, target_rate=self.sample_rate)
+            waveform, _ = load_audio(
+                audio, sample_rate=rate, target_rate=self.sample_rate, channel=channel
+            )
             return {MIXTURE: self._checked(waveform, audio)}, None
         # The separator hears the recording itself, not what the classifier's rate leaves of it.
-        rate = self.sample_rate if sample_rate is None else sample_rate
         is_mono = self.separator.config.n_channels == 1
-        heard, rate = load_audio(audio, sample_rate=rate, mono=is_mono)
-        mono = heard if is_mono else heard.mean(dim=0)
-        waveform = self._checked(resample(mono, rate, self.sample_rate), audio)
+        heard, rate = load_audio(audio, sample_rate=rate, mono=is_mono, channel=channel)
+        waveform = self._checked(resample(to_mono(heard, rate), rate, self.sample_rate), audio)
         if self._is_unheard(waveform):
             return {MIXTURE: waveform}, None
         separation = self.separator(heard, rate, progress=False)
@@ -266,19 +318,15 @@ class Pipeline(Listener):
         return {MIXTURE: waveform, **loud}, separation
 
     def _checked(self, waveform: Tensor, audio: AudioInput) -> Tensor:
-        name = "the array" if is_array(audio) else "the recording"
-        name = printable(source_name(audio) or name)
         shortest = self.classifier.config.frontend.win_length
         if waveform.shape[0] < shortest:
             raise AudioError(
-                f"{name} is too short to analyse: {waveform.shape[0] / self.sample_rate:.4f} s, at "
-                f"least {shortest / self.sample_rate:.3f} s are needed"
+                f"{name_of(audio)} is too short to analyse: "
+                f"{waveform.shape[0] / self.sample_rate:.4f} s, at least "
+                f"{shortest / self.sample_rate:.3f} s are needed"
             )
         if self.silence_db is None and is_silent(waveform):
-            raise AudioError(
-                f"{name} is digital silence, in which there is nothing to name; check the "
-                "recorder, and whether two opposite channels cancel each other"
-            )
+            raise silence_error(audio)
         return waveform
 
     def _is_unheard(self, waveform: Tensor) -> bool:
@@ -315,5 +363,24 @@ class Pipeline(Listener):
         return f"Pipeline({config.network}, {len(self.labels)} labels, {self.sample_rate} Hz)"
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Options:
+    """Those of one call, checked."""
+
+    sample_rate: int | None
+    channel: int | None
+    top_k: int | None
+    batch_size: int
+    n_shifts: int
+    keeps: bool  # the separated sources
+    stops: bool  # at the first bad recording
+
+
+def _is_many(audio: Any) -> tuple[bool, bool]:
+    """Whether these are several recordings, and whether they come one after the other."""
+    is_one = isinstance(audio, (str, bytes, bytearray, memoryview, Mapping)) or is_array(audio)
+    if is_one or not isinstance(audio, Iterable) or hasattr(audio, "read"):
+        return False, False
+    if isinstance(audio, (tuple, list)) and len(audio) == 2 and isinstance(audio[1], Real):
+        unpack(audio, None)  # a pair (samples, rate) is refused with a hint
+    return True, not (isinstance(audio, Sequence) or hasattr(audio, "to_list"))

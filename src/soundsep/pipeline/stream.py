@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.audio import StreamingResampler
-from soundsep.audio.arrays import from_array
-from soundsep.audio.checks import check_format
+from soundsep.audio import Mixer, StreamingResampler
+from soundsep.audio.arrays import from_array, is_array
+from soundsep.audio.checks import Samples, check_format
+from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import WindowScorer
+from soundsep.classifier.config import MAX_OVERLAP
+from soundsep.classifier.scoring import SILENCE, WindowScorer
+from soundsep.config import check_number, check_whole
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline.event_tracker import EventRules, EventTracker
 from soundsep.pipeline.results import Event, Scores
@@ -41,6 +43,7 @@ class Stream:
         keep_scores: Keep the scores of all windows, for `scores`.
         wait: Wait for a full batch before windows are heard, where nobody waits for events.
         silence_db: Windows of a lower level, in dBFS, hold nothing to name.
+        channel: Number of the only channel of the blocks that is heard, from 0.
 
     Raises:
         ConfigError: an option is out of range.
@@ -57,16 +60,19 @@ class Stream:
         keep_scores: bool = False,
         wait: bool = False,
         silence_db: float | None = None,
+        channel: int | None = None,
     ) -> None:
         config = classifier.config
         hop_seconds = config.hop_seconds if hop_seconds is None else hop_seconds
-        if not 0 < hop_seconds <= config.window_seconds:
+        shortest = max(1 / classifier.sample_rate, config.window_seconds / MAX_OVERLAP)
+        if not shortest <= check_number("hop_seconds", hop_seconds) <= config.window_seconds:
             raise ConfigError(
-                f"hop_seconds must be above 0 and at most the window's {config.window_seconds}, "
-                f"got {hop_seconds}"
+                f"hop_seconds must be from {shortest:.3g}, a sample and a thousandth of the "
+                f"window, to the window's {config.window_seconds}, got {hop_seconds}"
             )
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        batch_size = check_whole("batch_size", batch_size, least=1)
+        self._channel = check_channel(channel)
+        self._mixer: Mixer | None = None  # until the first block tells how many channels there are
         self._rate = check_format("the stream", 1, sample_rate)
         self._classifier, self._rules = classifier, rules
         self._resampler = StreamingResampler(self._rate, classifier.sample_rate)
@@ -103,6 +109,11 @@ class Stream:
         return self._n_samples / self._rate
 
     @property
+    def is_silent(self) -> bool:
+        """Whether all that came so far is digital silence."""
+        return self._scorer.peak <= SILENCE
+
+    @property
     def shortest_seconds(self) -> float:
         """Length of one analysis frame; less than that is not heard."""
         return self._classifier.config.frontend.win_length / self._classifier.sample_rate
@@ -123,8 +134,11 @@ class Stream:
             is over, after others that began later.
 
         Raises:
-            AudioError: the block holds NaN or Inf, or is not of such a type or shape.
+            AudioError: the block holds NaN or Inf or a peak above 100, is not of such a type or
+                shape, or has another number of channels than those before.
         """
+        if not is_array(block):
+            raise AudioError(f"expected an array or a tensor, got {type(block).__name__}")
         if block.ndim not in (1, 2):
             raise AudioError(f"expected a block (time,) or (channels, time), got {block.shape}")
         if not block.shape[-1]:
@@ -132,9 +146,31 @@ class Stream:
         n_channels = block.shape[0] if block.ndim == 2 else 1
         check_format("the block", n_channels, self._rate)
         # Flat, since a block of stereo may well have fewer samples than channels.
-        samples = from_array(block.reshape(-1)).reshape(n_channels, -1).mean(axis=0)
-        self._n_samples += len(samples)
-        waveform = self._resampler.push(torch.from_numpy(samples))
+        samples = from_array(block.reshape(-1)).reshape(n_channels, -1)
+        mixed = self._mixer_of(n_channels).push(samples)
+        self._n_samples += samples.shape[1]
+        return self._hear(mixed)
+
+    def push_mono(self, waveform: Tensor) -> list[Event]:
+        """Hear a block that was read by `soundsep.audio.audio_blocks`, (time,), at the rate."""
+        self._n_samples += len(waveform)
+        return self._follow(self._scorer.push(self._resampler.push(waveform)))
+
+    def _mixer_of(self, n_channels: int) -> Mixer:
+        if self._mixer is None:
+            self._n_channels = n_channels
+            self._mixer = Mixer(
+                "the block", n_channels, self._rate, mono=True, channel=self._channel
+            )
+        if n_channels != self._n_channels:
+            raise AudioError(
+                f"the block has {n_channels} channels, those before it had {self._n_channels}; "
+                "flush the stream between recordings of another kind"
+            )
+        return self._mixer
+
+    def _hear(self, samples: Samples) -> list[Event]:
+        waveform = self._resampler.push(torch.from_numpy(samples[0]))
         return self._follow(self._scorer.push(waveform))
 
     def flush(self) -> list[Event]:
@@ -147,7 +183,9 @@ class Stream:
         Returns:
             The events that were not certain yet, by their start.
         """
-        events = self._follow(self._scorer.push(self._resampler.flush()))
+        events = [] if self._mixer is None else self._hear(self._mixer.flush())
+        self._mixer = None
+        events += self._follow(self._scorer.push(self._resampler.flush()))
         n_samples = self._scorer.n_samples
         events += self._follow(self._scorer.flush())
         events += self._tracker.flush(n_samples)
@@ -166,7 +204,7 @@ class Stream:
         Raises:
             ConfigError: ``n_samples`` is negative or a fraction.
         """
-        if not 0 <= n_samples < math.inf or n_samples != int(n_samples):
+        if check_number("n_samples", n_samples) != int(n_samples) or n_samples < 0:
             raise ConfigError(f"n_samples must be a whole number from 0 on, got {n_samples}")
         events = self.flush()
         self._n_samples += int(n_samples)

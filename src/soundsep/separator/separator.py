@@ -10,9 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from soundsep.audio import AudioInput, audio_blocks, load_audio
+from soundsep.audio import AudioInput, audio_blocks, is_array, load_audio
+from soundsep.audio.arrays import warn_of_rate
+from soundsep.audio.inputs import name_of
+from soundsep.audio.mixdown import mixed_blocks, to_mono
+from soundsep.classifier.scoring import SILENCE
 from soundsep.devices import move
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, warn
 from soundsep.progress import progress_bar
 from soundsep.separator.config import SeparatorConfig
 from soundsep.separator.demucs.models import find_demucs
@@ -34,8 +38,8 @@ class Separator:
     random shift, and no normalisation by the level of the whole recording.
 
     Where the network hears stereo, a recording in stereo gives sources in stereo; one of any other
-    number of channels is averaged to mono, heard from both sides, and gives sources in mono. Where
-    it hears mono, everything is averaged to mono.
+    number of channels is mixed to mono, heard from both sides, and gives sources in mono. Where it
+    hears mono, everything is mixed to mono, as `soundsep.load_audio` does.
 
     Args:
         network: Takes (batch, n_channels, time) and returns (batch, n_sources, n_channels, time).
@@ -74,6 +78,7 @@ class Separator:
         if config is None and not theirs:
             raise ConfigError("a network that is not of demucs needs a SeparatorConfig")
         self.config = demucs_config(network) if config is None else config
+        self._has_warned = False  # of an array without a rate
         self.network: nn.Module = move(network, device).eval()
         self.device = torch.device(device)
         segment = self.config.segment_samples
@@ -139,6 +144,7 @@ class Separator:
         sample_rate: int | None = None,
         *,
         progress: bool = True,
+        channel: int | None = None,
     ) -> Separation:
         """Separate a recording in memory; for long ones see `separate_to_dir`.
 
@@ -146,19 +152,32 @@ class Separator:
             audio: Whatever `soundsep.load_audio` takes.
             sample_rate: Rate of an array, in Hz; by default the separator's own.
             progress: Show a progress bar, where there is a terminal.
+            channel: Number of the only channel that is heard, from 0.
 
         Raises:
             AudioError: the recording cannot be read.
+
+        Warns:
+            SoundsepWarning: an array came without ``sample_rate``, once per separator; or the
+                recording is digital silence, and so are its sources.
         """
         waveform, _ = load_audio(
-            audio, sample_rate=sample_rate, target_rate=self.sample_rate, mono=False
+            audio,
+            sample_rate=self._rate_of(audio, sample_rate),
+            target_rate=self.sample_rate,
+            mono=self.config.n_channels == 1,
+            channel=channel,
         )
-        mixture = self._mixed(waveform)
+        waveform = waveform.view(-1, waveform.shape[-1])
+        is_alike = len(waveform) == self.config.n_channels
+        mixture = waveform if is_alike else to_mono(waveform, self.sample_rate)[None]
         n_channels, n_samples = mixture.shape
         sources = torch.empty(len(self.sources), n_channels, n_samples)
         seconds = n_samples / self.sample_rate
         done = 0
-        for stretch in self._separated([mixture], n_channels, seconds=seconds, progress=progress):
+        for stretch in self._separated(
+            [mixture], n_channels, name=name_of(audio), seconds=seconds, progress=progress
+        ):
             sources[..., done : done + stretch.shape[-1]] = stretch
             done += stretch.shape[-1]
         return Separation(
@@ -173,6 +192,7 @@ class Separator:
         *,
         overwrite: bool = False,
         progress: bool = True,
+        channel: int | None = None,
     ) -> dict[str, Path]:
         """Separate a recording of any length, a segment at a time, to one WAV file a source.
 
@@ -185,6 +205,7 @@ class Separator:
             sample_rate: Rate of an array, in Hz; by default the separator's own.
             overwrite: Replace files of those names.
             progress: Show a progress bar, where there is a terminal.
+            channel: Number of the only channel that is heard, from 0.
 
         Returns:
             The path of each source.
@@ -193,39 +214,60 @@ class Separator:
             AudioError: the recording cannot be read.
             ConfigError: a file exists, or the disk is full or cannot be written; then nothing is
                 left of the files.
+
+        Warns:
+            SoundsepWarning: as when it is called.
         """
         blocks = audio_blocks(
-            audio, sample_rate=sample_rate, target_rate=self.sample_rate, mono=False
+            audio,
+            sample_rate=self._rate_of(audio, sample_rate),
+            target_rate=self.sample_rate,
+            mono=self.config.n_channels == 1,
+            channel=channel,
         )
         rate, seconds = self.sample_rate, blocks.duration_seconds
-        n_channels = 2 if blocks.n_channels == self.config.n_channels == 2 else 1
+        is_stereo = channel is None and blocks.n_channels == self.config.n_channels == 2
+        n_channels = 2 if is_stereo else 1
+        n_given = 1 if channel is not None else blocks.n_channels
+        parts = (block.view(-1, block.shape[-1]) for block in blocks)
+        mixed = parts if is_stereo else mixed_blocks(parts, n_given, rate)
         with blocks:
             files = StemFiles(
                 folder, self.sources, sample_rate=rate, n_channels=n_channels, overwrite=overwrite
             )
-            mixed = map(self._mixed, blocks)
             with files:
                 for stretch in self._separated(
-                    mixed, n_channels, seconds=seconds, progress=progress
+                    mixed, n_channels, name=name_of(audio), seconds=seconds, progress=progress
                 ):
                     files.write(stretch)
         return files.paths
 
-    def _mixed(self, block: Tensor) -> Tensor:
-        """The channels that are separated: as many as the network hears, or the mean of all."""
-        is_alike = block.shape[0] == self.config.n_channels
-        return block if is_alike else block.mean(dim=0, keepdim=True)
+    def _rate_of(self, audio: AudioInput, sample_rate: int | None) -> int | None:
+        if sample_rate is None and is_array(audio):
+            sample_rate = self.sample_rate
+            if not self._has_warned:
+                self._has_warned = True
+                warn_of_rate(sample_rate)
+        return sample_rate
 
     def _separated(
         self,
         blocks: Iterable[Tensor],
         n_channels: int,
         *,
+        name: str,
         seconds: float | None,
         progress: bool,
     ) -> Iterator[Tensor]:
         """Stretches of the sources, (n_sources, n_channels, time), of blocks with as many."""
-        wide = (block.expand(self.config.n_channels, -1) for block in blocks)
+        peak = 0.0
+
+        def wide() -> Iterator[Tensor]:
+            nonlocal peak
+            for block in blocks:
+                peak = max(peak, float(block.abs().max()) if block.numel() else 0.0)
+                yield block.expand(self.config.n_channels, -1)
+
         with progress_bar(
             total=seconds,
             unit="s",
@@ -233,10 +275,12 @@ class Separator:
             desc="separating",
             progress=progress,
         ) as bar:
-            for stretch in overlap_add(wide, self._hear, self._cutting):
+            for stretch in overlap_add(wide(), self._hear, self._cutting):
                 is_alike = stretch.shape[1] == n_channels
                 yield stretch if is_alike else stretch.mean(dim=1, keepdim=True)
                 bar.update(stretch.shape[-1] / self.sample_rate)
+        if peak <= SILENCE:
+            warn(f"{name} is digital silence, and so are its sources; check the recorder")
 
     def _hear(self, recording: Tensor, start: int, n: int) -> Tensor:
         heard = (part.hear(recording, start, n, self.device) for part in self._parts)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from soundsep import (
     ConfigError,
     MelConfig,
     Pipeline,
+    SoundsepWarning,
     WeightsError,
+    load_audio,
 )
+from soundsep.audio import resample
 from soundsep.audio.windows import split_windows
 from soundsep.classifier.scoring import score_waveforms
 
@@ -264,3 +268,152 @@ def test_a_silence_gate_is_a_level_below_which_nothing_is_heard(pipe):
     assert abs(scores(results[3]) - scores(pipe(mixed))).max() > 1e-3
     with pytest.raises(AudioError, match="digital silence"):
         pipe(np.zeros(16_000))
+
+
+def test_an_array_without_a_rate_is_said_once(pipe):
+    fresh = Pipeline(pipe.classifier)
+    with pytest.warns(SoundsepWarning, match="taken as 16000 Hz") as caught:
+        fresh([noise(1), noise(1)])
+    assert [warning.filename for warning in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fresh(noise(1))
+        list(fresh.events(noise(1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Pipeline(pipe.classifier)(noise(1), sample_rate=16_000)
+    for hear in (Pipeline(pipe.classifier).scores, lambda a: load_audio(a, target_rate=16_000)):
+        with pytest.warns(SoundsepWarning, match="taken as 16000 Hz"):
+            hear(noise(1))
+
+
+def test_integers_cast_to_float_are_refused(pipe, tmp_path):
+    samples = np.round(noise(1, gain=0.1) * 32_768)
+    soundfile.write(tmp_path / "clip.wav", samples, 16_000, subtype="FLOAT")
+    for audio in (samples, samples.astype(np.float32), torch.from_numpy(samples)):
+        with pytest.raises(AudioError, match=r"the array has a peak of .* divide by 32768"):
+            pipe(audio, sample_rate=16_000)
+    with pytest.raises(AudioError, match=r"clip.wav has a peak of .* divide by 32768"):
+        pipe(tmp_path / "clip.wav")
+    np.testing.assert_allclose(
+        scores(pipe(samples.astype(np.int16), sample_rate=16_000)),
+        scores(pipe(samples / 32_768, sample_rate=16_000)),
+        atol=1e-5,
+    )
+    loud = noise(1, gain=1)
+    pipe(loud * 100 / np.abs(loud).max(), sample_rate=16_000)
+
+
+def test_an_iterator_is_taken_lazily_and_gives_an_iterator(pipe):
+    taken = []
+
+    def clips():
+        for seed in range(10):
+            taken.append(seed)
+            yield noise(1, seed=seed)
+
+    results = pipe(clips(), batch_size=4)
+    assert taken == []
+    first = next(results)
+    assert taken == [0, 1, 2, 3]
+    together = pipe([noise(1, seed=seed) for seed in range(10)], batch_size=4)
+    np.testing.assert_allclose(
+        [scores(r) for r in (first, *results)], [scores(r) for r in together], atol=1e-5
+    )
+    assert list(pipe(iter([]))) == []
+
+
+def test_of_an_iterator_the_results_before_a_bad_clip_come_first(pipe):
+    clips = [noise(1), noise(1, seed=1), "missing.wav", noise(1, seed=2)]
+    results = pipe(iter(clips))
+    np.testing.assert_allclose(scores(next(results)), scores(pipe(clips[0])), atol=1e-5)
+    next(results)
+    with pytest.raises(AudioError, match="missing"):
+        next(results)
+    results = list(pipe(iter(clips), errors="return"))
+    assert [r.error is None for r in results] == [True, True, False, True]
+    with pytest.raises(ConfigError, match="top_k"):
+        pipe(iter(clips), top_k=0)  # at once
+
+
+def test_paths_of_a_glob_and_of_a_series(pipe, tmp_path):
+    for seed in range(3):
+        soundfile.write(tmp_path / f"{seed}.wav", noise(1, seed=seed), 16_000)
+    by_path = {r.source: scores(r) for r in pipe(tmp_path.glob("*.wav"), batch_size=2)}
+    assert len(by_path) == 3
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series([str(p) for p in sorted(tmp_path.glob("*.wav"))], index=[5, 7, 9])
+    results = pipe(series)
+    assert isinstance(results, list)
+    assert [r.source for r in results] == list(series)
+    for result in results:
+        np.testing.assert_allclose(scores(result), by_path[result.source], atol=1e-5)
+
+
+def test_dictionaries_of_hugging_face_carry_their_rate(pipe, tmp_path):
+    samples = noise(1)
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, samples, 16_000, subtype="DOUBLE")
+    resampled = resample(torch.from_numpy(samples).float(), 16_000, 48_000).numpy()
+    expected = scores(pipe(resampled, sample_rate=48_000))
+    audio = {"path": "a.wav", "array": resampled, "sampling_rate": 48_000}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = pipe(audio)
+        for same in (*pipe([audio, {**audio, "array": resampled.tolist()}]), result):
+            np.testing.assert_allclose(scores(same), expected, atol=1e-6)
+            assert same.source == "a.wav"
+        assert pipe.scores(audio).source == "a.wav"
+        windows = pipe.scores(resampled, sample_rate=48_000)
+        assert torch.equal(pipe.scores(audio).values, windows.values)
+    for undecoded in ({"path": None, "bytes": path.read_bytes()}, {"path": path, "bytes": None}):
+        np.testing.assert_allclose(scores(pipe(undecoded)), scores(pipe(samples)), atol=1e-5)
+    for bad, message in (
+        ({"audio": audio}, "'audio'"),
+        ({"array": samples}, "sampling_rate"),
+        ({}, "nothing in it"),
+    ):
+        with pytest.raises(AudioError, match=message):
+            pipe(bad)
+    with pytest.raises(ConfigError, match="sampling_rate"):
+        pipe({"array": samples, "sampling_rate": "16000"})
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_pair_of_samples_and_rate_gets_a_hint(pipe, kind):
+    pair = kind((noise(1), 16_000))
+    for hear in (lambda: pipe(pair), lambda: pipe([pair]), lambda: load_audio(pair)):
+        with pytest.raises(AudioError, match="sample_rate=rate"):
+            hear()
+    with pytest.raises(AudioError, match="sample_rate=rate"):
+        list(pipe.events(pair))
+    results = pipe([noise(1), pair], errors="return")
+    assert results[0].error is None
+    assert "sample_rate=rate" in results[1].error
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sample_rate": "44100"},
+        {"sample_rate": float("nan")},
+        {"sample_rate": True},
+        {"top_k": "3"},
+        {"batch_size": 2.5},
+        {"batch_size": float("nan")},
+        {"n_shifts": "2"},
+        {"channel": 1.0},
+    ],
+)
+def test_options_of_wrong_types_are_refused(pipe, options):
+    (name,) = options
+    for audio in (noise(1), "missing.wav", [noise(1)], iter([noise(1)])):
+        with pytest.raises(ConfigError, match=name):
+            pipe(audio, **options)
+
+
+def test_options_may_be_integers_of_numpy(pipe):
+    result = pipe(noise(1), sample_rate=np.int32(16_000), top_k=np.int64(2), batch_size=np.uint8(3))
+    assert len(result.predictions) == 2
+    with pytest.raises(ConfigError, match="silence_db"):
+        Pipeline(pipe.classifier, silence_db="-60")

@@ -193,8 +193,19 @@ def test_what_cannot_be_heard_is_refused(pipe):
             pipe.events(np.ones(RATE), **options)  # at once, before it is read
 
 
+def test_a_recording_of_nothing_but_digital_silence_says_so(pipe):
+    silence = np.zeros((2, 30 * RATE))
+    for hear in (lambda: list(pipe.events(silence)), lambda: pipe.scores(silence)):
+        with pytest.raises(AudioError, match="the array is digital silence"):
+            hear()
+    gated = Pipeline(pipe.classifier, silence_db=-60.0)
+    assert list(gated.events(silence)) == []
+    assert not gated.scores(silence).values.any()
+
+
 def test_silence_has_no_events_and_an_empty_stream_nothing(pipe):
-    assert list(pipe.events(np.zeros(30 * RATE))) == []
+    stream = pipe.stream()
+    assert stream.push(np.zeros(30 * RATE)) + stream.flush() == []
     stream = pipe.stream(keep_scores=True)
     assert stream.push(np.zeros(0)) + stream.flush() == []
     assert stream.scores().values.shape == (0, 3)
@@ -208,3 +219,109 @@ def test_what_is_softer_than_the_silence_gate_is_no_event(pipe):
         assert bool(gated.scores(audio, sample_rate=RATE).values.any()) == bool(n_events)
         stream = gated.stream(sample_rate=RATE)
         assert len(stream.push(audio) + stream.flush()) == n_events
+
+
+def cancelling(planted, rate: int = RATE) -> np.ndarray:
+    left = recording(60, planted, rate)
+    return np.stack([left, np.float32(-0.99) * left])
+
+
+@pytest.mark.parametrize("rate", [RATE, 7_350])
+@pytest.mark.parametrize("size", [37, 1_000, 99_999])
+def test_channels_that_cancel_are_heard_in_blocks_of_any_size(pipe, rate, size):
+    stereo = cancelling([("low", 10, 20)], rate)
+    expected = list(pipe.events(stereo[0], sample_rate=rate))
+    assert [event.label for event in expected] == ["low"]
+    assert list(pipe.events(stereo, sample_rate=rate)) == expected
+    stream = pipe.stream(sample_rate=rate, keep_scores=True)
+    events = [
+        e for block in torch.from_numpy(stereo).split(size, dim=1) for e in stream.push(block)
+    ]
+    assert events + stream.flush() == expected
+    torch.testing.assert_close(
+        stream.scores().values, pipe.scores(stereo, sample_rate=rate).values, atol=1e-5, rtol=0
+    )
+
+
+def test_a_channel_can_be_chosen(pipe):
+    stereo = np.stack([recording(30, [("low", 5, 25)]), recording(30, [("high", 5, 25)])])
+    for channel, label in enumerate(("low", "high")):
+        (event,) = pipe.events(stereo, sample_rate=RATE, channel=channel)
+        assert event.label == label
+        assert pipe.scores(stereo, sample_rate=RATE, channel=channel)[label].max() > 0.9
+        assert pipe(stereo, sample_rate=RATE, channel=channel).label == label
+        stream = pipe.stream(channel=channel)
+        assert [e.label for e in stream.push(stereo) + stream.flush()] == [label]
+    for hear in (pipe, lambda *a, **k: list(pipe.events(*a, **k)), pipe.scores):
+        with pytest.raises(AudioError, match="no channel 2"):
+            hear(stereo, channel=2)
+    with pytest.raises(AudioError, match="no channel 2"):
+        pipe.stream(channel=2).push(stereo)
+
+
+def test_blocks_of_a_stream_have_one_number_of_channels(pipe):
+    stream = pipe.stream()
+    stream.push(np.zeros((2, 100)))
+    with pytest.raises(AudioError, match=r"1 channels, those before it had 2"):
+        stream.push(np.zeros(100))
+    stream.flush()
+    stream.push(np.zeros(100))
+
+
+def test_a_peak_above_100_is_refused_where_it_is_met(pipe):
+    loud = recording(60, [("low", 10, 20)])
+    loud[55 * RATE :] *= 32_768
+    events = pipe.events(loud.astype(np.float32), sample_rate=RATE)
+    with pytest.raises(AudioError, match="divide by 32768"):
+        list(events)
+    stream = pipe.stream()
+    assert stream.push(99 * np.ones(100)) == []  # a 32-bit float recorder may well exceed 1
+    with pytest.raises(AudioError, match="divide by 32768"):
+        stream.push(101 * np.ones(100))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threshold": "0.5"},
+        {"threshold": True},
+        {"threshold": float("nan")},
+        {"hop_seconds": 1e-9},
+        {"hop_seconds": "1"},
+        {"min_duration_seconds": "1"},
+        {"merge_gap_seconds": None},
+        {"batch_size": 2.5},
+        {"batch_size": "2"},
+        {"batch_size": True},
+        {"sample_rate": "44100"},
+        {"sample_rate": True},
+        {"sample_rate": float("nan")},
+        {"channel": "left"},
+        {"channel": -1},
+    ],
+)
+def test_options_of_wrong_types_are_refused_at_once(pipe, options):
+    (name,) = options
+    for hear in (lambda **o: pipe.events("missing.wav", **o), pipe.stream):
+        with pytest.raises(ConfigError, match=name):
+            hear(**options)
+    if name in ("hop_seconds", "batch_size", "sample_rate", "channel"):
+        with pytest.raises(ConfigError, match=name):
+            pipe.scores("missing.wav", **options)
+
+
+def test_options_may_be_numbers_of_numpy(pipe):
+    audio = recording(30, [("low", 5, 25)])
+    events = pipe.events(
+        audio,
+        sample_rate=np.int64(RATE),
+        threshold=np.float32(0.5),
+        hop_seconds=np.float64(2.5),
+        batch_size=np.int16(4),
+    )
+    assert [event.label for event in events] == ["low"]
+
+
+def test_a_block_that_is_no_array_is_refused(pipe):
+    with pytest.raises(AudioError, match="expected an array"):
+        pipe.stream().push([0.0, 0.1])

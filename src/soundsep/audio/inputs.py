@@ -1,0 +1,84 @@
+"""Recordings as other libraries hand them over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from soundsep.audio.arrays import is_array
+from soundsep.config import check_number
+from soundsep.errors import AudioError
+from soundsep.names import printable
+
+__all__ = ["name_of", "source_name", "unpack"]
+
+
+def unpack(audio: Any, sample_rate: Any) -> tuple[Any, int | None]:
+    """A path, bytes, a file or an array, and the rate of an array where it is known.
+
+    Args:
+        audio: One of those, or the dictionary that a data set of Hugging Face holds: ``array`` and
+            ``sampling_rate``, or ``bytes`` or ``path`` where it was not decoded.
+        sample_rate: That the caller gave, in Hz; a dictionary carries its own.
+
+    Raises:
+        AudioError: a dictionary lacks these keys, or it is something that is often given instead
+            of a recording, such as a pair ``(samples, rate)``.
+        ConfigError: the rate is not a number.
+    """
+    if sample_rate is not None:
+        check_number("sample_rate", sample_rate)
+    if isinstance(audio, Mapping):
+        return _from_mapping(audio, sample_rate)
+    if isinstance(audio, (tuple, list)):
+        if len(audio) == 2 and is_array(audio[0]):
+            raise AudioError(
+                "expected one recording, got a pair, which looks like (samples, rate): pass "
+                "samples and sample_rate=rate (and samples.T if soundfile.read gave several "
+                "channels)"
+            )
+        raise AudioError(
+            f"expected one recording, got a {type(audio).__name__} of {len(audio)}; a list of "
+            "recordings holds paths, bytes, file objects or arrays, and samples come as an array"
+        )
+    if isinstance(audio, np.ndarray) and audio.dtype.kind in "UO":
+        raise AudioError(
+            f"expected samples, got an array of {audio.dtype}; if it holds paths, pass its "
+            ".tolist()"
+        )
+    return audio, sample_rate
+
+
+def _from_mapping(audio: Mapping[Any, Any], sample_rate: Any) -> tuple[Any, int | None]:
+    if (array := audio.get("array")) is not None:
+        if (rate := audio.get("sampling_rate")) is None:
+            raise AudioError("the dictionary has an 'array', but no 'sampling_rate' in Hz with it")
+        check_number("sampling_rate", rate)
+        return (array if is_array(array) else np.asarray(array)), rate
+    for key in ("bytes", "path"):
+        if audio.get(key) is not None:
+            return audio[key], sample_rate
+    keys = ", ".join(map(repr, list(audio)[:5]))
+    raise AudioError(
+        "expected a dictionary with 'array' and 'sampling_rate', as data sets of Hugging Face "
+        f"hold, got one with {keys or 'nothing in it'}; of a row pass its audio column"
+    )
+
+
+def name_of(audio: object) -> str:
+    """What messages call a recording."""
+    name = source_name(audio)
+    return printable(name) if name else "the array" if is_array(audio) else "the recording"
+
+
+def source_name(audio: object) -> str | None:
+    """Path or name of a recording, where it has one."""
+    if isinstance(audio, Mapping):  # of a data set of Hugging Face
+        audio = audio.get("path")
+    if isinstance(audio, (str, os.PathLike)):
+        return os.fspath(audio) if isinstance(audio, str) else str(audio)
+    name = getattr(audio, "name", None)
+    return name if isinstance(name, str) else None

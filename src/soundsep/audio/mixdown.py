@@ -1,0 +1,191 @@
+"""From the channels of a recording to those that are heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.audio.checks import Samples
+from soundsep.config import check_whole
+from soundsep.errors import AudioError
+
+__all__ = ["Mixer", "check_channel", "mixed_blocks", "to_mono"]
+
+CELL_SECONDS = 0.25
+FADE_SECONDS = 0.01
+# The mean of unrelated channels has a power of 1 / n of theirs; where it has less than an eighth of
+# that, the channels cancel. Of two channels the mean is then more than 12 dB below them.
+CANCELLED = 1 / 8
+NEAR_LOUDEST = 1 / 4  # in power, 6 dB: of two channels that cancel, either is that near the other
+
+
+def check_channel(channel: Any) -> int | None:
+    """The number of a channel, whatever type of integer it is.
+
+    Raises:
+        ConfigError: it is not an integer of at least 0.
+    """
+    return None if channel is None else check_whole("channel", channel, least=0)
+
+
+class Mixer:
+    """Channels to the one that is heard, however the recording is cut into blocks.
+
+    Mono is the mean of the channels, but where they nearly cancel: for each quarter of a second,
+    counted from the first sample, in which the power of the mean is less than an eighth of what it
+    would be if the channels were unrelated (with two channels, 12 dB below the mean power of both),
+    the first channel within 6 dB of the loudest is heard instead. Power is that around the mean
+    value, so that an offset common to all does not count. The two are faded into each other in the
+    first 10 ms of a quarter.
+
+    Args:
+        name: Of the recording, for messages.
+        n_channels: Its channels.
+        sample_rate: Its rate, in Hz.
+        mono: Whether the channels are mixed.
+        channel: Number of the only one that is heard, from 0.
+
+    Attributes:
+        n_kept: Channels that come out.
+
+    Raises:
+        AudioError: the recording has no such channel.
+    """
+
+    def __init__(
+        self, name: str, n_channels: int, sample_rate: int, *, mono: bool, channel: int | None
+    ) -> None:
+        if channel is not None and channel >= n_channels:
+            has = "1 channel" if n_channels == 1 else f"{n_channels} channels"
+            raise AudioError(
+                f"{name} has {has}, and no channel {channel}; channels are counted from 0, so "
+                f"expected 0 to {n_channels - 1}"
+            )
+        self.n_kept = 1 if mono or channel is not None else n_channels
+        self._channel = 0 if channel is None and n_channels == 1 else channel
+        self._passes = self._channel is not None or self.n_kept == n_channels
+        self._cell = max(1, round(CELL_SECONDS * sample_rate))
+        n_fade = round(FADE_SECONDS * sample_rate)
+        self._fade = np.linspace(0, 1, n_fade + 1, dtype=np.float32)[1:]
+        self._held: list[Samples] = []  # less than a cell
+        self._n_held = 0
+        self._before: int | None = None  # what was heard in the cell before
+        self._is_first = True
+
+    def push(self, samples: Samples) -> Samples:
+        """Take the next samples, and give those that no later ones change.
+
+        Shape:
+            samples: (channels, time), of any length. Returns (n_kept, time').
+        """
+        if self._passes:
+            if self._channel is None or len(samples) == 1:
+                return samples
+            kept: Samples = samples[self._channel : self._channel + 1].copy()  # not all others
+            return kept
+        self._held.append(samples)
+        self._n_held += samples.shape[1]
+        n_whole = self._n_held // self._cell * self._cell
+        if not n_whole:
+            return np.empty((1, 0), dtype=np.float32)
+        joined = self._joined()
+        rest = joined[:, n_whole:].copy()
+        self._held, self._n_held = [rest], rest.shape[1]
+        cells = (joined[:, at : at + self._cell] for at in range(0, n_whole, self._cell))
+        return np.concatenate([self._mixed(cell) for cell in cells])[None]
+
+    def flush(self) -> Samples:
+        """The rest; what is pushed next begins another recording.
+
+        Shape:
+            Returns (n_kept, time').
+        """
+        rest: Samples
+        if not self._n_held:
+            rest = np.empty((self.n_kept, 0), dtype=np.float32)
+        else:
+            rest = self._mixed(self._joined())[None]
+        self._held, self._n_held, self._before, self._is_first = [], 0, None, True
+        return rest
+
+    def whole(self, samples: Samples) -> Samples:
+        """A whole recording at once.
+
+        Shape:
+            samples: (channels, time). Returns (n_kept, time).
+        """
+        mixed, rest = self.push(samples), self.flush()
+        return np.concatenate((mixed, rest), axis=1) if rest.size else mixed
+
+    def _joined(self) -> Samples:
+        return self._held[0] if len(self._held) == 1 else np.concatenate(self._held, axis=1)
+
+    def like(self, samples: Samples, guide: Samples) -> Samples:
+        """A whole recording, mixed as another one of the same shape would be.
+
+        Shape:
+            samples, guide: (channels, time). Returns (n_kept, time).
+        """
+        if self._passes:
+            return self.whole(samples)
+        starts = range(0, samples.shape[1], self._cell)
+        cells = [slice(at, at + self._cell) for at in starts]
+        return np.concatenate([self._mixed(samples[:, c], guide[:, c]) for c in cells])[None]
+
+    def _mixed(self, cell: Samples, guide: Samples | None = None) -> NDArray[np.float32]:
+        """(time,) of one cell of the grid."""
+        chosen, before = _chosen(cell if guide is None else guide), self._before
+        mixed = _heard(cell, chosen)
+        if chosen != before and not self._is_first:
+            weight = self._fade[: len(mixed)]
+            n = len(weight)
+            mixed[:n] = weight * mixed[:n] + (1 - weight) * _heard(cell[:, :n], before)
+        self._before, self._is_first = chosen, False
+        return mixed
+
+
+def to_mono(waveform: Tensor, sample_rate: int, *, like: Tensor | None = None) -> Tensor:
+    """A whole recording in mono, by the rule of `Mixer`.
+
+    Args:
+        waveform: The recording.
+        sample_rate: Its rate, in Hz.
+        like: What decides where channels cancel: for a source the recording it is from.
+
+    Shape:
+        waveform, like: (channels, time), or mono already, (time,). Returns (time,).
+    """
+    if waveform.ndim == 1:
+        return waveform
+    mixer = Mixer("it", len(waveform), sample_rate, mono=True, channel=None)
+    samples = waveform.numpy()
+    mixed = mixer.whole(samples) if like is None else mixer.like(samples, like.numpy())
+    return torch.from_numpy(mixed)[0]
+
+
+def mixed_blocks(blocks: Iterable[Tensor], n_channels: int, sample_rate: int) -> Iterator[Tensor]:
+    """Blocks (channels, time) of a recording in mono, (1, time'), by the rule of `Mixer`."""
+    mixer = Mixer("it", n_channels, sample_rate, mono=True, channel=None)
+    for block in blocks:
+        yield torch.from_numpy(mixer.push(block.numpy()))
+    yield torch.from_numpy(mixer.flush())
+
+
+def _chosen(cell: Samples) -> int | None:
+    """The channel to be heard, or None for the mean of all."""
+    powers = [float(channel.var(dtype=np.float64)) for channel in cell]
+    mean = float(cell.mean(axis=0, dtype=np.float32).var(dtype=np.float64))
+    if mean * len(powers) >= CANCELLED * sum(powers) / len(powers):
+        return None
+    loudest = max(powers)
+    return next(i for i, power in enumerate(powers) if power >= NEAR_LOUDEST * loudest)
+
+
+def _heard(cell: Samples, channel: int | None) -> NDArray[np.float32]:
+    heard = cell.mean(axis=0, dtype=np.float32) if channel is None else cell[channel].copy()
+    return np.asarray(heard, dtype=np.float32)
