@@ -148,3 +148,24 @@ def test_listen_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert main(["listen"]) == 2
     assert "soundsep[live]" in capsys.readouterr().err
+
+
+def test_digital_silence_is_a_recording_that_failed(tmp_path, capsys):
+    soundfile.write(tmp_path / "dead.wav", np.zeros(32_000), 16_000)
+    assert run(str(tmp_path / "dead.wav")) == 1
+    assert "dead.wav is digital silence" in capsys.readouterr().err
+
+
+def test_one_channel_of_stereo(tmp_path, capsys):
+    samples = np.full((16_000 * 12, 2), 1e-3)
+    samples[16_000 * 3 : 16_000 * 6, 1] = 0.5
+    path = str(tmp_path / "stereo.wav")
+    soundfile.write(path, samples, 16_000)
+    assert run(path, "--channel", "1") == 0
+    assert "rooster" in capsys.readouterr().out
+    assert run(path, "--channel", "0") == 0
+    assert capsys.readouterr().out == ""
+    assert run(path, "--channel", "2") == 1
+    assert "no channel 2" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(path, "--channel", "-1")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,27 @@ def test_two_recordings_must_not_go_to_one_folder(model, clips, capsys):
 def test_an_unknown_model_is_an_error(clips, capsys):
     assert main(["separate", "--model", "nonesuch", str(clips / "one.wav")]) == 2
     assert "htdemucs" in capsys.readouterr().err
+
+
+def test_digital_silence_says_so(model, clips, monkeypatch, capsys):
+    soundfile.write(clips / "silent.wav", np.zeros((9_000, 2)), 8_000)
+    command = ["separate", "--model", model, "-o", str(clips / "out"), str(clips / "silent.wav")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(command) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"soundsep: {clips / 'silent.wav'} is digital silence")
+    assert not soundfile.read(clips / "out" / "silent" / "a.wav")[0].any()
+
+
+def test_a_channel_of_stereo_and_channels_that_cancel(model, clips):
+    left = 0.1 * np.random.default_rng(1).standard_normal(20_000)
+    soundfile.write(clips / "opposite.wav", np.stack([left, -left], 1), 8_000, subtype="FLOAT")
+    for options, factor in ([], 1), (["--channel", "0"], 1), (["--channel", "1"], -1):
+        out = clips / f"out{len(options)}{factor}"
+        command = ["separate", "--model", model, "-o", str(out), str(clips / "opposite.wav")]
+        assert main([*command, *options]) == 0
+        written = soundfile.read(out / "opposite" / "a.wav")[0]
+        np.testing.assert_allclose(written, factor * left / 2, atol=1e-6)
+    command = ["separate", "--model", model, "-o", str(clips / "no"), str(clips / "opposite.wav")]
+    assert main([*command, "--channel", "2"]) == 1

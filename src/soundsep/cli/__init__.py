@@ -10,8 +10,11 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from soundsep._version import __version__
 from soundsep.cli import (
@@ -29,7 +32,7 @@ from soundsep.cli import (
     train,
     train_separator,
 )
-from soundsep.errors import SoundsepError
+from soundsep.errors import SoundsepError, SoundsepWarning
 
 __all__ = ["main"]
 
@@ -61,6 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = partial(_show_warning, warnings.showwarning)
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
         sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
     try:
@@ -84,6 +93,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             _drop_output()
         return 2
     return status
+
+
+def _show_warning(otherwise: Callable[..., None], message: Warning | str, *about: Any) -> None:
+    """Show a warning of ours as a line of the command, for nobody asks which line of Python."""
+    if isinstance(message, SoundsepWarning):
+        print(f"soundsep: {message}", file=sys.stderr)
+    else:
+        otherwise(message, *about)
 
 
 def _drop_output() -> None:

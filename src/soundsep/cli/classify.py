@@ -16,6 +16,7 @@ from soundsep.cli.options import (
     Commands,
     at_least_1,
     batch_options,
+    channel_options,
     device_options,
 )
 from soundsep.cli.results_file import ResultsFile
@@ -32,7 +33,7 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "classify",
-        parents=[device_options(), batch_options()],
+        parents=[channel_options(), device_options(), batch_options()],
         help="name the sounds of recordings",
         description="Name the sounds of recordings. A recording that cannot be read is reported "
         "and the others go on; the exit code is then 1.",
@@ -128,6 +129,7 @@ def _options(arguments: argparse.Namespace) -> str:
     """Those that change what a line holds, unless they are the usual ones."""
     given = {
         f"--top {arguments.top}": arguments.top != DEFAULT_TOP,
+        f"--channel {arguments.channel}": arguments.channel is not None,
         "--unknown": arguments.unknown,
         f"--silence-db {arguments.silence_db}": arguments.silence_db is not None,
     }
@@ -161,6 +163,7 @@ def _classify(arguments: argparse.Namespace, files: list[str], output: ResultsFi
                 group,
                 top_k=arguments.top,
                 batch_size=arguments.batch_size,
+                channel=arguments.channel,
                 progress=False,
                 errors="return",
             )

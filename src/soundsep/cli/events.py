@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.cli.event_formats import FORMATS, EventWriter
-from soundsep.cli.options import DEFAULT_MODEL, Commands, batch_options, device_options
+from soundsep.cli.options import (
+    DEFAULT_MODEL,
+    Commands,
+    batch_options,
+    channel_options,
+    device_options,
+)
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -67,7 +73,7 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "events",
-        parents=[event_options(), device_options(), batch_options()],
+        parents=[event_options(), channel_options(), device_options(), batch_options()],
         help="say when which sounds are heard, in files of any length",
         description="Say when which sounds are heard, in files of any length. A recording that "
         "cannot be read is reported and the others go on; the exit code is then 1.",
@@ -177,6 +183,7 @@ def _find(arguments: argparse.Namespace, pipe: Pipeline, file: str, writer: Even
         min_duration_seconds=arguments.min_duration,
         merge_gap_seconds=arguments.merge_gap,
         batch_size=arguments.batch_size,
+        channel=arguments.channel,
     ):
         if not arguments.label or event.label in arguments.label:
             writer.write(event)

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 else:
     Commands = object
 
-__all__ = ["DEFAULT_MODEL", "at_least_1", "batch_options", "data_options", "device_options"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "at_least_1",
+    "batch_options",
+    "channel_options",
+    "data_options",
+    "device_options",
+]
 
 DEFAULT_MODEL = "esc50-resnet34"
 
@@ -21,6 +28,25 @@ def at_least_1(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
     return int(text)
+
+
+def at_least_0(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
+def channel_options() -> argparse.ArgumentParser:
+    """--channel."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument(
+        "--channel",
+        type=at_least_0,
+        metavar="N",
+        help="hear this channel only, counted from 0 (default: all, mixed)",
+    )
+    return parent
 
 
 def device_options() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from soundsep.cli.options import Commands, device_options
+from soundsep.cli.options import Commands, channel_options, device_options
 from soundsep.errors import AudioError, ConfigError
 
 __all__ = ["add_command"]
@@ -18,7 +18,7 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "separate",
-        parents=[device_options()],
+        parents=[channel_options(), device_options()],
         help="take recordings apart into their sources",
         description="Take recordings apart into their sources: one WAV file each, in a folder "
         "named after the recording. A recording that cannot be read is reported and the others go "
@@ -51,7 +51,9 @@ def _run(arguments: argparse.Namespace) -> int:
     n_failed = 0
     for file, folder in folders.items():
         try:
-            paths = separator.separate_to_dir(file, folder, overwrite=arguments.overwrite)
+            paths = separator.separate_to_dir(
+                file, folder, overwrite=arguments.overwrite, channel=arguments.channel
+            )
         except AudioError as error:
             n_failed += 1
             print(f"soundsep: {error}", file=sys.stderr)
