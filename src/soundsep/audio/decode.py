@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.audio.checks import Samples, check_format, check_samples
+from soundsep.audio.contents import HEAD_BYTES, contents_of
+from soundsep.audio.ffmpeg import FfmpegReader
 from soundsep.audio.file import AudioFile, UnreadableError
 from soundsep.audio.sndfile import LEAST_SHARE, SndfileReader, truncated
 from soundsep.errors import AudioError
@@ -83,9 +85,14 @@ class Decoder:
         self._ended = False
 
     def _opened(self) -> Reader:
+        contents = contents_of(self._audio.peek(0, HEAD_BYTES))
+        if contents is not None and contents.demuxer is not None:
+            return FfmpegReader(self._audio, contents)
         try:
             return SndfileReader(self._audio)
         except UnreadableError as error:
+            if contents is not None:
+                raise AudioError(f"{self.name} is {contents.what}; {contents.advice}") from error
             raise AudioError(
                 f"{self.name} cannot be read as audio ({error}); expected wav, flac, ogg, mp3, "
                 "aiff, caf, au or another format of libsndfile: check the file, or convert it to "

@@ -1,0 +1,230 @@
+"""The recordings of phones, browsers and cameras, which FFmpeg reads; by the extra "formats".
+
+FFmpeg is given an open file and the name of one demuxer of our choice. It probes nothing, and every
+other file or address that a recording may name is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.audio.contents import Contents, convert_command
+from soundsep.audio.file import AudioFile, UnreadableError
+from soundsep.audio.pyav import import_pyav, samples_of
+from soundsep.errors import AudioError
+
+__all__ = ["FfmpegReader"]
+
+# What the sound may be encoded as, by FFmpeg's names of its decoders; a video is never decoded.
+# fmt: off
+DECODERS = (
+    "aac", "ac3", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb", "eac3",
+    "flac", "gsm", "gsm_ms", "mace3", "mace6", "mp1float", "mp2float", "mp3float", "mp1", "mp2",
+    "mp3", "opus", "libopus", "pcm_alaw", "pcm_bluray", "pcm_f32be", "pcm_f32le", "pcm_f64be",
+    "pcm_f64le", "pcm_mulaw", "pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le", "pcm_s32be",
+    "pcm_s32le", "pcm_s8", "pcm_u8", "qdm2", "qdmc", "speex", "vorbis", "wavpack", "wmalossless",
+    "wmapro", "wmav1", "wmav2", "wmavoice",
+)
+# fmt: on
+LOSSLESS = ("alac", "flac", "pcm_", "wavpack", "wmalossless")
+# Demuxers that take the length of a track from the file, while others guess it from the bit rate.
+STATES_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "wv", "caf")
+MATROSKA = "matroska,webm"
+INVALID = -22  # what a C library answers to an impossible seek
+
+
+class FfmpegReader:
+    """An open file as FFmpeg decodes it, its first audio track; a `soundsep.audio.decode.Reader`.
+
+    As FFmpeg does, the delay that an encoder adds at the start is taken off.
+
+    Args:
+        file: What to read; it stays open when the reader is closed.
+        contents: What it holds, with the demuxer.
+
+    Attributes:
+        sample_rate: In Hz; of the sound decoded, which may be twice what the header says.
+        n_channels: Their number.
+        n_frames: Length by the header, in samples per channel; ``None`` where it states none.
+        is_lossy: Whether its length may differ by the delay of a decoder.
+
+    Raises:
+        AudioError: PyAV is missing, or there is no sound that it can decode.
+    """
+
+    def __init__(self, file: AudioFile, contents: Contents) -> None:
+        self._name, self._what = file.title, contents.what
+        self._av: Any = import_pyav(self._name, contents)
+        self._file = file
+        self.sample_rate = self.n_channels = self._n_decoded = 0
+        self._held: deque[NDArray[np.float32]] = deque()
+        self._damage: Exception | None = None
+        self._container: Any = None
+        file.seek(0)
+        try:
+            with self._explained():
+                self._open(str(contents.demuxer))
+                while not self._held and self._advance():
+                    pass
+            if not self._held:
+                raise UnreadableError(_reason(self._damage or "it holds no samples"))
+        except UnreadableError as error:
+            self.close()
+            raise AudioError(
+                f"{self._name}, {self._what}, cannot be read as audio ({error}); check the file, "
+                f"or try: {convert_command(self._name)}"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+        self.n_frames = self._length(str(contents.demuxer))
+
+    def read(self, n_frames: int) -> NDArray[np.float32]:
+        """The next samples, (frames, channels), at most so many; none at the end.
+
+        Raises:
+            UnreadableError: the file is damaged here, or changes its rate or channels.
+            AudioError: its disk failed.
+        """
+        with self._explained():
+            while not self._held:
+                if not self._advance():
+                    return np.empty((0, self.n_channels), np.float32)
+        block = self._held.popleft()
+        if len(block) > n_frames:
+            self._held.appendleft(block[n_frames:])
+        return block[:n_frames]
+
+    def close(self) -> None:
+        """Let go of FFmpeg's memory."""
+        if self._container is not None:
+            self._container.close()
+
+    def _open(self, demuxer: str) -> None:
+        self._container = self._av.open(
+            _File(self._file),
+            "r",
+            format=demuxer,
+            container_options={
+                "protocol_whitelist": "none",
+                "format_whitelist": demuxer,
+                "codec_whitelist": ",".join(DECODERS),
+            },
+            metadata_errors="replace",
+            io_open=_refuse,
+        )
+        self._packets = self._first_track()
+
+    def _first_track(self) -> Iterator[Any]:
+        if not self._container.streams.audio:
+            raise AudioError(
+                f"{self._name}, {self._what}, has no audio track; take a recording with sound"
+            )
+        self._track = self._container.streams.audio[0]
+        decoder = self._track.codec_context
+        if decoder is None or decoder.codec.name not in DECODERS:
+            found = "an unknown codec" if decoder is None else decoder.codec.name
+            raise UnreadableError(f"its sound is encoded as {found}, which is not read")
+        decoder.thread_count = 1
+        self.is_lossy = not decoder.codec.name.startswith(LOSSLESS)
+        packets: Iterator[Any] = self._container.demux(self._track)
+        return packets
+
+    def _advance(self) -> bool:
+        """Decode one more packet; False at the end.
+
+        A packet that cannot be decoded is damage, except for the last one, which a recorder may
+        have been stopped in.
+        """
+        packet = next(self._packets, None)
+        if packet is None:
+            return False
+        if self._damage is not None and packet.size:
+            raise UnreadableError(_reason(self._damage)) from self._damage
+        try:
+            frames = packet.decode()
+        except self._av.error.EOFError:  # an older PyAV's answer when all is flushed
+            return True
+        except (self._av.FFmpegError, ValueError) as error:
+            self._damage = error
+            return True
+        for frame in frames:
+            if frame.samples:
+                self._hold(frame)
+            if frame.is_corrupt:
+                self._damage = ValueError("part of its sound cannot be decoded")
+        return True
+
+    def _hold(self, frame: Any) -> None:
+        rate, n_channels = int(frame.sample_rate), int(frame.layout.nb_channels)
+        if not self.sample_rate:
+            self.sample_rate, self.n_channels = rate, n_channels
+        elif (rate, n_channels) != (self.sample_rate, self.n_channels):
+            raise UnreadableError(
+                f"it changes from {self.sample_rate} Hz and {self.n_channels} channels to {rate} "
+                f"Hz and {n_channels}"
+            )
+        self._held.append(samples_of(frame, n_channels, self._av.audio.plane.AudioPlane))
+
+    def _length(self, demuxer: str) -> int | None:
+        track, whole = self._track.duration, self._container.duration
+        if track and track > 0 and demuxer in STATES_LENGTH:
+            return int(track * self._track.time_base * self.sample_rate)
+        # Of Matroska a header states the length of the longest track; that of a track is a guess.
+        alone = len(self._container.streams) == 1
+        if demuxer == MATROSKA and whole and whole > 0 and not track and alone:
+            return int(whole * self.sample_rate // self._av.time_base)
+        return None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (AudioError, UnreadableError, MemoryError):
+            raise
+        except Exception as error:  # of FFmpeg, and whatever PyAV makes of an odd header
+            if self._file.failure is None:
+                raise UnreadableError(_reason(error)) from error
+        if isinstance(failure := self._file.failure, Exception):
+            raise AudioError(f"{self._name} cannot be read: {failure}") from failure
+        if failure is not None:  # the user's interrupt
+            raise failure
+
+
+class _File:
+    """The open file with the methods that PyAV calls; it cannot be written to."""
+
+    def __init__(self, file: AudioFile) -> None:
+        self._file = file
+
+    def read(self, n_bytes: int) -> bytes:
+        buffer = bytearray(n_bytes)
+        return bytes(buffer[: self._file.readinto(buffer)])
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET and offset < 0:
+            return INVALID
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _refuse(url: str, flags: int, options: object) -> NoReturn:
+    """What FFmpeg gets when it asks for another file."""
+    raise PermissionError("it refers to another file, which is not opened")
+
+
+def _reason(error: object) -> str:
+    """FFmpeg's words without its number and the name that it thinks the file has."""
+    text = getattr(error, "strerror", None) or str(error)
+    return re.sub(r"^\[Errno -?\d+\] ", "", text).lower().rstrip(".")

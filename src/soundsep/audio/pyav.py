@@ -1,0 +1,82 @@
+"""PyAV, which carries FFmpeg: where it is found, and what its frames hold."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.audio.contents import Contents, convert_command
+from soundsep.errors import AudioError
+
+__all__ = ["import_pyav", "samples_of"]
+
+# From this version on, PyAV frees the memory of unusual channel layouts twice (its change 2284).
+BROKEN_FROM = (17, 1)
+# Of each type of sample, packed or planar: NumPy's name, what silence is, and full scale.
+SAMPLES: dict[str, tuple[str, int, float]] = {
+    "u8": ("u1", 128, 2.0**7),
+    "s16": ("i2", 0, 2.0**15),
+    "s32": ("i4", 0, 2.0**31),
+    "s64": ("i8", 0, 2.0**63),
+    "flt": ("f4", 0, 1.0),
+    "dbl": ("f8", 0, 1.0),
+}
+
+
+def import_pyav(name: str, contents: Contents) -> Any:
+    """The package of the extra "formats".
+
+    Args:
+        name: Of the recording, for messages.
+        contents: What it holds.
+
+    Raises:
+        AudioError: it is not installed, or is a version that corrupts memory.
+    """
+    try:
+        av = importlib.import_module("av")
+    except ImportError as error:
+        raise _missing(name, contents, "is read by PyAV, which is not installed") from error
+    if tuple(map(int, av.__version__.split(".")[:2])) >= BROKEN_FROM:
+        broken = f"is read by PyAV below {'.'.join(map(str, BROKEN_FROM))}, and {av.__version__}"
+        raise _missing(name, contents, f"{broken}, which can corrupt memory, is installed")
+    return av
+
+
+def samples_of(frame: Any, n_channels: int, plane: Any) -> NDArray[np.float32]:
+    """One frame of FFmpeg's, from -1 to 1.
+
+    PyAV's own conversion looks for planes beyond the eighth where there are none.
+
+    Args:
+        frame: As PyAV gives it.
+        n_channels: That it has.
+        plane: PyAV's class of the samples of a channel, or where packed of all.
+
+    Shape:
+        Returns (frames, channels).
+    """
+    name = frame.format.name
+    dtype, silence, full_scale = SAMPLES[name.removesuffix("p")]
+    if frame.format.is_planar:
+        planes = [np.frombuffer(plane(frame, i), dtype, frame.samples) for i in range(n_channels)]
+        values = np.stack(planes, axis=1)
+    else:
+        count = frame.samples * n_channels
+        values = np.frombuffer(plane(frame, 0), dtype, count).reshape(-1, n_channels)
+    if dtype == "u1":
+        values = values.astype(np.int16) - np.int16(silence)
+    samples = values.astype(np.float32)
+    if full_scale != 1:
+        samples /= np.float32(full_scale)
+    return samples
+
+
+def _missing(name: str, contents: Contents, problem: str) -> AudioError:
+    return AudioError(
+        f'{name} is {contents.what}, which {problem}; pip install "soundsep[formats]", or convert '
+        f"it: {convert_command(name)}"
+    )
