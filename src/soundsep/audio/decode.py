@@ -92,7 +92,9 @@ class Decoder:
             return SndfileReader(self._audio)
         except UnreadableError as error:
             if contents is not None:
-                raise AudioError(f"{self.name} is {contents.what}; {contents.advice}") from error
+                raise AudioError(
+                    f"{self.name} cannot be read as audio: it is {contents.what}; {contents.advice}"
+                ) from error
             raise AudioError(
                 f"{self.name} cannot be read as audio ({error}); expected wav, flac, ogg, mp3, "
                 "aiff, caf, au or another format of libsndfile: check the file, or convert it to "

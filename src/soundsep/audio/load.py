@@ -36,7 +36,8 @@ def load_audio(
         audio: A path, the bytes of a file, a binary file object, or a NumPy array or tensor
             (time,) or (channels, time) of int16, int32, float32 or float64. Integers are scaled
             to -1..1. Files are all that libsndfile reads: wav, flac, ogg (Vorbis and Opus), mp3,
-            aiff, caf, au and more.
+            aiff, caf, au and more; with the extra ``formats`` also those of phones, browsers and
+            cameras: m4a, mp4, mov, 3gp, amr, aac, webm, mkv, wma, ac3, wv, avi.
         sample_rate: Rate of an array, in Hz; by default it is taken to be ``target_rate``. Files
             carry their own, so it is not used for them.
         target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.

@@ -288,7 +288,7 @@ def test_what_is_no_recording_is_named(what, tmp_path):
     with pytest.raises(AudioError) as caught:
         load_audio(path)
     message = str(caught.value)
-    assert message.startswith(f"{path} is {what}")
+    assert message.startswith(f"{path} cannot be read as audio: it is {what}")
     assert "; " in message
 
 
@@ -343,7 +343,7 @@ def test_a_playlist_reads_nothing_and_asks_nothing(kind, server, tmp_path):
     for name in ("list.m3u8", "list.m4a"):
         path = tmp_path / name
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(AudioError, match="is a playlist"):
+        with pytest.raises(AudioError, match="it is a playlist"):
             load_audio(path)
     # Even with the demuxer that would follow it, which is none of ours.
     demuxer = {"asx": "hls"}.get(kind, kind.split()[0])
