@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import ssl
 import sys
@@ -15,6 +14,7 @@ from urllib.error import HTTPError, URLError
 
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
+from soundsep.files import file_digest
 from soundsep.progress import is_terminal
 
 __all__ = ["TIMEOUT_SECONDS", "fetch_file", "mismatch"]
@@ -31,14 +31,11 @@ def mismatch(path: Path, file: PublishedFile) -> str | None:
             return "it is missing"
         if (size := path.stat().st_size) != file.size:
             return f"expected {file.size} bytes, found {size}"
-        digest = hashlib.sha256()
-        with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
+        found = file_digest(path)
     except OSError as error:
         return f"it cannot be read: {error}"
-    if file.sha256 is not None and digest.hexdigest() != file.sha256:
-        return f"expected sha256 {file.sha256}, found {digest.hexdigest()}"
+    if file.sha256 is not None and found != file.sha256:
+        return f"expected sha256 {file.sha256}, found {found}"
     return None
 
 

@@ -6,9 +6,7 @@ import json
 import math
 import os
 import struct
-import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.files import replacing
 from soundsep.names import local_path
 
 __all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "read_config", "read_weights", "write_checkpoint"]
@@ -141,28 +140,14 @@ def write_checkpoint(
         described = text.encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"the checkpoint's config is not plain JSON: {error}") from error
-    weights = save({name: _stored(name, tensor, half=half) for name, tensor in tensors.items()})
+    stored = {name: _stored(name, tensor, half=half) for name, tensor in tensors.items()}
     try:
         folder = local_path(folder)
-    except ConfigError as error:  # no such user
+        with replacing(folder / WEIGHTS_NAME, folder / CONFIG_NAME, sync=True) as (first, second):
+            first.write_bytes(save(stored))
+            second.write_bytes(described)
+    except (OSError, ConfigError, SafetensorError) as error:  # ConfigError: no such user
         raise WeightsError(f"cannot write a checkpoint to {folder}: {error}") from error
-    contents = {folder / WEIGHTS_NAME: weights, folder / CONFIG_NAME: described}
-    temporary = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in contents}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, data in contents.items():
-            with temporary[path].open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())  # else a power cut can leave the new name on no bytes
-        for path in contents:
-            os.replace(temporary[path], path)
-    except OSError as error:
-        raise WeightsError(f"cannot write a checkpoint to {folder}: {error}") from error
-    finally:
-        for path in temporary.values():
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
 
 
 def _stored(name: str, tensor: Tensor, *, half: bool) -> Tensor:

@@ -13,11 +13,9 @@ variables have a say:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
-import time
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +25,7 @@ from urllib.request import url2pathname
 from soundsep.checkpoints.fetch import fetch_file, mismatch
 from soundsep.checkpoints.registry import PublishedFile, PublishedModel
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.files import digest, sweep
 from soundsep.names import local_path
 
 __all__ = [
@@ -40,7 +39,6 @@ __all__ = [
 ]
 
 ORIGIN = "direct_url.json"
-STALE_SECONDS = 600.0  # half a file untouched for so long has no living owner
 
 # Only spares threads a double download; that files are whole rests on hashes and atomic moves.
 _ONE_AT_A_TIME = threading.Lock()
@@ -71,7 +69,7 @@ def cache_root() -> Path:
 def cache_folder(model: PublishedModel) -> Path:
     """Folder of one checkpoint in the cache; other contents of the same name get another one."""
     hashes = "".join(file.sha256 or file.name for file in model.files)
-    return cache_root() / "models" / model.name / hashlib.sha256(hashes.encode()).hexdigest()[:12]
+    return cache_root() / "models" / model.name / digest(hashes)[:12]
 
 
 def release_url(model: PublishedModel, file: PublishedFile) -> str:
@@ -129,7 +127,7 @@ def find_local(model: PublishedModel) -> Path | None:
         WeightsError: a folder holds other files of that name.
     """
     cached = cache_folder(model)
-    _sweep(cached)
+    sweep(cached, "*.partial")
     if _missing(cached, model) == {}:
         return cached
     for source, folder in _places()[1].items():
@@ -242,11 +240,3 @@ def _is_whole(folder: Path, model: PublishedModel, source: str) -> bool:
             f"{problem}. Replace it{own}"
         )
     return True
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed downloads and conversions have left, where the cache can be written."""
-    with suppress(OSError):
-        for path in (*folder.glob("*.partial"), *folder.glob(".*.tmp")):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()

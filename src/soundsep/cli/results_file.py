@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soundsep.errors import ConfigError
+from soundsep.files import json_lines
 
 __all__ = ["ResultsFile"]
 
@@ -89,9 +90,8 @@ class ResultsFile:
             ConfigError: the disk is full, or gone.
         """
         records = [{**result, **self._marks} for result in results]
-        lines = "".join(json.dumps(record) + "\n" for record in records).encode("ascii")
         try:
-            rest = memoryview(lines)
+            rest = memoryview(json_lines(records))
             while rest:
                 rest = rest[self._stream.write(rest) :]
         except OSError as error:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
-import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.errors import AudioError
+from soundsep.files import digest, file_digest, write_bytes
 
-__all__ = ["ArrayCache", "file_digest"]
+__all__ = ["ArrayCache", "audio_digest"]
 
 N_DIGEST = 32  # bytes of sha256 behind the array
 
@@ -39,7 +37,7 @@ class ArrayCache:
             return None
         try:
             data = (self.folder / f"{key}.npy").read_bytes()
-            if hashlib.sha256(data[:-N_DIGEST]).digest() != data[-N_DIGEST:]:
+            if digest(data[:-N_DIGEST]) != data[-N_DIGEST:].hex():
                 return None
             # Not np.load, which takes a file that begins like a zip archive for one.
             return np.lib.format.read_array(io.BytesIO(data[:-N_DIGEST]), allow_pickle=False)
@@ -53,27 +51,17 @@ class ArrayCache:
         stream = io.BytesIO()
         np.save(stream, array, allow_pickle=False)
         data = stream.getvalue()
-        temporary = self.folder / f".{key}.{uuid.uuid4().hex}.tmp"
         with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                temporary.write_bytes(data + hashlib.sha256(data).digest())
-                os.replace(temporary, self.folder / f"{key}.npy")
-            finally:
-                temporary.unlink(missing_ok=True)
+            write_bytes(self.folder / f"{key}.npy", data + bytes.fromhex(digest(data)))
 
 
-def file_digest(path: Path) -> str:
-    """64 digits that differ between files of other bytes.
+def audio_digest(path: Path) -> str:
+    """64 digits that differ between recordings of other bytes.
 
     Raises:
         AudioError: the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.sha256()
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
+        return file_digest(path)
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror}") from error
-    return digest.hexdigest()

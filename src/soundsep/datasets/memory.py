@@ -10,7 +10,7 @@ from torch import Tensor
 
 from soundsep._version import __version__
 from soundsep.audio import load_audio
-from soundsep.datasets.array_cache import ArrayCache, file_digest
+from soundsep.datasets.array_cache import ArrayCache, audio_digest
 from soundsep.datasets.clip import Clip
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
@@ -47,7 +47,7 @@ def load_examples(
 
 
 def _waveform(path: Path, sample_rate: int, kept: ArrayCache) -> Tensor:
-    key = "" if kept.folder is None else file_digest(path)
+    key = "" if kept.folder is None else audio_digest(path)
     array = kept.get(key)
     if array is None:
         waveform = load_audio(path, target_rate=sample_rate)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from soundsep.datasets.clip import Clip
 from soundsep.errors import DatasetError
+from soundsep.files import file_digest
 
 __all__ = ["merge_copies", "merge_parts"]
 
@@ -82,8 +82,7 @@ def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
         for size, indices in by_size.items():
             by_digest = defaultdict(list)
             for index in indices if size and len(indices) > 1 else ():
-                digest = hashlib.sha256(paths[index].read_bytes()).digest()
-                by_digest[digest].append(index)
+                by_digest[file_digest(paths[index])].append(index)
             yield from (same for same in by_digest.values() if len(same) > 1)
     except OSError as error:
         raise DatasetError(f"cannot read {error.filename}: {error.strerror}") from error

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import uuid
-from contextlib import suppress
 from pathlib import Path
 
 from soundsep._version import __version__
@@ -15,6 +12,7 @@ from soundsep.errors import ConfigError, DependencyError, ExportError
 from soundsep.export.check import TOLERANCE, ExportReport, check_samples, compare
 from soundsep.export.graph import quantised, traced
 from soundsep.export.runtime import require
+from soundsep.files import write_bytes
 from soundsep.names import local_path
 
 __all__ = ["export_onnx"]
@@ -108,13 +106,7 @@ def _metadata(classifier: Classifier, name: str, *, int8: bool) -> dict[str, str
 
 def _write(path: Path, data: bytes) -> None:
     """All of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        write_bytes(path, data)
     except OSError as error:
         raise ExportError(f"cannot write {path}: {error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

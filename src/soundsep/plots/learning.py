@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError
+from soundsep.files import read_json_lines
 from soundsep.plots.canvas import count_axis, new_figure, save_figure, set_title
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def plot_curves(
 def _read_metrics(run: Path) -> list[dict[str, Any]]:
     file = run / "metrics.jsonl" if run.is_dir() else run
     try:
-        rows = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+        rows = read_json_lines(file)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{file} cannot be read as metrics of a training run ({error}); expected one JSON "

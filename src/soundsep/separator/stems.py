@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from types import TracebackType
@@ -11,6 +10,7 @@ from types import TracebackType
 from torch import Tensor
 
 from soundsep.errors import ConfigError
+from soundsep.files import replacing
 from soundsep.names import local_path
 from soundsep.separator.wav import FloatWavWriter
 
@@ -47,9 +47,6 @@ class StemFiles:
         self._sample_rate = sample_rate
         self._n_channels = n_channels
         self._overwrite = overwrite
-        self._temporary = [
-            path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in self.paths.values()
-        ]
         self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
         self._check_free()
 
@@ -67,14 +64,14 @@ class StemFiles:
         """Open them, under temporary names."""
         self._open = ExitStack()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._streams = [self._open.enter_context(p.open("wb")) for p in self._temporary]
+            temporary = self._open.enter_context(replacing(*self.paths.values(), sync=True))
+            self._streams = [self._open.enter_context(p.open("wb")) for p in temporary]
             self._writers = [
                 FloatWavWriter(s, sample_rate=self._sample_rate, n_channels=self._n_channels)
                 for s in self._streams
             ]
         except OSError as error:
-            self._discard()
+            self._discard(error)
             raise self._failed(error) from error
         return self
 
@@ -93,30 +90,23 @@ class StemFiles:
         traceback: TracebackType | None,
     ) -> None:
         """Give the files their names, or remove them."""
+        if error is not None:
+            self._discard(error)
+            return
         try:
-            if kind is None:
-                self._commit()
-        except OSError as failure:
-            raise self._failed(failure) from failure
-        finally:
-            self._discard()
+            for writer in self._writers:
+                writer.finish()
+            self._check_free()  # hours may have passed
+            self._open.close()  # a full network disk may tell only now
+        except BaseException as failure:
+            self._discard(failure)
+            if isinstance(failure, OSError):
+                raise self._failed(failure) from failure
+            raise
 
-    def _commit(self) -> None:
-        for writer, stream in zip(self._writers, self._streams, strict=True):
-            writer.finish()
-            stream.flush()
-            os.fsync(stream.fileno())  # a full network disk may tell only now
-        self._open.close()
-        self._check_free()  # hours may have passed
-        for temporary, path in zip(self._temporary, self.paths.values(), strict=True):
-            os.replace(temporary, path)
-
-    def _discard(self) -> None:
-        with suppress(OSError):  # closing writes what is buffered, which a full disk refuses again
-            self._open.close()
-        for path in self._temporary:
-            with suppress(OSError):
-                path.unlink()
+    def _discard(self, error: BaseException) -> None:
+        with suppress(OSError):  # a full disk refuses again what closing writes
+            self._open.__exit__(type(error), error, error.__traceback__)
         for folder in self._made:
             with suppress(OSError):  # it holds something
                 folder.rmdir()

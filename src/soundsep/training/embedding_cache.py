@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,9 +18,10 @@ from soundsep.audio import load_audio
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import SILENCE, embed_waveforms
-from soundsep.datasets.array_cache import ArrayCache, file_digest
+from soundsep.datasets.array_cache import ArrayCache, audio_digest
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
+from soundsep.files import digest
 from soundsep.progress import progress_bar
 
 __all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_clip"]
@@ -88,7 +88,7 @@ def embed_files(
     missing: list[tuple[Path, str]] = []
     for path in dict.fromkeys(paths):
         try:
-            key = file_digest(path)
+            key = audio_digest(path)
         except AudioError as error:
             if errors == "raise":
                 raise
@@ -144,9 +144,8 @@ def body_digest(classifier: Classifier) -> str:
     for name in ("labels", "activation", "temperature"):  # they come after the embedding
         del config[name]
     # The version stands for the code that decodes, resamples and computes.
-    digest = hashlib.sha256(json.dumps([__version__, config], sort_keys=True).encode())
+    parts: list[str | Tensor] = [json.dumps([__version__, config], sort_keys=True)]
     for name, value in classifier.state_dict().items():
         if not name.startswith("network.head."):
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype} ".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+            parts += (f"{name} {tuple(value.shape)} {value.dtype} ", value)
+    return digest(*parts)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +13,7 @@ from soundsep._version import __version__
 from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier
 from soundsep.datasets.array_cache import ArrayCache
+from soundsep.files import digest
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
 from soundsep.training.recipe import Recipe
@@ -48,16 +47,14 @@ def fixed_features(
     if not recipe.has_fixed_features:
         return None
     kept = ArrayCache(cache and local_path(cache) / f"{__version__}-features")
-    settings = json.dumps(model.config.frontend.to_dict(), sort_keys=True).encode()
+    settings = json.dumps(model.config.frontend.to_dict(), sort_keys=True)
     n_samples = round(model.config.window_seconds * model.sample_rate)
     device = next(model.parameters()).device
     features = []
     for clip, _ in progress_bar(training, progress=progress, unit="clip", desc="features"):
         # As the trained model will hear it.
         waveform = pad_to(clip[:n_samples], n_samples, padding=model.config.padding)
-        digest = hashlib.sha256(settings)
-        digest.update(np.ascontiguousarray(waveform.cpu().numpy()).data)
-        array = kept.get(key := digest.hexdigest())
+        array = kept.get(key := digest(settings, waveform))
         if array is None:
             array = model.frontend(waveform[None].to(device))[0].cpu().numpy()
             kept.put(key, array)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.datasets.seed import check_seed
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError, DatasetError
+from soundsep.files import digest, write_json, write_json_lines
 from soundsep.progress import progress_bar
 from soundsep.training.epoch import held_out_figures, run_epoch
 from soundsep.training.fixed_features import fixed_features
@@ -138,9 +137,9 @@ def train(
     state = folder / "state.safetensors"
     if state.is_file():
         rows = load_state(state, settings=settings, model=learner, ema=ema, optimizer=optimizer)
-    (folder / "recipe.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-    _write_metrics(folder, rows)  # a kill can come between the state and the metrics
+    write_json(folder / "recipe.json", settings)
+    # A kill can come between the state and the metrics.
+    write_json_lines(folder / "metrics.jsonl", rows)
 
     fixed = fixed_features(model, recipe, training, cache=cache, progress=progress)
     bar = progress_bar(
@@ -166,7 +165,7 @@ def train(
         rows.append(row)
         notes = {"settings": settings, "metrics": rows}
         save_state(state, model=learner, ema=ema, optimizer=optimizer, notes=notes)
-        _write_metrics(folder, rows)
+        write_json_lines(folder / "metrics.jsonl", rows)
         if on_epoch is not None:
             on_epoch(row)
         bar.set_postfix({k: v for k, v in row.items() if k not in ("epoch", "seconds")})
@@ -181,13 +180,11 @@ def train(
 def _weights_digest(model: Classifier | None, *, without_head: bool) -> str | None:
     if model is None:
         return None
-    digest = hashlib.sha256(json.dumps(model.config.to_dict()).encode())
+    parts: list[str | Tensor] = [json.dumps(model.config.to_dict())]
     for name, value in model.state_dict().items():
-        if without_head and name.startswith("network.head."):
-            continue
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
-    return digest.hexdigest()
+        if not (without_head and name.startswith("network.head.")):
+            parts += (name, value)
+    return digest(*parts)
 
 
 def _check_helpers(
@@ -204,8 +201,3 @@ def _check_helpers(
             if teacher is None
             else f"recipe {recipe.name!r} has no teacher, but one is given"
         )
-
-
-def _write_metrics(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from soundsep.datasets import MixtureConfig, Mixtures
 from soundsep.datasets.seed import check_seed
 from soundsep.devices import move
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.files import write_json_lines
 from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network
 from soundsep.progress import progress_bar
@@ -201,6 +201,5 @@ def train_separator(
             optimizer=optimizer,
             notes={"settings": settings, "metrics": rows},
         )
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+        write_json_lines(folder / "metrics.jsonl", rows)
     return TrainedSeparator(model.eval(), ema.eval())

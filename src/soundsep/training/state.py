@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.files import replacing, sweep
 
 __all__ = ["load_state", "make_folder", "save_state"]
 
@@ -40,7 +40,7 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     notes: Mapping[str, Any],
 ) -> None:
-    """Write the state under a temporary name, then move it over the old one.
+    """Write the state; the old one stays until the new one is whole.
 
     Args:
         path: Final name.
@@ -48,15 +48,24 @@ def save_state(
         ema: Their average.
         optimizer: Its per-parameter tensors are kept; its settings come from the recipe.
         notes: Plain JSON: ``settings`` of the run, and the ``metrics`` so far.
+
+    Raises:
+        WeightsError: it cannot be written.
     """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in values.items()}
-    temporary = path.with_suffix(".tmp")
     detached = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    save_file(detached, temporary, metadata={"notes": json.dumps(notes)})
-    os.replace(temporary, path)
+    sweep(path.parent)  # a state is large, and a kill leaves half of one
+    try:
+        with replacing(path) as (temporary,):
+            save_file(detached, temporary, metadata={"notes": json.dumps(notes)})
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"cannot write {path}: {error}; free some space, and the same command goes on after "
+            "the last epoch that was written"
+        ) from error
 
 
 def load_state(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import cast
@@ -15,6 +14,7 @@ from soundsep.audio.windows import pad_to
 from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
 from soundsep.errors import DatasetError, ShapeError
+from soundsep.files import digest
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.teacher import Teacher
 
@@ -128,11 +128,10 @@ def _view(
 
 def examples_digest(examples: Sequence[Example]) -> str:
     """64 digits that differ between lists of other clips; what a run may go on with."""
-    digest = hashlib.sha256()
+    parts: list[str | Tensor] = []
     for waveform, target in examples:
-        digest.update(f"{target} {len(waveform)} ".encode())
-        digest.update(np.ascontiguousarray(waveform.cpu().numpy()).data)
-    return digest.hexdigest()
+        parts += (f"{target} {len(waveform)} ", waveform)
+    return digest(*parts)
 
 
 def first_layers(classifier: nn.Module, share: float) -> list[nn.Module]:

@@ -22,6 +22,7 @@ from soundsep.checkpoints import fetch, locate
 from soundsep.checkpoints.registry import PUBLISHED, PublishedFile, PublishedModel
 from soundsep.checkpoints.resolve import resolve
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.files import STALE_SECONDS
 
 WEIGHTS = bytes(range(256)) * 1024  # 256 KiB: several chunks of torch.hub's
 CONFIG = b'{"format": "test"}\n'
@@ -302,7 +303,7 @@ def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
     assert 0 < partial.stat().st_size < len(WEIGHTS)
     resolve("tiny")
     assert contents(folder).items() >= CONTENTS.items()
-    old = time.time() - 2 * locate.STALE_SECONDS
+    old = time.time() - 2 * STALE_SECONDS
     os.utime(partial, (old, old))
     resolve("tiny")
     assert contents(folder) == CONTENTS
@@ -313,7 +314,7 @@ def test_killed_conversion_is_swept_when_nobody_can_be_at_it(mirror: Server) -> 
     young, old = folder / ".config.json.1.tmp", folder / ".config.json.2.tmp"
     for path in (young, old):
         path.write_bytes(b"half")
-    long_ago = time.time() - 2 * locate.STALE_SECONDS
+    long_ago = time.time() - 2 * STALE_SECONDS
     os.utime(old, (long_ago, long_ago))
     resolve("tiny")
     assert contents(folder) == {**CONTENTS, young.name: b"half"}

@@ -6,12 +6,8 @@ when it delivers it is compared with what came; from a mirror, that the file is 
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
 import shutil
-import uuid
-from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
@@ -23,6 +19,7 @@ from soundsep.checkpoints.fetch import TIMEOUT_SECONDS, mismatch
 from soundsep.checkpoints.locate import cache_root, is_offline, mirror
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
+from soundsep.files import digest, replacing
 from soundsep.progress import progress_bar
 
 __all__ = ["fetch_demucs"]
@@ -49,7 +46,7 @@ def fetch_demucs(name: str, repository: str, file: str) -> Path:
 
 
 def _from_mirror(base_url: str, name: str, file: str) -> Path:
-    mark = hashlib.sha256(base_url.encode()).hexdigest()[:12]
+    mark = digest(base_url)[:12]
     target = cache_root() / "models" / name / mark / file
     if target.is_file():
         return target
@@ -59,10 +56,12 @@ def _from_mirror(base_url: str, name: str, file: str) -> Path:
             f"{target} is missing, and SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids to fetch it "
             f"from {url}; go online once, or put it there by hand"
         )
-    temporary = target.with_name(f".{file}.{uuid.uuid4().hex}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with urlopen(url, timeout=TIMEOUT_SECONDS) as reply, temporary.open("wb") as stream:  # noqa: S310  # http(s) only, see above
+        with (
+            replacing(target) as (temporary,),
+            urlopen(url, timeout=TIMEOUT_SECONDS) as reply,  # noqa: S310  # http(s) only, see above
+            temporary.open("wb") as stream,
+        ):
             size = int(reply.headers["Content-Length"])
             with progress_bar(
                 progress=True, total=size, desc=file, unit="B", unit_scale=True, unit_divisor=1024
@@ -70,7 +69,6 @@ def _from_mirror(base_url: str, name: str, file: str) -> Path:
                 shutil.copyfileobj(CallbackIOWrapper(bar.update, reply, "read"), stream)
             if stream.tell() != size:
                 raise OSError(f"expected {size} bytes, got {stream.tell()}")
-        os.replace(temporary, target)
     except (OSError, HTTPException, ValueError, TypeError) as error:
         # ValueError and TypeError: a reply that does not say how long it is
         if isinstance(error, HTTPError):
@@ -79,9 +77,6 @@ def _from_mirror(base_url: str, name: str, file: str) -> Path:
             f"cannot fetch {url} to {target}: {error}. Check SOUNDSEP_WEIGHTS, the connection, and "
             "that SOUNDSEP_CACHE can be written"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return target
 
 

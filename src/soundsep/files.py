@@ -1,0 +1,149 @@
+"""Files that are written whole or not at all, digests, and JSON lines: the one place for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "STALE_SECONDS",
+    "digest",
+    "file_digest",
+    "json_lines",
+    "read_json_lines",
+    "replacing",
+    "sweep",
+    "write_bytes",
+    "write_json",
+    "write_json_lines",
+]
+
+STALE_SECONDS = 600.0  # half a file untouched for so long has no living owner
+
+
+@contextmanager
+def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
+    """Temporary names, one for each path, whose files take the paths' places at the end.
+
+    The names are in the paths' folders, which are made, and no other writer has them. Where the
+    block fails nothing is left of it, and what was at the paths stays.
+
+    Args:
+        paths: Where the files shall be.
+        sync: Wait until the disk has them; else a power cut may leave a name on no bytes.
+
+    Raises:
+        OSError: a folder cannot be made, or a file not be moved.
+    """
+    temporary = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if sync:
+            for file in temporary:
+                with file.open("r+b") as stream:  # Windows syncs only what may be written
+                    os.fsync(stream.fileno())
+        for file, path in zip(temporary, paths, strict=True):
+            os.replace(file, path)
+    finally:
+        for file in temporary:
+            with suppress(OSError):
+                file.unlink()
+
+
+def sweep(folder: Path, *patterns: str) -> None:
+    """Remove the temporary files that killed programs have left, where that can be done.
+
+    Args:
+        folder: Where `replacing` was used.
+        patterns: Of other temporary files there.
+    """
+    with suppress(OSError):
+        for pattern in (".*.tmp", *patterns):
+            for path in folder.glob(pattern):
+                if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                    path.unlink()
+
+
+def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
+    """Write a file as `replacing` does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with replacing(path, sync=sync) as (temporary,):
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON for people to read, as `replacing` does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """One JSON object a line, in ASCII."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode("ascii")
+
+
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line, as `replacing` does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_bytes(path, json_lines(rows))
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """What stands on every line that is not empty.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a line is not JSON.
+    """
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def digest(*parts: str | bytes | Tensor) -> str:
+    """The sha256 of all parts behind each other, as 64 digits.
+
+    Args:
+        parts: Texts count as UTF-8, tensors as their numbers in order, without type and shape.
+    """
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            total.update(part.encode())
+        elif isinstance(part, bytes):
+            total.update(part)
+        else:
+            total.update(part.detach().cpu().reshape(-1).contiguous().numpy().data)
+    return total.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's bytes, as 64 digits, in little memory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    total = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            total.update(chunk)
+    return total.hexdigest()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+
+import pytest
+import torch
+
+from soundsep import files
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_several_files_get_their_names_together(tmp_path):
+    first, second = tmp_path / "new" / "a.bin", tmp_path / "new" / "b.bin"
+    with files.replacing(first, second, sync=True) as (one, two):
+        one.write_bytes(b"1")
+        two.write_bytes(b"2")
+        assert not first.exists()
+        assert one.parent == first.parent  # a move to another disk would copy
+    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
+    assert names(tmp_path / "new") == ["a.bin", "b.bin"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def fail():
+        with files.replacing(path) as (temporary,):
+            temporary.write_bytes(b"ne")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_disk_that_does_not_take_it_is_told_before_the_name_is_given(tmp_path, monkeypatch):
+    def refuse(number):
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_bytes(path, b"new", sync=True)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_writers_at_once_do_not_meet(tmp_path):
+    path, contents = tmp_path / "a.bin", [bytes([n]) * 100_000 for n in range(8)]
+    threads = [threading.Thread(target=files.write_bytes, args=(path, c)) for c in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_bytes() in contents
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_only_old_temporary_files_are_swept(tmp_path):
+    kept = ["a.bin", ".hidden", ".b.123.tmp", "c.partial"]
+    for name in (*kept, ".a.bin.456.tmp", "d.partial"):
+        (tmp_path / name).write_bytes(b"half")
+    old = time.time() - 2 * files.STALE_SECONDS
+    for name in ("a.bin", ".hidden", ".a.bin.456.tmp", "d.partial"):
+        os.utime(tmp_path / name, (old, old))
+    files.sweep(tmp_path, "*.partial")
+    assert names(tmp_path) == sorted(kept)
+    files.sweep(tmp_path / "nowhere")
+
+
+def test_digest_is_the_sha256_of_all_parts_behind_each_other():
+    assert files.digest() == hashlib.sha256(b"").hexdigest()
+    assert files.digest("é", b"\0a") == hashlib.sha256(b"\xc3\xa9\0a").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.arange(6.0).reshape(2, 3),
+        torch.arange(6.0).reshape(2, 3).t(),
+        torch.arange(48.0).reshape(1, 4, 3, 4).to(memory_format=torch.channels_last),
+        torch.tensor(7),
+        torch.zeros(0),
+        torch.ones(3, requires_grad=True),
+    ],
+    ids=["plain", "transposed", "channels last", "number", "empty", "learnt"],
+)
+def test_digest_of_a_tensor_is_that_of_its_numbers_in_order(tensor):
+    numbers = tensor.detach().numpy().tobytes()  # in C order, whatever the layout
+    assert files.digest("x", tensor) == hashlib.sha256(b"x" + numbers).hexdigest()
+
+
+def test_digest_of_a_file_larger_than_what_is_read_at_once(tmp_path):
+    data = bytes(range(256)) * 10_000
+    (tmp_path / "a.bin").write_bytes(data)
+    assert files.file_digest(tmp_path / "a.bin") == hashlib.sha256(data).hexdigest()
+    with pytest.raises(FileNotFoundError):
+        files.file_digest(tmp_path / "b.bin")
+
+
+def test_json_lines_come_back(tmp_path):
+    rows = [{"source": "Käfer\u2028.wav", "score": 0.5}, {"epoch": 2}]
+    path = tmp_path / "rows.jsonl"
+    files.write_json_lines(path, rows)
+    assert files.read_json_lines(path) == rows
+    assert path.read_bytes().isascii()
+    with path.open("a") as stream:
+        stream.write("\n")
+    assert files.read_json_lines(path) == rows
+    with path.open("a") as stream:
+        stream.write('{"epoch": ')
+    with pytest.raises(ValueError, match="Expecting value"):
+        files.read_json_lines(path)
+
+
+def test_json_for_people(tmp_path):
+    files.write_json(tmp_path / "a.json", {"a": [1, 2]})
+    text = (tmp_path / "a.json").read_text("utf-8")
+    assert json.loads(text) == {"a": [1, 2]}
+    assert text.startswith('{\n  "a"')
+    assert text.endswith("}\n")

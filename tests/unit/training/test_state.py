@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from soundsep.errors import WeightsError
+from soundsep.training import state
+from soundsep.training.state import save_state
+
+
+@pytest.mark.parametrize(
+    "error", [SafetensorError("No space left on device"), OSError(28, "No space left on device")]
+)
+def test_a_disk_that_is_full_keeps_the_last_state_and_is_an_error_of_ours(
+    tmp_path, monkeypatch, error
+):
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise error
+
+    model, ema = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.parameters())
+    path = tmp_path / "state.safetensors"
+    save_state(path, model=model, ema=ema, optimizer=optimizer, notes={})
+    before = path.read_bytes()
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(WeightsError, match=r"state\.safetensors.*No space left"):
+        save_state(path, model=model, ema=ema, optimizer=optimizer, notes={})
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
