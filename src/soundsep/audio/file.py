@@ -49,7 +49,7 @@ class AudioFile:
         self._claimed: int | None = None
         try:
             self._file.seek(0, os.SEEK_END)
-            self.size = self._file.tell()
+            self.size = self._full_size = self._file.tell()
             self._file.seek(0)
         except (OSError, ValueError) as error:
             self.close()
@@ -61,6 +61,12 @@ class AudioFile:
         self._start += min(start, end)
         self.size = max(0, end - start)
         self._patches = {at - start: data for at, data in self._patches.items() if at >= start}
+        self.seek(0)
+
+    def restore(self) -> None:
+        """Show all of the file again, as it is."""
+        self._start, self.size = 0, self._full_size
+        self._patches, self._claimed = {}, None
         self.seek(0)
 
     def patch(self, offset: int, data: bytes) -> None:

@@ -19,6 +19,8 @@ __all__ = ["is_left_open", "settle"]
 # cannot go back to write it. A plain WAV may well have any other length up to 4 GiB.
 LEFT_OPEN = (0x7F000000, 2**31, 2**32, 2**63, 2**64)
 LEFT_OPEN_WITHIN = 2**13  # bytes
+# Bytes of the chunks after the sound: where a length may be one that was left open, and anywhere.
+MAX_TRAILER = 2**20, 2**32 - 2**20
 MAX_CHUNKS = 2**12  # ahead of the sound
 SOX_LACKS = 8  # bytes by which sox gives the length of a VOC block too small
 Extent = tuple[int, int | None]  # of the sound, in bytes; None where the header leaves it open
@@ -51,7 +53,7 @@ def settle(file: AudioFile) -> float:
 
 
 def _riff(file: AudioFile) -> Extent | None:
-    """MPEG audio is taken out of its WAV; a length of 0 becomes that of the rest of the file."""
+    """MPEG audio is taken out of its WAV, and a length that cannot be is mended."""
     extensible = mpeg = False
     n_64 = None
     for name, at, n_bytes in _chunks(file, 12, "little"):
@@ -69,8 +71,11 @@ def _riff(file: AudioFile) -> Extent | None:
                 if is_left_open(n_64):
                     file.patch(at_64, rest.to_bytes(8, "little"))
                 n_bytes = n_64
-            elif n_bytes == 0 and not _is_consistent(file):
-                file.patch(at - 4, min(rest, 2**32 - 1).to_bytes(4, "little"))
+            elif rest > n_bytes and _is_endless(n_bytes, rest, file):
+                # libsndfile goes by the size of the file where it finds these two
+                file.patch(4, (8).to_bytes(4, "little"))
+                file.patch(at - 4, bytes(4))
+                n_bytes = 0
             if not mpeg:
                 return None
             open_ended = is_left_open(n_bytes)
@@ -79,9 +84,13 @@ def _riff(file: AudioFile) -> Extent | None:
     return None
 
 
-def _is_consistent(file: AudioFile) -> bool:
-    """Whether the size of a RIFF file is the one that it begins with."""
-    return abs(int.from_bytes(file.peek(4, 4), "little") + 8 - file.size) <= 1
+def _is_endless(n_bytes: int, rest: int, file: AudioFile) -> bool:
+    """Whether the sound of a WAV goes on to the end of the file, whatever its length says."""
+    if n_bytes == 0:
+        return abs(int.from_bytes(file.peek(4, 4), "little") + 8 - file.size) > 1
+    if rest - n_bytes > MAX_TRAILER[1]:
+        return True  # the count went round
+    return is_left_open(n_bytes) and rest - n_bytes > MAX_TRAILER[0]
 
 
 def _caf(file: AudioFile) -> Extent | None:
@@ -149,10 +158,13 @@ def _nist(file: AudioFile) -> Extent | None:
 
 
 def _iff(file: AudioFile) -> Extent | None:
-    if file.peek(8, 4) not in (b"8SVX", b"16SV"):
-        return None
+    old = file.peek(8, 4) in (b"8SVX", b"16SV")
     for name, at, n_bytes in _chunks(file, 12, "big"):
-        if name == b"BODY":
+        if name == b"SSND":
+            if is_left_open(n_bytes) and file.size - at - n_bytes > MAX_TRAILER[0]:
+                file.patch(at - 4, bytes(4))
+            return None
+        if name == b"BODY" and old:
             return at, None if is_left_open(n_bytes) else at + n_bytes
     return None
 
