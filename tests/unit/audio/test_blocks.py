@@ -81,8 +81,33 @@ def test_the_blocks_of_a_file_are_the_file(mono, target, tmp_path):
             assert blocks.duration_seconds == pytest.approx(100_000 / 44_100)
             parts = list(blocks)
             assert len(parts) > 5
-            torch.testing.assert_close(torch.cat(parts, dim=-1), whole, atol=1e-6, rtol=0)
+            assert torch.equal(torch.cat(parts, dim=-1), whole)
         assert not file.closed
+
+
+@pytest.mark.parametrize("mono", [True, False])
+@pytest.mark.parametrize("target", [None, 32_000])
+@pytest.mark.parametrize(
+    ("container", "subtype", "n_channels"),
+    [
+        ("WAV", "PCM_24", 17),
+        ("WAV", "IMA_ADPCM", 1),
+        ("FLAC", "PCM_16", 2),
+        ("OGG", "VORBIS", 2),
+        ("OGG", "OPUS", 1),
+        ("MP3", "MPEG_LAYER_III", 1),
+        ("CAF", "ALAC_16", 2),
+    ],
+)
+def test_blocks_of_any_size_are_the_file_to_the_bit(container, subtype, n_channels, target, mono):
+    buffer = io.BytesIO()
+    samples = noise(20_000, n_channels).T.numpy() / 2
+    soundfile.write(buffer, samples, 24_000, format=container, subtype=subtype)
+    data = buffer.getvalue()
+    whole = load_audio(data, target_rate=target, mono=mono)[0]
+    for size in (n_channels, 7_919, 2**17):
+        blocks = list(audio_blocks(data, target_rate=target, mono=mono, block_samples=size))
+        assert torch.equal(torch.cat(blocks, dim=-1), whole)
 
 
 def test_an_array_gives_blocks_too():

@@ -1,0 +1,227 @@
+"""Lengths that headers leave open, and what stands before and after the sound."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soundsep import AudioError, load_audio
+from soundsep.audio import audio_blocks
+
+RATE = 16_000
+JUNK = np.random.default_rng(1).bytes(20_001)
+ID3V1 = b"TAG" + b"A song".ljust(125, b"\0")
+ID3V2 = b"ID3\4\0\0" + bytes([0, 0, 4, 98]) + b"x" * 610
+MARKER = b"LIST" + (20).to_bytes(4, "little") + b"adtlabcd01234567abcd"
+
+
+def encoded(container: str, subtype: str, n_channels: int = 1, n_frames: int = RATE) -> bytes:
+    rate = 8_000 if container == "WVE" else RATE
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (n_frames, n_channels))
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+def with_field(data: bytes, name: bytes, offset: int, value: bytes) -> bytes:
+    at = data.index(name) + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
+MINUS_ONE = b"\xff" * 8
+OPEN_LENGTHS = {
+    "wav of ffmpeg": ("WAV", [(b"RIFF", 4, MINUS_ONE[:4]), (b"data", 4, MINUS_ONE[:4])]),
+    "wav of sox": ("WAV", [(b"RIFF", 4, b"\x24\xf0\xff\x7f"), (b"data", 4, b"\0\xf0\xff\x7f")]),
+    "wav of a crash": ("WAV", [(b"RIFF", 4, bytes(4)), (b"data", 4, bytes(4))]),
+    "wav of a crash, 36": ("WAV", [(b"RIFF", 4, b"\x24\0\0\0"), (b"data", 4, bytes(4))]),
+    "rf64 of ffmpeg": ("RF64", [(b"ds64", 8, bytes(24))]),
+    "rf64, -1": ("RF64", [(b"ds64", 8, MINUS_ONE * 3)]),
+    "w64 of ffmpeg": (
+        "W64",
+        [(b"riff", 16, MINUS_ONE), (b"data\xf3", 16, MINUS_ONE[:7] + b"\x7f")],
+    ),
+    "w64, 0": ("W64", [(b"data\xf3", 16, bytes(8))]),
+    "w64, -1": ("W64", [(b"data\xf3", 16, MINUS_ONE)]),
+    "aiff of sox": (
+        "AIFF",
+        [
+            (b"FORM", 4, b"\x7f\0\0\x2e"),
+            (b"COMM", 10, b"\x3f\x80\0\0"),
+            (b"SSND", 4, b"\x7f\0\0\x08"),
+        ],
+    ),
+    "aiff of ffmpeg": (
+        "AIFF",
+        [(b"FORM", 4, bytes(4)), (b"COMM", 10, bytes(4)), (b"SSND", 4, bytes(4))],
+    ),
+    "caf, -1": ("CAF", [(b"data", 4, MINUS_ONE)]),
+    "au, -1": ("AU", [(b".snd", 8, MINUS_ONE[:4])]),
+    "8svx, 0": ("SVX", [(b"BODY", 4, bytes(4))]),
+    "flac of a pipe": ("FLAC", [(b"fLaC", 22, bytes(4))]),
+}
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("kind", OPEN_LENGTHS)
+def test_a_length_that_is_left_open_is_that_of_the_file(kind, n_channels):
+    container, fields = OPEN_LENGTHS[kind]
+    if container == "SVX" and n_channels == 2:
+        pytest.skip("mono only")
+    data = encoded(container, "PCM_16", n_channels)
+    expected = load_audio(data, mono=False)[0]
+    for name, offset, value in fields:
+        data = with_field(data, name, offset, value)
+    heard = load_audio(data, mono=False)[0]
+    assert heard.shape == (n_channels, RATE)
+    assert torch.equal(heard, expected)
+
+
+FORMATS = [
+    ("WAV", "PCM_16", 2),
+    ("WAV", "IMA_ADPCM", 1),
+    ("RF64", "PCM_16", 1),
+    ("AIFF", "PCM_16", 2),
+    ("CAF", "PCM_16", 1),
+    ("CAF", "ALAC_16", 1),
+    ("AU", "PCM_16", 1),
+    ("W64", "PCM_16", 1),
+    ("W64", "PCM_24", 2),
+    ("W64", "FLOAT", 1),
+    ("W64", "GSM610", 1),
+    ("VOC", "PCM_16", 1),
+    ("VOC", "ULAW", 2),
+    ("NIST", "PCM_16", 2),
+    ("NIST", "ALAW", 1),
+    ("PAF", "PCM_16", 1),
+    ("PAF", "PCM_24", 1),
+    ("SVX", "PCM_16", 1),
+    ("SVX", "PCM_S8", 1),
+    ("IRCAM", "PCM_16", 1),
+    ("IRCAM", "FLOAT", 2),
+    ("MAT4", "PCM_16", 2),
+    ("MAT5", "PCM_16", 1),
+    ("MAT5", "DOUBLE", 2),
+    ("PVF", "PCM_16", 1),
+    ("AVR", "PCM_16", 2),
+    ("AVR", "PCM_S8", 1),
+    ("MPC2K", "PCM_16", 2),
+    ("WVE", "ALAW", 1),
+    ("XI", "DPCM_16", 1),
+    ("HTK", "PCM_16", 1),
+    ("FLAC", "PCM_16", 2),
+    ("OGG", "VORBIS", 1),
+    ("OGG", "OPUS", 1),
+]
+NO_LENGTH = {"PAF", "IRCAM", "PVF", "XI"}  # in their headers
+
+
+@pytest.mark.parametrize("after", [JUNK, JUNK[:-1], MARKER, bytes(20_000)])
+@pytest.mark.parametrize(("container", "subtype", "n_channels"), FORMATS)
+def test_what_follows_the_sound_is_not_heard(container, subtype, n_channels, after):
+    data = encoded(container, subtype, n_channels)
+    expected = load_audio(data, mono=False)[0]
+    assert abs(expected.shape[1] - RATE) <= 500  # of blocks that are full
+    if container in NO_LENGTH | {"HTK"}:
+        if after is JUNK:
+            with pytest.raises(AudioError, match=r"tells no length|not recognised"):
+                load_audio(data + after)
+    else:
+        assert torch.equal(load_audio(data + after, mono=False)[0], expected)
+
+
+@pytest.mark.parametrize(("container", "subtype", "n_channels"), FORMATS)
+def test_half_a_file_is_refused_where_its_header_tells_the_length(container, subtype, n_channels):
+    data = encoded(container, subtype, n_channels)
+    if container not in NO_LENGTH | {"MAT4"}:
+        with pytest.raises(AudioError):
+            load_audio(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF", "W64", "OGG"])
+def test_a_tag_before_the_file_costs_nothing(container):
+    data = encoded(container, "VORBIS" if container == "OGG" else "PCM_16")
+    assert torch.equal(load_audio(ID3V2 + data)[0], load_audio(data)[0])
+
+
+class LongWav(io.RawIOBase):
+    """Silence of any length, made as it is read, whose header tells another length."""
+
+    def __init__(self, n_samples: int, n_bytes_told: int) -> None:
+        empty = encoded("WAV", "PCM_16", n_frames=0)
+        self.head = empty[:-4] + n_bytes_told.to_bytes(4, "little")
+        self.length, self.position = len(self.head) + 2 * n_samples, 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.position = offset + (0, self.position, self.length)[whence]
+        return self.position
+
+    def readinto(self, buffer) -> int:
+        n = min(len(buffer), self.length - self.position)
+        start = self.head[self.position : self.position + n]
+        buffer[:n] = start + bytes(n - len(start))
+        self.position += n
+        return n
+
+
+@pytest.mark.parametrize("told", [2**32 - 1, 2**32 - 37, 2**32 - 4096, 2**20, 0, 0x7FFFF000])
+def test_a_wav_beyond_4_gib_is_as_long_as_its_file(told):
+    n_samples = 2**31 + 2**19
+    with audio_blocks(LongWav(n_samples, told)) as blocks:
+        assert blocks.duration_seconds == n_samples / RATE
+        assert len(next(blocks)) == 2**17
+
+
+@pytest.mark.parametrize("told", [0, 2**20])
+def test_a_wav_of_megabytes_is_as_long_as_its_header_tells(told):
+    """Only an impossible length is mended: other chunks may follow the sound."""
+    data = LongWav(2**20, told)
+    data.head = data.head[:4] + (data.length - 8).to_bytes(4, "little") + data.head[8:]
+    if told:
+        assert len(load_audio(data)[0]) == told // 2
+    else:
+        with pytest.raises(AudioError, match="no samples"):
+            load_audio(data)
+
+
+def test_a_voc_of_several_blocks_is_refused():
+    """libsndfile hears the heads of the later ones as sound."""
+    data = encoded("VOC", "PCM_16")[:-1]
+    with pytest.raises(AudioError, match="several blocks"):
+        load_audio(data + b"\2" + (1_000).to_bytes(3, "little") + bytes(1_000) + b"\0")
+
+
+def test_flac_joined_is_refused():
+    data = encoded("FLAC", "PCM_16")
+    unknown = with_field(data, b"fLaC", 22, bytes(4))
+    with pytest.raises(AudioError, match="several FLAC files"):
+        load_audio(data + data)
+    with pytest.raises(AudioError, match="lost sync"):
+        load_audio(unknown + data)
+
+
+@pytest.mark.parametrize("n_blocks", [1, 5])
+def test_flac_of_unknown_length_in_blocks(n_blocks):
+    data = encoded("FLAC", "PCM_16", n_frames=n_blocks * RATE)
+    unknown = with_field(data, b"fLaC", 22, bytes(4)) + ID3V1
+    with audio_blocks(unknown, block_samples=1_000) as blocks:
+        assert blocks.duration_seconds is None
+        assert torch.equal(torch.cat(list(blocks)), load_audio(data)[0])
+    with pytest.raises(AudioError):
+        load_audio(unknown[: len(data) // 2])
+
+
+def test_flac_in_ogg_is_named():
+    packet = b"\x7fFLAC\1\0\0\1" + encoded("FLAC", "PCM_16")[:42]
+    page = b"OggS\0\2" + bytes(20) + b"\1" + bytes([len(packet)]) + packet
+    with pytest.raises(AudioError, match="FLAC in Ogg"):
+        load_audio(page)
