@@ -32,10 +32,7 @@ def printable(text: str, *, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(
-        ascii(c)[1:-1]
-        if unicodedata.category(c) in _UNSEEN and c not in keep
-        else c
-        for c in text
+        ascii(c)[1:-1] if unicodedata.category(c) in _UNSEEN and c not in keep else c for c in text
     )
 
 

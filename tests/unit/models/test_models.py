@@ -13,7 +13,6 @@ from soundsep import Classifier, ClassifierConfig
 from soundsep.errors import ShapeError
 from soundsep.frontends import MelConfig, WaveformConfig
 from soundsep.models import NETWORKS, WAVEFORM_NETWORKS, build_network
-from soundsep.models.parts import MaxPool
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "networks.md"
 # As small as the networks with a head on bands allow, and the two of the projects' spectrograms.
@@ -106,36 +105,3 @@ def test_the_smallest_input_goes_in_and_none_smaller(name):
     for shape in wrong:
         with pytest.raises(ShapeError, match=re.escape(f"got {shape}")):
             module(torch.zeros(shape))
-
-
-def test_aclnet_has_as_many_weights_as_its_abstract_says():
-    matrices = [p for p in build_network("aclnet-0.5", 50).parameters() if p.ndim > 1]
-    assert round(sum(p.numel() for p in matrices), -3) == 155_000
-
-
-def test_crnn_pools_bands_more_than_frames_and_hears_the_order_of_things():
-    torch.manual_seed(0)
-    network = build_network("crnn", 3).eval()
-    assert network.blocks(torch.zeros(1, 1, 64, 64)).shape[2:] == (4, 16)
-    # Two notes so far apart that no convolution sees both: only the LSTM knows which comes first.
-    clip, swapped = torch.zeros(2, 1, 64, 200).unbind()
-    clip[:, 10, 80], clip[:, 40, 120] = 99.0, 99.0
-    swapped[:, 40, 80], swapped[:, 10, 120] = 99.0, 99.0
-    with torch.no_grad():
-        averages = [network.blocks(x[:, None]).mean(dim=(-2, -1)) for x in (clip, swapped)]
-        embeddings = [network.embed(x) for x in (clip, swapped)]
-    torch.testing.assert_close(*averages, atol=1e-6, rtol=1e-5)
-    assert (embeddings[0] - embeddings[1]).abs().max() > 1e-5
-
-
-@pytest.mark.parametrize("size", [(1, 1), (5, 8), (32, 125), (31, 126)])
-def test_pools_round_up_and_are_the_same_when_traced(size, monkeypatch):
-    pool, pool_1d = MaxPool(4, 2), MaxPool(1, 4)
-    x = -torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    eager, eager_1d = pool(x), pool_1d(x[:, :, :1])
-    assert eager.shape == (2, 3, -(-size[0] // 4), -(-size[1] // 2))
-    assert eager[1, 2, -1, -1] == x[1, 2, (size[0] - 1) // 4 * 4 :, (size[1] - 1) // 2 * 2 :].max()
-    assert eager_1d.shape == (2, 3, 1, -(-size[1] // 4))
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert torch.equal(pool(x), eager)
-    assert torch.equal(pool_1d(x[:, :, :1]), eager_1d)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from soundsep.checkpoints.registry import PUBLISHED
+from soundsep.models import NETWORKS
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SOUNDSEP_WEIGHTS", "SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def test_table_is_well_formed() -> None:
+    for name, model in PUBLISHED.items():
+        assert model.name in (name, f"{name}-fold5")  # the plain name of five models
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+        assert model.description
+        assert model.licence
+        ours = model.files
+        if model.upstream is not None:
+            (file,) = model.files
+            assert file.url is not None
+            assert file.url.startswith("https://")
+            assert file.url.endswith(f"/{file.name}")
+            assert (file.sha256 is None) == (model.upstream.converted == ())
+            assert model.upstream.network in NETWORKS
+            ours = model.upstream.converted
+        if ours or model.upstream is None:
+            assert [file.name for file in ours] == ["model.safetensors", "config.json"]
+        assert all(file.sha256 and not file.url for file in ours)
+        for file in (*model.files, *ours):
+            assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+            assert file.size > 0

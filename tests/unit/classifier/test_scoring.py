@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from soundsep import (
+    Classifier,
+    ClassifierConfig,
+    MelConfig,
+    Pipeline,
+    WeightsError,
+)
+from soundsep.classifier.scoring import score_waveforms
+
+LABELS = ("dog", "rain", "siren")
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Pipeline:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = ClassifierConfig(
+            labels=LABELS,
+            network="resnet18",
+            frontend=MelConfig(n_mels=16),
+            window_seconds=1.0,
+            hop_seconds=0.5,
+        )
+        classifier = Classifier(config)
+        with torch.no_grad():  # a fresh network answers every clip alike
+            classifier.network.head.weight.mul_(20)
+    return Pipeline(classifier)
+
+
+def noise(seconds: float, seed: int = 0, gain: float = 0.1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    samples = gain * rng.standard_normal(int(16_000 * seconds))
+    return np.cumsum(samples) * 0.01 if seed % 2 else samples
+
+
+def test_an_answer_that_is_no_number_is_an_error():
+    config = ClassifierConfig(labels=LABELS, network="cnn4", window_seconds=1.0, hop_seconds=1.0)
+    broken = Classifier(config)
+    with torch.no_grad():
+        broken.network.head.weight.fill_(1e38)
+    with pytest.raises(WeightsError, match="NaN"):
+        Pipeline(broken)(noise(1))
+    with pytest.raises(WeightsError, match="NaN"):
+        list(Pipeline(broken).events(noise(1)))
+
+
+def test_score_waveforms_is_lazy(pipe):
+    taken = 0
+
+    def clips():
+        nonlocal taken
+        for _ in range(10):
+            taken += 1
+            yield torch.from_numpy(noise(1)).float()
+
+    stream = score_waveforms(pipe.classifier, clips(), batch_size=2)
+    assert next(stream).shape == (3,)
+    assert taken == 2
+    assert not torch.is_inference_mode_enabled()
+    assert len(list(stream)) == 9
