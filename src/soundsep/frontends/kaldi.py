@@ -17,6 +17,10 @@ from soundsep.frontends.spectrogram import PowerSpectrogram
 
 __all__ = ["KaldiMelConfig", "KaldiMelFrontend"]
 
+MAX_F_MAX_RATIO = 1.0  # of the sample rate; half of it is what a waveform can hold
+LEVEL_SECONDS = 0.1  # a click is shorter, a bark is not
+MAX_GAIN_DB = 80.0  # brings the dither of 16 bits to the level of a room
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KaldiMelConfig(Config):
@@ -29,11 +33,15 @@ class KaldiMelConfig(Config):
         hop_length: Step between frames, in samples.
         n_mels: Number of mel bands.
         f_min: Lower edge of the lowest band, in Hz.
-        f_max: Upper edge of the highest band, in Hz, at most half of ``sample_rate``.
+        f_max: Upper edge of the highest band, in Hz, at most `MAX_F_MAX_RATIO` times
+            ``sample_rate``. Bands above half of ``sample_rate`` hear nothing and stay at the floor,
+            so that a network keeps the bands that it learnt at a higher rate.
         preemphasis: Share of the sample before that is taken off each sample.
         offset: Added to the power before the logarithm.
         shift: Added to the logarithm.
         scale: What the shifted logarithm is divided by.
+        level_db: Level that the loudest `LEVEL_SECONDS` of each waveform are brought to, as mel
+            power in dB, by a gain of at most `MAX_GAIN_DB`; ``None`` leaves the level as it is.
     """
 
     kind: ClassVar[str] = "kaldi-mel"
@@ -49,6 +57,7 @@ class KaldiMelConfig(Config):
     offset: float = 1e-5
     shift: float = 4.5
     scale: float = 5.0
+    level_db: float | None = None
 
     def __post_init__(self) -> None:
         """Reject settings that no signal could satisfy.
@@ -63,21 +72,25 @@ class KaldiMelConfig(Config):
                 "KaldiMelConfig needs 2 <= win_length <= n_fft, got "
                 f"win_length {self.win_length}, n_fft {self.n_fft}"
             )
-        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+        highest = self.sample_rate * MAX_F_MAX_RATIO
+        if not 0 <= self.f_min < self.f_max <= highest or self.f_min >= self.sample_rate / 2:
             raise ConfigError(
-                "KaldiMelConfig needs 0 <= f_min < f_max <= sample_rate / 2, got "
-                f"f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
+                f"KaldiMelConfig needs 0 <= f_min < f_max <= {highest:g} and f_min below half of "
+                f"sample_rate, got f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
             )
         if not (0 < self.offset < math.inf and 0 < self.scale < math.inf):
             raise ConfigError("KaldiMelConfig.offset and scale must be above 0")
         if not (math.isfinite(self.shift) and 0 <= self.preemphasis <= 1):
             raise ConfigError("KaldiMelConfig: shift must be finite, preemphasis from 0 to 1")
+        if self.level_db is not None and not -100 <= self.level_db <= 100:
+            raise ConfigError(f"KaldiMelConfig.level_db must be -100 to 100, got {self.level_db}")
 
 
 class KaldiMelFrontend(nn.Module):
     """``(ln(mel power + offset) + shift) / scale`` of the pre-emphasised waveform.
 
-    Nothing in it depends on a clip's level or on the other clips of the batch.
+    Nothing in it depends on the other clips of the batch, and with ``level_db`` nothing depends on
+    the level of a clip.
 
     Args:
         config: Settings.
@@ -132,8 +145,21 @@ class KaldiMelFrontend(nn.Module):
         config = self.config
         emphasised = waveform[:, 1:] - config.preemphasis * waveform[:, :-1]
         mel = self.filters @ self.spectrogram(emphasised)
+        if config.level_db is not None:
+            mel = mel * self._gain(mel, config.level_db)
         scaled: Tensor = ((mel + config.offset).log() + config.shift) / config.scale
         return scaled
+
+    def _gain(self, mel: Tensor, level_db: float) -> Tensor:
+        """Power gain that brings the loudest part of each clip to the level, (batch, 1, 1)."""
+        config = self.config
+        n_frames = round(LEVEL_SECONDS * config.sample_rate / config.hop_length)
+        n_frames = max(1, min(n_frames, mel.shape[-1]))
+        power = nn.functional.avg_pool1d(mel.sum(dim=1, keepdim=True), n_frames, stride=1)
+        loudest = power.amax(dim=-1, keepdim=True)
+        wanted = 10 ** (level_db / 10)
+        gain: Tensor = wanted / loudest.clamp(min=wanted / 10 ** (MAX_GAIN_DB / 10))
+        return gain
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""

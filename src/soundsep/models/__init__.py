@@ -11,6 +11,7 @@ from soundsep.errors import ConfigError
 from soundsep.models.aclnet import AclNet, aclnet, aclnet_05
 from soundsep.models.cnn import CNN, cnn4, cnn8, cnn_mel
 from soundsep.models.crnn import CRNN, crnn
+from soundsep.models.frames import FrameMobileNetV3, mn04_frames
 from soundsep.models.mobilenet import MobileNetV3, mn04, mn04_bands, mn10, mn10_bands
 from soundsep.models.resnet import ResNet, resnet18, resnet34, resnet50
 from soundsep.models.separation import MaskUNet
@@ -22,6 +23,7 @@ __all__ = [
     "NETWORKS",
     "WAVEFORM_NETWORKS",
     "AclNet",
+    "FrameMobileNetV3",
     "MaskUNet",
     "MobileNetV3",
     "Network",
@@ -65,6 +67,7 @@ class Network(Protocol):
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "mn04": mn04,
     "mn04-bands": mn04_bands,
+    "mn04-frames": mn04_frames,
     "mn10": mn10,
     "mn10-bands": mn10_bands,
     "resnet18": resnet18,

@@ -1,0 +1,169 @@
+"""Rooms, devices and noises that are computed: what stands between a sound and a recording."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, signal
+
+__all__ = ["equaliser", "noise", "room_response"]
+
+FloatArray = NDArray[np.float32]
+
+
+def room_response(
+    rng: np.random.Generator,
+    *,
+    sample_rate: int,
+    t60_seconds: float,
+    direct_db: float,
+) -> FloatArray:
+    """Impulse response of a room: the direct sound, then noise that dies away, highs sooner.
+
+    Args:
+        rng: Source of the random numbers.
+        sample_rate: In Hz.
+        t60_seconds: Time in which the reverberation falls by 60 dB.
+        direct_db: Level of the direct sound over that of all reverberation.
+
+    Shape:
+        Returns (time,), of unit energy.
+
+    References:
+        Polack (1988), "La transmission de l'energie sonore dans les salles": the tail of a room is
+        noise under an exponential.
+    """
+    n_samples = max(2, round(t60_seconds * sample_rate))
+    seconds = np.arange(n_samples, dtype=np.float32) / sample_rate
+    tail = rng.standard_normal(n_samples, dtype=np.float32) * np.exp(-6.9 * seconds / t60_seconds)
+    # Air and walls take the highs: the same noise, filtered, in the second half of the decay.
+    dull = signal.lfilter([0.4], [1, -0.6], tail)
+    share = np.minimum(1.0, 2 * seconds / t60_seconds)
+    tail = tail * (1 - share) + dull * share
+    tail[: round(0.002 * sample_rate)] = 0.0  # the first wall is away by 30 cm
+    tail *= 10 ** (-direct_db / 20) / (np.linalg.norm(tail) + 1e-12)
+    tail[0] = 1.0
+    response: FloatArray = (tail / np.linalg.norm(tail)).astype(np.float32)
+    return response
+
+
+def equaliser(
+    rng: np.random.Generator,
+    frequencies: NDArray[np.float64],
+    *,
+    max_db: float,
+    low_hz: float,
+    high_hz: float,
+) -> FloatArray:
+    """Gain of a device by frequency: a curve of random bends inside a band, steep slopes outside.
+
+    Args:
+        rng: Source of the random numbers.
+        frequencies: In Hz.
+        max_db: Largest boost or cut of the bends.
+        low_hz: Lower edge of the band.
+        high_hz: Upper edge.
+
+    Shape:
+        Returns (n_frequencies,), factors of the amplitude.
+    """
+    octaves = np.log2(np.maximum(frequencies, 20.0))
+    knots = np.linspace(np.log2(50.0), np.log2(16_000.0), 6)
+    gain = np.interp(octaves, knots, rng.uniform(-max_db, max_db, size=6))
+    gain -= 24 * np.maximum(0, np.log2(max(low_hz, 20.0)) - octaves)
+    gain -= 60 * np.maximum(0, octaves - np.log2(high_hz))
+    return (10 ** (np.maximum(gain, -90) / 20)).astype(np.float32)
+
+
+def noise(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
+    """One of the sounds of empty rooms and of devices, at a mean power of 1.
+
+    Coloured noise, room tone, rumble, hum with its harmonics, steady tones, a held chord, or single
+    clicks, some with noise beneath. None of them is a sound that a model should name.
+
+    Shape:
+        Returns (n_samples,).
+    """
+    kind = rng.choice(5, p=(0.55, 0.17, 0.08, 0.12, 0.08))
+    floor = _coloured(rng, n_samples, sample_rate)
+    if kind == 0:
+        return _scaled(floor)
+    other = (_hum, _tones, _chord, _clicks)[kind - 1](rng, n_samples, sample_rate)
+    ratio = 10 ** (rng.uniform(-10, 30) / 20)
+    return _scaled(_scaled(other) * ratio + _scaled(floor))
+
+
+def _scaled(waveform: FloatArray) -> FloatArray:
+    rms = float(np.sqrt(np.mean(np.square(waveform))))
+    return (waveform / max(rms, 1e-9)).astype(np.float32)
+
+
+def _coloured(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
+    """Noise whose power falls with frequency, from blue (-1) to below brown (2.5)."""
+    n_fft = fft.next_fast_len(n_samples, real=True)
+    hz = np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    amplitude = np.maximum(hz, rng.uniform(10, 80)) ** (-rng.uniform(-1, 2.5) / 2)
+    if rng.random() < 0.6:
+        high = np.exp(rng.uniform(np.log(300), np.log(sample_rate)))
+        amplitude *= equaliser(
+            rng, hz, max_db=rng.uniform(0, 12), low_hz=rng.uniform(20, 200), high_hz=high
+        )
+    spectrum = rng.standard_normal((2, len(hz)), dtype=np.float32) * amplitude.astype(np.float32)
+    spectrum[:, 0] = 0
+    return fft.irfft(spectrum[0] + 1j * spectrum[1], n_fft)[:n_samples].astype(np.float32)
+
+
+def _partials(
+    rng: np.random.Generator, n_samples: int, sample_rate: int, hz: FloatArray, level: FloatArray
+) -> FloatArray:
+    seconds = np.arange(n_samples, dtype=np.float32) / sample_rate
+    kept = hz < 0.48 * sample_rate
+    wave = np.zeros(n_samples, np.float32)
+    for f, a in zip(hz[kept], level[kept], strict=True):
+        wave += np.float32(a) * np.sin(
+            np.float32(2 * np.pi * f) * seconds + np.float32(rng.uniform(0, 2 * np.pi))
+        )
+    return wave
+
+
+def _hum(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
+    """Mains or a fan: a low tone and its harmonics."""
+    base = float(rng.choice([50, 60, 100, 120])) if rng.random() < 0.6 else rng.uniform(40, 400)
+    order = np.arange(1, rng.integers(3, 14))
+    level = order ** -rng.uniform(0.3, 2) * rng.uniform(0.1, 1, size=len(order))
+    return _partials(rng, n_samples, sample_rate, base * order, level)
+
+
+def _tones(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
+    """One to three steady tones."""
+    n_tones = int(rng.integers(1, 4))
+    hz = np.exp(rng.uniform(np.log(60), np.log(0.45 * sample_rate), size=n_tones))
+    return _partials(rng, n_samples, sample_rate, hz, rng.uniform(0.2, 1, size=n_tones))
+
+
+def _chord(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
+    """Notes of a scale, struck one after the other or held, with harmonics."""
+    wave = np.zeros(n_samples, np.float32)
+    length = round(rng.uniform(0.15, 2.0) * sample_rate)
+    decay = rng.uniform(0.1, 3.0)
+    for start in range(0, n_samples, length):
+        n = min(length, n_samples - start)
+        fade = np.exp(-np.arange(n, dtype=np.float32) / (decay * sample_rate))
+        fade[: min(n, 160)] *= np.linspace(0, 1, min(n, 160), dtype=np.float32)
+        for note in rng.choice([0, 2, 4, 5, 7, 9, 11, 12, 14, 16], size=rng.integers(1, 4)):
+            order = np.arange(1, 7)
+            hz = 110 * 2 ** (rng.integers(0, 3) + note / 12) * order
+            wave[start : start + n] += fade * _partials(
+                rng, n, sample_rate, hz, order ** -rng.uniform(0.8, 2.5)
+            )
+    return wave
+
+
+def _clicks(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
+    """Single clicks of a recorder or a bad cable, at no regular times."""
+    wave = np.zeros(n_samples, np.float32)
+    n_clicks = int(rng.integers(1, 2 + n_samples // sample_rate))
+    wave[rng.integers(0, n_samples, size=n_clicks)] = rng.uniform(-1, 1, size=n_clicks)
+    if rng.random() < 0.5:
+        wave = signal.lfilter([1.0], [1.0, -rng.uniform(0, 0.8)], wave).astype(np.float32)
+    return wave

@@ -1,0 +1,94 @@
+"""Clips prepared for mixing: where they sound, how loud, and in which bands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, signal
+
+__all__ = ["FRAME_SECONDS", "Sound", "band_energies", "close_gaps", "prepare_sound"]
+
+FRAME_SECONDS = 0.02  # the grid that sounds are placed and truth is told on
+BANDS_HZ = (60, 250, 500, 1_000, 2_000, 4_000, 8_000)  # edges; a sound is heard in its best band
+ACTIVE_DB = 30.0  # below its loud level a sound is over
+LOUD_QUANTILE = 0.95  # of the frames' energy: the level of a sound, however short it is
+MAX_GAP_SECONDS = 0.5  # inside one sound: the pause between two barks
+MIN_SOUND_SECONDS = 0.04  # shorter is a click of the recorder
+SILENCE = 1e-10  # mean power, -100 dBFS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """A clip from where it begins to sound to where it ends.
+
+    Attributes:
+        waveform: (time,), its first sample on the grid of `FRAME_SECONDS`.
+        energy: Mean power by band and frame, (n_bands, n_frames).
+        is_active: Where it sounds, pauses of up to half a second included, (n_frames,).
+        level: Mean power of its loud frames.
+    """
+
+    waveform: NDArray[np.float32]
+    energy: NDArray[np.float32]
+    is_active: NDArray[np.bool_]
+    level: float
+
+
+def band_energies(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Mean power by band and frame, (n_bands, n_frames)."""
+    hop = round(FRAME_SECONDS * sample_rate)
+    n_frames = -(-len(waveform) // hop)
+    padded = np.zeros(n_frames * hop, np.float32)
+    padded[: len(waveform)] = waveform
+    frames = padded.reshape(n_frames, hop) * np.hanning(hop).astype(np.float32)
+    power = np.abs(fft.rfft(frames, axis=1)) ** 2
+    hz = np.fft.rfftfreq(hop, 1 / sample_rate)
+    edges = np.searchsorted(hz, np.minimum(BANDS_HZ, sample_rate / 2))
+    edges = np.minimum(edges, power.shape[1] - 1)
+    bands = np.add.reduceat(power, edges, axis=1)[:, :-1].T
+    # Parseval's sum, the window's power taken out.
+    return (bands * (2 / (hop * np.sum(np.hanning(hop) ** 2)))).astype(np.float32)
+
+
+def close_gaps(active: NDArray[np.bool_], n_gap: int) -> NDArray[np.bool_]:
+    """Fill pauses of at most ``n_gap`` frames between active ones."""
+    places = np.flatnonzero(active)
+    filled = active.copy()
+    for left, right in zip(places[:-1], places[1:], strict=True):
+        if 1 < right - left <= n_gap + 1:
+            filled[left:right] = True
+    return filled
+
+
+def prepare_sound(
+    waveform: NDArray[np.float32], sample_rate: int, *, speed: tuple[int, int] = (1, 1)
+) -> Sound | None:
+    """A clip without the silence at its ends, or ``None`` where it holds nothing else.
+
+    Args:
+        waveform: (time,).
+        sample_rate: In Hz.
+        speed: Played faster by this fraction; pitch and tempo change together.
+    """
+    if speed != (1, 1):
+        waveform = signal.resample_poly(waveform, speed[1], speed[0]).astype(np.float32)
+    energy = band_energies(waveform, sample_rate)
+    total = energy.sum(axis=0)
+    level = float(np.quantile(total[total > SILENCE], LOUD_QUANTILE)) if total.any() else 0.0
+    if level <= SILENCE:
+        return None
+    active = total > level * 10 ** (-ACTIVE_DB / 10)
+    active = close_gaps(active, round(MAX_GAP_SECONDS / FRAME_SECONDS))
+    places = np.flatnonzero(active)
+    if len(places) < MIN_SOUND_SECONDS / FRAME_SECONDS:
+        return None
+    first, last = int(places[0]), int(places[-1]) + 1
+    hop = round(FRAME_SECONDS * sample_rate)
+    return Sound(
+        waveform=waveform[first * hop : last * hop].copy(),
+        energy=energy[:, first:last].copy(),
+        is_active=active[first:last].copy(),
+        level=level,
+    )
