@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, signal
@@ -49,7 +51,7 @@ def room_response(
 
 def equaliser(
     rng: np.random.Generator,
-    frequencies: NDArray[np.float64],
+    frequencies: NDArray[np.floating[Any]],
     *,
     max_db: float,
     low_hz: float,
@@ -72,7 +74,8 @@ def equaliser(
     gain = np.interp(octaves, knots, rng.uniform(-max_db, max_db, size=6))
     gain -= 24 * np.maximum(0, np.log2(max(low_hz, 20.0)) - octaves)
     gain -= 60 * np.maximum(0, octaves - np.log2(high_hz))
-    return (10 ** (np.maximum(gain, -90) / 20)).astype(np.float32)
+    factors: FloatArray = (10 ** (np.maximum(gain, -90) / 20)).astype(np.float32)
+    return factors
 
 
 def noise(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
@@ -110,11 +113,16 @@ def _coloured(rng: np.random.Generator, n_samples: int, sample_rate: int) -> Flo
         )
     spectrum = rng.standard_normal((2, len(hz)), dtype=np.float32) * amplitude.astype(np.float32)
     spectrum[:, 0] = 0
-    return fft.irfft(spectrum[0] + 1j * spectrum[1], n_fft)[:n_samples].astype(np.float32)
+    wave: FloatArray = fft.irfft(spectrum[0] + 1j * spectrum[1], n_fft)[:n_samples]
+    return wave.astype(np.float32)
 
 
 def _partials(
-    rng: np.random.Generator, n_samples: int, sample_rate: int, hz: FloatArray, level: FloatArray
+    rng: np.random.Generator,
+    n_samples: int,
+    sample_rate: int,
+    hz: NDArray[Any],
+    level: NDArray[Any],
 ) -> FloatArray:
     seconds = np.arange(n_samples, dtype=np.float32) / sample_rate
     kept = hz < 0.48 * sample_rate

@@ -11,6 +11,8 @@ from soundsep.datasets.folder import AudioFolder
 from soundsep.datasets.leakage import check_leakage, without_sources_of
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.mixtures import Mixture, MixtureConfig, Mixtures
+from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
+from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.datasets.table import TableDataset
 from soundsep.datasets.urban11 import Urban11
 from soundsep.datasets.urbansound8k import UrbanSound8K
@@ -27,6 +29,10 @@ __all__ = [
     "MixtureConfig",
     "Mixtures",
     "NearDuplicate",
+    "Scene",
+    "SceneEvent",
+    "SoundscapeConfig",
+    "Soundscapes",
     "TableDataset",
     "Urban11",
     "UrbanSound8K",

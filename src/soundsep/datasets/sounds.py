@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,14 +50,15 @@ def band_energies(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np
     edges = np.minimum(edges, power.shape[1] - 1)
     bands = np.add.reduceat(power, edges, axis=1)[:, :-1].T
     # Parseval's sum, the window's power taken out.
-    return (bands * (2 / (hop * np.sum(np.hanning(hop) ** 2)))).astype(np.float32)
+    scaled: NDArray[np.float32] = bands * np.float32(2 / (hop * np.sum(np.hanning(hop) ** 2)))
+    return scaled
 
 
 def close_gaps(active: NDArray[np.bool_], n_gap: int) -> NDArray[np.bool_]:
     """Fill pauses of at most ``n_gap`` frames between active ones."""
     places = np.flatnonzero(active)
-    filled = active.copy()
-    for left, right in zip(places[:-1], places[1:], strict=True):
+    filled: NDArray[np.bool_] = active.copy()
+    for left, right in itertools.pairwise(places):
         if 1 < right - left <= n_gap + 1:
             filled[left:right] = True
     return filled

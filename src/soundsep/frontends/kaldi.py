@@ -76,7 +76,8 @@ class KaldiMelConfig(Config):
         if not 0 <= self.f_min < self.f_max <= highest or self.f_min >= self.sample_rate / 2:
             raise ConfigError(
                 f"KaldiMelConfig needs 0 <= f_min < f_max <= {highest:g} and f_min below half of "
-                f"sample_rate, got f_min {self.f_min}, f_max {self.f_max}, sample_rate {self.sample_rate}"
+                f"sample_rate, got f_min {self.f_min}, f_max {self.f_max}, sample_rate "
+                f"{self.sample_rate}"
             )
         if not (0 < self.offset < math.inf and 0 < self.scale < math.inf):
             raise ConfigError("KaldiMelConfig.offset and scale must be above 0")

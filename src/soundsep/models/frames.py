@@ -5,16 +5,18 @@ References:
     models" (arXiv 2503.11373): frame-wise MobileNets that keep the resolution of time.
     Kong et al. (2020), "PANNs: Large-scale pretrained audio neural networks for audio pattern
     recognition", IEEE/ACM TASLP 28 (arXiv 1912.10211), section IV: decisions pooled by attention.
-    Yu, Koltun (2016), "Multi-scale context aggregation by dilated convolutions", ICLR: a stride that
-    is undone by dilating what follows keeps the filters' meaning.
+    Yu, Koltun (2016), "Multi-scale context aggregation by dilated convolutions", ICLR: where a
+    stride is undone and what follows is dilated, filters keep their meaning.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from soundsep.errors import ShapeError
-from soundsep.models.mobilenet import N_BANDS, MobileNetV3
+from soundsep.models.mobilenet import N_BANDS, InvertedResidual, MobileNetV3
 
 __all__ = ["FrameMobileNetV3", "mn04_frames"]
 
@@ -42,8 +44,9 @@ class FrameMobileNetV3(MobileNetV3):
     def __init__(self, n_classes: int, *, width: float) -> None:
         super().__init__(n_classes, width=width, head="bands")
         is_dilated = False
-        for block in self.blocks[-3:]:
-            convolution = block.depthwise[0]
+        for block in list(self.blocks)[-3:]:
+            convolution = cast(InvertedResidual, block).depthwise[0]
+            assert isinstance(convolution, nn.Conv2d)
             if is_dilated:
                 height = convolution.kernel_size[0] // 2
                 convolution.dilation = (1, 2)

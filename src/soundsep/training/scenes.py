@@ -22,6 +22,7 @@ from soundsep.datasets.soundscapes import Scene, SoundscapeConfig, Soundscapes
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.models.frames import FRAME_STRIDE, FrameMobileNetV3
+from soundsep.models.mobilenet import N_BANDS
 from soundsep.training.state import load_state, make_folder, save_state
 from soundsep.training.step import Example, average_weights, early_decay, examples_digest, one_cycle
 
@@ -178,9 +179,9 @@ class _Learner(nn.Module):
         self.classifier, self.tags_head = classifier, tags_head
 
 
-def scene_loss(learner: nn.Module, batch: Batch, recipe: SceneRecipe) -> tuple[Tensor, Tensor]:
+def scene_loss(learner: _Learner, batch: Batch, recipe: SceneRecipe) -> tuple[Tensor, Tensor]:
     """What the learner gets wrong, and its four parts: frames, scenes, one of n, tags."""
-    classifier = cast(Classifier, learner.classifier)
+    classifier = learner.classifier
     network = cast(FrameMobileNetV3, classifier.network)
     device = batch.waveform.device.type
     features = classifier.frontend(batch.waveform)
@@ -195,7 +196,7 @@ def scene_loss(learner: nn.Module, batch: Batch, recipe: SceneRecipe) -> tuple[T
     on_one = nn.functional.cross_entropy(
         clip_logits[one], batch.clip_presence[one].argmax(dim=1), reduction="sum"
     ) / len(one)
-    bands = frames.mean(dim=1).unflatten(1, (-1, 4)).mean(dim=-1)
+    bands = frames.mean(dim=1).reshape(len(one), -1, N_BANDS).mean(dim=-1)
     on_tags = entropy(learner.tags_head(bands), batch.tags, reduction="none")
     parts = torch.stack(
         [
@@ -263,7 +264,7 @@ def train_scenes(
     learner.tags_head.to(device)
     learner.eval()  # batch norms keep their statistics
     ema = copy.deepcopy(learner).requires_grad_(requires_grad=False)
-    for module in (network.stem, *network.blocks[: recipe.n_frozen]):
+    for module in (network.stem, *list(network.blocks)[: recipe.n_frozen]):
         module.requires_grad_(requires_grad=False)
     optimizer = _optimizer(learner, recipe)
     rows: list[dict[str, Any]] = []

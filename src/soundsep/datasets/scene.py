@@ -1,0 +1,171 @@
+"""What a made scene is drawn from, and what it holds when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.config import Config
+from soundsep.datasets.sounds import FRAME_SECONDS
+from soundsep.errors import ConfigError
+
+__all__ = ["Scene", "SceneEvent", "SoundscapeConfig"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoundscapeConfig(Config):
+    """What a scene is made of. All ranges are drawn from uniformly.
+
+    Attributes:
+        sample_rate: Of the clips and the scenes, in Hz.
+        seconds: Length of a scene.
+        n_sounds: Shares of the scenes with 0, 1, 2, ... sounds; they sum to 1.
+        clip_share: Share of the scenes that are one whole clip with hardly any background, as a
+            benchmark of single clips has them; outside the counts of ``n_sounds``.
+        level_db: Range of a sound's level over the first sound of its scene.
+        snr_db: Range of the first sound's level over the background.
+        cut: Largest share of a sound that the ends of the scene may cut off, 0 to 0.9.
+        part_share: Share of the sounds that are shortened to a part of at least half a second.
+        speed_share: Share of the sounds that are played up to an eighth faster or slower.
+        stranger_share: Share of the scenes with a sound of none of the labels.
+        silent_share: Share of the scenes without any background.
+        real_share: Share of the backgrounds that are real, where there are real ones.
+        reverb_share: Share of the scenes in a room.
+        t60_seconds: Range of its reverberation time.
+        device_share: Share of the scenes recorded by a device with bends in its response, some with
+            a narrow band.
+        clip_db: Range of how far the loudest sample exceeds full scale in one scene of twenty.
+        gain_db: Range of the peak level of a scene, in dBFS.
+    """
+
+    sample_rate: int = 16_000
+    seconds: float = 10.0
+    n_sounds: tuple[float, ...] = (0.1, 0.3, 0.3, 0.2, 0.1)
+    clip_share: float = 0.0
+    level_db: tuple[float, ...] = (-10.0, 10.0)
+    snr_db: tuple[float, ...] = (-10.0, 25.0)
+    cut: float = 0.0
+    part_share: float = 0.0
+    speed_share: float = 0.0
+    stranger_share: float = 0.2
+    silent_share: float = 0.1
+    real_share: float = 0.5
+    reverb_share: float = 0.3
+    t60_seconds: tuple[float, ...] = (0.1, 1.0)
+    device_share: float = 0.3
+    clip_db: tuple[float, ...] = (0.0, 10.0)
+    gain_db: tuple[float, ...] = (-50.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Reject what cannot be made.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        if not self.n_sounds or min(self.n_sounds) < 0 or abs(sum(self.n_sounds) - 1) > 1e-6:
+            raise ConfigError("SoundscapeConfig.n_sounds must be shares that sum to 1")
+        for name in ("level_db", "snr_db", "t60_seconds", "clip_db", "gain_db"):
+            value = getattr(self, name)
+            if len(value) != 2 or not value[0] <= value[1]:
+                raise ConfigError(f"SoundscapeConfig.{name} must be (lowest, highest): {value}")
+        for name in (
+            "clip_share",
+            "part_share",
+            "speed_share",
+            "stranger_share",
+            "silent_share",
+            "real_share",
+            "reverb_share",
+            "device_share",
+        ):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"SoundscapeConfig.{name} must be from 0 to 1")
+        if not 0 <= self.cut <= 0.9 or not 0.5 <= self.seconds <= 3_600:
+            raise ConfigError("SoundscapeConfig needs cut 0 to 0.9 and seconds 0.5 to 3600")
+        if not 8_000 <= self.sample_rate <= 192_000 or self.sample_rate % 50:
+            raise ConfigError(
+                "SoundscapeConfig.sample_rate must be a multiple of 50 from 8000 to 192000"
+            )
+
+    @property
+    def n_frames(self) -> int:
+        """Length in frames of `FRAME_SECONDS`."""
+        return round(self.seconds / FRAME_SECONDS)
+
+    @property
+    def n_samples(self) -> int:
+        """Length in samples."""
+        return self.n_frames * round(FRAME_SECONDS * self.sample_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneEvent:
+    """One sound of a scene that can be heard.
+
+    Attributes:
+        start_seconds: From the beginning of the scene.
+        end_seconds: Likewise.
+        target: Index of its class.
+        clip: Index of the clip it was made from.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    target: int
+    clip: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Scene:
+    """A mixture and its truth.
+
+    Attributes:
+        waveform: (time,).
+        events: What can be heard, by start.
+        active: Target of each sound that counts and where it sounds, (n_frames,) in frames of
+            `FRAME_SECONDS`.
+        hidden: Likewise where a sound goes on but cannot be heard over the rest, and the sounds
+            that cannot be heard at all.
+        clips: Indices of the clips that can be heard.
+        strangers: Indices of the strangers.
+        is_clip: The scene is one whole clip.
+    """
+
+    waveform: Tensor
+    events: tuple[SceneEvent, ...]
+    active: tuple[tuple[int, NDArray[np.bool_]], ...]
+    hidden: tuple[tuple[int, NDArray[np.bool_]], ...]
+    clips: tuple[int, ...]
+    strangers: tuple[int, ...]
+    is_clip: bool
+
+    def frame_targets(self, n_classes: int, n_frames: int, frame: int) -> tuple[Tensor, Tensor]:
+        """Presence and weight of every class in longer frames, each centred on its time.
+
+        Args:
+            n_classes: Number of classes.
+            n_frames: Number of long frames.
+            frame: Length of one, in frames of `FRAME_SECONDS`.
+
+        Shape:
+            Returns two tensors (n_frames, n_classes): 1 where a class sounds in at least half of
+            the frame, and 0 in the second where nobody could tell.
+        """
+        presence, weight = np.zeros((2, n_frames, n_classes), np.float32)
+        weight += 1
+        for rows, value in ((self.hidden, 0), (self.active, 1)):
+            for target, active in rows:
+                padded = np.zeros(n_frames * frame + frame, np.float32)
+                kept = active[: len(padded) - frame // 2]
+                padded[frame // 2 : frame // 2 + len(kept)] = kept
+                share = padded[: n_frames * frame].reshape(n_frames, frame).mean(axis=1)
+                if value:
+                    presence[:, target] = np.maximum(presence[:, target], share >= 0.5)
+                else:
+                    weight[share > 0, target] = 0
+        weight[presence > 0] = 1
+        return torch.from_numpy(presence), torch.from_numpy(weight)
