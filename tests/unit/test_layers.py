@@ -186,3 +186,29 @@ def test_names_of_the_reference_stand_on_the_face_of_their_room(page):
         face = importlib.import_module(".".join(["soundsep", *room]))
         assert len(room) <= 1, f"soundsep.{name} is deep in its room"
         assert leaf in face.__all__
+
+
+def test_the_architecture_page_names_what_there_is():
+    page = (ROOMS_FILE.parent / "architecture.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^ *([a-z0-9_/]+\.py) +([\w.]+)", page, re.MULTILINE)
+    assert len(steps) > 20
+    for module, name in steps:
+        defined = {
+            node.name
+            for node in ast.walk(ast.parse((PACKAGE / module).read_text(encoding="utf-8")))
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef))
+        }
+        assert set(name.split(".")) <= defined, f"{name} is not in {module}"
+    for module in re.findall(r"`([a-z0-9_/]+\.py)`", page):
+        assert (PACKAGE / module).is_file() or (ROOMS_FILE.parents[1] / module).is_file(), module
+
+
+TESTS = sorted(Path(__file__).parent.rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("file", TESTS, ids=lambda f: str(f.relative_to(TESTS[0].parents[1])))
+def test_a_test_is_called_after_its_module_or_its_room(file):
+    room = file.parent.relative_to(Path(__file__).parent)
+    name = file.stem.removeprefix("test_")
+    modules = {path.stem.lstrip("_") for path in (PACKAGE / room).glob("*.py")}
+    assert name in modules | {room.name, "layers"}
