@@ -88,7 +88,7 @@ def measure(tmp_path, capsys):
 
     def run(*arguments: str) -> tuple[str, dict]:
         output = tmp_path / "figures.json"
-        status = main(["evaluate", *arguments, "--output", str(output)])
+        status = main(["evaluate", *arguments, "--output", str(output), "--overwrite"])
         printed = capsys.readouterr()
         if status:
             return printed.err, {}
@@ -179,6 +179,19 @@ def test_folds_of_ones_own_are_those_of_the_training(measure, esc50, tmp_path, m
     measured = open_dataset(roots, is_urban11=True, folds=[5])
     assert tuple(clip for clip in measured if clip.fold == 5) == held_out
     assert not {clip.path for clip in learnt} & {clip.path for clip in held_out}
+
+
+def test_figures_that_exist_are_kept_unless_told_otherwise(models, esc50, tmp_path, capsys):
+    output = tmp_path / "figures.json"
+    output.write_text("precious")
+    command = ["evaluate", "esc50", "--data", esc50, "--fold", "5"]
+    for arguments in (["--output", str(output)], ["--output", "clip.wav"]):
+        assert main([*command, *arguments]) == 2
+        err = capsys.readouterr().err
+        assert "exists already" in err or "called like a recording" in err
+    assert output.read_text() == "precious"
+    assert main([*command, "--output", str(output), "--overwrite"]) == 0
+    assert "confusion" in json.loads(output.read_text())
 
 
 def test_an_output_that_cannot_be_written_is_told_before_the_work(models, esc50, tmp_path, capsys):

@@ -94,6 +94,33 @@ def test_mistakes_are_answered_before_the_work(folder, backbone, tmp_path, capsy
     assert not (tmp_path / "m" / "config.json").exists()
 
 
+def test_a_model_that_exists_is_kept_unless_told_otherwise(folder, backbone, tmp_path, capsys):
+    out = tmp_path / "model"
+    out.mkdir()
+    (out / "notes.txt").write_text("other files are no hindrance")
+    assert run(folder, "-o", out, "--backbone", backbone, "--folds", 2) == 0
+    before = (out / "model.safetensors").read_bytes()
+    (folder / "low" / "4.wav").unlink()
+    assert run(folder, "-o", out, "--backbone", backbone, "--folds", 2) == 2
+    assert "--overwrite to replace the model" in capsys.readouterr().err
+    assert (out / "model.safetensors").read_bytes() == before
+    assert run(folder, "-o", out, "--backbone", backbone, "--folds", 2, "--overwrite") == 0
+    assert (out / "model.safetensors").read_bytes() != before
+
+
+def test_no_clip_and_no_class_is_dropped_without_a_word(folder, backbone, tmp_path, capsys):
+    (folder / "medium").mkdir()
+    (folder / "medium" / "score.mid").touch()
+    (folder / "low" / "._0.wav").touch()
+    (folder / "stray.wav").touch()
+    assert run(folder, "-o", tmp_path / "m", "--backbone", backbone, "--folds", 2) == 0
+    printed = capsys.readouterr()
+    assert "soundsep: passed over: 1 .mid, 1 hidden .wav\n" in printed.err
+    assert "warning: passed over: 1 .mid, 1 hidden .wav" in printed.out
+    assert "medium/ holds no audio and is no class" in printed.out
+    assert "lie in no subfolder and were left out: 1" in printed.out
+
+
 def test_the_default_backbone_is_that_of_the_library():
     parser = argparse.ArgumentParser()
     command.add_command(parser.add_subparsers())

@@ -40,7 +40,10 @@ def test_every_picture_is_a_kind_and_is_in_the_help(capsys):
 def test_a_recording_becomes_a_picture(kind, recording, capsys):
     Path("out.png").write_text("an older one")
     arguments = ["--start", "0.5", "--duration", "0.5", "-o", "out.png"]
-    assert main(["plot", kind, recording, *arguments]) == 0
+    assert main(["plot", kind, recording, *arguments]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert Path("out.png").read_text() == "an older one"
+    assert main(["plot", kind, recording, *arguments, "--overwrite"]) == 0
     assert capsys.readouterr().out == "wrote out.png\n"
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
 
@@ -68,6 +71,7 @@ def test_mistakes_are_said_and_leave_no_picture(recording, capsys):
         (["mel", "none.wav"], "does not exist"),
         (["mel", recording, "--start", "9"], "2.000 s long"),
         (["mel", recording, "-o", "out.doc"], ".png"),
+        (["mel", recording, "-o", recording, "--overwrite"], "is one of the recordings"),
         (["curves", "nowhere"], "nowhere"),
         (["confusion", recording], "soundsep evaluate"),
     ):

@@ -77,7 +77,8 @@ def test_train_then_evaluate(esc50, tmp_path, monkeypatch, capsys):
     assert len(rows(output)) == 2
     figures = tmp_path / "figures.json"
     for weights in ("last", "ema"):
-        assert main(["evaluate", str(output / weights), *where, "--output", str(figures)]) == 0
+        command = ["evaluate", str(output / weights), *where, "--output", str(figures)]
+        assert main([*command, "--overwrite"]) == 0
         assert "macro F1" in capsys.readouterr().out
     # What is measured at the end of the training is what anybody measures afterwards.
     assert json.loads((output / "test.json").read_text()) == json.loads(figures.read_text())

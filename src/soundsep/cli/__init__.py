@@ -7,6 +7,7 @@ at once.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -14,7 +15,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from soundsep._version import __version__
 from soundsep.cli import (
@@ -32,7 +33,9 @@ from soundsep.cli import (
     train,
     train_separator,
 )
-from soundsep.errors import SoundsepError, SoundsepWarning
+from soundsep.cli.console import note, standard_streams
+from soundsep.errors import SoundsepError, SoundsepWarning, WeightsError
+from soundsep.names import printable
 
 __all__ = ["main"]
 
@@ -53,6 +56,9 @@ COMMANDS = (
 )
 
 
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -63,30 +69,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if some recordings failed, 2 if nothing could be done, 130 after
         Ctrl-C.
     """
-    arguments = _parser().parse_args(argv)
-    with warnings.catch_warnings():
+    with standard_streams(), warnings.catch_warnings():
         warnings.showwarning = partial(_show_warning, warnings.showwarning)
-        return _run(arguments)
+        return _run(_parser().parse_args(argv))
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.closed:
-        sys.stdout.reconfigure(errors="backslashreplace")  # the name of a file can be any bytes
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal knows all letters
     try:
         status: int = arguments.run(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except SoundsepError as error:
-        print(f"soundsep: error: {error}", file=sys.stderr)
+        # Of a model that cannot be had, every file has its line.
+        note(f"error: {error}", keep="\n" if isinstance(error, WeightsError) else "")
         return 2
     except KeyboardInterrupt:
-        print("soundsep: stopped", file=sys.stderr)
+        note("stopped")
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _drop_output()
         return 0
-    except OSError as error:  # such as a full disk
-        print(f"soundsep: error: {error}", file=sys.stderr)
+    except OSError as error:
+        note(f"error: {_explained(error)}")
         try:
             sys.stdout.flush()  # what was printed before is still worth having
         except OSError:
@@ -98,9 +103,16 @@ def _run(arguments: argparse.Namespace) -> int:
 def _show_warning(otherwise: Callable[..., None], message: Warning | str, *about: Any) -> None:
     """Show a warning of ours as a line of the command, for nobody asks which line of Python."""
     if isinstance(message, SoundsepWarning):
-        print(f"soundsep: {message}", file=sys.stderr)
+        note(message)
     else:
         otherwise(message, *about)
+
+
+def _explained(error: OSError) -> str:
+    """What went wrong with which file; commands name theirs, which leaves standard output."""
+    if error.filename is None and error.errno in FULL:
+        return f"cannot write to standard output: {error.strerror}"
+    return str(error)
 
 
 def _drop_output() -> None:
@@ -112,10 +124,13 @@ def _drop_output() -> None:
         os.close(nowhere)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message, keep="\n"))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="soundsep", description="Find out what is to be heard in a recording."
-    )
+    parser = _Parser(prog="soundsep", description="Find out what is to be heard in a recording.")
     parser.add_argument("--version", action="version", version=f"soundsep {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:

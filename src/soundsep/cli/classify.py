@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundsep.cli.batch import go_through
+from soundsep.cli.console import note, say
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -19,6 +19,8 @@ from soundsep.cli.options import (
     channel_options,
     device_options,
 )
+from soundsep.cli.output import check_output
+from soundsep.cli.recordings import given_recordings, recording_options
 from soundsep.cli.results_file import ResultsFile
 
 if TYPE_CHECKING:
@@ -33,13 +35,18 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "classify",
-        parents=[channel_options(), device_options(), batch_options()],
+        parents=[
+            recording_options(
+                "a recording that has a line in it is not heard again, even if that line is an "
+                "error (delete the line to have it tried again)"
+            ),
+            channel_options(),
+            device_options(),
+            batch_options(),
+        ],
         help="name the sounds of recordings",
         description="Name the sounds of recordings. A recording that cannot be read is reported "
         "and the others go on; the exit code is then 1.",
-    )
-    command.add_argument(
-        "files", nargs="+", metavar="FILE", help="recordings, folders of them, or patterns"
     )
     command.add_argument(
         "--model",
@@ -76,34 +83,23 @@ def add_command(commands: Commands) -> None:
         help="write one JSON object a line into this file instead, errors too; lines are whole "
         "whenever it stops",
     )
-    present = command.add_mutually_exclusive_group()
-    present.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the output of an earlier run: a recording that has a line in it is not "
-        "heard again, even if that line is an error (delete the line to have it tried again); "
-        "give the same files by the same names",
-    )
-    present.add_argument(
-        "--overwrite", action="store_true", help="begin an output that exists anew"
-    )
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.audio import find_recordings, passed_over
     from soundsep.errors import ConfigError
 
-    found = find_recordings(*arguments.files)
-    files = found.paths
-    if line := passed_over(found.passed_over):
-        print(f"soundsep: {line}", file=sys.stderr)
-    if not files:
-        raise ConfigError("no audio files in the folders given")
+    recordings = given_recordings(arguments).paths
     if arguments.output is None:
         if arguments.resume or arguments.overwrite:
             raise ConfigError("--resume and --overwrite need --output, the file they are about")
-        return _classify(arguments, files, None)
+        return _classify(arguments, recordings, None)
+    check_output(
+        arguments.output,
+        overwrite=arguments.resume or arguments.overwrite,
+        recordings=recordings,
+        hint="--resume goes on with it, --overwrite begins it anew",
+    )
     with closing(
         ResultsFile(
             arguments.output,
@@ -114,15 +110,7 @@ def _run(arguments: argparse.Namespace) -> int:
             overwrite=arguments.overwrite,
         )
     ) as output:
-        try:
-            return _classify(arguments, files, output)
-        except KeyboardInterrupt:
-            print(
-                f"soundsep: {len(output.done)} results are in {output.path}; the same command "
-                "with --resume goes on",
-                file=sys.stderr,
-            )
-            raise
+        return _classify(arguments, recordings, output)
 
 
 def _options(arguments: argparse.Namespace) -> str:
@@ -136,15 +124,11 @@ def _options(arguments: argparse.Namespace) -> str:
     return " ".join(option for option, is_given in given.items() if is_given)
 
 
-def _classify(arguments: argparse.Namespace, files: list[str], output: ResultsFile | None) -> int:
-    from tqdm import tqdm
-
+def _classify(
+    arguments: argparse.Namespace, recordings: list[str], output: ResultsFile | None
+) -> int:
     from soundsep.pipeline import Pipeline
 
-    done = output.done if output else {}
-    left = [file for file in files if file not in done]
-    n_before = len(files) - len(left)
-    n_failed = sum(done.get(file, False) for file in files)
     pipe = Pipeline.from_pretrained(
         arguments.model,
         separator=arguments.separator,
@@ -152,53 +136,37 @@ def _classify(arguments: argparse.Namespace, files: list[str], output: ResultsFi
         silence_db=arguments.silence_db,
         device=arguments.device,
     )
-    with tqdm(
-        total=len(files),
-        initial=n_before,
-        unit="file",
-        disable=None if len(files) > 1 else True,  # None: where there is no terminal
-    ) as bar:
-        for group in _groups(left, arguments.batch_size):
-            results = pipe(
-                group,
-                top_k=arguments.top,
-                batch_size=arguments.batch_size,
-                channel=arguments.channel,
-                progress=False,
-                errors="return",
-            )
-            if output:
-                output.write(result.to_dict() for result in results)
-            else:
-                _show(results, arguments)
-            n_failed += sum(result.error is not None for result in results)
-            bar.set_postfix(failed=n_failed, refresh=False)
-            bar.update(len(group))
-    if len(files) > 1 or output:
-        _summarise(len(files), n_failed, n_before, output)
-    return 1 if n_failed else 0
+
+    def work(group: list[str]) -> Iterator[str | None]:
+        results = pipe(
+            group,
+            top_k=arguments.top,
+            batch_size=arguments.batch_size,
+            channel=arguments.channel,
+            progress=False,
+            errors="return",
+        )
+        if output:
+            output.write(result.to_dict() for result in results)
+        else:
+            _show(results, arguments)
+        return (result.error for result in results)
+
+    return go_through(
+        recordings,
+        work,
+        done=dict(output.done) if output else {},
+        group_size=arguments.batch_size,
+        output=arguments.output,
+        can_resume=output is not None,
+    )
 
 
 def _show(results: Iterable[ClipResult], arguments: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    for result in results:  # written past the bar, which may share the terminal
+    for result in results:
         if arguments.json:
-            tqdm.write(json.dumps(result.to_dict()), file=sys.stdout)
+            say(json.dumps(result.to_dict()))
         elif result.error is not None:
-            tqdm.write(f"soundsep: {result.error}", file=sys.stderr)
+            note(result.error)
         else:
-            tqdm.write(result.table(arguments.top), file=sys.stdout)
-
-
-def _summarise(n_files: int, n_failed: int, n_before: int, output: ResultsFile | None) -> None:
-    counts = f"{n_failed} of {n_files} recordings failed"
-    before = f", {n_before} were done before" if n_before else ""
-    where = f"; the results are in {output.path}" if output else ""
-    print(f"soundsep: {counts}{before}{where}", file=sys.stderr)
-
-
-def _groups(files: Sequence[str], size: int) -> Iterator[list[str]]:
-    iterator = iter(files)
-    while group := list(itertools.islice(iterator, size)):
-        yield group
+            say(result.table(arguments.top))

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundsep.cli.recordings import note_passed_over
 from soundsep.names import local_path
 
 if TYPE_CHECKING:
+    from soundsep.datasets import AudioFolder
     from soundsep.datasets.clip import Clip, FoldedClips
 
 __all__ = ["DATA_HELP", "few_of_each", "hold_out", "not_learnt", "open_dataset"]
@@ -39,7 +41,7 @@ def open_dataset(
         ConfigError: there are no folders or too many, or two of one kind.
         DatasetError: a folder or the table does not hold what it should.
     """
-    from soundsep.datasets import ESC50, AudioFolder, AudioTable, Concatenation, UrbanSound8K
+    from soundsep.datasets import ESC50, AudioTable, Concatenation, UrbanSound8K
     from soundsep.datasets.urban11 import Urban11
     from soundsep.errors import ConfigError
 
@@ -66,7 +68,7 @@ def open_dataset(
             urbansound8k=official.get(UrbanSound8K.name),
             folds=None if own else folds,
         )
-        parts = [AudioFolder(root, partial=True) for root in own]
+        parts = [_folder(root, partial=True) for root in own]
         return Concatenation([urban, *parts], labels=urban.labels) if parts else urban
     if len(roots) > 1:
         raise ConfigError(
@@ -74,10 +76,18 @@ def open_dataset(
             "among them"
         )
     if own:
-        return AudioFolder(own[0])
+        return _folder(own[0])
     kinds = {kind.name: kind for kind in (ESC50, UrbanSound8K)}
     ((name, root),) = official.items()
     return kinds[name](root, folds=folds)
+
+
+def _folder(root: Path, *, partial: bool = False) -> AudioFolder:
+    from soundsep.datasets import AudioFolder
+
+    folder = AudioFolder(root, partial=partial)
+    note_passed_over(folder.passed_over)
+    return folder
 
 
 def few_of_each(clips: Sequence[Clip], limit: int | None) -> tuple[Clip, ...]:

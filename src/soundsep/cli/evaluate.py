@@ -6,13 +6,21 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundsep.cli.console import say
 from soundsep.cli.data import DATA_HELP, open_dataset
-from soundsep.cli.options import Commands, at_least_1, batch_options, device_options
-from soundsep.cli.output import check_output
+from soundsep.cli.options import (
+    Commands,
+    at_least_1,
+    batch_options,
+    device_options,
+    overwrite_option,
+)
+from soundsep.cli.output import check_output, writing
 
 if TYPE_CHECKING:
     from soundsep.datasets.clip import FoldedClips
     from soundsep.evaluation import Evaluation
+    from soundsep.pipeline import Pipeline
 
 __all__ = ["add_command"]
 
@@ -21,7 +29,7 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "evaluate",
-        parents=[device_options(), batch_options()],
+        parents=[overwrite_option("a file of figures"), device_options(), batch_options()],
         help="measure a model on one fold of a data set, or on clips of your own",
         description="Classify every clip of one fold of a data set, or the clips of a folder or "
         "table of your own, and print accuracy, macro "
@@ -85,39 +93,50 @@ def _run(arguments: argparse.Namespace) -> int:
 
     model, fold = arguments.model, arguments.fold
     if arguments.output is not None:
-        check_output(arguments.output)
+        check_output(arguments.output, overwrite=arguments.overwrite)
     if fold == "all":
-        dataset, first = _measure(arguments, f"{model}-fold1", 1)
-        rest = dataset.fold_numbers[1:]
-        parts = [first, *(_measure(arguments, f"{model}-fold{k}", k)[1] for k in rest)]
-        print(f"{model} on {dataset.name}, every fold by the model that was not trained on it")
+        output = _output(arguments, "foldall")
+        pipe, dataset = _open(arguments, f"{model}-fold1", 1)
+        parts = [_measure(arguments, pipe, dataset)]
+        for k in dataset.fold_numbers[1:]:
+            parts.append(_measure(arguments, *_open(arguments, f"{model}-fold{k}", k)))
+        say(f"{model} on {dataset.name}, every fold by the model that was not trained on it")
         for k, part in zip(dataset.fold_numbers, parts, strict=True):
-            print(f"fold {k:<13} {part.metrics.accuracy:.2%}")
+            say(f"fold {k:<13} {part.metrics.accuracy:.2%}")
         mean = sum(part.metrics.accuracy for part in parts) / len(parts)
-        print(f"mean of the folds  {mean:.2%}")
+        say(f"mean of the folds  {mean:.2%}")
         evaluation = Evaluation.pooled(parts)
     else:
-        dataset, evaluation = _measure(arguments, model, fold)
+        pipe, dataset = _open(arguments, model, fold)
         folds = {clip.fold for clip in dataset.clips}
         fold = folds.pop() if len(folds) == 1 else None
-        print(f"{model} on {dataset.name}, {f'fold {fold}' if fold else 'all clips'}")
-    print(evaluation)
+        output = _output(arguments, f"fold{fold}" if fold else dataset.name)
+        evaluation = _measure(arguments, pipe, dataset)
+        say(f"{model} on {dataset.name}, {f'fold {fold}' if fold else 'all clips'}")
+    say(evaluation)
     if arguments.per_class:
-        print(evaluation.class_table())
-    where = f"fold{fold}" if fold else dataset.name
-    output = arguments.output or Path(f"{Path(model).resolve().name}-{where}.json")
-    evaluation.save(output)
-    print(f"wrote {output}, with the whole confusion matrix")
+        say(evaluation.class_table())
+    with writing(output):
+        evaluation.save(output)
+    say(f"wrote {output}, with the whole confusion matrix")
     return 0
 
 
-def _measure(
+def _output(arguments: argparse.Namespace, where: str) -> Path:
+    """The file of the figures; one that is not named is looked at as well, before the work."""
+    if arguments.output is None:
+        output = Path(f"{Path(arguments.model).resolve().name}-{where}.json")
+        check_output(output, overwrite=arguments.overwrite)
+        return output
+    return Path(arguments.output)
+
+
+def _open(
     arguments: argparse.Namespace, model: str, fold: int | None
-) -> tuple[FoldedClips, Evaluation]:
+) -> tuple[Pipeline, FoldedClips]:
     from soundsep.checkpoints.registry import PUBLISHED
     from soundsep.datasets import AudioFolder, AudioTable, Concatenation
     from soundsep.errors import ConfigError
-    from soundsep.evaluation import evaluate
     from soundsep.labels import URBAN11_LABELS
     from soundsep.pipeline import Pipeline
 
@@ -144,5 +163,11 @@ def _measure(
         if fold not in dataset.fold_numbers:
             raise ConfigError(f"no clips in fold {fold}; there are {dataset.fold_numbers}")
         dataset.clips = tuple(clip for clip in dataset.clips if clip.fold == fold)
+    return pipe, dataset
+
+
+def _measure(arguments: argparse.Namespace, pipe: Pipeline, dataset: FoldedClips) -> Evaluation:
+    from soundsep.evaluation import evaluate
+
     batch_size, n_shifts = arguments.batch_size, arguments.shifts
-    return dataset, evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts)
+    return evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts)

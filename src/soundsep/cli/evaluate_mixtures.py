@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from soundsep.cli.console import say
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -14,8 +15,9 @@ from soundsep.cli.options import (
     batch_options,
     data_options,
     device_options,
+    overwrite_option,
 )
-from soundsep.cli.output import check_output
+from soundsep.cli.output import check_output, writing
 
 __all__ = ["add_command"]
 
@@ -24,7 +26,12 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "evaluate-mixtures",
-        parents=[device_options(), batch_options(), data_options()],
+        parents=[
+            overwrite_option("a file of figures"),
+            device_options(),
+            batch_options(),
+            data_options(),
+        ],
         help="measure what separating first is worth",
         description="Mix clips of the fold held out, always in the same way, and count how many of "
         "their sounds are named: heard as they are, taken apart by each separator, and with the "
@@ -67,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 f"measure it with --fold {fold}"
             )
     if arguments.output is not None:
-        check_output(arguments.output)
+        check_output(arguments.output, overwrite=arguments.overwrite)
     config = MixtureConfig()
     dataset = ESC50(arguments.data, folds=[arguments.fold])
     examples = load_examples(dataset.clips, sample_rate=config.sample_rate)
@@ -88,14 +95,14 @@ def _run(arguments: argparse.Namespace) -> int:
         way: measure_naming(classifier, mixtures, batch_size=arguments.batch_size, **options)
         for way, options in ways.items()
     }
-    print(
+    say(
         f"{arguments.model}, {len(mixtures)} mixtures of two clips of fold {arguments.fold} of "
         f"{dataset.name}, seed {arguments.seed}"
     )
     width = max(map(len, figures))
-    print(f"{'':<{width}}  both in top 2  one in top 1     mAP")
+    say(f"{'':<{width}}  both in top 2  one in top 1     mAP")
     for way, f in figures.items():
-        print(
+        say(
             f"{way:<{width}}  {f.all_found:>13.1%}  {f.one_found:>12.1%}  "
             f"{f.mean_average_precision:>6.3f}"
         )
@@ -104,11 +111,12 @@ def _run(arguments: argparse.Namespace) -> int:
         if (len(separator.sources), separator.sample_rate) == (2, config.sample_rate):
             separation = measure_separation(separator, mixtures).to_dict(dataset.labels)
             written.setdefault("separation", {})[name] = separation
-            print(
+            say(
                 f"{name}: SI-SDR improved by {separation['si_sdr_improvement_mean_db']:.2f} dB in "
                 f"the mean, {separation['si_sdr_improvement_median_db']:.2f} dB in the median"
             )
     if arguments.output is not None:
-        arguments.output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-        print(f"wrote {arguments.output}")
+        with writing(arguments.output):
+            arguments.output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        say(f"wrote {arguments.output}")
     return 0

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
+
+from soundsep.names import printable
 
 if TYPE_CHECKING:
     from soundsep.pipeline.results import Event
 
-__all__ = ["FORMATS", "EventWriter"]
+__all__ = ["FORMATS", "EventLines"]
 
 # Endings of the files, where each recording has its own.
 FORMATS = {
@@ -35,43 +37,38 @@ RAVEN_COLUMNS = (
 )
 
 
-class EventWriter:
-    """Writes the events of one recording or several to one place, a line each, as they come.
+class EventLines:
+    """The lines of one file of events; the file of one recording or of several.
 
     Args:
         kind: One of `FORMATS`.
-        stream: Where lines go.
         high_hz: Highest frequency that the model hears; the upper edge of a selection in Raven.
-        titles: Write the name of each recording above its table.
+        titles: The name of each recording stands above its table.
     """
 
-    def __init__(self, kind: str, stream: TextIO, *, high_hz: float, titles: bool) -> None:
-        self._kind, self._stream, self._high_hz = kind, stream, high_hz
-        self._titles = titles and kind == "table"
+    def __init__(self, kind: str, *, high_hz: float, titles: bool) -> None:
+        self._kind, self._high_hz, self._titles = kind, high_hz, titles
         self._n_events = 0
-        if kind == "csv":
-            self._write(_joined(CSV_COLUMNS, ","))
-        elif kind == "raven":
-            self._write(_joined(RAVEN_COLUMNS, "\t"))
 
-    def begin(self, source: str) -> None:
-        """The events that follow are those of this recording."""
-        self._source = source
-        if self._titles:
-            self._write(source)
+    def head(self) -> list[str]:
+        """What stands above all events."""
+        if self._kind == "csv":
+            return [_joined(CSV_COLUMNS, ",")]
+        return [_joined(RAVEN_COLUMNS, "\t")] if self._kind == "raven" else []
 
-    def write(self, event: Event) -> None:
-        """Write a line."""
+    def title(self, source: str) -> list[str]:
+        """What stands above the events of a recording."""
+        return [printable(source)] if self._titles and self._kind == "table" else []
+
+    def line(self, source: str, event: Event) -> str:
+        """The next event."""
         self._n_events += 1
-        self._write(self._line(event))
-
-    def _line(self, event: Event) -> str:
         start, end = f"{event.start_seconds:.4f}", f"{event.end_seconds:.4f}"
         score = f"{event.score:.4f}"
         if self._kind == "json":
-            return json.dumps({"source": self._source, **event.to_dict()})
+            return json.dumps({"source": source, **event.to_dict()})
         if self._kind == "csv":
-            return _joined((self._source, start, end, event.label, score), ",")
+            return _joined((source, start, end, event.label, score), ",")
         if self._kind == "audacity":
             return _joined((start, end, event.label), "\t")
         if self._kind == "raven":
@@ -80,14 +77,9 @@ class EventWriter:
             return _joined((*box, event.label, score), "\t")
         return str(event)
 
-    def _write(self, line: str) -> None:
-        from tqdm import tqdm
-
-        tqdm.write(line, file=self._stream)  # past a progress bar, which may share the terminal
-        self._stream.flush()
-
 
 def _joined(cells: Iterable[str], delimiter: str) -> str:
     text = io.StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
-    return text.getvalue()
+    # Whatever stands in the ending of lines is quoted, so that every line break in a name is.
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soundsep.cli.event_formats import FORMATS, EventWriter
+from soundsep.cli.batch import go_through
+from soundsep.cli.console import note
+from soundsep.cli.event_files import EachToItsFile, OneFile, Screen, Settings, Sink
+from soundsep.cli.event_formats import FORMATS, EventLines
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -17,9 +20,12 @@ from soundsep.cli.options import (
     channel_options,
     device_options,
 )
+from soundsep.cli.output import check_output, is_regular, refuse_recordings
+from soundsep.cli.recordings import given_recordings, own_places, recording_options
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
+    from soundsep.audio import FoundRecordings
     from soundsep.pipeline import Pipeline
 
 __all__ = ["add_command", "event_options", "load_pipeline"]
@@ -73,12 +79,20 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "events",
-        parents=[event_options(), channel_options(), device_options(), batch_options()],
+        parents=[
+            recording_options(
+                "a recording that is done is not heard again, even if it failed; what is done "
+                "stands in a hidden file beside the output, or in the folder of them"
+            ),
+            event_options(),
+            channel_options(),
+            device_options(),
+            batch_options(),
+        ],
         help="say when which sounds are heard, in files of any length",
         description="Say when which sounds are heard, in files of any length. A recording that "
         "cannot be read is reported and the others go on; the exit code is then 1.",
     )
-    command.add_argument("files", nargs="+", metavar="FILE", help="recordings")
     command.add_argument(
         "--format",
         choices=tuple(FORMATS),
@@ -94,7 +108,6 @@ def add_command(commands: Commands) -> None:
         help="write into this file; for several recordings with audacity or raven a folder, in "
         "which each has a file",
     )
-    command.add_argument("--overwrite", action="store_true", help="replace files that exist")
     command.set_defaults(run=_run)
 
 
@@ -113,94 +126,104 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    many = len(arguments.files) > 1
-    apart = many and arguments.format in ("audacity", "raven")
+    found = given_recordings(arguments)
+    many = len(found.paths) > 1
+    is_expanded = found.paths != arguments.files
+    apart = arguments.format in ("audacity", "raven") and (
+        many or (arguments.output is not None and (is_expanded or arguments.output.is_dir()))
+    )
     if apart and arguments.output is None:
         raise ConfigError(
             f"several recordings with --format {arguments.format} need -o FOLDER: it knows no "
             "names of recordings, so each has a file of its own"
         )
-    outputs = _outputs(arguments, apart=apart)
+    if arguments.output is None and (arguments.resume or arguments.overwrite):
+        raise ConfigError("--resume and --overwrite need --output, the file they are about")
+    outputs = _outputs(arguments, found) if apart else {}
+    if arguments.output is not None and not apart:
+        check_output(
+            arguments.output,
+            overwrite=arguments.resume or arguments.overwrite,
+            recordings=found.paths,
+            hint="--resume goes on with it, --overwrite begins it anew",
+        )
     pipe = load_pipeline(arguments)
-    n_failed = 0
-    with contextlib.ExitStack() as stack:
-        writer = None if apart else stack.enter_context(_writer(arguments, arguments.output, pipe))
-        for file in arguments.files:
+    with closing(_sink(arguments, outputs, pipe, titles=many)) as sink:
+
+        def work(group: list[str]) -> Iterator[str | None]:
+            (path,) = group
             try:
-                if writer is not None:
-                    _find(arguments, pipe, file, writer)
-                else:
-                    with _writer(arguments, outputs[file], pipe) as own:
-                        _find(arguments, pipe, file, own)
+                _find(arguments, pipe, path, sink, progress=not many)
             except AudioError as error:
-                n_failed += 1
-                print(f"soundsep: {error}", file=sys.stderr)
-    if n_failed and many:
-        print(f"soundsep: {n_failed} of {len(arguments.files)} recordings failed", file=sys.stderr)
-    return 1 if n_failed else 0
+                note(error)
+                yield str(error)
+            else:
+                yield None
+
+        return go_through(
+            found.paths,
+            work,
+            done=dict(sink.done),
+            output=arguments.output,
+            can_resume=not isinstance(sink, Screen),
+        )
 
 
-def _outputs(arguments: argparse.Namespace, *, apart: bool) -> dict[str, Path]:
+def _outputs(arguments: argparse.Namespace, found: FoundRecordings) -> dict[str, Path]:
     """Where the events of each recording go; looked at before hours are spent on the first.
 
     Raises:
-        ConfigError: two would have the same file, or something would be replaced unasked; a
-            recording never is.
+        ConfigError: two would have the same file, or a recording would be replaced.
     """
-    output, ending = arguments.output, FORMATS[arguments.format]
-    if output is None:
-        return {}
-    files = arguments.files
-    outputs = {file: output / (Path(file).stem + ending) if apart else output for file in files}
-    owners: dict[Path, str] = {}
-    for file, path in outputs.items():
-        if apart and (other := owners.setdefault(path, file)) != file:
-            raise ConfigError(
-                f"the events of {other} and {file} would both be written to {path}; find them one "
-                "by one, with another -o"
-            )
-    for path in filter(Path.is_file, set(outputs.values())):  # not a terminal and such
-        if not arguments.overwrite:
-            raise ConfigError(f"{path} exists already; give another -o, or --overwrite")
-        if any(_is_same(path, file) for file in files):
-            raise ConfigError(f"{path} is one of the recordings; give another -o")
+    ending = FORMATS[arguments.format]
+    outputs = {
+        path: arguments.output / place.with_name(place.name + ending)
+        for path, place in own_places(found.places).items()
+    }
+    refuse_recordings(outputs.values(), found.paths)
     return outputs
 
 
-def _is_same(path: Path, file: str) -> bool:
-    try:
-        return path.samefile(file)
-    except (OSError, ValueError):  # there is no such file, which is told in its turn
-        return False
+def _sink(
+    arguments: argparse.Namespace, outputs: dict[str, Path], pipe: Pipeline, *, titles: bool
+) -> Sink:
+    lines = partial(EventLines, arguments.format, high_hz=pipe.sample_rate / 2, titles=titles)
+    output = arguments.output
+    if output is None or (not outputs and output.exists() and not is_regular(output)):
+        return Screen(lines(), output)
+    settings = Settings(
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        model=arguments.model,
+        options=_options(arguments),
+    )
+    if outputs:
+        return EachToItsFile(output, outputs, lines, settings)
+    return OneFile(output, lines(), settings)
 
 
-def _find(arguments: argparse.Namespace, pipe: Pipeline, file: str, writer: EventWriter) -> None:
-    writer.begin(file)
-    for event in pipe.events(
-        file,
-        threshold=arguments.threshold,
-        hop_seconds=arguments.hop,
-        min_duration_seconds=arguments.min_duration,
-        merge_gap_seconds=arguments.merge_gap,
-        batch_size=arguments.batch_size,
-        channel=arguments.channel,
-    ):
-        if not arguments.label or event.label in arguments.label:
-            writer.write(event)
+def _options(arguments: argparse.Namespace) -> str:
+    """All that changes what is written of a recording."""
+    numbers = (arguments.threshold, arguments.hop, arguments.min_duration, arguments.merge_gap)
+    given = [arguments.format, *map(str, numbers), *sorted(set(arguments.label or ()))]
+    if arguments.channel is not None:
+        given.append(f"--channel {arguments.channel}")
+    return " ".join(given)
 
 
-@contextlib.contextmanager
-def _writer(
-    arguments: argparse.Namespace, path: Path | None, pipe: Pipeline
-) -> Iterator[EventWriter]:
-    high_hz, titles = pipe.sample_rate / 2, len(arguments.files) > 1
-    if path is None:
-        yield EventWriter(arguments.format, sys.stdout, high_hz=high_hz, titles=titles)
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w", encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-    with stream:
-        yield EventWriter(arguments.format, stream, high_hz=high_hz, titles=titles)
+def _find(
+    arguments: argparse.Namespace, pipe: Pipeline, path: str, sink: Sink, *, progress: bool
+) -> None:
+    with sink.recording(path) as write:
+        for event in pipe.events(
+            path,
+            threshold=arguments.threshold,
+            hop_seconds=arguments.hop,
+            min_duration_seconds=arguments.min_duration,
+            merge_gap_seconds=arguments.merge_gap,
+            batch_size=arguments.batch_size,
+            channel=arguments.channel,
+            progress=progress,
+        ):
+            if not arguments.label or event.label in arguments.label:
+                write(event)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from soundsep.cli.options import Commands
+from soundsep.cli.console import say
+from soundsep.cli.options import Commands, overwrite_option
+from soundsep.cli.output import check_output
 
 __all__ = ["add_command"]
 
@@ -14,6 +16,7 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "export",
+        parents=[overwrite_option("a file")],
         help="write a model as one ONNX file",
         description="Write a model as one ONNX file, from the waveform to the scores, which runs "
         "without soundsep and torch. It is compared with PyTorch first; where the scores differ, "
@@ -43,16 +46,15 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.export import TOLERANCE, export_onnx
 
     name = Path(arguments.model).resolve().name
-    if arguments.output is not None and arguments.output.is_dir():
-        raise ConfigError(f"{arguments.output} is a folder; name a file in it")
     if arguments.tolerance is not None and not arguments.tolerance >= 0:
         raise ConfigError(f"--tolerance must be at least 0, got {arguments.tolerance}")
-    classifier = Classifier.from_pretrained(arguments.model)
     output = arguments.output or Path(f"{name}.onnx")
+    check_output(output, overwrite=arguments.overwrite)
+    classifier = Classifier.from_pretrained(arguments.model)
     tolerance = TOLERANCE if arguments.tolerance is None else arguments.tolerance
     report = export_onnx(classifier, output, name=name, int8=arguments.int8, tolerance=tolerance)
-    print(f"wrote {report.path} ({report.size_bytes / 1e6:.1f} MB)")
-    print(
+    say(f"wrote {report.path} ({report.size_bytes / 1e6:.1f} MB)")
+    say(
         f"against PyTorch on {report.n_checks} synthetic clips: largest difference of a score "
         f"{report.max_difference:.2g}, same best label on {report.same_top:.1%}"
     )

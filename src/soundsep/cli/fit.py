@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from soundsep.cli.options import Commands, at_least_1, device_options
+from soundsep.cli.console import note, say
+from soundsep.cli.options import Commands, at_least_1, device_options, overwrite_option
+from soundsep.cli.output import check_free, writing
+from soundsep.cli.recordings import note_passed_over
 
 __all__ = ["add_command"]
 
 DEFAULT_BACKBONE = "audioset-mn04"
+REPORT = "fit_report.json"
+FILES = ("config.json", "model.safetensors", REPORT)
+HINT = "name another folder, or --overwrite to replace the model in it"
 
 
 def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "fit",
-        parents=[device_options()],
+        parents=[overwrite_option("a model"), device_options()],
         help="make a model for classes of your own",
         description="Make a model for the classes of a folder that holds one subfolder of "
         "recordings for each, from 5 recordings a class on, and measure it by cross-validation. A "
@@ -71,6 +76,9 @@ def _run(arguments: argparse.Namespace) -> int:
         data = AudioTable(arguments.folder)
     else:
         data = AudioFolder(arguments.folder, group=arguments.group)
+        note_passed_over(data.passed_over)
+    for name in FILES:
+        check_free(arguments.output / name, overwrite=arguments.overwrite, hint=HINT)
     make_folder(arguments.output)  # before the work and not after it
     classifier, report = fit(
         data,
@@ -82,10 +90,11 @@ def _run(arguments: argparse.Namespace) -> int:
         errors="skip",
     )
     classifier.save_pretrained(arguments.output)
-    report.save(arguments.output / "fit_report.json")
-    print(report)
-    print(f"\nwrote {arguments.output}; use it with")
-    print(f"  soundsep classify --model {arguments.output} FILE")
+    with writing(arguments.output / REPORT):
+        report.save(arguments.output / REPORT)
+    say(report)
+    say(f"\nwrote {arguments.output}; use it with")
+    say(f"  soundsep classify --model {arguments.output} FILE")
     for _, reason in report.skipped:
-        print(f"soundsep: left out: {reason}", file=sys.stderr)
+        note(f"left out: {reason}")
     return 1 if report.skipped else 0

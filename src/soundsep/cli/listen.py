@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 
+from soundsep.cli.console import note, say
 from soundsep.cli.events import event_options, load_pipeline
 from soundsep.cli.options import Commands, batch_options, device_options
 
@@ -49,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
         timer.start()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())  # so that the last events come
     try:
-        print("soundsep: listening; Ctrl-C ends it", file=sys.stderr)
+        note("listening; Ctrl-C ends it")
         for heard in listen(
             pipe,
             microphone,
@@ -62,7 +63,8 @@ def _run(arguments: argparse.Namespace) -> int:
         ):
             if isinstance(heard, Event) and arguments.label and heard.label not in arguments.label:
                 continue
-            print(json.dumps(heard.to_dict()) if arguments.json else heard, flush=True)
+            say(json.dumps(heard.to_dict()) if arguments.json else heard)
+            sys.stdout.flush()
     finally:
         signal.signal(signal.SIGINT, before)
     return 0

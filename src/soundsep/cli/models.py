@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from soundsep.cli.console import say
 from soundsep.cli.options import Commands
 
 if TYPE_CHECKING:
@@ -31,18 +32,18 @@ def _run(arguments: argparse.Namespace) -> int:
     results = published_results()
     rows = [_row(name, model, results.get(name)) for name, model in PUBLISHED.items()]
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return 0
     for row in rows:
-        print(f"{row['name']}  ({row['size_mb']} MB)")
-        print(f"  {row['description']}")
+        say(f"{row['name']}  ({row['size_mb']} MB)")
+        say(f"  {row['description']}")
         if result := row["result"]:
-            print(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
+            say(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
         if row["reported"]:
-            print(f"  {row['reported']}, as reported by its authors")
+            say(f"  {row['reported']}, as reported by its authors")
         if not row["verified"]:
-            print(f"  not verified here, so to be downloaded by hand: {row['source']}")
-        print(f"  licence: {row['licence']}")
+            say(f"  not verified here, so to be downloaded by hand: {row['source']}")
+        say(f"  licence: {row['licence']}")
     return 0
 
 

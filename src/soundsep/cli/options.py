@@ -18,6 +18,7 @@ __all__ = [
     "channel_options",
     "data_options",
     "device_options",
+    "overwrite_option",
 ]
 
 DEFAULT_MODEL = "esc50-resnet34"
@@ -66,6 +67,13 @@ def batch_options() -> argparse.ArgumentParser:
         metavar="N",
         help="windows that are computed at once (default: 16)",
     )
+    return parent
+
+
+def overwrite_option(what: str) -> argparse.ArgumentParser:
+    """--overwrite."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--overwrite", action="store_true", help=f"replace {what} that exists")
     return parent
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from soundsep.cli.console import say
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -14,6 +15,7 @@ from soundsep.cli.options import (
     batch_options,
     device_options,
 )
+from soundsep.cli.output import check_output
 
 __all__ = ["add_command"]
 
@@ -39,7 +41,7 @@ def add_command(commands: Commands) -> None:
         "plot",
         help="draw a sound, a training run or an evaluation",
         description="Draw a picture of a recording, a training run or an evaluation. It needs the "
-        'extra "plot" (pip install "soundsep[plot]"). A picture of that name is replaced.',
+        'extra "plot" (pip install "soundsep[plot]").',
     )
     kinds = command.add_subparsers(title="kinds", metavar="KIND", required=True, dest="kind")
     for kind, help_text in OF_SOUND.items():
@@ -80,6 +82,7 @@ def add_command(commands: Commands) -> None:
 def _finish(
     drawing: argparse.ArgumentParser, kind: str, draw: Callable[[argparse.Namespace, Path], None]
 ) -> None:
+    drawing.add_argument("--overwrite", action="store_true", help="replace a picture that exists")
     drawing.add_argument(
         "-o",
         "--output",
@@ -91,8 +94,9 @@ def _finish(
     def run(arguments: argparse.Namespace) -> int:
         name = Path(arguments.file).resolve().stem
         output = arguments.output or Path(f"{name}-{kind}.png")
+        check_output(output, overwrite=arguments.overwrite, recordings=[arguments.file])
         draw(arguments, output)
-        print(f"wrote {output}")
+        say(f"wrote {output}")
         return 0
 
     drawing.set_defaults(run=run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from soundsep.cli.console import say
 from soundsep.cli.options import Commands
 
 __all__ = ["add_command"]
@@ -33,15 +34,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
     recipes = [get_recipe(arguments.name)] if arguments.name else [*RECIPES.values()]
     if arguments.json:
-        print(json.dumps([recipe.to_dict() for recipe in recipes], indent=2))
+        say(json.dumps([recipe.to_dict() for recipe in recipes], indent=2))
     elif arguments.name:
         for key, value in recipes[0].to_dict().items():
-            print(f"{key:<18} {json.dumps(value)}")
+            say(f"{key:<18} {json.dumps(value)}")
     else:
         for recipe in recipes:
             needs = [DATA[recipe.data], recipe.backbone or "", recipe.teacher or ""]
             features = type(recipe.frontend).kind
-            print(f"{recipe.name}\n  {recipe.description}")
-            print(f"  {recipe.network} on {features}, {recipe.epochs} epochs")
-            print(f"  needs {', '.join(need for need in needs if need)}")
+            say(f"{recipe.name}\n  {recipe.description}")
+            say(f"  {recipe.network} on {features}, {recipe.epochs} epochs")
+            say(f"  needs {', '.join(need for need in needs if need)}")
     return 0

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+from soundsep.cli.batch import go_through
+from soundsep.cli.console import note, say
 from soundsep.cli.options import Commands, channel_options, device_options
+from soundsep.cli.output import refuse_recordings
+from soundsep.cli.recordings import given_recordings, own_places, recording_options
+from soundsep.cli.results_file import ResultsFile, record_of
 from soundsep.errors import AudioError, ConfigError
+from soundsep.names import printable
 
 __all__ = ["add_command"]
 
@@ -18,13 +25,19 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "separate",
-        parents=[channel_options(), device_options()],
+        parents=[
+            recording_options(
+                "a recording that is done is not taken apart again, even if it failed; what is "
+                "done stands in a hidden file in the folder of outputs"
+            ),
+            channel_options(),
+            device_options(),
+        ],
         help="take recordings apart into their sources",
-        description="Take recordings apart into their sources: one WAV file each, in a folder "
-        "named after the recording. A recording that cannot be read is reported and the others go "
-        "on; the exit code is then 1.",
+        description="Take recordings of any length apart into their sources: one WAV file each, in "
+        "a folder named after the recording. A recording that cannot be read is reported and the "
+        "others go on; the exit code is then 1.",
     )
-    command.add_argument("files", nargs="+", metavar="FILE", help="recordings, of any length")
     command.add_argument(
         "-o",
         "--output",
@@ -39,43 +52,73 @@ def add_command(commands: Commands) -> None:
         help="a published separator, a model of demucs such as htdemucs, a folder, or org/repo "
         f"(default: {DEFAULT_SEPARATOR})",
     )
-    command.add_argument("--overwrite", action="store_true", help="replace sources that exist")
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    folders = _folders(arguments)
+    found = given_recordings(arguments)
+    folders = {p: arguments.output / place for p, place in own_places(found.places).items()}
+    if not (arguments.resume or arguments.overwrite):
+        _check_free(folders)  # before a model is loaded
     from soundsep.separator import Separator
 
     separator = Separator.from_pretrained(arguments.model, device=arguments.device)
-    n_failed = 0
-    for file, folder in folders.items():
-        try:
-            paths = separator.separate_to_dir(
-                file, folder, overwrite=arguments.overwrite, channel=arguments.channel
-            )
-        except AudioError as error:
-            n_failed += 1
-            print(f"soundsep: {error}", file=sys.stderr)
-        else:
-            print(f"{file}: {', '.join(str(path) for path in paths.values())}")
-    if n_failed and len(folders) > 1:
-        print(f"soundsep: {n_failed} of {len(folders)} recordings failed", file=sys.stderr)
-    return 1 if n_failed else 0
+    files = {
+        path: [folder / f"{source}.wav" for source in separator.sources]
+        for path, folder in folders.items()
+    }
+    refuse_recordings((file for files in files.values() for file in files), found.paths)
+    many = len(found.paths) > 1
+    with closing(
+        ResultsFile(
+            record_of(arguments.output, "separate"),
+            model=arguments.model,
+            options="" if arguments.channel is None else f"--channel {arguments.channel}",
+            command="separate",
+            resume=arguments.resume,
+            overwrite=False,
+            shared=True,
+        )
+    ) as record:
+        done = {
+            path: failed
+            for path, failed in record.done.items()
+            if failed or (path in files and all(file.is_file() for file in files[path]))
+        }
+        if not arguments.overwrite:
+            _check_free({path: f for path, f in folders.items() if path not in done})
+
+        def work(group: list[str]) -> Iterator[str | None]:
+            (path,) = group
+            try:
+                paths = separator.separate_to_dir(
+                    path,
+                    folders[path],
+                    overwrite=arguments.overwrite,
+                    channel=arguments.channel,
+                    progress=not many,
+                )
+            except AudioError as error:
+                note(error)
+                record.write([{"source": path, "error": str(error)}])
+                yield str(error)
+            else:
+                say(printable(f"{path}: {', '.join(map(str, paths.values()))}"))
+                record.write([{"source": path}])
+                yield None
+
+        return go_through(found.paths, work, done=done, output=arguments.output, can_resume=True)
 
 
-def _folders(arguments: argparse.Namespace) -> dict[str, Path]:
-    """Where the sources of each recording go; looked at before hours are spent on the first."""
-    folders = {file: arguments.output / Path(file).stem for file in arguments.files}
-    files: dict[Path, str] = {}
-    for file, folder in folders.items():
-        if (other := files.setdefault(folder, file)) != file:
+def _check_free(folders: dict[str, Path]) -> None:
+    """See that nothing is there yet: before hours are spent on the first recording.
+
+    Raises:
+        ConfigError: something is.
+    """
+    for folder in folders.values():
+        if folder.exists():
             raise ConfigError(
-                f"{other} and {file} would both be written to {folder}; separate them one by one, "
-                "with another -o"
+                f"{folder} exists already; give another -o, --resume to go on with an earlier run, "
+                "or --overwrite to replace sources"
             )
-        if folder.exists() and not arguments.overwrite:
-            raise ConfigError(
-                f"{folder} exists already; give another -o, or --overwrite to replace sources"
-            )
-    return folders

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, few_of_each, hold_out, not_learnt, open_dataset
 from soundsep.cli.options import DEFAULT_MODEL, Commands, at_least_1, device_options
 
@@ -119,8 +119,8 @@ def _run(arguments: argparse.Namespace) -> int:
     for folder in (arguments.output, arguments.log_dir):
         if folder is not None:
             make_folder(folder)
-    for note in (*dataset.notes, *not_learnt(training, (*held_out, *test))):
-        print(f"soundsep: warning: {note}", file=sys.stderr)
+    for warning in (*dataset.notes, *not_learnt(training, (*held_out, *test))):
+        note(f"warning: {warning}")
     test = few_of_each(test, arguments.limit)
     run = _Run(arguments, recipe, dataset.labels)
     name = f"{arguments.output.resolve().name}-{recipe.name}-fold{fold}"
@@ -132,11 +132,11 @@ def _run(arguments: argparse.Namespace) -> int:
             models[name].config = models[name].config.replace(temperature=temperature)
     for name, model in models.items():
         model.save_pretrained(arguments.output / name)
-        print(f"wrote {arguments.output / name}")
+        say(f"wrote {arguments.output / name}")
     evaluation = evaluate(Pipeline(models["ema"], device=arguments.device), test)
     evaluation.save(arguments.output / "test.json")
-    print(f"{arguments.output / 'ema'} on {dataset.name}, fold {fold}, which was held out:")
-    print(evaluation)
+    say(f"{arguments.output / 'ema'} on {dataset.name}, fold {fold}, which was held out:")
+    say(evaluation)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from soundsep.cli.console import say
 from soundsep.cli.options import Commands, at_least_1, data_options, device_options
 
 __all__ = ["add_command"]
@@ -50,5 +51,5 @@ def _run(arguments: argparse.Namespace) -> int:
     for name, network in zip(trained._fields, trained, strict=True):
         folder = arguments.output / name
         Separator(network, separator_config(recipe)).save_pretrained(folder, half=True)
-        print(f"wrote {folder}")
+        say(f"wrote {folder}")
     return 0

@@ -1,0 +1,69 @@
+"""Many recordings, one after the other: the bar, the failures, the summary, the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from soundsep.cli.console import note
+
+__all__ = ["go_through"]
+
+
+def go_through(
+    recordings: Sequence[str],
+    work: Callable[[list[str]], Iterable[str | None]],
+    *,
+    done: Mapping[str, bool] | None = None,
+    group_size: int = 1,
+    output: Path | None = None,
+    can_resume: bool = False,
+) -> int:
+    """Work on all recordings that are not done yet.
+
+    Args:
+        recordings: All of them.
+        work: Does a group of recordings, and gives for each why it failed, or ``None``. It prints
+            what it has to say itself, failures too.
+        done: Whether it failed, of each recording that an earlier run has done.
+        group_size: Recordings given to ``work`` at once.
+        output: Where the results are, if not on the screen.
+        can_resume: What was done is kept for a later run.
+
+    Returns:
+        The exit code: 1 if a recording failed, now or in an earlier run.
+    """
+    from soundsep.progress import progress_bar
+
+    done = {} if done is None else done
+    left = [path for path in recordings if path not in done]
+    n_before = len(recordings) - len(left)
+    n_failed = sum(done.get(path, False) for path in recordings)
+    n_done = n_before
+    many = len(recordings) > 1
+    try:
+        with progress_bar(
+            total=len(recordings), initial=n_before, unit="file", progress=many
+        ) as bar:
+            for group in _groups(left, group_size):
+                for error in work(group):
+                    n_done += 1
+                    n_failed += error is not None
+                bar.set_postfix(failed=n_failed, refresh=False)
+                bar.update(len(group))
+    except KeyboardInterrupt:
+        if can_resume:
+            note(f"{n_done} results are in {output}; the same command with --resume goes on")
+        raise
+    if many or output:
+        before = f", {n_before} were done before" if n_before else ""
+        where = f"; the results are in {output}" if output else ""
+        note(f"{n_failed} of {len(recordings)} recordings failed{before}{where}")
+    return 1 if n_failed else 0
+
+
+def _groups(paths: Sequence[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(paths)
+    while group := list(islice(iterator, size)):
+        yield group

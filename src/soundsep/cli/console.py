@@ -1,0 +1,60 @@
+"""What a command prints: past progress bars, escaped, and nowhere where there is no console."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from soundsep.names import printable
+
+__all__ = ["note", "say", "standard_streams"]
+
+
+def say(text: object) -> None:
+    """Print a result; names of files in it cannot make the terminal do anything."""
+    from soundsep.progress import write_line
+
+    write_line(printable(str(text), keep="\n"), sys.stdout)
+
+
+def note(text: object, *, keep: str = "") -> None:
+    """Print something about the run to standard error, in one line.
+
+    Args:
+        text: What there is to say.
+        keep: Characters that are not escaped, such as line breaks.
+    """
+    from soundsep.progress import write_line
+
+    write_line(f"soundsep: {printable(str(text), keep=keep)}", sys.stderr)
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """See that there are standard streams, if only into nothing.
+
+    A program without a console, or one that was started with ``2>&-``, has ``None`` for them. Their
+    numbers would go to the next files that are opened, and C libraries would write into those.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            with suppress(OSError):  # the lowest free number is taken, which is this one
+                os.open(os.devnull, os.O_RDWR)
+    replaced = {
+        name: stream
+        for name in ("stdout", "stderr")
+        if (stream := getattr(sys, name)) is None or getattr(stream, "closed", False)
+    }
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        for name in replaced:
+            setattr(sys, name, nowhere)
+        try:
+            yield
+        finally:
+            for name, stream in replaced.items():
+                setattr(sys, name, stream)

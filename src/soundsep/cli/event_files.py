@@ -1,0 +1,265 @@
+"""Where events go: to the screen, to one file of all recordings, or to a file for each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from soundsep.cli.claimed_file import ClaimedFile
+from soundsep.cli.console import say
+from soundsep.cli.event_formats import EventLines
+from soundsep.cli.output import check_free, is_regular, writing
+from soundsep.cli.results_file import ResultsFile, record_of
+from soundsep.errors import AudioError, ConfigError
+from soundsep.files import write_bytes
+
+if TYPE_CHECKING:
+    from soundsep.pipeline.results import Event
+
+__all__ = ["EachToItsFile", "OneFile", "Screen", "Settings", "Sink"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What is to become of an output that exists, and what its events depend on.
+
+    Attributes:
+        resume: Go on with it.
+        overwrite: Begin it anew.
+        model: Name of the model.
+        options: All else.
+    """
+
+    resume: bool
+    overwrite: bool
+    model: str
+    options: str
+
+
+class Sink(Protocol):
+    """Takes the events of recordings.
+
+    Attributes:
+        done: Whether it failed, of every recording of an earlier run that is gone on with.
+    """
+
+    done: dict[str, bool]
+
+    def recording(self, source: str) -> Any:
+        """A context in which `write` takes the events of a recording; an `AudioError` may end it.
+
+        What was written before the error is kept.
+        """
+
+    def close(self) -> None:
+        """Let go of all files."""
+
+
+class Screen:
+    """Standard output, or an output that keeps nothing, such as a pipe.
+
+    Args:
+        lines: Their format.
+        path: Instead of standard output.
+    """
+
+    def __init__(self, lines: EventLines, path: Path | None) -> None:
+        self.done: dict[str, bool] = {}
+        self._lines = lines
+        self._file = None if path is None else ClaimedFile(path, may_exist=True)
+        self._print(lines.head())
+
+    def _print(self, lines: list[str]) -> None:
+        for line in lines:
+            if self._file is not None:
+                self._file.append(_encoded([line]))
+            elif sys.stdout.isatty():
+                say(line)
+            else:  # a program reads it, and the names of files must be theirs
+                from soundsep.progress import write_line
+
+                write_line(line, sys.stdout)
+        sys.stdout.flush()
+
+    @contextmanager
+    def recording(self, source: str) -> Iterator[Callable[[Event], None]]:
+        """As of a `Sink`."""
+        self._print(self._lines.title(source))
+        yield lambda event: self._print([self._lines.line(source, event)])
+
+    def close(self) -> None:
+        """As of a `Sink`."""
+        if self._file is not None:
+            self._file.close()
+
+
+class OneFile:
+    """One file with the events of all recordings, and a record beside it of what is done.
+
+    The record says up to which byte the file belongs to recordings that are done. Going on cuts off
+    what follows, which a run that was stopped has left of one.
+
+    Args:
+        path: The file; it is made with the first line.
+        lines: Their format.
+        settings: Whether to go on with it, or to begin it anew.
+
+    Raises:
+        ConfigError: the file cannot be gone on with, or written.
+    """
+
+    def __init__(self, path: Path, lines: EventLines, settings: Settings) -> None:
+        self.path, self._lines = path, lines
+        self._file: ClaimedFile | None = None
+        record, exists = record_of(path, ""), is_regular(path)
+        if settings.resume and exists and not record.is_file():
+            raise ConfigError(
+                f"{path} cannot be gone on with, for {record.name}, which says what is done, is "
+                "not beside it; --overwrite begins it anew"
+            )
+        self._record = ResultsFile(
+            record,
+            model=settings.model,
+            options=settings.options,
+            command="events",
+            resume=settings.resume and exists,
+            overwrite=True,
+            keep=("bytes",),
+        )
+        try:
+            if exists:
+                self._file = ClaimedFile(path, may_exist=settings.resume or settings.overwrite)
+                self._file.cut(self._kept_size() if settings.resume else 0)
+        except BaseException:
+            self.close()
+            raise
+        self.done = dict(self._record.done)
+
+    def _kept_size(self) -> int:
+        assert self._file is not None
+        start, *end = self._record.last.get("bytes", [0, 0])
+        size = self._file.size
+        if size < start or (end and size != end[0]):
+            raise ConfigError(
+                f"{self.path} was changed since soundsep wrote it, so it cannot be gone on with; "
+                "name another file, or --overwrite begins it anew"
+            )
+        return size if end else int(start)
+
+    @contextmanager
+    def recording(self, source: str) -> Iterator[Callable[[Event], None]]:
+        """As of a `Sink`."""
+        start = self._size
+        title = self._lines.title(source)
+        self._record.write([{"source": source, "bytes": [start], "unfinished": True}])
+
+        def write(event: Event) -> None:
+            self._append([*title, self._lines.line(source, event)])
+            title.clear()
+
+        failure: dict[str, str] = {}
+        try:
+            yield write
+        except AudioError as error:
+            failure = {"error": str(error)}
+            raise
+        else:
+            self._append(title)
+        finally:
+            if failure or sys.exc_info()[0] is None:
+                self._record.write([{"source": source, "bytes": [start, self._size], **failure}])
+
+    @property
+    def _size(self) -> int:
+        return self._file.size if self._file else 0
+
+    def _append(self, lines: list[str]) -> None:
+        if self._file is None:
+            self._file = ClaimedFile(self.path, may_exist=False)
+        if not self._file.size:
+            lines = [*self._lines.head(), *lines]
+        self._file.append(_encoded(lines))
+
+    def close(self) -> None:
+        """As of a `Sink`."""
+        if self._file is not None:
+            self._file.close()
+        self._record.close()
+
+
+class EachToItsFile:
+    """A file for every recording, there whole or not at all, and a record of what is done.
+
+    Args:
+        folder: Holds the files.
+        outputs: The file of each recording.
+        lines: Makes the format of a file.
+        settings: Whether recordings that are done and whose file is there are left out, and files
+            may exist already.
+
+    Raises:
+        ConfigError: a file exists already, or the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        outputs: Mapping[str, Path],
+        lines: Callable[[], EventLines],
+        settings: Settings,
+    ) -> None:
+        self._outputs, self._lines, self._overwrite = outputs, lines, settings.overwrite
+        self._record = ResultsFile(
+            record_of(folder, "events"),
+            model=settings.model,
+            options=settings.options,
+            command="events",
+            resume=settings.resume,
+            overwrite=False,
+            shared=True,
+        )
+        self.done = {
+            source: failed
+            for source, failed in self._record.done.items()
+            if failed or (source in outputs and outputs[source].is_file())
+        }
+        try:
+            for source, path in outputs.items():
+                if source not in self.done:
+                    check_free(path, overwrite=settings.overwrite)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def recording(self, source: str) -> Iterator[Callable[[Event], None]]:
+        """As of a `Sink`."""
+        path, lines = self._outputs[source], self._lines()
+        written = list[str]()
+        try:
+            yield lambda event: written.append(lines.line(source, event))
+        except AudioError as error:
+            if written:
+                self._keep(path, [*lines.head(), *written])
+            self._record.write([{"source": source, "error": str(error)}])
+            raise
+        self._keep(path, [*lines.head(), *written])
+        self._record.write([{"source": source}])
+
+    def _keep(self, path: Path, lines: list[str]) -> None:
+        check_free(path, overwrite=self._overwrite)  # hours may have passed
+        with writing(path):
+            write_bytes(path, _encoded(lines))
+
+    def close(self) -> None:
+        """As of a `Sink`."""
+        self._record.close()
+
+
+def _encoded(lines: list[str]) -> bytes:
+    # A name can be any bytes, and comes back as them.
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")

@@ -1,0 +1,466 @@
+"""What classify, events and separate share: which recordings, going on, and where they write."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from soundsep import Classifier, ClassifierConfig, MelConfig, Separator, SeparatorConfig
+from soundsep.cli import claimed_file, main
+from soundsep.cli.claimed_file import ClaimedFile
+from soundsep.cli.recordings import own_places
+from soundsep.cli.results_file import ResultsFile
+from soundsep.errors import ConfigError
+from soundsep.models.separation import SEPARATION_NETWORKS
+
+needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
+not_on_windows = pytest.mark.skipif(os.name == "nt", reason="names of files are narrower there")
+
+
+class Halves(nn.Module):
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        return torch.stack((mixture, mixture), dim=1) / 2
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """A model for each command."""
+    SEPARATION_NETWORKS["halves"] = lambda n_sources: Halves()
+    folder = tmp_path_factory.mktemp("models")
+    config = ClassifierConfig(
+        labels=("dog", "rain"),
+        network="mn04",
+        frontend=MelConfig(n_mels=8),
+        activation="sigmoid",
+        window_seconds=0.5,
+        hop_seconds=0.5,
+    )
+    Classifier(config).save_pretrained(folder / "classifier")
+    sources = SeparatorConfig(
+        sources=("a", "b"), network="halves", sample_rate=8_000, n_channels=1, segment_seconds=1.0
+    )
+    Separator(Halves(), sources).save_pretrained(folder / "separator")
+    names = {"classify": "classifier", "events": "classifier", "separate": "separator"}
+    yield {command: str(folder / name) for command, name in names.items()}
+    del SEPARATION_NETWORKS["halves"]
+
+
+def record(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = 0.1 * np.random.default_rng(0).standard_normal(8_000)
+    soundfile.write(io.BytesIO() if path.suffix == ".bad" else path, samples, 8_000, format="WAV")
+    return path
+
+
+@pytest.fixture
+def card(tmp_path) -> Path:
+    """A card with two recordings, one that is broken, and what else lies on cards."""
+    root = tmp_path / "card"
+    record(root / "b.WAV")
+    record(root / "deep" / "a.wav")
+    (root / "c.wav").write_bytes(b"no sound")
+    for name in ("._b.WAV", "__MACOSX/b.wav", ".Trashes/x.wav", "log.txt", "deep/more.TXT"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"")
+    return root
+
+
+COMMANDS = ("classify", "events", "separate")
+
+
+def arguments_of(command: str, models: dict[str, str]) -> list[str]:
+    # Every window is an event: the scores of an untrained model are about one half.
+    extra = {"events": ["--threshold", "0.001"]}
+    return [command, "--model", models[command], *extra.get(command, [])]
+
+
+def run(command: str, models: dict[str, str], *arguments: object) -> int:
+    return main([*arguments_of(command, models), *map(str, arguments)])
+
+
+def output_of(command: str, folder: Path) -> Path:
+    return folder / {"classify": "out.jsonl", "events": "out.csv", "separate": "out"}[command]
+
+
+def tell(command: str) -> list[str]:
+    return ["--format", "csv"] if command == "events" else []
+
+
+def contents(output: Path) -> dict[str, bytes]:
+    paths = [output] if output.is_file() else sorted(output.rglob("*.wav"))
+    return {str(path.relative_to(output.parent)): path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_card_is_gone_through_by_each_command(command, models, card, tmp_path, capsys):
+    output = output_of(command, tmp_path)
+    assert run(command, models, card, "-o", output, *tell(command)) == 1
+    err = capsys.readouterr().err
+    passed, *rest = err.splitlines()
+    assert passed == "soundsep: passed over: 3 hidden .wav, 2 .txt"
+    assert rest[-1] == f"soundsep: 1 of 3 recordings failed; the results are in {output}"
+    assert ("c.wav cannot be read as audio" in err) == (command != "classify")
+    if command == "separate":
+        assert list(contents(output)) == [
+            f"out/{name}" for name in ("b/a.wav", "b/b.wav", "deep/a/a.wav", "deep/a/b.wav")
+        ]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_second_run_goes_on_and_a_finished_one_has_nothing_left(
+    command, models, card, tmp_path, capsys
+):
+    whole, output = output_of(command, tmp_path / "whole"), output_of(command, tmp_path)
+    assert run(command, models, card, "-o", whole, *tell(command)) == 1
+    assert run(command, models, card / "b.WAV", "-o", output, *tell(command)) == 0
+    assert run(command, models, card / "b.WAV", "-o", output, *tell(command)) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert run(command, models, card, "-o", output, *tell(command), "--resume") == 1
+    err = capsys.readouterr().err
+    assert "1 of 3 recordings failed, 1 were done before; the results are in" in err
+    assert contents(output) == contents(whole)
+    assert run(command, models, card, "-o", output, *tell(command), "--resume") == 1
+    assert "1 of 3 recordings failed, 3 were done before" in capsys.readouterr().err
+    assert contents(output) == contents(whole)
+    assert run(command, models, card, "-o", output, *tell(command), "--overwrite") == 1
+    assert contents(output) == contents(whole)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_model_among_the_recordings_is_asked_about(command, models, card, capsys):
+    for name in (models[command], "esc50-mn04", "htdemucs"):
+        assert main([command, name, str(card)]) == 2
+        assert f"was --model {name} meant?" in capsys.readouterr().err
+
+
+def test_a_folder_of_a_model_and_of_recordings_is_searched(models, card, capsys):
+    for name in ("config.json", "model.safetensors"):
+        (card / name).write_bytes((Path(models["classify"]) / name).read_bytes())
+    assert run("classify", models, card) == 1
+    assert "1 .json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_nothing_found_is_an_error_that_counts_what_is_there(command, models, tmp_path, capsys):
+    (tmp_path / "x.txt").touch()
+    assert run(command, models, tmp_path) == 2
+    assert f"no audio files in {tmp_path} (passed over: 1 .txt)" in capsys.readouterr().err
+
+
+# Outputs
+
+
+@pytest.mark.parametrize("command", ["classify", "events"])
+@pytest.mark.parametrize("how", ["same", "relative", "link", "hard link", "other"])
+def test_an_output_never_destroys_a_recording(
+    how, command, models, card, tmp_path, capsys, monkeypatch
+):
+    recording, output = card / "b.WAV", card / "b.WAV"
+    before = recording.read_bytes()
+    if how == "relative":
+        monkeypatch.chdir(card / "deep")
+        output = Path("../b.WAV")
+    elif how in ("link", "hard link"):
+        output = tmp_path / "night.jsonl"
+        try:
+            (output.symlink_to if how == "link" else output.hardlink_to)(recording)
+        except OSError:
+            pytest.skip("no links here")
+    elif how == "other":  # `-o` forgot its own argument: another recording is taken for it
+        output, recording = recording, card / "deep" / "a.wav"
+    for option in ("--overwrite", "--resume"):
+        assert run(command, models, recording, "-o", output, option) == 2
+        err = capsys.readouterr().err
+        assert "is one of the recordings" in err or "is called like a recording" in err
+    assert (card / "b.WAV").read_bytes() == before
+    assert not list(tmp_path.rglob(".*.jsonl"))
+
+
+def test_separated_sources_never_destroy_a_recording(models, tmp_path, capsys):
+    first = record(tmp_path / "yard.wav")
+    second = record(tmp_path / "out" / "yard" / "a.wav")
+    before = second.read_bytes()
+    arguments = (first, second, "-o", tmp_path / "out", "--overwrite")
+    assert run("separate", models, *arguments) == 2
+    assert "is one of the recordings" in capsys.readouterr().err
+    assert second.read_bytes() == before
+
+
+@not_on_windows
+def test_sources_stay_inside_their_folder(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("...wav", "..wav", "~x.wav", "a .wav"):
+        record(Path(name))
+    names = ("./...wav", "./..wav", "./~x.wav", "a .wav")
+    assert run("separate", models, *names, "-o", "new/deep") == 0
+    written = sorted(str(p) for p in tmp_path.rglob("a.wav"))
+    folders = ("...wav", "..wav", "a", "~x")
+    assert written == sorted(str(tmp_path / "new" / "deep" / f / "a.wav") for f in folders)
+
+
+def test_places_are_short_where_they_can_be_and_never_shared():
+    def places(*names: str) -> list[str]:
+        found = own_places({name: name for name in names})
+        return [path.as_posix() for path in found.values()]
+
+    assert places("a.wav", "deep/a.wav") == ["a", "deep/a"]
+    assert places("a.wav", "a.flac", "b.wav") == ["a.wav", "a.flac", "b"]
+    assert places("A.wav", "a.flac") == ["A.wav", "a.flac"]
+    with pytest.raises(ConfigError, match=r"A\.wav and a\.wav would both be written"):
+        places("A.wav", "a.wav")
+    with pytest.raises(ConfigError, match="would both be written"):
+        own_places({"x/a.wav": "a.wav", "y/a.wav": "a.wav"})
+
+
+def test_label_files_mirror_the_card_and_none_is_left_of_a_broken_recording(
+    models, card, tmp_path, capsys
+):
+    labels = tmp_path / "labels"
+    for format, ending in (("audacity", ".txt"), ("raven", ".Table.1.selections.txt")):
+        assert run("events", models, card, "--format", format, "-o", labels / format) == 1
+        found = sorted(p.relative_to(labels / format) for p in (labels / format).rglob("*.txt"))
+        assert found == [Path(f"b{ending}"), Path(f"deep/a{ending}")]
+    bad = card / "c.wav"
+    for format in ("table", "csv", "json", "audacity", "raven"):
+        output = tmp_path / f"{format}.txt"
+        assert run("events", models, bad, "--format", format, "-o", output) == 1
+        assert not output.exists()
+    # Its own failure is kept all the same, and a recording that is heard later goes on.
+    assert "cannot be read as audio" in capsys.readouterr().err
+
+
+def test_label_files_are_gone_on_with_and_never_replaced(models, card, tmp_path, capsys):
+    arguments = (card, "--format", "audacity", "-o", tmp_path / "labels")
+    assert run("events", models, *arguments) == 1
+    (tmp_path / "labels" / "b.txt").unlink()
+    other = tmp_path / "labels" / "deep" / "a.txt"
+    other.write_text("corrected by hand")
+    capsys.readouterr()
+    assert run("events", models, *arguments) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run("events", models, *arguments, "--resume") == 1
+    assert "2 were done before" in capsys.readouterr().err
+    assert other.read_text() == "corrected by hand"
+    assert (tmp_path / "labels" / "b.txt").exists()
+    # Labels of other settings are others, and not done.
+    assert run("events", models, *arguments, "--resume", "--threshold", "0.9") == 2
+    assert "exists already" in capsys.readouterr().err
+    assert other.read_text() == "corrected by hand"
+
+
+def test_events_go_on_after_a_kill_in_the_middle_of_a_recording(models, card, tmp_path, capsys):
+    whole, output = tmp_path / "whole.csv", tmp_path / "out.csv"
+    for path in (whole, output):
+        assert run("events", models, card, "--format", "csv", "-o", path) == 1
+    record = tmp_path / ".out.csv.jsonl"
+    lines = record.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 6  # a recording begins, and ends
+    for n_kept, n_bytes in ((1, 0), (1, 20), (2, None), (5, None)):
+        ends = [json.loads(line)["bytes"][-1] for line in lines[:n_kept]]
+        record.write_bytes(b"".join(lines[:n_kept]) + b'{"sour')
+        size = ends[-1] if n_bytes is None else ends[-1] + n_bytes
+        output.write_bytes(whole.read_bytes()[:size])
+        assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 1
+        assert output.read_bytes() == whole.read_bytes()
+        assert record.read_bytes().endswith(lines[-1])
+
+
+def test_events_that_were_edited_are_not_cut(models, card, tmp_path, capsys):
+    output = tmp_path / "out.csv"
+    assert run("events", models, card, "--format", "csv", "-o", output) == 1
+    edited = output.read_bytes() + b"mine,0,1,dog,1\n"
+    output.write_bytes(edited)
+    assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 2
+    assert "was changed since" in capsys.readouterr().err
+    assert run("events", models, card, "--format", "table", "-o", output, "--resume") == 2
+    assert "holds results of" in capsys.readouterr().err
+    (tmp_path / ".out.csv.jsonl").unlink()
+    assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 2
+    assert "cannot be gone on with" in capsys.readouterr().err
+    assert output.read_bytes() == edited
+
+
+@not_on_windows
+def test_csv_holds_names_with_line_breaks(models, tmp_path, capsys):
+    odd = [record(tmp_path / name) for name in ("a\nb.wav", "c\rd.wav", 'e,"f.wav')]
+    output = tmp_path / "out.csv"
+    assert run("events", models, *odd, "--format", "csv", "-o", output) == 0
+    with output.open(newline="", encoding="utf-8") as stream:
+        assert {row["source"] for row in csv.DictReader(stream)} == set(map(str, odd))
+    assert run("events", models, *odd, "--format", "csv") == 0
+    printed = io.StringIO(capsys.readouterr().out, newline="")
+    assert {row["source"] for row in csv.DictReader(printed)} == set(map(str, odd))
+
+
+@not_on_windows
+@pytest.mark.parametrize("command", COMMANDS)
+def test_names_cannot_make_the_terminal_do_anything(command, models, tmp_path, capsys):
+    evil = "a\x1b]0;x\x07\u202e\n.wav"
+    good, bad = record(tmp_path / evil), tmp_path / f"bad{evil}"
+    bad.write_bytes(b"no sound")
+    output = ("-o", tmp_path / "out") if command == "separate" else ()
+    assert run(command, models, good, bad, tmp_path / f"gone{evil}", *output) == 1
+    printed = "".join(capsys.readouterr())
+    assert "a\\x1b]0;x\\x07\\u202e\\n.wav" in printed
+    assert not set("\x1b\x07\u202e") & set(printed)
+    assert all(line.isprintable() for line in printed.splitlines())
+    with pytest.raises(SystemExit):
+        main([command, "--\x1b[31m"])
+    assert "\x1b" not in capsys.readouterr().err
+
+
+# One run at a time
+
+
+def results(path: Path, **options: bool) -> ResultsFile:
+    return ResultsFile(path, model="m", **{"resume": True, "overwrite": False} | options)
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_two_runs_do_not_double_lines(has_locks, tmp_path, monkeypatch):
+    if not has_locks:
+        monkeypatch.setattr(claimed_file, "_lock", lambda file: True)
+    path = tmp_path / "out.jsonl"
+    first = results(path)
+    if has_locks:
+        with pytest.raises(ConfigError, match="being written by another run"):
+            results(path)
+        with pytest.raises(ConfigError, match="being written by another run"):
+            results(path, overwrite=True, resume=False)
+    else:
+        second = results(path)
+        first.write([{"source": "a.wav"}])
+        with pytest.raises(ConfigError, match="changed by another program"):
+            second.write([{"source": "a.wav"}])
+        second.close()
+    first.write([{"source": "b.wav"}])
+    first.close()
+    again = results(path)
+    assert list(again.done) == ([] if has_locks else ["a.wav"]) + ["b.wav"]
+    again.close()
+    with pytest.raises(ConfigError, match="exists"):
+        results(path, resume=False)
+
+
+def test_a_file_that_appears_meanwhile_is_not_joined(tmp_path, monkeypatch):
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(b"mine")
+    with pytest.raises(ConfigError, match="another run"):
+        ClaimedFile(path, may_exist=False)
+    assert path.read_bytes() == b"mine"
+
+
+def test_a_run_that_writes_nothing_leaves_nothing(models, card, tmp_path, capsys):
+    for command in ("classify", "events"):
+        output = tmp_path / "out.jsonl"
+        assert main([command, "--model", str(tmp_path / "none"), str(card), "-o", str(output)]) == 2
+        assert not output.exists()
+        assert not list(tmp_path.glob(".*"))
+
+
+def test_runs_share_a_folder_of_sources(models, card, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run("separate", models, card / "b.WAV", "-o", output) == 0
+    with (output / ".separate.jsonl").open("a") as stream:
+        stream.write('{"source": "torn')
+    assert run("separate", models, card / "deep" / "a.wav", "-o", output) == 0
+    capsys.readouterr()
+    both = (card / "b.WAV", card / "deep" / "a.wav")
+    assert run("separate", models, *both, "-o", output, "--resume") == 0
+    assert "0 of 2 recordings failed, 2 were done before" in capsys.readouterr().err
+    # A recording of the same name from another card is no reason to pass it over.
+    other = record(tmp_path / "card2" / "b.WAV")
+    assert run("separate", models, other, "-o", output, "--resume") == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+# Full disks and no console
+
+
+@needs_full_disk
+@pytest.mark.parametrize("command", ["classify", "events"])
+def test_a_full_disk_names_the_file(command, models, card, capsys):
+    assert run(command, models, card / "b.WAV", "-o", "/dev/full") == 2
+    assert "cannot write to /dev/full: No space left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_disk_that_fills_up_names_the_file_and_lines_stay_whole(
+    command, models, card, tmp_path, capsys, monkeypatch
+):
+    output, write, n_written = output_of(command, tmp_path), os.write, 0
+
+    def full(file: int, data: bytes) -> int:
+        nonlocal n_written
+        n_written += 1
+        if n_written % 2:
+            return write(file, bytes(data)[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    assert run(command, models, card, "-o", output, *tell(command)) == 2
+    err = capsys.readouterr().err
+    assert "cannot write to " in err
+    assert "out" in err.split("cannot write to ")[1]
+    assert "No space left" in err
+    monkeypatch.setattr(os, "write", write)
+    if output.is_file():
+        assert not output.read_bytes() or output.read_bytes().endswith(b"\n")
+
+
+@needs_full_disk
+def test_a_full_standard_output_is_named(models, card):
+    command = [sys.executable, "-m", "soundsep.cli", *arguments_of("classify", models)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, str(card / "b.WAV")], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "soundsep: error: cannot write to standard output: No space left on device\n"
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_a_console_the_work_is_done_all_the_same(
+    command, models, card, tmp_path, monkeypatch
+):
+    output = output_of(command, tmp_path)
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run(command, models, card, "-o", output, *tell(command)) == 1
+    assert len(contents(output)) == (4 if command == "separate" else 1)
+    assert sys.stderr is sys.stdout is None
+    assert main([command, "--model", "nonesuch", str(card)]) == 2
+    with pytest.raises(SystemExit):
+        main([command, "--nonesuch"])
+
+
+@not_on_windows
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_not_get_into_files(closed, models, card, tmp_path):
+    output = tmp_path / "out.csv"
+    command = [sys.executable, "-m", "soundsep.cli", *arguments_of("events", models)]
+    command += [str(card), "--format", "csv", "-o", str(output)]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    with output.open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert {len(row) for row in rows} == {5}
+    assert rows[0][0] == "source"
