@@ -19,6 +19,7 @@ def go_through(
     group_size: int = 1,
     output: Path | None = None,
     can_resume: bool = False,
+    always_sum_up: bool = False,
 ) -> int:
     """Work on all recordings that are not done yet.
 
@@ -30,6 +31,7 @@ def go_through(
         group_size: Recordings given to ``work`` at once.
         output: Where the results are, if not on the screen.
         can_resume: What was done is kept for a later run.
+        always_sum_up: Sum up a single recording as well.
 
     Returns:
         The exit code: 1 if a recording failed, now or in an earlier run.
@@ -56,7 +58,7 @@ def go_through(
         if can_resume:
             note(f"{n_done} results are in {output}; the same command with --resume goes on")
         raise
-    if many or output:
+    if many or n_before or always_sum_up:
         before = f", {n_before} were done before" if n_before else ""
         where = f"; the results are in {output}" if output else ""
         note(f"{n_failed} of {len(recordings)} recordings failed{before}{where}")

@@ -159,6 +159,7 @@ def _classify(
         group_size=arguments.batch_size,
         output=arguments.output,
         can_resume=output is not None,
+        always_sum_up=output is not None,
     )
 
 
