@@ -243,7 +243,31 @@ BAD: dict[str, Callable[[Path], object]] = {
         frontend, kind="mfcc", n_fft=12, win_length=12, n_mels=2**19, n_mfcc=2**19
     ),
     "filters of days": partial(frontend, kind="gammatone", f_min=1e-9, n_bands=2**20),
+    "hop of a sample": lambda folder: (
+        features(folder, hop_length=1),
+        setting(folder, window_seconds=16.0),
+    ),
+    "bands of every sample": partial(
+        frontend, kind="gammatone", hop_length=1, n_bands=256, f_max=7_500.0
+    ),
+    "window of 20 minutes": partial(setting, window_seconds=1_200.0, hop_seconds=60.0),
     "reversed band": partial(features, f_min=4_000.0, f_max=100.0),
+}
+
+# Windows of almost a GiB, of which the usual batch has sixteen.
+LARGE: dict[str, Callable[[Path], object]] = {
+    "short hops": lambda folder: (
+        features(folder, hop_length=8),
+        setting(folder, window_seconds=18.0, hop_seconds=9.0),
+    ),
+    "many bands": lambda folder: (
+        frontend(folder, kind="gammatone", n_bands=256, hop_length=160),
+        setting(folder, window_seconds=60.0, hop_seconds=30.0),
+    ),
+    "long transforms": lambda folder: (
+        features(folder, n_fft=2**16, n_mels=100),
+        setting(folder, window_seconds=25.0, hop_seconds=20.0),
+    ),
 }
 
 
@@ -253,7 +277,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     root = tmp_path_factory.mktemp("checkpoints")
     settings = ClassifierConfig(labels=("dog", "rain"), network="cnn-mel")
     Classifier(settings).save_pretrained(root / "good")
-    for name, spoil in BAD.items():
+    for name, spoil in (BAD | LARGE).items():
         spoil(Path(shutil.copytree(root / "good", root / name)))
     work = tmp_path_factory.mktemp("work")
     child = subprocess.run(
@@ -267,6 +291,13 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 def test_the_good_one_loads(reports):
     assert reports["good"]["outcome"] == "loaded"
+    assert reports["good"]["call"] == "called"
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_costly_checkpoint_is_called_in_bounded_memory(reports, name):
+    assert reports[name]["outcome"] == "loaded"
+    assert reports[name]["call"] == "called"
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -7,15 +7,15 @@ from typing import Literal
 
 from soundsep.config import Config, check_names
 from soundsep.errors import ConfigError
-from soundsep.frontends import FrontendConfig, MelConfig
-from soundsep.models import check_features
+from soundsep.frontends import FrontendConfig, MelConfig, frontend_cost
+from soundsep.models import NETWORK_BYTES, check_features
 from soundsep.names import label_fault
 
 __all__ = ["ClassifierConfig"]
 
 MAX_LABELS = 10_000
 MAX_WINDOW_SAMPLES = 2**26  # 1.2 h at 16 kHz
-MAX_SPECTRUM = 2**27  # numbers of a window's spectrogram: 1 GiB while they are complex
+MAX_WINDOW_BYTES = 2**30  # that a forward pass of one window needs, by an estimate
 MAX_OVERLAP = 1_000  # windows that hear the same sample
 
 
@@ -69,15 +69,12 @@ class ClassifierConfig(Config):
             raise ConfigError(
                 f"ClassifierConfig.window_seconds: more than {MAX_WINDOW_SAMPLES} samples"
             )
-        frames = (
-            self.window_seconds
-            * self.frontend.sample_rate
-            / getattr(self.frontend, "hop_length", 1)
-        )
-        if frames * (getattr(self.frontend, "n_fft", 0) // 2 + 1) > MAX_SPECTRUM:
+        if self.window_bytes > MAX_WINDOW_BYTES:
             raise ConfigError(
-                f"ClassifierConfig.frontend: a window's spectrogram has more than {MAX_SPECTRUM} "
-                "numbers"
+                f"ClassifierConfig.frontend: one window of {self.window_seconds:g} s would need "
+                f"about {self.window_bytes / 2**30:.3g} GiB of memory; expected at most "
+                f"{MAX_WINDOW_BYTES / 2**30:g} GiB: a longer hop_length, a shorter window, or "
+                "smaller features"
             )
         shortest = max(1 / self.frontend.sample_rate, self.window_seconds / MAX_OVERLAP)
         if self.hop_seconds < shortest:
@@ -95,3 +92,10 @@ class ClassifierConfig(Config):
             )
         if self.activation not in ("softmax", "sigmoid") or self.padding not in ("zero", "reflect"):
             raise ConfigError("ClassifierConfig: activation or padding is not one of those listed")
+
+    @property
+    def window_bytes(self) -> int:
+        """Estimate of the memory that a forward pass needs for each window, in bytes."""
+        n_samples = round(self.window_seconds * self.frontend.sample_rate)
+        n_bytes, n_features = frontend_cost(self.frontend, n_samples)
+        return n_bytes + n_features * NETWORK_BYTES.get(self.network, 512)

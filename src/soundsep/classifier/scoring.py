@@ -20,7 +20,16 @@ __all__ = [
     "score_waveforms",
 ]
 
+# Of a batch, by the estimate of its config. Larger ones are hardly any faster.
+BATCH_BYTES, BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an accelerator
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
+
+
+def batch_limit(classifier: Classifier, batch_size: int) -> int:
+    """As many windows as were asked for, or as fit into the budget of memory, but at least one."""
+    is_cpu = next(classifier.parameters()).device.type == "cpu"
+    budget = BATCH_BYTES if is_cpu else BATCH_BYTES_ELSEWHERE
+    return min(batch_size, max(1, budget // classifier.config.window_bytes))
 
 
 def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
@@ -107,6 +116,7 @@ def _mean_over_windows(
     """
     classifier.eval()  # else batch normalisation would hear a clip's neighbours, and learn them
     device = next(classifier.parameters()).device
+    batch_size = batch_limit(classifier, batch_size)
     window = round(classifier.config.window_seconds * classifier.sample_rate)
     shifts = [window * i // n_shifts for i in range(n_shifts)]
     queue: list[tuple[Tensor, int]] = []  # windows that wait for a full batch, and their shifts
@@ -179,7 +189,7 @@ class WindowScorer:
         self._classifier = classifier.eval()
         self._silence_db = silence_db
         self._device = next(classifier.parameters()).device
-        self._batch_size, self._wait = batch_size, wait
+        self._batch_size, self._wait = batch_limit(classifier, batch_size), wait
         self.window = round(classifier.config.window_seconds * classifier.sample_rate)
         self.hop = hop
         self.peak = 0.0

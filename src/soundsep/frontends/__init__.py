@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from soundsep.frontends.cost import frontend_cost
 from soundsep.frontends.gammatone import GammatoneConfig, GammatoneFrontend
 from soundsep.frontends.kaldi import KaldiMelConfig, KaldiMelFrontend
 from soundsep.frontends.mel import MEL_PRESETS, MelConfig, MelFrontend
@@ -28,6 +29,7 @@ __all__ = [
     "WaveformConfig",
     "WaveformFrontend",
     "build_frontend",
+    "frontend_cost",
     "power_to_db",
 ]
 

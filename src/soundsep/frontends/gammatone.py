@@ -147,8 +147,7 @@ class GammatoneFrontend(nn.Module):
         """Mean square of every band in every frame, (batch, n_bands, frames)."""
         win_length, n_taps = self.config.win_length, self.taps.shape[1]
         n_samples = waveform.shape[1] + win_length
-        # A power of two, of which at most an eighth is lost to the overlap: the fastest measured.
-        block = 2 ** math.ceil(math.log2(8 * n_taps))
+        block = fft_block(self.config)
         step = block - n_taps + 1
         # Two at least: MKL rounds a transform of one row otherwise than one of several, and a clip
         # must have the same numbers alone and in a batch.
@@ -204,6 +203,14 @@ def gammatone_taps(centres: Tensor, sample_rate: int) -> Tensor:
     n = torch.arange(_n_taps(sample_rate, float(centres.min())), dtype=torch.float64)
     envelope = (n + 1) * (n + 2) * (n + 3) / 6 * torch.exp(-decay[:, None] * n)
     return envelope * torch.cos(turn[:, None] * n) / gain[:, None]
+
+
+def fft_block(config: GammatoneConfig) -> int:
+    """Samples that are transformed at once.
+
+    A power of two, of which at most an eighth is lost to the overlap: the fastest measured.
+    """
+    return 1 << math.ceil(math.log2(8 * _n_taps(config.sample_rate, config.f_min)))
 
 
 def _bandwidth(frequency: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ _SOURCE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _-]{0,62}[A-Za-z0-9])?")
 MAX_SOURCES = 64
 MAX_SEGMENT_SECONDS = 600.0
 MAX_SEGMENT_SAMPLES = 2**26
+MAX_SEGMENT_BYTES = 2**30  # that a forward pass of one segment needs, by an estimate
+NETWORK_BYTES, SOURCE_BYTES = 280, 36  # of mask-unet at its peak, per sample; as measured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,10 +75,21 @@ class SeparatorConfig(Config):
             raise ConfigError(
                 f"SeparatorConfig.segment_seconds: more than {MAX_SEGMENT_SAMPLES} samples"
             )
+        if self.network and self.segment_bytes > MAX_SEGMENT_BYTES:
+            raise ConfigError(
+                f"SeparatorConfig.segment_seconds: one segment of {self.segment_seconds:g} s would "
+                f"need about {self.segment_bytes / 2**30:.3g} GiB of memory; expected at most "
+                f"{MAX_SEGMENT_BYTES / 2**30:g} GiB: a shorter one"
+            )
         if not 0 <= self.overlap <= 0.9:
             raise ConfigError(f"SeparatorConfig.overlap must be 0 to 0.9, got {self.overlap}")
         if self.interchangeable and not self.overlap:
             raise ConfigError("SeparatorConfig.interchangeable needs an overlap to find the order")
+
+    @property
+    def segment_bytes(self) -> int:
+        """Estimate of the memory that a network of soundsep needs for a segment, in bytes."""
+        return self.segment_samples * (NETWORK_BYTES + SOURCE_BYTES * len(self.sources))
 
     @property
     def segment_samples(self) -> int:

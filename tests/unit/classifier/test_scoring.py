@@ -7,10 +7,12 @@ import torch
 from soundsep import (
     Classifier,
     ClassifierConfig,
+    ConfigError,
     MelConfig,
     Pipeline,
     WeightsError,
 )
+from soundsep.classifier import scoring
 from soundsep.classifier.scoring import score_waveforms
 
 LABELS = ("dog", "rain", "siren")
@@ -64,3 +66,45 @@ def test_score_waveforms_is_lazy(pipe):
     assert taken == 2
     assert not torch.is_inference_mode_enabled()
     assert len(list(stream)) == 9
+
+
+class Counter(Classifier):
+    """Notes how many windows come at once."""
+
+    largest = 0
+
+    def predict(self, waveform: torch.Tensor) -> torch.Tensor:
+        self.largest = max(self.largest, len(waveform))
+        return waveform.abs().mean(dim=1, keepdim=True)
+
+
+@pytest.fixture
+def counting() -> Pipeline:
+    config = ClassifierConfig(
+        labels=("a",),
+        network="cnn4",
+        frontend=MelConfig(n_mels=16),
+        window_seconds=1.0,
+        hop_seconds=0.25,
+    )
+    return Pipeline(Counter(config))
+
+
+@pytest.mark.parametrize(("budget", "largest"), [(2**40, 16), (3.9, 3), (1, 1), (0.1, 1)])
+def test_a_batch_has_as_many_windows_as_fit_the_budget(counting, monkeypatch, budget, largest):
+    noise = np.random.default_rng(0).standard_normal(16_000 * 12) * 0.1
+    expected = counting(noise, sample_rate=16_000)
+    size = counting.classifier.config.window_bytes
+    monkeypatch.setattr(scoring, "BATCH_BYTES", int(budget * size))
+    for hear in (counting, counting.scores, lambda a, **o: counting([a, a], batch_size=16, **o)):
+        counting.classifier.largest = 0
+        hear(noise, sample_rate=16_000)
+        assert counting.classifier.largest == largest
+    assert counting(noise, sample_rate=16_000).score == pytest.approx(expected.score, abs=1e-6)
+
+
+def test_a_window_that_would_fill_the_memory_is_refused():
+    with pytest.raises(ConfigError, match=r"one window of 16 s .* GiB .* hop_length"):
+        ClassifierConfig(
+            labels=("a",), network="cnn4", frontend=MelConfig(hop_length=1), window_seconds=16.0
+        )

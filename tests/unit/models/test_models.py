@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from soundsep import Classifier, ClassifierConfig
 from soundsep.errors import ShapeError
 from soundsep.frontends import MelConfig, WaveformConfig
-from soundsep.models import NETWORKS, WAVEFORM_NETWORKS, build_network
+from soundsep.models import NETWORK_BYTES, NETWORKS, WAVEFORM_NETWORKS, build_network
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "networks.md"
 # As small as the networks with a head on bands allow, and the two of the projects' spectrograms.
@@ -105,3 +105,7 @@ def test_the_smallest_input_goes_in_and_none_smaller(name):
     for shape in wrong:
         with pytest.raises(ShapeError, match=re.escape(f"got {shape}")):
             module(torch.zeros(shape))
+
+
+def test_the_memory_of_every_network_is_known():
+    assert set(NETWORK_BYTES) == set(NETWORKS)
