@@ -58,7 +58,9 @@ def configs() -> Iterator[ClassifierConfig]:
         if network in WAVEFORM_NETWORKS:
             yield long(WaveformConfig(), network)
         else:
-            yield long(MelConfig(n_mels=128 if network.endswith("bands") else 64), network)
+            yield long(
+                MelConfig(n_mels=128 if network.endswith(("bands", "frames")) else 64), network
+            )
     for frontend in (
         MelConfig(n_fft=4_096, hop_length=80),
         MelConfig(hop_length=20, n_mels=16),

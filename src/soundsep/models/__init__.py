@@ -86,13 +86,13 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {
 # Those of the table that hear the waveform; the others take any kind of spectrogram.
 WAVEFORM_NETWORKS = frozenset({"aclnet", "aclnet-0.5", "cnn-wave"})
 
-
 # Memory at the peak of a forward pass without gradients, per number of the features, as measured
 # for windows that need hundreds of MiB (short ones need up to 200 MiB beside that, once). It bounds
 # what a stranger's checkpoint may ask for.
 NETWORK_BYTES: dict[str, int] = {
     "mn04": 140,
     "mn04-bands": 150,
+    "mn04-frames": 150,
     "mn10": 240,
     "mn10-bands": 240,
     "resnet18": 370,
