@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 
-__all__ = ["HEAD_BYTES", "Contents", "contents_of", "convert_command"]
+__all__ = ["HEAD_BYTES", "MOV", "Contents", "contents_of", "convert_command"]
 
 HEAD_BYTES = 4096  # more than the longest frame of AC-3, since two beginnings make it sure
 

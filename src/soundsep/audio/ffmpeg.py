@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from soundsep.audio.contents import Contents, convert_command
+from soundsep.audio.boxes import counts_too_many
+from soundsep.audio.contents import MOV, Contents, convert_command
 from soundsep.audio.file import AudioFile, UnreadableError
 from soundsep.audio.pyav import import_pyav, samples_of
 from soundsep.errors import AudioError
@@ -36,8 +37,9 @@ DECODERS = (
 # fmt: on
 LOSSLESS = ("alac", "flac", "pcm_", "wavpack", "wmalossless")
 # Demuxers that take the length of a track from the file, while others guess it from the bit rate.
-STATES_LENGTH = ("mov,mp4,m4a,3gp,3g2,mj2", "wv", "caf")
+STATES_LENGTH = (MOV, "wv", "caf")
 MATROSKA = "matroska,webm"
+MAX_ALAC_FRAME = 2**17  # samples, usually 2**12; FFmpeg makes room for as many as a header says
 INVALID = -22  # what a C library answers to an impossible seek
 
 
@@ -68,7 +70,6 @@ class FfmpegReader:
         self._held: deque[NDArray[np.float32]] = deque()
         self._damage: Exception | None = None
         self._container: Any = None
-        file.seek(0)
         try:
             with self._explained():
                 self._open(str(contents.demuxer))
@@ -109,6 +110,9 @@ class FfmpegReader:
             self._container.close()
 
     def _open(self, demuxer: str) -> None:
+        if demuxer == MOV and counts_too_many(self._file):
+            raise UnreadableError("its header counts more samples than the file has bytes")
+        self._file.seek(0)
         self._container = self._av.open(
             _File(self._file),
             "r",
@@ -133,6 +137,8 @@ class FfmpegReader:
         if decoder is None or decoder.codec.name not in DECODERS:
             found = "an unknown codec" if decoder is None else decoder.codec.name
             raise UnreadableError(f"its sound is encoded as {found}, which is not read")
+        if decoder.codec.name == "alac" and _alac_frame(decoder.extradata) > MAX_ALAC_FRAME:
+            raise UnreadableError("its header is damaged")
         decoder.thread_count = 1
         self.is_lossy = not decoder.codec.name.startswith(LOSSLESS)
         packets: Iterator[Any] = self._container.demux(self._track)
@@ -222,6 +228,11 @@ class _File:
 def _refuse(url: str, flags: int, options: object) -> NoReturn:
     """What FFmpeg gets when it asks for another file."""
     raise PermissionError("it refers to another file, which is not opened")
+
+
+def _alac_frame(cookie: bytes | None) -> int:
+    """The samples per frame that Apple Lossless states in its header."""
+    return int.from_bytes((cookie or b"")[12:16], "big")
 
 
 def _reason(error: object) -> str:

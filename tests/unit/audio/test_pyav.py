@@ -224,6 +224,32 @@ def test_an_interrupt_is_no_end():
         load_audio(Interrupted(encode("aac", *tones("aac", seconds=3))))
 
 
+def with_number(data: bytes, box: bytes, distance: int, number: int) -> bytes:
+    at = data.index(box) + distance
+    return data[:at] + struct.pack(">I", number) + data[at + 4 :]
+
+
+def test_a_count_of_samples_takes_no_memory():
+    n = 50_000_000  # 2.3 GB of FFmpeg's index
+    whole = encode("m4a", *tones("m4a"))
+    for data in (
+        with_number(with_number(whole, b"stsz", 8, 1), b"stsz", 12, n),
+        with_number(
+            with_number(encode("m4a", *tones("m4a"), movflags="empty_moov"), b"trun", 4, 0),
+            b"trun",
+            8,
+            n,
+        ),
+    ):
+        with pytest.raises(AudioError, match="counts more samples than the file has bytes"):
+            load_audio(data)
+    alac = encode("alac.m4a", *tones("alac.m4a"))
+    inner = alac.index(b"alac", alac.index(b"alac", alac.index(b"stsd")) + 4) - 4
+    assert alac[inner + 12 : inner + 16] == struct.pack(">I", 4096)
+    with pytest.raises(AudioError, match="its header is damaged"):
+        load_audio(alac[: inner + 12] + struct.pack(">I", 4096**2) + alac[inner + 16 :])
+
+
 # --- without PyAV
 
 
