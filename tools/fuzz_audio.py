@@ -29,7 +29,7 @@ HOSTILE = REPOSITORY / "tests" / "hostile"
 RESULTS = REPOSITORY / "docs" / "hostile.json"
 PAGE = REPOSITORY / "docs" / "bad_input.md"
 
-READ, REFUSED = "read", "refused"
+READ, REFUSED, SAME = "read", "refused", "same"
 
 
 @dataclass
@@ -38,6 +38,8 @@ class Counts:
 
     Attributes:
         outcomes: How many recordings of a kind were read, and how many refused.
+        opinions: How what was heard compares to what FFmpeg hears, by kind.
+        others: Names of those of which something else is heard, after how it differs.
         failures: What came of any other, after its name.
         printed: Names of those for which libsndfile printed to standard output.
         slowest_seconds: For one recording.
@@ -45,6 +47,8 @@ class Counts:
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    opinions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    others: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     printed: set[str] = field(default_factory=set)
     slowest_seconds: float = 0.0
@@ -73,6 +77,10 @@ def fuzz(counts: Counts, seed: int, first: int, last: int) -> None:
                 counts.memory_bytes = max(counts.memory_bytes, report["memory"])
             elif report["outcome"] in (READ, REFUSED):
                 counts.outcomes[report["kind"], report["outcome"]] += 1
+                if opinion := report["opinion"]:
+                    counts.opinions[report["kind"], opinion] += 1
+                    if opinion != SAME:
+                        counts.others.append(f"{opinion}: {case['name']}")
                 counts.slowest_seconds = max(counts.slowest_seconds, report["seconds"])
             else:
                 counts.failures.append(f"{case['name']}: {report['outcome']}")
@@ -89,19 +97,27 @@ def fuzz(counts: Counts, seed: int, first: int, last: int) -> None:
 
 def summary(counts: Counts, seeds: list[int], n_files: int) -> dict[str, Any]:
     """What the results file holds."""
+    import av
     import soundfile
 
     kinds = dict.fromkeys(kind for kind, _ in counts.outcomes)
+    differs = Counter(line.split(":")[0] for line in counts.others)
     return {
         "libsndfile": soundfile.__libsndfile_version__,
+        "ffmpeg": av.ffmpeg_version_info,
         "seeds": seeds,
         "files_per_seed": n_files,
         "slowest_seconds": counts.slowest_seconds,
         "memory_mib": round(counts.memory_bytes / 2**20, 1),
         "failures": counts.failures,
         "printed": sorted(counts.printed),
+        "differs": dict(sorted(differs.items())),
         "rows": {
             kind: {outcome: counts.outcomes[kind, outcome] for outcome in (READ, REFUSED)}
+            | {
+                "compared": sum(n for (of, _), n in counts.opinions.items() if of == kind),
+                "same": counts.opinions[kind, SAME],
+            }
             for kind in kinds
         },
     }
@@ -110,19 +126,27 @@ def summary(counts: Counts, seeds: list[int], n_files: int) -> dict[str, Any]:
 def table(results: dict[str, Any]) -> str:
     """The rows, in Markdown."""
     rows = results["rows"]
-    totals = {outcome: sum(row[outcome] for row in rows.values()) for outcome in (READ, REFUSED)}
-    lines = ["| made from | files | read | refused |", "|---|---|---|---|"]
+    columns = (READ, REFUSED, "compared", SAME)
+    totals = {column: sum(row[column] for row in rows.values()) for column in columns}
+    lines = [
+        "| made from | files | read | refused | FFmpeg reads it too | and hears the same |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [
-        f"| {kind} | {row[READ] + row[REFUSED]:,} | {row[READ]:,} | {row[REFUSED]:,} |"
+        f"| {kind} | {row[READ] + row[REFUSED]:,} | "
+        + " | ".join(f"{row[column]:,}" for column in columns)
+        + " |"
         for kind, row in (rows | {"all": totals}).items()
     ]
     n_failures, n_printed = len(results["failures"]), len(results["printed"])
+    differs = ", ".join(f"{n:,} in {what}" for what, n in results["differs"].items())
     return (
-        "\n".join(lines) + f"\n\nlibsndfile {results['libsndfile']}; {n_failures or 'no'} crashes, "
-        f"hangs, other errors, empty results or NaN. The slowest file took "
-        f"{results['slowest_seconds']:.2f} s; the process needed at most "
-        f"{results['memory_mib']:.0f} MiB more than before the first file. For "
-        f"{n_printed} files libsndfile printed a line of its own to standard output.\n"
+        "\n".join(lines) + f"\n\nlibsndfile {results['libsndfile']}, FFmpeg {results['ffmpeg']}; "
+        f"{n_failures or 'no'} crashes, hangs, other errors, empty results, NaN, or blocks that are "
+        f"not the whole. The slowest file took {results['slowest_seconds']:.2f} s; the process "
+        f"needed at most {results['memory_mib']:.0f} MiB more than before the first file. For "
+        f"{n_printed} files libsndfile printed a line of its own to standard output. What FFmpeg "
+        f"hears differs for {differs or 'none'}.\n"
     )
 
 

@@ -1,2 +1,9 @@
 # Child processes that the tests start, and what those import: no tests.
-collect_ignore = ["corpus.py", "decoder.py", "loader.py", "rates.py"]
+collect_ignore = [
+    "by_ffmpeg.py",
+    "corpus.py",
+    "decoder.py",
+    "loader.py",
+    "pyav_encoder.py",
+    "rates.py",
+]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import soundfile
+from pyav_encoder import sound_of_ffmpeg
 
-__all__ = ["KINDS", "Case", "case", "with_checksums"]
+__all__ = ["KINDS", "Case", "case", "sound", "with_checksums"]
 
 # Format and subtype of the sound recordings each kind is made from.
 KINDS: dict[str, list[tuple[str, str]]] = {
@@ -60,6 +61,15 @@ KINDS: dict[str, list[tuple[str, str]]] = {
         ("WVE", "ALAW"),
         ("XI", "DPCM_16"),
     ],
+    # What FFmpeg reads, by the names of pyav_encoder.
+    "mp4": [("", kind) for kind in ("m4a", "alac.m4a", "mov", "float.mov", "3gp", "fragments.m4a")],
+    "webm": [("", kind) for kind in ("webm", "vorbis.webm", "mka", "mkv")],
+    "wma": [("", "wma")],
+    "aac": [("", kind) for kind in ("aac", "ts")],
+    "ac3": [("", kind) for kind in ("ac3", "eac3")],
+    "amr": [("", "amr")],
+    "wv": [("", "wv")],
+    "avi": [("", kind) for kind in ("avi", "u8.avi")],
 }
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".caf", ".au", ".w64", ".raw", "")
 
@@ -117,6 +127,56 @@ FIELDS: dict[str, list[tuple[bytes, int, str, int, int, int]]] = {
         *[(b"fmt ", o, "little", w, 0, 8 * w) for o, w in ((32, 4), (36, 2), (38, 2), (42, 2))],
         *[(name, 16, "little", 8, 0, 64) for name in (b"data", b"riff", b"fact")],
     ],
+    "mp4": [
+        *[(name, -4, "big", 4, 0, 32) for name in (b"moov", b"trak", b"stbl", b"stsd", b"moof")],
+        *[(name, o, "big", 4, 0, 32) for name in (b"stsz", b"trun") for o in (4, 8, 12)],
+        *[(b"stts", o, "big", 4, 0, 32) for o in (8, 12, 16)],
+        *[(b"stsc", o, "big", 4, 0, 32) for o in (8, 12, 16, 20)],
+        *[(name, 12, "big", 4, 0, 32) for name in (b"stco", b"co64", b"tfhd")],
+        *[(name, o, "big", 4, 0, 32) for name in (b"mdhd", b"mvhd") for o in (16, 20)],
+        *[(b"elst", o, "big", 4, 0, 32) for o in (8, 12, 16, 20)],
+        *[(name, 20, "big", 2, 0, 16) for name in (b"mp4a", b"twos", b"samr", b"fl32")],
+        *[(name, 28, "big", 4, 0, 32) for name in (b"mp4a", b"twos", b"samr", b"fl32")],
+        *[(b"alac", o, "big", 4, 0, 32) for o in (8, 12, 20, 28)],
+        *[(b"chan", o, "big", 4, 0, 32) for o in (8, 12, 16)],
+        *[(b"esds", o, "big", 1, 0, 8) for o in (5, 6, 10, 20, 26, 30, 32, 36, 38)],
+    ],
+    "webm": [
+        *[(name, 4, "big", 8, 0, 64) for name in (b"\x1aE\xdf\xa3", b"\x18S\x80g", b"\x1fC\xb6u")],
+        *[(b"\x16T\xaek", o, "big", 1, 0, 8) for o in (4, 8, 12, 16)],
+        *[(b"\x44\x89", o, "big", 8, 0, 64) for o in (2, 3)],
+        *[(b"\x2a\xd7\xb1", o, "big", 3, 0, 24) for o in (3, 4)],
+        *[(name, 2, "big", 4, 0, 32) for name in (b"\x9f\x81", b"\xb5\x88", b"\xb5\x84", b"\xa3")],
+        *[(name, 3, "big", 4, 0, 32) for name in (b"\x56\xaa", b"\x56\xbb", b"\x75\xa2")],
+        *[(b"OpusHead", o, "little", 1, 0, 8) for o in (8, 9, 10, 11, 12, 16, 18)],
+    ],
+    "wma": [
+        *[(b"\xa1\xdc\xab\x8c", o, "little", 8, 0, 64) for o in (16, 40, 56, 64, 72, 80)],
+        *[(b"\xa1\xdc\xab\x8c", o, "little", 4, 0, 32) for o in (88, 92, 96, 100)],
+        *[(b"\x91\x07\xdc\xb7", o, "little", 2, 0, 16) for o in (78, 80, 90, 92, 94)],
+        *[(b"\x91\x07\xdc\xb7", o, "little", 4, 0, 32) for o in (64, 82, 86, 96)],
+        *[(b"\x82\x00\x00", o, "little", 1, 0, 8) for o in (3, 4, 5, 6)],
+    ],
+    "aac": [
+        *[
+            (b"\xff\xf1", 2, "big", 4, low, bits)
+            for low, bits in ((30, 2), (26, 4), (22, 3), (5, 13))
+        ],
+        *[(b"\x47", o, "big", 1, 0, 8) for o in (1, 2, 3, 4, 5)],
+    ],
+    "ac3": [(b"\x0b\x77", o, "big", 1, 0, 8) for o in (2, 3, 4, 5, 6)],
+    "amr": [(b"#!AMR", o, "big", 1, 0, 8) for o in (5, 6, 7, 39)],
+    "wv": [
+        *[(b"wvpk", o, "little", w, 0, 8 * w) for o, w in ((4, 4), (8, 2), (10, 2), (12, 4))],
+        *[(b"wvpk", o, "little", 4, 0, 32) for o in (16, 20, 24, 28)],
+        *[(b"wvpk", o, "little", 1, 0, 8) for o in (32, 33, 36)],
+    ],
+    "avi": [
+        *[(b"auds", o, "little", 4, 0, 32) for o in (20, 24, 28, 32, 40, 44)],
+        *[(b"strf", o, "little", 2, 0, 16) for o in (8, 10, 20, 22, 24)],
+        *[(b"strf", o, "little", 4, 0, 32) for o in (4, 12, 16)],
+        *[(name, 4, "little", 4, 0, 32) for name in (b"RIFF", b"LIST", b"idx1", b"00wb", b"strh")],
+    ],
 }
 # Where the parts of a file begin that are swapped, doubled and taken out.
 PARTS = {
@@ -128,6 +188,12 @@ PARTS = {
     "aiff": rb"COMM|SSND|PEAK|FVER|COMT",
     "caf": rb"desc|kuki|pakt|chan|data|free|peak",
     "w64": rb"fmt \xf3|fact\xf3|data\xf3",
+    "mp4": rb"moov|mdat|trak|mdia|stsd|stts|stsz|moof|traf",
+    "webm": rb"\x1fC\xb6u|\x16T\xaek|\xa3[\x40-\x82]",
+    "aac": rb"\xff\xf1|\x47[\x40\x41]",
+    "ac3": rb"\x0b\x77",
+    "wv": rb"wvpk",
+    "avi": rb"LIST|strf|00wb|idx1",
 }
 
 
@@ -138,12 +204,16 @@ class Case:
     Attributes:
         name: Seed, number, kind and what was done to it.
         kind: One of `KINDS`.
+        container: Of the sound recording, as libsndfile calls it; empty for those of FFmpeg.
+        subtype: As libsndfile or pyav_encoder calls it.
         suffix: How a file that holds it should end.
         data: What is in the file.
     """
 
     name: str
     kind: str
+    container: str
+    subtype: str
     suffix: str
     data: bytes
 
@@ -154,7 +224,7 @@ def case(seed: int, number: int) -> Case:
     kind = list(KINDS)[number % len(KINDS)]
     variants = KINDS[kind]
     container, subtype = variants[rng.integers(len(variants))]
-    data, done = _sound(container, subtype, int(rng.integers(2))), []
+    data, done = sound(container, subtype, int(rng.integers(2))), []
     for _ in range(rng.choice([1, 1, 2, 4])):
         mutate = MUTATIONS[rng.choice(len(MUTATIONS), p=WEIGHTS)]
         data = mutate(rng, kind, data)
@@ -163,26 +233,27 @@ def case(seed: int, number: int) -> Case:
         data = with_checksums(data)
         done.append("with_checksums")
     suffix = SUFFIXES[rng.integers(len(SUFFIXES))]
-    return Case(
-        f"{seed}-{number} {container} {subtype} {' '.join(done)} {suffix}", kind, suffix, data
-    )
+    name = " ".join((f"{seed}-{number}", container, subtype, *done, suffix))
+    return Case(name, kind, container, subtype, suffix, data)
 
 
 @functools.cache
-def _sound(container: str, subtype: str, variant: int) -> bytes:
+def sound(container: str, subtype: str, variant: int) -> bytes:
     """A short recording; the two variants differ in length, rate and, if possible, channels."""
+    if not container:
+        return sound_of_ffmpeg(subtype, variant)
     rate, n_channels = ((16_000, 1), (44_100, 2))[variant]
     n_channels = min(n_channels, 2 if soundfile.check_format(container, subtype) else 1)
     time = np.arange(int((0.5, 0.3)[variant] * rate)) / rate
     noise = np.random.default_rng(0).normal(0, 0.05, len(time))
-    sound = 0.3 * np.sin(2 * np.pi * 440 * time) + noise
+    samples = 0.3 * np.sin(2 * np.pi * 440 * time) + noise
     buffer = io.BytesIO()
     try:
-        samples = np.tile(sound[:, None], (1, n_channels))
-        soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+        channels = np.tile(samples[:, None], (1, n_channels))
+        soundfile.write(buffer, channels, rate, format=container, subtype=subtype)
     except soundfile.SoundFileError:  # the format holds one channel, or rates of speech
         buffer = io.BytesIO()
-        soundfile.write(buffer, sound, 16_000, format=container, subtype=subtype)
+        soundfile.write(buffer, samples, 16_000, format=container, subtype=subtype)
     return _dateless(buffer.getvalue())
 
 
@@ -333,7 +404,7 @@ def _longer(rng: np.random.Generator, kind: str, data: bytes) -> bytes:
 def _spliced(rng: np.random.Generator, kind: str, data: bytes) -> bytes:
     """It goes on as a recording of another kind."""
     variants = KINDS[list(KINDS)[rng.integers(len(KINDS))]]
-    other = _sound(*variants[rng.integers(len(variants))], int(rng.integers(2)))
+    other = sound(*variants[rng.integers(len(variants))], int(rng.integers(2)))
     return data[: _place(rng, data)] + other[_place(rng, other) :]
 
 

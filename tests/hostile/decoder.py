@@ -19,9 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from by_ffmpeg import compare, demuxer_of, heard_by_ffmpeg
 from corpus import KINDS, Case, case
 
 from soundsep import AudioError, load_audio
+from soundsep.audio import audio_blocks
 
 MEMORY_BYTES = 256 * 2**20  # more than the process has before it reads the first file
 SECONDS = 5  # of computing
@@ -48,6 +50,35 @@ def read(broken: Case, number: int, folder: Path) -> str:
     return "read" if waveform.isfinite().all() else "NaN or Inf"
 
 
+def in_blocks(broken: Case, number: int) -> str:
+    """``""``, or how the blocks joined are not the whole; which fault is met first may differ."""
+    size = (1, 100, 1024, 4099, 2**17)[number // len(KINDS) % 5]
+    blocks = []
+    try:
+        blocks.extend(audio_blocks(broken.data, mono=False, block_samples=max(size, 64)))
+    except AudioError as error:
+        found = f"refused ({error})"
+    else:
+        found = ""
+    try:
+        whole, _ = load_audio(broken.data, mono=False)
+    except AudioError as error:
+        return "" if found else f"read in blocks of {size}, and as a whole refused ({error})"
+    if found:
+        return f"{found} in blocks of {size}, and read as a whole"
+    return "" if torch.equal(torch.cat(blocks, dim=1), whole) else f"blocks of {size} differ"
+
+
+def against_ffmpeg(broken: Case) -> str:
+    """How a recording that was read compares to what FFmpeg makes of it; ``""`` if it does not."""
+    demuxer = demuxer_of(broken.container, broken.subtype)
+    theirs = None if demuxer is None else heard_by_ffmpeg(broken.data, demuxer)
+    if theirs is None:
+        return ""
+    ours, rate = load_audio(broken.data, mono=False)
+    return compare(ours.numpy().T, rate, *theirs, broken.subtype)
+
+
 def memory(field: str) -> int:
     """A figure of this process in bytes, by its name in Linux's status file."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -71,11 +102,13 @@ def main(seed: int, first: int, last: int) -> None:
             began = time.process_time()
             outcome = read(broken, number, Path(folder))
             seconds = time.process_time() - began
+            if outcome in ("read", "refused") and (wrong := in_blocks(broken, number)):
+                outcome = wrong
+            opinion = against_ffmpeg(broken) if outcome == "read" else ""
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
-            print(
-                json.dumps({"kind": broken.kind, "outcome": outcome, "seconds": round(seconds, 3)})
-            )
+            report = {"kind": broken.kind, "outcome": outcome, "opinion": opinion}
+            print(json.dumps(report | {"seconds": round(seconds, 3)}))
     print(json.dumps({"memory": memory("VmPeak") - baseline}))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-__all__ = ["LOSSLESS", "WRITABLE", "encode"]
+__all__ = ["LOSSLESS", "WRITABLE", "encode", "sound_of_ffmpeg"]
 
 # Of every kind that is read by FFmpeg, its container and codec in FFmpeg's words, and the rate
 # where the codec has but one.
@@ -39,6 +39,19 @@ WRITABLE: dict[str, tuple[str, str, int | None]] = {
 }
 LOSSLESS = ("alac.m4a", "mov", "24.mov", "float.mov", "mka", "mkv", "wv", "avi")
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
+
+def sound_of_ffmpeg(kind: str, variant: int) -> bytes:
+    """A short recording; the two variants differ in length, rate and channels if possible."""
+    options = {"fflags": "+bitexact"}
+    if kind == "fragments.m4a":
+        kind, options["movflags"] = "m4a", "empty_moov"
+    fixed_rate = WRITABLE[kind][2]
+    rate = fixed_rate or (16_000, 44_100)[variant]
+    n_channels = 1 if "amr" in WRITABLE[kind][1] else 1 + variant
+    time = np.arange(int((0.5, 0.3)[variant] * rate)) / rate
+    noise = np.random.default_rng(0).normal(0, 0.05, (n_channels, len(time)))
+    return encode(kind, 0.3 * np.sin(2 * np.pi * 440 * time) + noise, rate, **options)
 
 
 def encode(kind: str, samples: np.ndarray, rate: int, **options: str) -> bytes:

@@ -194,7 +194,7 @@ class FfmpegReader:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (AudioError, UnreadableError, MemoryError):
+        except (AudioError, UnreadableError):
             raise
         except Exception as error:  # of FFmpeg, and whatever PyAV makes of an odd header
             if self._file.failure is None:
@@ -237,5 +237,7 @@ def _alac_frame(cookie: bytes | None) -> int:
 
 def _reason(error: object) -> str:
     """FFmpeg's words without its number and the name that it thinks the file has."""
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
     text = getattr(error, "strerror", None) or str(error)
     return re.sub(r"^\[Errno -?\d+\] ", "", text).lower().rstrip(".")
