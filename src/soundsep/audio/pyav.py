@@ -39,10 +39,10 @@ def import_pyav(name: str, contents: Contents) -> Any:
     try:
         av = importlib.import_module("av")
     except ImportError as error:
-        raise _missing(name, contents, "is read by PyAV, which is not installed") from error
+        raise _missing(name, contents.what) from error
     if tuple(map(int, av.__version__.split(".")[:2])) >= BROKEN_FROM:
-        broken = f"is read by PyAV below {'.'.join(map(str, BROKEN_FROM))}, and {av.__version__}"
-        raise _missing(name, contents, f"{broken}, which can corrupt memory, is installed")
+        broken = f"PyAV {av.__version__} is installed, which can corrupt memory"
+        raise _missing(name, f"{contents.what}, and {broken}")
     return av
 
 
@@ -75,8 +75,8 @@ def samples_of(frame: Any, n_channels: int, plane: Any) -> NDArray[np.float32]:
     return samples
 
 
-def _missing(name: str, contents: Contents, problem: str) -> AudioError:
+def _missing(name: str, what: str) -> AudioError:
     return AudioError(
-        f'{name} is {contents.what}, which {problem}; pip install "soundsep[formats]", or convert '
-        f"it: {convert_command(name)}"
+        f'{name} is {what}; to read it, pip install "soundsep[formats]", or convert it: '
+        f"{convert_command(name)}"
     )

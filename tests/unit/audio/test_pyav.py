@@ -202,6 +202,17 @@ def test_a_change_of_rate_on_the_way_is_refused():
         load_audio(first + second)
 
 
+def test_the_rate_of_aac_with_a_restored_band_is_that_of_its_sound():
+    # AAC of 16 kHz, declared as HE-AAC of 32 kHz: kind 5, rates 8 and 5, inner kind 2.
+    data = encode("m4a", tones("m4a")[0], 16_000)
+    at = data.index(b"\x14\x10\x56\xe5\x00")
+    declared = int(f"{5:05b}{8:04b}{2:04b}{5:04b}{2:05b}".ljust(40, "0"), 2).to_bytes(5, "big")
+    waveform, rate = load_audio(data[:at] + declared + data[at + 5 :])
+    assert rate == 32_000
+    assert 32_000 <= len(waveform) <= 32_000 + 2 * MAX_LONGER
+    assert int(np.abs(np.fft.rfft(waveform[:rate].numpy())).argmax()) in (440, 660)
+
+
 def test_a_failing_disk_is_no_end():
     class Failing(io.BytesIO):
         def readinto(self, buffer):
@@ -260,14 +271,16 @@ def test_without_pyav_the_error_names_both_ways_out(monkeypatch, tmp_path):
     with pytest.raises(AudioError) as caught:
         load_audio(path)
     assert str(caught.value) == (
-        f"{path} is an MP4/M4A file, which is read by PyAV, which is not installed; pip install "
+        f"{path} is an MP4/M4A file; to read it, pip install "
         '"soundsep[formats]", or convert it: ffmpeg -i memo.m4a memo.wav'
     )
 
 
 def test_a_pyav_that_corrupts_memory_is_not_used(monkeypatch):
     monkeypatch.setattr(av, "__version__", "17.1.0")
-    with pytest.raises(AudioError, match=r'17\.1\.0, which can corrupt.*"soundsep\[formats\]"'):
+    with pytest.raises(
+        AudioError, match=r'17\.1\.0 is installed, which can corrupt.*"soundsep\[formats\]"'
+    ):
         load_audio(encode("m4a", *tones("m4a")))
 
 
