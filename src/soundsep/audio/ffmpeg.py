@@ -130,7 +130,8 @@ class FfmpegReader:
     def _first_track(self) -> Iterator[Any]:
         if not self._container.streams.audio:
             raise AudioError(
-                f"{self._name}, {self._what}, has no audio track; take a recording with sound"
+                f"{self._name}, {self._what}, has no audio track; it is a video without sound, or "
+                "was cut off"
             )
         self._track = self._container.streams.audio[0]
         decoder = self._track.codec_context
