@@ -38,13 +38,15 @@ def settle(file: AudioFile) -> float:
         The share of the sound that is there of what the header promises.
 
     Raises:
-        UnreadableError: the sound lies in several pieces.
+        UnreadableError: the sound lies in several pieces, or there is none.
     """
     for start, find in FINDERS.items():
         if file.peek(0, len(start)) == start and (extent := find(file)):
             first, end = extent
             if end is None or first >= file.size:
                 return 1.0
+            if end <= first:
+                raise UnreadableError("by its header it holds no samples")
             if end > file.size:
                 return (file.size - first) / (end - first)
             file.narrow(0, end)

@@ -38,6 +38,7 @@ WIDTHS = {
     "FLOAT": 4, "DOUBLE": 8, "DPCM_8": 1, "DPCM_16": 2,
 }
 # fmt: on
+MAX_PER_BYTE = 8  # samples; ADPCM of 16 kbit/s has 4, GSM 5
 UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
 FLAC = b"fLaC\0\0\0\x22"  # its beginning
 READ_AHEAD = 2**16  # bytes that libFLAC may have read beyond what it decoded
@@ -74,6 +75,7 @@ class SndfileReader:
         self.n_channels = int(self._file.channels)
         self.n_frames = self._frames_by_header()
         self._n_read = 0
+        self._check_size()
         self._check_whole_frames()
         self.is_lossy = self._file.subtype in LOSSY
 
@@ -107,6 +109,13 @@ class SndfileReader:
         if not len(block):
             self._check_end()
         return block
+
+    def _check_size(self) -> None:
+        """Refuse a length that no file of its size has; some decoders never end at damage."""
+        if self._file.format in ("FLAC", "OGG", "MP3") or self._file.subtype.startswith("ALAC"):
+            return
+        if self._file.frames * self.n_channels > MAX_PER_BYTE * self._audio.size:
+            raise UnreadableError("its header is damaged")
 
     def _check_whole_frames(self) -> None:
         """Refuse what ends within a frame, in formats that tell no length: junk may follow."""

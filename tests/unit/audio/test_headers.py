@@ -225,3 +225,17 @@ def test_flac_in_ogg_is_named():
     page = b"OggS\0\2" + bytes(20) + b"\1" + bytes([len(packet)]) + packet
     with pytest.raises(AudioError, match="FLAC in Ogg"):
         load_audio(page)
+
+
+@pytest.mark.parametrize("n_bytes", [2**62, 2**64 - 2**32 + 2_754])
+def test_a_length_that_makes_libsndfile_decode_without_end_is_refused(n_bytes):
+    data = encoded("W64", "GSM610")
+    data = with_field(data, b"data\xf3", 16, n_bytes.to_bytes(8, "little"))
+    with pytest.raises(AudioError, match=r"damaged|truncated"):
+        load_audio(data)
+
+
+@pytest.mark.parametrize("container", ["WAV", "W64", "SVX", "AIFF", "AU", "NIST", "AVR"])
+def test_a_file_without_samples_is_said_to_hold_none(container):
+    with pytest.raises(AudioError, match="no samples"):
+        load_audio(encoded(container, "PCM_16", n_frames=0))
