@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from soundsep.checkpoints.cache import writable
 from soundsep.checkpoints.efficientat import read_efficientat
 from soundsep.checkpoints.fetch import mismatch
 from soundsep.checkpoints.files import (
@@ -94,7 +95,7 @@ def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> 
         return found
     source = find_published(model, progress=progress) / model.files[0].name
     config, tensors = read_efficientat(source, upstream.network)
-    folder = cache_folder(result)
+    folder = writable(cache_folder(result))
     write_checkpoint(folder, config, tensors)
     for file in result.files:
         if problem := mismatch(folder / file.name, file):
