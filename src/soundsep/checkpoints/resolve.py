@@ -40,6 +40,8 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
         ConfigError: the name is none of the three.
         WeightsError: the checkpoint cannot be had, lacks a file, or is not what was published.
     """
+    if not isinstance(name_or_folder, (str, os.PathLike)):
+        raise ConfigError(_unknown(name_or_folder))
     text = os.fspath(name_or_folder)
     if not isinstance(text, str) or not text.strip() or not text.isprintable():
         raise ConfigError(_unknown(text))
