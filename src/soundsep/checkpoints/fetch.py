@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from contextlib import suppress
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
 from soundsep.files import file_digest
-from soundsep.progress import is_terminal
+from soundsep.progress import progress_bar
 
-__all__ = ["TIMEOUT_SECONDS", "fetch_file", "mismatch"]
+__all__ = ["fetch_file", "mismatch", "receive"]
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = 30.0  # without a byte
+LEAST_BYTES_PER_SECOND, SPAN_SECONDS = 4096, 30.0  # over each such span
+CHUNK_BYTES = 1 << 17
+MAX_BYTES = 2**31  # of a file whose size no table knows
 
 
 def mismatch(path: Path, file: PublishedFile) -> str | None:
@@ -45,22 +51,18 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
     Raises:
         WeightsError: it cannot be had, or is not what the table says.
     """
-    from torch import hub  # here, so that listing the table does not cost importing torch
-
-    shown = progress and is_terminal(sys.stderr)
     last = ""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with _default_timeout(TIMEOUT_SECONDS):
-                hub.download_url_to_file(url, str(target), file.sha256, progress=shown)
+            _fetch_once(url, target, file, progress=progress)
         except (OSError, HTTPException, RuntimeError, ValueError) as error:
             if isinstance(error, HTTPError):
                 error.close()
             message = str(error) or type(error).__name__
-            # A body cut short arrives as a wrong hash; the same wrong hash twice is no accident.
+            # The same wrong hash twice is no accident.
             again = _may_pass(error) and not (type(error) is RuntimeError and message == last)
             last = message
             if mismatch(target, file) is None:  # another process was quicker
@@ -78,6 +80,89 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
         raise WeightsError(f"{target}, just fetched from {url}, is damaged: {problem}")
 
 
+def _fetch_once(url: str, target: Path, file: PublishedFile, *, progress: bool) -> None:
+    """One attempt.
+
+    Raises:
+        RuntimeError: other bytes came than the table says, as many of them.
+        OSError: as `receive`.
+    """
+    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as stream:
+            receive(url, stream, size=file.size, progress=progress)
+        if (found := file_digest(partial)) != file.sha256:
+            raise RuntimeError(f"its sha256 is {found}")
+        os.replace(partial, target)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def receive(url: str, stream: BinaryIO, *, size: int | None, progress: bool) -> None:
+    """What an address gives, into an open file: so many bytes and no more, at no less than a rate.
+
+    Args:
+        url: http or https; a redirection to another scheme is not followed.
+        stream: Where it goes.
+        size: How many bytes are expected; by default as many as the server announces.
+        progress: Show a progress bar, where there is a terminal.
+
+    Raises:
+        OSError: it cannot be had, ends early, stops, or comes too slowly.
+        HTTPException: the server does not speak HTTP.
+        ValueError: the server announces or sends another number of bytes, or redirects elsewhere.
+    """
+    timeout = socket.getdefaulttimeout() or TIMEOUT_SECONDS
+    opener = build_opener(_SameScheme)
+    with opener.open(url, timeout=timeout) as reply:
+        announced = reply.headers["Content-Length"]
+        if announced is not None and size is not None and int(announced) != size:
+            raise ValueError(f"the server announces {announced} bytes where {size} are expected")
+        if size is None:
+            if announced is None or not 0 <= int(announced) <= MAX_BYTES:
+                raise ValueError(
+                    f"the server announces {announced} bytes; expected a number up to {MAX_BYTES}"
+                )
+            size = int(announced)
+        label = url.rsplit("/", 1)[-1]
+        with progress_bar(
+            progress=progress, total=size, desc=label, unit="B", unit_scale=True, unit_divisor=1024
+        ) as bar:
+            n_received, n_before, began = 0, 0, time.monotonic()
+            # read1 gives what is there; read would wait for all that was asked for, however slow
+            while chunk := reply.read1(min(CHUNK_BYTES, size + 1 - n_received)):
+                n_received += len(chunk)
+                if n_received > size:
+                    raise ValueError(f"the server sends more than the {size} bytes expected")
+                stream.write(chunk)
+                bar.update(len(chunk))
+                if (seconds := time.monotonic() - began) >= SPAN_SECONDS:
+                    if n_received - n_before < LEAST_BYTES_PER_SECOND * seconds:
+                        raise TimeoutError(
+                            f"it comes too slowly, below {LEAST_BYTES_PER_SECOND} bytes per second "
+                            f"for {seconds:.0f} s"
+                        )
+                    n_before, began = n_received, time.monotonic()
+        if n_received != size:
+            raise ConnectionError(f"it ended after {n_received} of {size} bytes")
+
+
+class _SameScheme(HTTPRedirectHandler):
+    """Follows no redirection from https to http, where anybody could answer, or to ftp."""
+
+    def redirect_request(
+        self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        scheme = urlsplit(req.full_url).scheme
+        if urlsplit(newurl).scheme != scheme:
+            raise ValueError(
+                f"the server redirects to {newurl[:200]!r}, which is not {scheme}; if you trust "
+                "that address, name it instead"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _may_pass(error: Exception) -> bool:
     """Whether the next attempt may fare better."""
     if isinstance(error, HTTPError):
@@ -87,19 +172,3 @@ def _may_pass(error: Exception) -> bool:
         return False
     passing = (TimeoutError, ConnectionError, socket.gaierror, ssl.SSLError, HTTPException)
     return isinstance(cause, passing) or type(error) in (RuntimeError, URLError)
-
-
-@contextmanager
-def _default_timeout(seconds: float) -> Iterator[None]:
-    """Let a silent server fail instead of hang.
-
-    torch.hub passes no time-out to urlopen, and what urlopen then takes is the process-wide
-    default; so that is set for the length of the download, unless the caller has set one, and
-    put back. Sockets that other threads open meanwhile get it too: the price of torch's loader.
-    """
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds if previous is None else previous)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(previous)

@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from soundsep.checkpoints.cache import cache_root, writable
 from soundsep.checkpoints.fetch import fetch_file, mismatch
 from soundsep.checkpoints.registry import PublishedFile, PublishedModel
 from soundsep.errors import ConfigError, WeightsError
@@ -48,22 +49,6 @@ def is_offline() -> bool:
     """Whether the environment forbids to open a socket."""
     values = (os.environ.get(name, "") for name in ("SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"))
     return any(value.strip().lower() in ("1", "on", "yes", "true") for value in values)
-
-
-def cache_root() -> Path:
-    """Folder of everything that soundsep fetches; it need not exist yet.
-
-    Raises:
-        ConfigError: no home folder is known.
-    """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    default = Path(base if Path(base).is_absolute() else "~/.cache") / "soundsep"
-    try:
-        return Path(os.environ.get("SOUNDSEP_CACHE") or default).expanduser().absolute()
-    except RuntimeError as error:  # no home
-        raise ConfigError(
-            f"no place for a cache: {error}; set SOUNDSEP_CACHE to a folder"
-        ) from error
 
 
 def cache_folder(model: PublishedModel) -> Path:
@@ -159,6 +144,8 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
     cached = cache_folder(model)
     base_url, _ = _places()
     with _ONE_AT_A_TIME:
+        if not is_offline() and _missing(cached, model):
+            cached = writable(cached)
         wanted = _missing(cached, model)
         _require_pinned(model, wanted)
         urls = {

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from soundsep.checkpoints.cache import writable
 from soundsep.checkpoints.efficientat import read_efficientat
 from soundsep.checkpoints.fetch import mismatch
 from soundsep.checkpoints.files import (
@@ -39,6 +40,8 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
         ConfigError: the name is none of the three.
         WeightsError: the checkpoint cannot be had, lacks a file, or is not what was published.
     """
+    if not isinstance(name_or_folder, (str, os.PathLike)):
+        raise ConfigError(_unknown(name_or_folder))
     text = os.fspath(name_or_folder)
     if not isinstance(text, str) or not text.strip() or not text.isprintable():
         raise ConfigError(_unknown(text))
@@ -94,7 +97,7 @@ def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> 
         return found
     source = find_published(model, progress=progress) / model.files[0].name
     config, tensors = read_efficientat(source, upstream.network)
-    folder = cache_folder(result)
+    folder = writable(cache_folder(result))
     write_checkpoint(folder, config, tensors)
     for file in result.files:
         if problem := mismatch(folder / file.name, file):

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.config import check_number
 from soundsep.errors import AudioError, ConfigError, DependencyError
 from soundsep.pipeline.long_recordings import Listener
 from soundsep.pipeline.results import Event, Gap
@@ -50,7 +51,7 @@ class Microphone:
         sample_rate: int | None = None,
         queue_seconds: float = 30.0,
     ) -> None:
-        if not BLOCK_SECONDS <= queue_seconds <= 3_600:
+        if not BLOCK_SECONDS <= check_number("queue_seconds", queue_seconds) <= 3_600:
             raise ConfigError(
                 f"queue_seconds must be from {BLOCK_SECONDS} to 3600, got {queue_seconds}"
             )

@@ -301,7 +301,7 @@ def test_wrong_download_is_refused_and_never_unpickled(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save(Trap(), source)
-    with pytest.raises(WeightsError, match="invalid hash value"):
+    with pytest.raises(WeightsError, match=r"server announces \d+ bytes where \d+ are expected"):
         resolve(NAME, progress=False)
     assert not result_folder().exists()
     assert not Path("sprung").exists()

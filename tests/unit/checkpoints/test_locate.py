@@ -12,19 +12,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from soundsep.checkpoints import fetch, locate
+from soundsep.checkpoints import cache, fetch, locate
 from soundsep.checkpoints.registry import PUBLISHED, PublishedFile, PublishedModel
 from soundsep.checkpoints.resolve import resolve
-from soundsep.errors import ConfigError, WeightsError
+from soundsep.errors import ConfigError, SoundsepWarning, WeightsError
 from soundsep.files import STALE_SECONDS
 
-WEIGHTS = bytes(range(256)) * 1024  # 256 KiB: several chunks of torch.hub's
+WEIGHTS = bytes(range(256)) * 1024  # 256 KiB: several chunks
 CONFIG = b'{"format": "test"}\n'
 CONTENTS = {"model.safetensors": WEIGHTS, "config.json": CONFIG}
 TINY = PublishedModel(
@@ -41,7 +41,6 @@ MODEL_PATH, CONFIG_PATH = "/tiny/model.safetensors", "/tiny/config.json"
 # What a child process runs first: the same table entry as here.
 CHILD = f"""
 import sys
-import torch.hub
 from soundsep.checkpoints import locate
 from soundsep.checkpoints.resolve import resolve
 from soundsep.checkpoints.registry import PUBLISHED, PublishedFile, PublishedModel
@@ -83,7 +82,6 @@ class Server:
         self.http.server_close()
         self.thread.join()
 
-    # torch.hub writes chunks of 128 KiB, so that a longer stall leaves one on disk.
     def stall(self, sent: int) -> Reply:
         """Promise the whole body, send a part of it, then fall silent."""
 
@@ -120,6 +118,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setitem(PUBLISHED, "tiny", TINY)
     monkeypatch.setattr(fetch, "BACKOFF_SECONDS", 0.001)
+    cache._of_this_process.cache_clear()
 
 
 @pytest.fixture
@@ -179,7 +178,7 @@ def test_watching_sees_sockets_and_writes(tmp_path: Path) -> None:
 def test_first_use_fetches_with_a_bar_and_second_opens_no_socket(
     mirror: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soundsep.checkpoints.fetch.is_terminal", lambda stream: True)
+    monkeypatch.setattr("soundsep.progress.is_terminal", lambda stream: True)
     folder = resolve("tiny")
     assert contents(folder) == CONTENTS
     assert mirror.asked == [MODEL_PATH, CONFIG_PATH]
@@ -398,13 +397,118 @@ def test_filled_cache_works_read_only() -> None:
 
 
 def test_cache_that_cannot_be_written_is_one_clear_error(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(locate, "release_url", lambda model, file: f"{server.url}/{file.name}")
+    with pytest.raises(WeightsError, match=r"attempts made: 1.*SOUNDSEP_CACHE"):
+        resolve("tiny")
+    assert server.asked == []
+
+
+def test_cache_that_cannot_be_written_serves_from_a_mirror(
     mirror: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(WeightsError, match=r"attempts made: 1.*SOUNDSEP_CACHE"):
+    with pytest.warns(SoundsepWarning, match="the cache cannot be written"):
+        folder = resolve("tiny")
+    assert contents(folder) == CONTENTS
+    assert resolve("tiny") == folder
+    assert mirror.asked == [MODEL_PATH, CONFIG_PATH]  # the second time it was there
+    mirrored = put(tmp_path / "mirror" / "tiny")
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
+    with watched() as events:
+        assert resolve("tiny") == mirrored
+    assert events == []
+
+
+def test_no_home_serves_from_a_mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("SOUNDSEP_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.raises(ConfigError, match="no place for a cache"):
         resolve("tiny")
-    assert mirror.asked == []
+    mirrored = put(tmp_path / "mirror" / "tiny")
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
+    assert resolve("tiny") == mirrored
+
+
+def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """No length, and no end, as far as the other side listens."""
+    handler.send_response(200)
+    handler.end_headers()
+    with suppress(OSError):
+        for _ in range(1_000):
+            handler.wfile.write(WEIGHTS)
+
+
+def test_download_stops_at_the_size_in_the_table(mirror: Server) -> None:
+    mirror.planned[MODEL_PATH] = [endless]
+    with pytest.raises(WeightsError, match=f"sends more than the {len(WEIGHTS)} bytes expected"):
+        resolve("tiny")
+    assert mirror.asked == [MODEL_PATH]
+    assert list(locate.cache_folder(TINY).iterdir()) == []
+    mirror.planned[MODEL_PATH] = [send(WEIGHTS + WEIGHTS)]
+    with pytest.raises(WeightsError, match=f"announces {2 * len(WEIGHTS)} bytes where"):
+        resolve("tiny")
+
+
+def test_body_without_a_length_is_taken(mirror: Server) -> None:
+    def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(WEIGHTS)
+
+    mirror.planned[MODEL_PATH] = [reply]
+    assert contents(resolve("tiny")) == CONTENTS
+
+
+def test_server_that_drips_is_given_up(mirror: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+        send(b"", promise=len(WEIGHTS))(handler)
+        with suppress(OSError):
+            while not mirror.released.wait(0.02):
+                handler.wfile.write(b"x")
+
+    monkeypatch.setattr(fetch, "SPAN_SECONDS", 0.5)
+    mirror.planned[MODEL_PATH] = [drip] * 9
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match=r"too slowly, below 4096 bytes per second.*made: 3"):
+        resolve("tiny")
+    assert time.monotonic() - start < 20
+    assert list(locate.cache_folder(TINY).iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "address", ["https://127.0.0.1:1/x", "ftp://127.0.0.1:1/x", "file:///etc/passwd", "data:,x"]
+)
+def test_redirection_to_another_scheme_is_not_followed(mirror: Server, address: str) -> None:
+    def redirect(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", address)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    mirror.planned[MODEL_PATH] = [redirect] * 9
+    with pytest.raises(WeightsError, match=r"redirect.*attempts made: 1|Redirect.*made: 1"):
+        resolve("tiny")
+    assert mirror.asked == [MODEL_PATH]
+
+
+def test_redirection_within_a_scheme_is_followed(mirror: Server) -> None:
+    def redirect(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", "/elsewhere/model.safetensors")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    mirror.planned[MODEL_PATH] = [redirect]
+    assert contents(resolve("tiny")) == CONTENTS
 
 
 def test_mirror_folder_is_used_in_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

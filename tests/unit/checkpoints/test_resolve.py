@@ -191,3 +191,9 @@ def test_hub_repository_without_the_files(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setitem(sys.modules, "huggingface_hub", FakeHub(tmp_path))
     with pytest.raises(WeightsError, match=r"lacking config\.json and model\.safetensors"):
         resolve("org/repo")
+
+
+@pytest.mark.parametrize("name", [5, None, 1.5, ["esc50-resnet34"], b"esc50-resnet34"])
+def test_what_is_no_name_at_all_is_refused(name):
+    with pytest.raises(ConfigError, match="no checkpoint is called"):
+        resolve(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -13,7 +14,15 @@ import soundfile
 import torch
 from torch import nn
 
-from soundsep import AudioError, ConfigError, Separator, SeparatorConfig, ShapeError, WeightsError
+from soundsep import (
+    AudioError,
+    ConfigError,
+    Separator,
+    SeparatorConfig,
+    ShapeError,
+    SoundsepWarning,
+    WeightsError,
+)
 from soundsep.models.separation import SEPARATION_NETWORKS
 
 SOURCES = ["drums", "bass", "vocals"]
@@ -236,3 +245,59 @@ def test_ten_hours_take_the_memory_of_ten_minutes(tmp_path):
         peaks.append(int(done.stdout) / 1024)
         assert soundfile.info(tmp_path / str(minutes) / "a.wav").frames == minutes * 60_000
     assert peaks[1] - peaks[0] < 20, peaks  # MiB; 10 h are 137 MiB of samples
+
+
+def test_segments_that_would_fill_the_memory_are_refused():
+    settings = {"sources": ("a", "b"), "network": "mask-unet", "sample_rate": 16_000}
+    with pytest.raises(ConfigError, match=r"one segment of 600 s .* 3.15 GiB"):
+        SeparatorConfig(**settings, n_channels=1, segment_seconds=600.0)
+    assert SeparatorConfig(**settings, n_channels=1, segment_seconds=180.0).segment_bytes < 2**30
+
+
+@pytest.mark.parametrize("gain", [-1.0, -0.99])
+def test_channels_that_cancel_are_heard(gain, tmp_path):
+    separator = Separator(Bands(), config())  # hears mono
+    left = noise(3 * RATE)
+    for others in ([], [torch.zeros_like(left)]):
+        recording = torch.stack([left, gain * left, *others])
+        result = separator(recording, RATE)
+        assert torch.equal(result.mixture[0], left)
+        paths = separator.separate_to_dir(recording, tmp_path, RATE, overwrite=True)
+        for name, path in paths.items():
+            written = torch.from_numpy(soundfile.read(path, dtype="float32")[0])
+            torch.testing.assert_close(written, result[name][0], atol=1e-6, rtol=0)
+
+
+def test_a_network_that_hears_stereo_keeps_two_channels_that_cancel():
+    separator = Separator(Bands(), config(n_channels=2))
+    left = noise(3 * RATE)
+    stereo = torch.stack([left, -left])
+    assert torch.equal(separator(stereo, RATE).mixture, stereo)
+    chosen = separator(stereo, RATE, channel=1)
+    assert torch.equal(chosen.mixture, -left[None])
+    three = separator(torch.stack([left, -left, 0 * left]), RATE)  # not two: mixed to mono
+    assert torch.equal(three.mixture, left[None])
+
+
+def test_an_array_without_a_rate_and_silence_are_said(tmp_path):
+    separator = Separator(Bands(), config())
+    with pytest.warns(SoundsepWarning, match=f"taken as {RATE} Hz"):
+        separator(noise(RATE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        separator(noise(RATE))
+    silence = torch.zeros(2, 3 * RATE)
+    with pytest.warns(SoundsepWarning, match="the array is digital silence"):
+        assert not separator(silence).audio.any()
+    with pytest.warns(SoundsepWarning, match="the array is digital silence"):
+        separator.separate_to_dir(silence, tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"sample_rate": "44100"}, {"channel": -1}, {"channel": "1"}])
+def test_options_of_wrong_types_are_refused(options, tmp_path):
+    separator = Separator(Bands(), config())
+    (name,) = options
+    with pytest.raises(ConfigError, match=name):
+        separator(noise(RATE), **options)
+    with pytest.raises(ConfigError, match=name):
+        separator.separate_to_dir(noise(RATE), tmp_path, **options)

@@ -7,20 +7,16 @@ when it delivers it is compared with what came; from a mirror, that the file is 
 from __future__ import annotations
 
 import re
-import shutil
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
 
-from tqdm.utils import CallbackIOWrapper
-
-from soundsep.checkpoints.fetch import TIMEOUT_SECONDS, mismatch
-from soundsep.checkpoints.locate import cache_root, is_offline, mirror
+from soundsep.checkpoints.cache import cache_root, writable
+from soundsep.checkpoints.fetch import mismatch, receive
+from soundsep.checkpoints.locate import is_offline, mirror
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
 from soundsep.files import digest, replacing
-from soundsep.progress import progress_bar
 
 __all__ = ["fetch_demucs"]
 
@@ -56,21 +52,13 @@ def _from_mirror(base_url: str, name: str, file: str) -> Path:
             f"{target} is missing, and SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids to fetch it "
             f"from {url}; go online once, or put it there by hand"
         )
+    target = writable(target.parent) / file
+    if target.is_file():  # fetched before, where the cache cannot be written
+        return target
     try:
-        with (
-            replacing(target) as (temporary,),
-            urlopen(url, timeout=TIMEOUT_SECONDS) as reply,  # noqa: S310  # http(s) only, see above
-            temporary.open("wb") as stream,
-        ):
-            size = int(reply.headers["Content-Length"])
-            with progress_bar(
-                progress=True, total=size, desc=file, unit="B", unit_scale=True, unit_divisor=1024
-            ) as bar:
-                shutil.copyfileobj(CallbackIOWrapper(bar.update, reply, "read"), stream)
-            if stream.tell() != size:
-                raise OSError(f"expected {size} bytes, got {stream.tell()}")
-    except (OSError, HTTPException, ValueError, TypeError) as error:
-        # ValueError and TypeError: a reply that does not say how long it is
+        with replacing(target) as (temporary,), temporary.open("wb") as stream:
+            receive(url, stream, size=None, progress=True)
+    except (OSError, HTTPException, ValueError) as error:
         if isinstance(error, HTTPError):
             error.close()
         raise WeightsError(

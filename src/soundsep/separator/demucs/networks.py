@@ -20,6 +20,8 @@ from soundsep.separator.member import Part
 
 __all__ = ["demucs_config", "demucs_parts", "is_demucs"]
 
+MAX_SEGMENT_SAMPLES = 60 * 44_100  # those of demucs' own models are at most 44 s
+
 
 def is_demucs(network: object) -> bool:
     """Whether a network is one of the demucs package, or a bag of them."""
@@ -37,6 +39,11 @@ def demucs_config(network: Any) -> SeparatorConfig:
     if len(lengths) > 1:
         raise ConfigError(
             f"the models of the bag hear segments of {sorted(lengths)} samples; expected one length"
+        )
+    if (longest := max(lengths)) > MAX_SEGMENT_SAMPLES:
+        raise ConfigError(
+            f"a model of demucs hears segments of {longest} samples; expected at most "
+            f"{MAX_SEGMENT_SAMPLES}, for longer ones need many GiB of memory"
         )
     return SeparatorConfig(
         sources=tuple(map(str, network.sources)),

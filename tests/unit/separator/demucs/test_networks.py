@@ -96,3 +96,10 @@ def test_models_of_a_bag_hear_one_length():
 
     with pytest.raises(ConfigError, match="expected one length"):
         Separator(BagOfModels([htdemucs(), htdemucs(Fraction(1, 2))]))
+
+
+def test_segments_that_would_fill_the_memory_are_refused():
+    network = hdemucs()
+    network.segment = 400  # seconds
+    with pytest.raises(ConfigError, match=r"3200000 samples; expected at most 2646000"):
+        Separator(network)

@@ -1,0 +1,70 @@
+"""Where everything that soundsep fetches is kept."""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from pathlib import Path
+
+from soundsep.errors import ConfigError, warn
+
+__all__ = ["cache_root", "writable"]
+
+
+def cache_root() -> Path:
+    """Folder of everything that soundsep fetches; it need not exist yet.
+
+    Raises:
+        ConfigError: no home folder is known, nor where weights come from.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    default = Path(base if Path(base).is_absolute() else "~/.cache") / "soundsep"
+    try:
+        return Path(os.environ.get("SOUNDSEP_CACHE") or default).expanduser().absolute()
+    except RuntimeError as error:  # no home
+        if os.environ.get("SOUNDSEP_WEIGHTS"):
+            return _of_this_process()
+        raise ConfigError(
+            f"no place for a cache: {error}; set SOUNDSEP_CACHE to a folder"
+        ) from error
+
+
+def writable(folder: Path) -> Path:
+    """A folder of the cache that files can be put into.
+
+    Where the cache cannot be written and ``SOUNDSEP_WEIGHTS`` says where weights come from, it is
+    one that lasts as long as the process.
+
+    Args:
+        folder: In the cache; made where that is possible.
+
+    Warns:
+        SoundsepWarning: another one was taken.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        if not os.environ.get("SOUNDSEP_WEIGHTS"):
+            return folder  # whoever writes into it says what is wrong
+        other = _of_this_process() / folder.relative_to(cache_root())
+        if not other.exists():
+            warn(
+                f"the cache cannot be written ({error}), so what SOUNDSEP_WEIGHTS holds is fetched "
+                "or converted again by every process; set SOUNDSEP_CACHE to another folder"
+            )
+            other.mkdir(parents=True, exist_ok=True)
+        return other
+
+
+@functools.cache
+def _of_this_process() -> Path:
+    """A folder that is removed when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="soundsep-", ignore_cleanup_errors=True)
+    _KEPT.append(folder)
+    return Path(folder.name)
+
+
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []  # each removes its folder when it is let go
