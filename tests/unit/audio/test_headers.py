@@ -209,6 +209,12 @@ def test_flac_joined_is_refused():
         load_audio(unknown + data)
 
 
+def test_flac_whose_header_tells_too_few_samples_is_refused():
+    data = with_field(encoded("FLAC", "PCM_16"), b"fLaC", 22, (9_000).to_bytes(4, "big"))
+    with pytest.raises(AudioError, match="goes on after the 9000 samples"):
+        load_audio(data)
+
+
 @pytest.mark.parametrize("n_blocks", [1, 5])
 def test_flac_of_unknown_length_in_blocks(n_blocks):
     data = encoded("FLAC", "PCM_16", n_frames=n_blocks * RATE)
