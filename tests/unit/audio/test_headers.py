@@ -229,7 +229,7 @@ def test_flac_of_unknown_length_in_blocks(n_blocks):
 def test_flac_in_ogg_is_named():
     packet = b"\x7fFLAC\1\0\0\1" + encoded("FLAC", "PCM_16")[:42]
     page = b"OggS\0\2" + bytes(20) + b"\1" + bytes([len(packet)]) + packet
-    with pytest.raises(AudioError, match="FLAC in Ogg"):
+    with pytest.raises(AudioError, match="an Ogg file of FLAC"):
         load_audio(page)
 
 
