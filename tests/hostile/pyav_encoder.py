@@ -35,9 +35,10 @@ WRITABLE: dict[str, tuple[str, str, int | None]] = {
     "wv": ("wv", "wavpack", None),
     "avi": ("avi", "pcm_s16le", None),
     "u8.avi": ("avi", "pcm_u8", None),
+    "flac.oga": ("ogg", "flac", None),
     "opus.caf": ("caf", "libopus", 48_000),
 }
-LOSSLESS = ("alac.m4a", "mov", "24.mov", "float.mov", "mka", "mkv", "wv", "avi")
+LOSSLESS = ("alac.m4a", "mov", "24.mov", "float.mov", "mka", "mkv", "wv", "avi", "flac.oga")
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 

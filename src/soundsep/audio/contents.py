@@ -177,8 +177,13 @@ def _caf(head: bytes) -> Contents | None:
 
 
 def _ogg(head: bytes) -> Contents | None:
-    if head.startswith(b"OggS") and len(head) > 27 and head[27 + head[26] :].startswith(b"Speex "):
-        return Contents("an Ogg Speex file", "ogg")
+    """Ogg of what libsndfile does not know in it."""
+    if head.startswith(b"OggS") and len(head) > 27:
+        packet = head[27 + head[26] :]
+        if packet.startswith(b"Speex "):
+            return Contents("an Ogg Speex file", "ogg")
+        if packet.startswith(b"\x7fFLAC"):
+            return Contents("an Ogg file of FLAC", "ogg")
     return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from soundsep.audio.file import AudioFile, UnreadableError
 
 __all__ = [
+    "count_samples",
     "find_frames",
     "is_frame",
     "settle_mpeg",
@@ -47,11 +48,13 @@ class Frame:
 
     Attributes:
         n_bytes: Its length.
+        n_samples: That it holds per channel.
         kind: What the frames of one recording have in common.
         counts_at: Where the counts of Xing would be, if the frame holds them.
     """
 
     n_bytes: int
+    n_samples: int
     kind: tuple[int, int, int]
     counts_at: int
 
@@ -73,7 +76,10 @@ def frame(header: bytes) -> Frame | None:
     else:
         n_bytes = (144 if first or layer == 2 else 72) * bits // hz + padding
     mono = header[3] >> 6 == 3
-    return Frame(n_bytes, (version, layer, rate), 4 + ((17, 9) if mono else (32, 17))[not first])
+    n_samples = 384 if layer == 1 else 576 if layer == 3 and not first else 1152
+    return Frame(
+        n_bytes, n_samples, (version, layer, rate), 4 + ((17, 9) if mono else (32, 17))[not first]
+    )
 
 
 def is_frame(file: AudioFile) -> bool:
@@ -105,8 +111,11 @@ def find_frames(file: AudioFile, offset: int, most: int | None = None) -> int | 
 def _walk(file: AudioFile, at: int, most: int | None = None) -> tuple[int, int]:
     """Where the whole frames from a place on end, and their number."""
     kind, n_frames = None, 0
+    data, base = b"", at
     while n_frames != most:
-        found = frame(file.peek(at, 4))
+        if not base <= at <= base + len(data) - 4:
+            data, base = file.peek(at, 4 if most else BLOCK), at
+        found = frame(data[at - base : at - base + 4])
         if found is None or kind not in (None, found.kind) or at + found.n_bytes > file.size:
             break
         kind = found.kind
@@ -170,13 +179,27 @@ def settle_mpeg(file: AudioFile) -> None:
         counts = counts.ljust(16, b"\0")
         has_frames, has_bytes = counts[7] & 1 and any(counts[8:12]), counts[7] & 2
         n_bytes = max(first.n_bytes, int.from_bytes(counts[12:16], "big")) if has_bytes else 0
-        if has_frames and not (n_bytes and find_frames(file, n_bytes) is not None):
+        goes_on = n_bytes and (
+            find_frames(file, n_bytes) is not None or _walk(file, n_bytes, 2)[1] == 2
+        )
+        if has_frames and not goes_on:
             return
         if file.size > first.n_bytes:
             file.narrow(first.n_bytes)
     elif first is not None and file.peek(VBRI_AT, 4) == b"VBRI":
         return
     file.claim(CLAIMED_SIZES * file.size + BLOCK)
+
+
+def count_samples(file: AudioFile) -> int:
+    """Samples per channel of all frames, without decoding them; damage between them is skipped."""
+    at, n_samples = find_frames(file, 0), 0
+    while at is not None:
+        first = frame(file.peek(at, 4))
+        at, n_frames = _walk(file, at)
+        n_samples += n_frames * (first.n_samples if first else 0)
+        at = find_frames(file, at)
+    return n_samples
 
 
 def _end_of_frames(file: AudioFile) -> int:

@@ -8,7 +8,6 @@ __all__ = ["settle_ogg"]
 
 HEADER, MAX_SEGMENTS = 27, 255  # bytes
 N_SEGMENTS, FLAGS, BEGINNING = 26, 5, 0x02  # places in the header, and a flag
-FLAC = b"\x7fFLAC"
 
 
 def settle_ogg(file: AudioFile) -> None:
@@ -18,7 +17,7 @@ def settle_ogg(file: AudioFile) -> None:
     played together all begin before one of them goes on.
 
     Raises:
-        UnreadableError: libsndfile would hear the first stream only, or it holds FLAC.
+        UnreadableError: libsndfile would hear the first stream only.
 
     References:
         Pfeiffer (2003), "The Ogg encapsulation format version 0", RFC 3533, sections 4 and 6.
@@ -35,8 +34,6 @@ def settle_ogg(file: AudioFile) -> None:
             raise UnreadableError("several Ogg streams one after the other")
         goes_on |= not begins
         end = HEADER + page[N_SEGMENTS]
-        if begins and page[end : end + len(FLAC)] == FLAC:
-            raise UnreadableError("FLAC in Ogg")
         position += end + sum(page[HEADER:end])
     if 0 < position < file.size and not file.contains(b"OggS", position):
         file.narrow(0, position)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from soundsep.audio.file import AudioFile, UnreadableError
 from soundsep.audio.headers import is_left_open, settle
 from soundsep.audio.mpeg import (
+    count_samples,
     find_frames,
     is_frame,
     settle_mpeg,
@@ -38,6 +39,7 @@ WIDTHS = {
     "FLOAT": 4, "DOUBLE": 8, "DPCM_8": 1, "DPCM_16": 2,
 }
 # fmt: on
+MAX_DELAY = 4_096  # samples that decoders leave out at the ends
 MAX_PER_BYTE = 8  # samples; ADPCM of 16 kbit/s has 4, GSM 5
 UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
 FLAC = b"fLaC\0\0\0\x22"  # its beginning
@@ -64,6 +66,7 @@ class SndfileReader:
 
     def __init__(self, file: AudioFile) -> None:
         self._audio = file
+        self._n_promised: int | None = None
         if file.peek(0, len(SAMPLE_DUMP)) == SAMPLE_DUMP:
             raise UnreadableError("a MIDI sample dump")
         with self._explained("its header is damaged"):
@@ -81,8 +84,9 @@ class SndfileReader:
 
     def _opened(self) -> _Forward:
         file = self._audio
-        if file.peek(0, 4) == FLAC[:4]:
+        if file.peek(0, len(FLAC)) == FLAC:
             skip_tags_at_end(file)
+            self._n_promised = self._told_by_flac()
         elif is_frame(file):
             settle_mpeg(file)
         file.seek(0)
@@ -101,7 +105,7 @@ class SndfileReader:
             AudioError: it is cut off, or its disk failed.
         """
         with self._explained("no sound follows"):
-            n_left = int(self._file.frames) - self._n_read  # beyond, libFLAC falls over junk
+            n_left = (self._n_promised or int(self._file.frames)) - self._n_read
             block: NDArray[np.float32] = self._file.read(
                 max(0, min(n_frames, n_left)), dtype="float32", always_2d=True
             )
@@ -109,6 +113,22 @@ class SndfileReader:
         if not len(block):
             self._check_end()
         return block
+
+    def _told_by_flac(self) -> int | None:
+        """The length that the header tells, which is hidden from libsndfile.
+
+        It would stop there even where the sound goes on.
+        """
+        packed = int.from_bytes(self._audio.peek(18, 8), "big")
+        n_samples = packed % 2**36
+        self._audio.patch(18, (packed - n_samples).to_bytes(8, "big"))
+        return n_samples or None
+
+    def _flac_goes_on(self) -> bool:
+        try:
+            return self._n_promised is not None and len(self._file.read(1)) > 0
+        except soundfile.SoundFileError:  # junk
+            return False
 
     def _check_size(self) -> None:
         """Refuse a length that no file of its size has; some decoders never end at damage."""
@@ -135,16 +155,30 @@ class SndfileReader:
         name, rest = self._audio.title, self._audio.tell()
         if self._share < LEAST_SHARE:
             raise truncated(name, self._share)
+        if self._file.format == "FLAC" and self._flac_goes_on():
+            raise AudioError(
+                f"{name} goes on after the {self._n_promised} samples that its header tells; "
+                "re-encode it, or convert it to wav"
+            )
         if self._file.format == "FLAC" and self._audio.contains(FLAC, max(4, rest - READ_AHEAD)):
             raise AudioError(
                 f"{name} holds several FLAC files one after the other, of which only the first "
                 "would be heard; split it, or convert it to wav"
             )
-        if self._file.format == "MP3" and find_frames(self._audio, rest) is not None:
+        if self._file.format == "MP3" and self._frames_are_left(rest):
             raise AudioError(
                 f"{name} breaks off after {self._n_read / self.sample_rate:.1f} s, but more MPEG "
                 "frames follow: it is damaged, or joined of parts that differ; convert it to wav"
             )
+
+    def _frames_are_left(self, offset: int) -> bool:
+        """Whether libmpg123 ended before the last frame, or passed over others on the way."""
+        if find_frames(self._audio, offset) is not None:
+            return True
+        if self._n_read >= self._file.frames:  # as many as the first frame counts
+            return False
+        n_there = count_samples(self._audio)
+        return n_there - self._n_read > max(MAX_DELAY, (1 - LEAST_SHARE) * n_there)
 
     def _frames_by_header(self) -> int | None:
         file = self._file
@@ -154,6 +188,8 @@ class SndfileReader:
             if is_left_open(promised):
                 return None
             return int(file.frames * max(promised, present) / max(present, 1))
+        if file.format == "FLAC":
+            return self._n_promised
         # MP3 is a stream, and what its first frame says of the length is often an estimate.
         known = file.format != "MP3" and file.frames < UNKNOWN
         return int(file.frames / self._share) if known else None

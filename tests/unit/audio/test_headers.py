@@ -209,6 +209,12 @@ def test_flac_joined_is_refused():
         load_audio(unknown + data)
 
 
+def test_flac_whose_header_tells_too_few_samples_is_refused():
+    data = with_field(encoded("FLAC", "PCM_16"), b"fLaC", 22, (9_000).to_bytes(4, "big"))
+    with pytest.raises(AudioError, match="goes on after the 9000 samples"):
+        load_audio(data)
+
+
 @pytest.mark.parametrize("n_blocks", [1, 5])
 def test_flac_of_unknown_length_in_blocks(n_blocks):
     data = encoded("FLAC", "PCM_16", n_frames=n_blocks * RATE)
@@ -223,7 +229,7 @@ def test_flac_of_unknown_length_in_blocks(n_blocks):
 def test_flac_in_ogg_is_named():
     packet = b"\x7fFLAC\1\0\0\1" + encoded("FLAC", "PCM_16")[:42]
     page = b"OggS\0\2" + bytes(20) + b"\1" + bytes([len(packet)]) + packet
-    with pytest.raises(AudioError, match="FLAC in Ogg"):
+    with pytest.raises(AudioError, match="an Ogg file of FLAC"):
         load_audio(page)
 
 

@@ -15,7 +15,8 @@ import torch
 
 from soundsep import AudioError, load_audio
 from soundsep.audio import audio_blocks
-from soundsep.audio.mpeg import frame
+from soundsep.audio.file import AudioFile
+from soundsep.audio.mpeg import count_samples, frame
 
 SECONDS = 6
 DELAY = 528 + 1 + 576  # of decoder and encoder, which a file that counts its frames leaves out
@@ -141,6 +142,22 @@ def test_joined_recordings_are_heard_as_one():
         load_audio(piped() + piped(44_100))
     with pytest.raises(AudioError, match="more MPEG frames follow"):
         load_audio(counted() + ape(1_000) + counted(22_050, 2))
+
+
+def test_two_frames_that_were_appended_are_heard():
+    data = piped()
+    ends = [0]
+    for _ in range(60):
+        ends.append(ends[-1] + frame(data[ends[-1] : ends[-1] + 4]).n_bytes)
+    assert len(load_audio(counted() + data[ends[58] : ends[60]])[0]) > len(load_audio(data)[0])
+
+
+def test_frames_are_counted_across_damage():
+    """By which libmpg123 is found out where it passes over whole frames without an error."""
+    data = piped()
+    n_samples = len(load_audio(data)[0])
+    assert count_samples(AudioFile(data)) == n_samples
+    assert count_samples(AudioFile(data + JUNK + data + bytes(70_000) + data)) == 3 * n_samples
 
 
 def test_a_count_of_too_few_frames_is_refused_and_none_is_no_count():
