@@ -43,7 +43,7 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         sync: Wait until the disk has them; else a power cut may leave a name on no bytes.
 
     Raises:
-        OSError: a folder cannot be made, or a file not be moved.
+        OSError: a folder cannot be made, or a file not be written or moved; it names a path.
     """
     temporary = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
     try:
@@ -56,6 +56,12 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
                     os.fsync(stream.fileno())
         for file, path in zip(temporary, paths, strict=True):
             os.replace(file, path)
+    except OSError as error:
+        named = {str(file): str(path) for file, path in zip(temporary, paths, strict=True)}
+        if error.filename is None:  # a full disk does not say what it was full for
+            error.filename = str(paths[0])
+        error.filename = named.get(str(error.filename), error.filename)
+        raise
     finally:
         for file in temporary:
             with suppress(OSError):

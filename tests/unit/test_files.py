@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -41,6 +43,22 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
         fail()
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_failure_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch):
+    def full(self, data):
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*a\.bin'") as error:
+        files.write_bytes(tmp_path / "a.bin", b"new")
+    assert error.value.filename == str(tmp_path / "a.bin")
+    monkeypatch.undo()
+    (tmp_path / "closed").touch()
+    with pytest.raises(OSError, match="closed'") as error:
+        files.write_bytes(tmp_path / "closed" / "a.bin", b"new")
+    assert ".tmp" not in str(error.value)
 
 
 def test_a_disk_that_does_not_take_it_is_told_before_the_name_is_given(tmp_path, monkeypatch):

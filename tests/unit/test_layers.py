@@ -168,6 +168,15 @@ def test_public_names_resolve(name):
     assert name in dir(soundsep)
 
 
+def test_one_place_decides_about_progress_bars():
+    users = {
+        str(module.relative_to(PACKAGE))
+        for module in MODULES
+        if re.search(r"from tqdm(\.auto|\.std)? import|import tqdm", module.read_text("utf-8"))
+    }
+    assert users == {"progress.py"}
+
+
 def test_unknown_names_raise_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Pipelin'"):
         _ = soundsep.Pipelin

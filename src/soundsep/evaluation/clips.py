@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from soundsep.datasets import Clip
 from soundsep.errors import ConfigError, DatasetError
+from soundsep.files import write_bytes
 from soundsep.metrics import (
     ClassificationMetrics,
     calibration_error,
@@ -91,9 +92,7 @@ class Evaluation:
 
     def save(self, path: str | Path) -> None:
         """Write `to_dict` as JSON."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
+        write_bytes(Path(path), (json.dumps(self.to_dict()) + "\n").encode())
 
     def class_table(self) -> str:
         """Precision, recall, F1 and number of clips of every class, as a table of text."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError
+from soundsep.files import write_bytes
 
 __all__ = ["FitReport", "wilson_interval"]
 
@@ -151,7 +152,7 @@ class FitReport:
     def save(self, path: str | Path) -> None:
         """Write `to_dict` as JSON."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        Path(path).write_text(text, encoding="utf-8")
+        write_bytes(Path(path), text.encode())
 
     def most_confused(self, n: int) -> list[tuple[int, str, str]]:
         """The ``n`` commonest mistakes: how often, the true class, the answer."""

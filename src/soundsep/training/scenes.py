@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from tqdm.auto import tqdm
 
 from soundsep.classifier import Classifier
 from soundsep.config import Config
@@ -21,8 +19,10 @@ from soundsep.datasets.seed import check_seed
 from soundsep.datasets.soundscapes import Scene, SoundscapeConfig, Soundscapes
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.files import write_json_lines
 from soundsep.models.frames import FRAME_STRIDE, FrameMobileNetV3
 from soundsep.models.mobilenet import N_BANDS
+from soundsep.progress import progress_bar
 from soundsep.training.state import load_state, make_folder, save_state
 from soundsep.training.step import Example, average_weights, early_decay, examples_digest, one_cycle
 
@@ -291,11 +291,11 @@ def train_scenes(
         stranger_tags=clip_tags[:0] if stranger_tags is None else stranger_tags,
     )
     first = len(rows) * recipe.steps_per_save
-    steps = tqdm(
+    steps = progress_bar(
         _stream(batches, range(first, recipe.n_steps)),
         initial=first,
         total=recipe.n_steps,
-        disable=not progress,
+        progress=progress,
     )
     began, sums, n_summed = time.perf_counter(), torch.zeros(4), 0
     for step, batch in enumerate(steps, start=first):
@@ -322,8 +322,7 @@ def train_scenes(
         rows.append({"step": step + 1, **losses, "seconds": seconds})
         notes = {"settings": settings, "metrics": rows}
         save_state(state, model=learner, ema=ema, optimizer=optimizer, notes=notes)
-        lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+        write_json_lines(folder / "metrics.jsonl", rows)
         began, sums, n_summed = time.perf_counter(), torch.zeros(4), 0
     return TrainedScenes(learner.classifier.requires_grad_().eval(), ema.classifier.eval())
 
