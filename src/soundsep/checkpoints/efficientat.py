@@ -58,6 +58,8 @@ def read_efficientat(path: Path, network: str) -> tuple[dict[str, Any], dict[str
 
 
 def _config(network: str) -> dict[str, Any]:
+    frontend = KaldiMelConfig().to_dict()
+    del frontend["level_db"]  # which came after the table was pinned
     # Every setting, though most are defaults: what a table has pinned may not follow a new default.
     return {
         "format": "soundsep-classifier",
@@ -65,7 +67,7 @@ def _config(network: str) -> dict[str, Any]:
         "classifier": {
             "labels": list(AUDIOSET_LABELS),
             "network": network,
-            "frontend": KaldiMelConfig().to_dict(),
+            "frontend": frontend,
             "activation": "sigmoid",
             "temperature": 1.0,
             "window_seconds": 5.0,
