@@ -80,17 +80,22 @@ class Soundscapes(Sequence[Scene]):
         rng = np.random.default_rng((self.seed, index))
         config = self.config
         is_clip = bool(rng.random() < config.clip_share)
-        n_sounds = 1 if is_clip else int(rng.choice(len(config.n_sounds), p=config.n_sounds))
-        placed = [self._draw(rng, is_clip=is_clip) for _ in range(n_sounds)]
+        if config.sounds_per_minute is not None and not is_clip:
+            placed, strangers = self._along(rng, config.sounds_per_minute)
+        else:
+            n_sounds = 1 if is_clip else int(rng.choice(len(config.n_sounds), p=config.n_sounds))
+            placed, strangers = [self._draw(rng, is_clip=is_clip) for _ in range(n_sounds)], []
         base = placed[0].sound.level if placed else 1e-3
         for item in placed[1:]:
             item.gain = power_gain(item.sound.level, base, between(rng, config.level_db))
         background = self._background(rng, base, is_clip=is_clip)
-        stranger_share = 0.0 if is_clip else config.stranger_share + (not n_sounds) * 0.4
-        if self.strangers and rng.random() < stranger_share:
-            stranger = self._stranger(rng)
-            stranger.gain = power_gain(stranger.sound.level, base, between(rng, config.level_db))
-            placed.append(stranger)
+        if config.sounds_per_minute is None:
+            stranger_share = 0.0 if is_clip else config.stranger_share + (not placed) * 0.4
+            if self.strangers and rng.random() < stranger_share:
+                strangers.append(self._stranger(rng))
+        for item in strangers:
+            item.gain = power_gain(item.sound.level, base, between(rng, config.level_db))
+        placed += strangers
         truth = tell_truth(config, placed, background)
         waveform = mix(config, rng, placed, background, is_clip=is_clip)
         return Scene(
@@ -102,6 +107,26 @@ class Soundscapes(Sequence[Scene]):
             strangers=tuple(item.clip for item in placed if item.target < 0),
             is_clip=is_clip and len(truth.clips) == 1,
         )
+
+    def _along(
+        self, rng: np.random.Generator, per_minute: float
+    ) -> tuple[list[PlacedSound], list[PlacedSound]]:
+        """Sounds and strangers all along a scene, only so many at once."""
+        n_sounds = round(per_minute * self.config.seconds / 60)
+        n_strangers = int(rng.binomial(n_sounds, self.config.stranger_share))
+        n_at_once = np.zeros(self.config.n_frames, np.int64)
+        placed: list[PlacedSound] = []
+        strangers: list[PlacedSound] = []
+        for number in range(n_sounds + (n_strangers if self.strangers else 0)):
+            for _ in range(N_TRIES):
+                is_known = number < n_sounds
+                item = self._draw(rng, is_clip=False) if is_known else self._stranger(rng)
+                span = slice(max(0, item.first), item.first + item.length)
+                if n_at_once[span].max() < self.config.max_at_once:
+                    n_at_once[span] += 1
+                    (placed if is_known else strangers).append(item)
+                    break
+        return placed, strangers
 
     def _sound(self, kind: str, index: int, speed: int) -> Sound | None:
         key = (kind, index, speed)
