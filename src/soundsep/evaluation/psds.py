@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from soundsep.errors import ConfigError
 from soundsep.metrics import LabelledSpan
 from soundsep.pipeline import Scores
 
-__all__ = ["import_sed_scores_eval", "polyphonic_scores"]
+__all__ = ["import_sed_scores_eval", "polyphonic_scores", "score_table"]
 
 # Of the DCASE challenge, task 4, since 2021.
 SCENARIOS: tuple[dict[str, float | None], ...] = (
@@ -41,6 +44,38 @@ def import_sed_scores_eval() -> Any:
     return sed_scores_eval
 
 
+def score_table(
+    values: NDArray[np.float64], edges_seconds: NDArray[np.float64], labels: Sequence[str]
+) -> Any:
+    """A table as sed_scores_eval takes it.
+
+    Args:
+        values: Scores, (n_frames, n_labels).
+        edges_seconds: Where the frames begin and end, (n_frames + 1,).
+        labels: Names of the columns.
+
+    Raises:
+        ConfigError: sed_scores_eval is not installed.
+    """
+    sed = import_sed_scores_eval()
+    import pandas as pd
+
+    class Table(pd.DataFrame):  # type: ignore[misc]  # pandas ships no types
+        """Gives arrays that may be written to, which pandas 3 does not, as 0.0.4 asks for."""
+
+        @property
+        def _constructor(self) -> type[Table]:
+            return Table
+
+        def to_numpy(self, *args: Any, **options: Any) -> Any:
+            return super().to_numpy(*args, **options).copy()
+
+    table = sed.base_modules.scores.create_score_dataframe(
+        values, timestamps=edges_seconds, event_classes=list(labels)
+    )
+    return Table(table)
+
+
 def polyphonic_scores(
     recordings: Sequence[tuple[Scores, Sequence[LabelledSpan]]],
 ) -> tuple[float, float]:
@@ -67,11 +102,8 @@ def polyphonic_scores(
         name = str(number)
         kept = [label for label in scores.labels if label in labels]
         columns = [scores.labels.index(label) for label in kept]
-        tables[name] = sed.base_modules.scores.create_score_dataframe(
-            scores.values[:, columns].double().numpy(),
-            timestamps=scores.edges_seconds.double().numpy(),
-            event_classes=kept,
-        )
+        values = scores.values[:, columns].double().numpy()
+        tables[name] = score_table(values, scores.edges_seconds.double().numpy(), kept)
         truths[name] = [(e.start_seconds, e.end_seconds, e.label) for e in truth]
         lengths[name] = scores.duration_seconds
     first, second = (
