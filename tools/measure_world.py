@@ -29,8 +29,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from soundsep import Classifier, ClassifierConfig, Pipeline
-from soundsep.datasets import ESC50, Mixtures, SoundscapeConfig, Soundscapes, UrbanSound8K
-from soundsep.datasets.memory import load_examples
+from soundsep.datasets import (
+    ESC50,
+    LONG_SCENES,
+    Mixtures,
+    SoundscapeConfig,
+    Soundscapes,
+    UrbanSound8K,
+    load_examples,
+)
 from soundsep.evaluation import measure_events, measure_naming
 from soundsep.files import write_json
 from soundsep.metrics import F1Score
@@ -45,20 +52,6 @@ STRANGE = ("air_conditioner", "children_playing", "drilling", "gun_shot", "jackh
 STRANGE += ("street_music",)  # of UrbanSound8K, outside the fifty
 THRESHOLD = 0.5  # of models without their own
 N_MIXTURES, N_SCENES, N_LONG, T60_SECONDS = 500, 300, 5, 0.8
-
-# A scene of ten minutes with 20 sounds in a real background.
-LONG = SoundscapeConfig(
-    seconds=600.0,
-    sounds_per_minute=2.0,
-    level_db=(-5.0, 5.0),
-    snr_db=(10.0, 25.0),
-    stranger_share=0.0,
-    silent_share=0.0,
-    real_share=1.0,
-    reverb_share=0.0,
-    device_share=0.0,
-    gain_db=(-20.0, -3.0),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +200,7 @@ class World:
             self.examples,
             n_scenes=N_LONG,
             seed=self.options.seed,
-            config=LONG,
+            config=LONG_SCENES,
             backgrounds=self.backgrounds,
         )
         metrics = measure_events(

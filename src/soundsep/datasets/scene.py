@@ -13,7 +13,7 @@ from soundsep.config import Config
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.errors import ConfigError
 
-__all__ = ["Scene", "SceneEvent", "SoundscapeConfig"]
+__all__ = ["LONG_SCENES", "Scene", "SceneEvent", "SoundscapeConfig"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +111,21 @@ class SoundscapeConfig(Config):
     def n_samples(self) -> int:
         """Length in samples."""
         return self.n_frames * round(FRAME_SECONDS * self.sample_rate)
+
+
+#: Ten minutes with two sounds a minute, well above a real background where there are real ones:
+#: what `soundsep.evaluation.measure_events` is usually given.
+LONG_SCENES = SoundscapeConfig(
+    seconds=600.0,
+    sounds_per_minute=2.0,
+    level_db=(-5.0, 5.0),
+    snr_db=(10.0, 25.0),
+    silent_share=0.0,
+    real_share=1.0,
+    reverb_share=0.0,
+    device_share=0.0,
+    gain_db=(-20.0, -3.0),
+)
 
 
 @dataclass(frozen=True, slots=True)

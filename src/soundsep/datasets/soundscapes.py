@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from torch import Tensor
 
 from soundsep.augment.acoustics import noise
 from soundsep.datasets._scene_mixing import PlacedSound, between, mix, power_gain, tell_truth
+from soundsep.datasets.clip import FoldedClips
+from soundsep.datasets.leakage import without_sources_of
+from soundsep.datasets.memory import load_examples
 from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
 from soundsep.datasets.seed import check_seed
 from soundsep.datasets.sounds import FRAME_SECONDS, Sound, prepare_sound
-from soundsep.errors import DatasetError
+from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Scene", "SceneEvent", "SoundscapeConfig", "Soundscapes"]
 
@@ -64,6 +68,51 @@ class Soundscapes(Sequence[Scene]):
             raise DatasetError("there are no clips to make scenes of")
         self._by_class = [by_class[target] for target in sorted(by_class)]
         self._prepared: dict[tuple[str, int, int], Sound | None] = {}
+
+    @classmethod
+    def of_fold(
+        cls,
+        data: FoldedClips,
+        fold: int,
+        *,
+        training: bool = False,
+        n_scenes: int,
+        seed: int = 0,
+        config: SoundscapeConfig | None = None,
+        backgrounds: Sequence[Tensor] = (),
+        strangers: Sequence[Tensor] = (),
+        cache: str | Path | None = None,
+    ) -> Soundscapes:
+        """The fixed test list of a fold that follows from a seed, or a list of all other folds.
+
+        Args:
+            data: A data set with folds.
+            fold: The one held out.
+            training: Use the clips of all other folds, but none of a recording of this one.
+            n_scenes: As the class takes it; so are the others.
+            seed: Likewise.
+            config: Likewise.
+            backgrounds: Likewise.
+            strangers: Likewise.
+            cache: Folder to keep decoded clips in, as `load_examples` takes it.
+
+        Raises:
+            ConfigError: there is no such fold, or the seed is not one.
+            AudioError: a clip cannot be read.
+        """
+        config = config or SoundscapeConfig()
+        test = [clip for clip in data.clips if clip.fold == fold]
+        if not test or not fold:
+            raise ConfigError(f"{data.name} has no clips in fold {fold}: {data.fold_numbers}")
+        clips = without_sources_of(data.clips, test) if training else test
+        return cls(
+            load_examples(clips, sample_rate=config.sample_rate, cache=cache),
+            n_scenes=n_scenes,
+            seed=seed,
+            config=config,
+            backgrounds=backgrounds,
+            strangers=strangers,
+        )
 
     def __len__(self) -> int:
         return self.n_scenes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soundsep.evaluation.clips import Evaluation, evaluate
-from soundsep.evaluation.events import measure_events, true_events
+from soundsep.evaluation.events import measure_events
 from soundsep.evaluation.mixtures import (
     NamingFigures,
     SeparationFigures,
@@ -21,5 +21,4 @@ __all__ = [
     "measure_naming",
     "measure_separation",
     "polyphonic_scores",
-    "true_events",
 ]

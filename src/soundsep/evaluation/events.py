@@ -7,35 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from soundsep.classifier.scoring import is_silent
-from soundsep.datasets import Scene, Soundscapes
+from soundsep.datasets import Soundscapes, true_events
 from soundsep.errors import DatasetError
 from soundsep.evaluation.psds import import_sed_scores_eval, polyphonic_scores
 from soundsep.metrics import EventMetrics, event_metrics
 from soundsep.pipeline import Event, Pipeline, Scores
 from soundsep.progress import progress_bar
 
-__all__ = ["measure_events", "true_events"]
-
-
-def true_events(scene: Scene, labels: Sequence[str]) -> list[Event]:
-    """What is to be heard in a scene by start, with a score of 1; what overlaps is one event.
-
-    Args:
-        scene: A made one.
-        labels: Names of its targets, in their order.
-    """
-    events: list[Event] = []
-    latest: dict[int, int] = {}  # index of the last event of each target
-    for event in scene.events:
-        start, end = event.start_seconds, event.end_seconds
-        before = latest.get(event.target)
-        if before is not None and start <= events[before].end_seconds:
-            end = max(end, events[before].end_seconds)
-            events[before] = replace(events[before], end_seconds=end)
-            continue
-        latest[event.target] = len(events)
-        events.append(Event(start, end, labels[event.target], 1.0))
-    return events
+__all__ = ["measure_events"]
 
 
 def measure_events(
