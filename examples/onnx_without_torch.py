@@ -54,10 +54,12 @@ def main(model: str, recording: str) -> None:
         for window in windows(mono, length, hop, about["padding"])
         if np.abs(window).max() > SILENCE
     ]
-    mean = np.mean(scores, axis=0)
+    # A model that names any number of sounds names one that is in any window.
+    pool = np.max if about["activation"] == "sigmoid" else np.mean
+    pooled = pool(scores, axis=0)
     labels = json.loads(about["labels"])
-    for index in np.argsort(-mean)[:N_SHOWN]:
-        print(f"{labels[index]:<20} {mean[index]:.3f}")
+    for index in np.argsort(-pooled)[:N_SHOWN]:
+        print(f"{labels[index]:<20} {pooled[index]:.3f}")
 
 
 if __name__ == "__main__":

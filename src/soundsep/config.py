@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 
 from soundsep.errors import ConfigError
 
-__all__ = ["Config", "check_names", "check_number", "check_whole"]
+__all__ = ["Config", "check_names", "check_number", "check_numbers", "check_whole"]
 
 MOST_SHOWN = 80  # characters of a wrong value in a message
 
@@ -81,6 +81,27 @@ def check_names(config: Config, field: str) -> None:
     object.__setattr__(config, field, names)  # the way to set a field of a frozen class
 
 
+def check_numbers(config: Config, field: str, *, n: int) -> tuple[float, ...] | None:
+    """See that a field holds a number, ``n`` of them or ``None``; a list becomes a tuple.
+
+    Returns:
+        The numbers, one for each of the ``n`` if there is one for all; ``None`` for ``None``.
+
+    Raises:
+        ConfigError: it holds something else, or another number of numbers.
+    """
+    value, where = getattr(config, field), f"{type(config).__name__}.{field}"
+    if value is None:
+        return None
+    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):
+        return (check_number(where, value),) * n
+    numbers = tuple(check_number(where, number) for number in value)
+    if len(numbers) != n:
+        raise ConfigError(f"{where} must hold a number for each of {n}, got {len(numbers)}")
+    object.__setattr__(config, field, numbers)  # the way to set a field of a frozen class
+    return numbers
+
+
 def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> int:
     """The option as an int, whatever type of integer it is.
 
@@ -148,9 +169,11 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
 
 
 def _chosen(where: str, value: Any, options: list[Any]) -> Any:
-    """The one of several configs that ``value`` is, or says it is."""
+    """The one of several types that ``value`` is, or says it is."""
     if type(value) in options:
         return type(value)
+    if isinstance(value, (list, tuple)):
+        return next((option for option in options if get_origin(option) is tuple), options[0])
     if len(options) == 1 or not isinstance(value, Mapping) or "kind" not in value:
         return options[0]
     kinds = {option.kind: option for option in options}

@@ -52,6 +52,22 @@ def test_a_table_for_people(clip, capsys):
     assert capsys.readouterr().out == "    3.00 -     6.00 s  0.750  rooster\n"
 
 
+def test_what_the_model_doubts_can_be_left_out(clip, monkeypatch, capsys):
+    pipe, given = Pipeline.from_pretrained("any"), {}
+    monkeypatch.setattr(
+        Pipeline, "from_pretrained", lambda *_, **options: given.update(options) or pipe
+    )
+    assert run(clip, "--unknown", "--silence-db", "-50") == 0
+    assert (given["unknown"], given["silence_db"]) == (True, -50)
+    monkeypatch.setattr(pipe, "unknown", True)
+    monkeypatch.setattr(
+        pipe.classifier, "config", pipe.classifier.config.replace(unknown_below=0.8)
+    )
+    capsys.readouterr()
+    assert run(clip) == 0
+    assert capsys.readouterr().out == ""  # 0.75
+
+
 def test_json_and_csv_for_programs(clip, capsys):
     assert run(clip, clip, "--format", "json") == 0  # given twice, heard once
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

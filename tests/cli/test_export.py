@@ -11,18 +11,17 @@ import torch
 
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.cli import main
+from soundsep.export import OnnxClassifier
 from soundsep.frontends import KaldiMelConfig
 from soundsep.pipeline import Pipeline
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_torch.py"
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
+def saved(folder: Path, network: str, **settings) -> Path:
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("model")
     config = ClassifierConfig(
-        labels=("dog", "rain"), network="mn04-bands", frontend=KaldiMelConfig()
+        labels=("dog", "rain"), network=network, frontend=KaldiMelConfig(), **settings
     )
     model = Classifier(config)
     for module in model.modules():
@@ -30,9 +29,15 @@ def model(tmp_path_factory) -> Path:
             module.momentum = 1.0  # one batch gives statistics that fit the features
     model(torch.randn(8, 32_000) * torch.logspace(-4, 0, 8).unsqueeze(1))
     # Scores that tell inputs apart; an untrained network blows up what was rounded, too.
-    torch.nn.init.normal_(model.network.head.weight, std=0.005)
+    std = 0.005 if model.frame_seconds is None else 0.0007
+    torch.nn.init.normal_(model.network.head.weight, std=std)
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return saved(tmp_path_factory.mktemp("model"), "mn04-bands")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,26 @@ def test_the_example_agrees_with_the_pipeline_and_needs_no_torch(
     assert [label for label, _ in printed] == [p.label for p in expected]
     for (_, score), prediction in zip(printed, expected, strict=True):
         assert float(score) == pytest.approx(prediction.score, abs=6e-4)
+
+
+def test_frames_are_a_second_output_and_the_example_takes_the_best_window(tmp_path):
+    model, file = saved(tmp_path / "frames", "mn04-frames", activation="sigmoid"), tmp_path / "x"
+    assert main(["export", str(model), "-o", str(file), "--frames"]) == 0
+    frames = OnnxClassifier(file).frame_scores(torch.zeros(1, 32_000 * 5))
+    assert frames.shape == (1, 32, 2)
+    samples = 0.1 * np.random.default_rng(0).standard_normal(32_000 * 7)
+    samples[32_000 * 6 :] *= 1e-3
+    soundfile.write(tmp_path / "a.wav", samples, 32_000)
+    done = without_torch(file, tmp_path / "a.wav")
+    expected = Pipeline.from_pretrained(model)(tmp_path / "a.wav").predictions
+    assert [float(line.split()[1]) for line in done.stdout.splitlines()] == pytest.approx(
+        [p.score for p in expected], abs=6e-4
+    )
+
+
+def test_a_model_without_frames_has_none_to_export(model, tmp_path, capsys):
+    assert main(["export", str(model), "-o", str(tmp_path / "x.onnx"), "--frames"]) == 2
+    assert "no frames" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

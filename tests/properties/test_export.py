@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.export import Dim, export
 
-from soundsep import Classifier, ClassifierConfig
+from soundsep import Classifier, ClassifierConfig, ConfigError
 from soundsep.export import TOLERANCE, OnnxClassifier, export_onnx
 from soundsep.frontends import KaldiMelConfig, MelConfig
 
@@ -64,6 +64,14 @@ ONNX_CASES = {
     },
     "kaldi": {"network": "mn04", "frontend": KaldiMelConfig(), "activation": "sigmoid"},
     "bands": {"network": "mn04-bands", "frontend": KaldiMelConfig(n_mels=128, f_max=14_000.0)},
+    "frames": {
+        "network": "mn04-frames",
+        "frontend": KaldiMelConfig(
+            sample_rate=16_000, n_fft=512, win_length=400, hop_length=160, level_db=23.5
+        ),
+        "activation": "sigmoid",
+        "temperature": (0.5, 1.0, 2.0),
+    },
     "8 bits": {"network": "resnet18", "frontend": MelConfig()},
 }
 
@@ -81,9 +89,11 @@ def onnx_pair(request, tmp_path_factory):
     # Scores that tell inputs apart; an untrained MobileNet blows up what was rounded, too.
     last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
     torch.nn.init.normal_(last.weight, std=0.3 if model.config.network == "resnet18" else 0.01)
+    if model.frame_seconds is not None:
+        torch.nn.init.normal_(model.network.head.weight, std=0.004)
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     int8 = request.param == "8 bits"
-    export_onnx(model.eval(), path, int8=int8)
+    export_onnx(model.eval(), path, int8=int8, frames=request.param == "frames")
     return model, OnnxClassifier(path), 0.3 if int8 else TOLERANCE
 
 
@@ -96,6 +106,15 @@ def test_onnx_file_gives_the_same_scores(onnx_pair, n_clips, n_samples):
     with torch.inference_mode():
         expected = model.predict(waveform)
     torch.testing.assert_close(exported.predict(waveform), expected, atol=tolerance, rtol=0)
+    if model.frame_seconds is None:
+        with pytest.raises(ConfigError, match="no scores of frames"):
+            exported.frame_scores(waveform)
+        return
+    assert float(exported.metadata["frame_seconds"]) == model.frame_seconds
+    with torch.inference_mode():
+        frames = model.frame_scores(waveform)
+    torch.testing.assert_close(exported.frame_scores(waveform), frames, atol=tolerance, rtol=0)
+    assert frames.shape[:2] == (n_clips, -(-n_samples // 2_560))
 
 
 def test_in_onnx_a_clip_does_not_hear_its_neighbours(onnx_pair):

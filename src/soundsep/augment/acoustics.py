@@ -12,6 +12,9 @@ __all__ = ["equaliser", "noise", "room_response"]
 
 FloatArray = NDArray[np.float32]
 
+MAX_NOISE_SECONDS = 60  # of one kind of noise; float32 holds the phase of a tone so long
+NOISE_FADE_SECONDS = 1.0  # from one to the next
+
 
 def room_response(
     rng: np.random.Generator,
@@ -82,11 +85,30 @@ def noise(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatAr
     """One of the sounds of empty rooms and of devices, at a mean power of 1.
 
     Coloured noise, room tone, rumble, hum with its harmonics, steady tones, a held chord, or single
-    clicks, some with noise beneath. None of them is a sound that a model should name.
+    clicks, some with noise beneath. None of them is a sound that a model should name. After a
+    minute one fades into the next.
 
     Shape:
         Returns (n_samples,).
     """
+    longest = MAX_NOISE_SECONDS * sample_rate
+    if n_samples <= longest:
+        return _one_noise(rng, n_samples, sample_rate)
+    n_fade = round(NOISE_FADE_SECONDS * sample_rate)
+    rise = np.sin(np.linspace(0, np.pi / 2, n_fade, dtype=np.float32))  # the powers sum to 1
+    wave = np.zeros(n_samples, np.float32)
+    for start in range(0, n_samples, longest):
+        n = min(longest + n_fade, n_samples - start)
+        piece = _one_noise(rng, n, sample_rate)
+        if start:
+            piece[:n_fade] *= rise[:n]
+        if n > longest:
+            piece[longest:] *= rise[::-1][: n - longest]
+        wave[start : start + n] += piece
+    return wave
+
+
+def _one_noise(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
     kind = rng.choice(5, p=(0.55, 0.17, 0.08, 0.12, 0.08))
     floor = _coloured(rng, n_samples, sample_rate)
     if kind == 0:

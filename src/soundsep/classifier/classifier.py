@@ -13,7 +13,7 @@ from soundsep.checkpoints.resolve import resolve
 from soundsep.classifier.config import ClassifierConfig
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import build_frontend
-from soundsep.models import build_network
+from soundsep.models import FrameNetwork, build_network
 
 __all__ = ["Classifier"]
 
@@ -21,13 +21,13 @@ FORMAT, FORMAT_VERSION = "soundsep-classifier", 1
 
 
 class Classifier(nn.Module):
-    """Waveform in, one logit a label out.
+    """Waveform in, one logit a label out; of some networks one a label and frame, too.
 
     Args:
         config: Settings; the network starts with random weights.
 
     Raises:
-        ConfigError: a window is too short for the frontend.
+        ConfigError: a window is too short for the frontend, or for a frame of the network.
 
     Shape:
         waveform: (batch, time), mono, at `sample_rate`. Returns logits (batch, n_labels).
@@ -50,6 +50,11 @@ class Classifier(nn.Module):
                 f"{type(self.frontend).__name__} needs at least {self.frontend.min_samples}"
             )
         self.network = build_network(config.network, len(config.labels))
+        if (frame := self.frame_length) is not None and window < frame:
+            raise ConfigError(
+                f"ClassifierConfig.window_seconds is {config.window_seconds}, {window} samples; a "
+                f"frame of network {config.network!r} has {frame}"
+            )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -61,6 +66,18 @@ class Classifier(nn.Module):
         """Rate the waveform must have, in Hz."""
         return self.config.frontend.sample_rate
 
+    @property
+    def frame_length(self) -> int | None:
+        """Step between the network's frames, in samples; ``None`` where it has none."""
+        if not isinstance(self.network, FrameNetwork):
+            return None
+        return int(self.network.frame_stride * getattr(self.config.frontend, "hop_length", 1))
+
+    @property
+    def frame_seconds(self) -> float | None:
+        """Step between the network's frames; ``None`` where it has none."""
+        return None if self.frame_length is None else self.frame_length / self.sample_rate
+
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits, (batch, n_labels)."""
         return self.network(self.frontend(waveform))
@@ -69,9 +86,33 @@ class Classifier(nn.Module):
         """What the last layer sees, (batch, embedding_dim)."""
         return self.network.embed(self.frontend(waveform))
 
+    def frame_logits(self, waveform: Tensor) -> Tensor:
+        """Logits of every frame; the middle of frame ``i`` is ``i`` times `frame_seconds`.
+
+        Shape:
+            waveform: (batch, time). Returns (batch, n_frames, n_labels), with a frame for each
+            `frame_length` samples or part of them.
+
+        Raises:
+            ConfigError: the network has no frames; `frame_seconds` is ``None``.
+        """
+        if not isinstance(self.network, FrameNetwork):
+            raise ConfigError(
+                f"network {self.config.network!r} answers for a whole window, not for its frames; "
+                "mn04-frames does"
+            )
+        return self.network.frame_logits(self.frontend(waveform))
+
+    def frame_scores(self, waveform: Tensor) -> Tensor:
+        """Scores from 0 to 1 of every frame; otherwise as `frame_logits`."""
+        return self.probabilities(self.frame_logits(waveform))
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Scores from 0 to 1 by the config's temperature and activation; the shape stays."""
-        logits = logits / self.config.temperature
+        temperature = self.config.temperature
+        logits = logits / (
+            logits.new_tensor(temperature) if isinstance(temperature, tuple) else temperature
+        )
         return logits.softmax(dim=-1) if self.config.activation == "softmax" else logits.sigmoid()
 
     def predict(self, waveform: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from soundsep.config import Config, check_names
+from soundsep.config import Config, check_names, check_numbers
 from soundsep.errors import ConfigError
 from soundsep.frontends import FrontendConfig, MelConfig, frontend_cost
 from soundsep.models import NETWORK_BYTES, check_features
@@ -17,6 +17,8 @@ MAX_LABELS = 10_000
 MAX_WINDOW_SAMPLES = 2**26  # 1.2 h at 16 kHz
 MAX_WINDOW_BYTES = 2**30  # that a forward pass of one window needs, by an estimate
 MAX_OVERLAP = 1_000  # windows that hear the same sample
+MAX_MEDIAN_SECONDS = 60.0
+DEFAULT_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,23 +31,30 @@ class ClassifierConfig(Config):
         frontend: Settings of the features.
         activation: ``"softmax"`` where exactly one label holds, ``"sigmoid"`` where any number may.
         temperature: Logits are divided by it before the activation: above 1 for a network that is
-            surer than it is right, below 1 for one that is right more often than it is sure.
+            surer than it is right, below 1 for one that is right more often than it is sure. With
+            ``"sigmoid"`` it may be a number for each label.
         window_seconds: Length of audio the network hears at once.
         hop_seconds: Step between the windows of a longer clip.
         padding: How a clip shorter than one window is extended at its end.
         unknown_below: Where the best score is below this, the sound is better called unknown; the
             model's card says how it was chosen. ``None`` where nobody has.
+        thresholds: Score of each label from which it counts as heard, in events and, with
+            ``"sigmoid"``, in the labels of a clip; ``None`` for `DEFAULT_THRESHOLD`.
+        median_seconds: Length of the median filter over the scores of frames before events are
+            taken from them, in all or for each label; only networks with frames use it.
     """
 
     labels: tuple[str, ...]
     network: str
     frontend: FrontendConfig = field(default_factory=MelConfig)
     activation: Literal["softmax", "sigmoid"] = "softmax"
-    temperature: float = 1.0
+    temperature: float | tuple[float, ...] = 1.0
     window_seconds: float = 5.0
     hop_seconds: float = 2.5
     padding: Literal["zero", "reflect"] = "reflect"
     unknown_below: float | None = None
+    thresholds: tuple[float, ...] | None = None
+    median_seconds: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
         """Reject settings that contradict each other.
@@ -82,10 +91,7 @@ class ClassifierConfig(Config):
                 f"ClassifierConfig.hop_seconds is {self.hop_seconds}, expected a sample and a "
                 f"thousandth of the window or more: at least {shortest:.3g}"
             )
-        if not 0.01 <= self.temperature <= 100:
-            raise ConfigError(
-                f"ClassifierConfig.temperature must be from 0.01 to 100, got {self.temperature}"
-            )
+        self._check_numbers()
         if self.unknown_below is not None and not 0 < self.unknown_below <= 1:
             raise ConfigError(
                 f"ClassifierConfig.unknown_below must be above 0, at most 1: {self.unknown_below}"
@@ -99,3 +105,42 @@ class ClassifierConfig(Config):
         n_samples = round(self.window_seconds * self.frontend.sample_rate)
         n_bytes, n_features = frontend_cost(self.frontend, n_samples)
         return n_bytes + n_features * NETWORK_BYTES.get(self.network, 512)
+
+    def _check_numbers(self) -> None:
+        """Those that may be one for all labels or one for each."""
+        ranges = {
+            "temperature": (0.01, 100.0),
+            "thresholds": (0.0, 1.0),
+            "median_seconds": (0.0, MAX_MEDIAN_SECONDS),
+        }
+        for name, (least, most) in ranges.items():
+            numbers = check_numbers(self, name, n=len(self.labels)) or ()
+            if wrong := [number for number in numbers if not least <= number <= most]:
+                raise ConfigError(
+                    f"ClassifierConfig.{name} must be from {least:g} to {most:g}, got {wrong[0]}"
+                )
+        if self.thresholds is not None and not (
+            isinstance(self.thresholds, tuple) and min(self.thresholds) > 0
+        ):
+            raise ConfigError(
+                "ClassifierConfig.thresholds must be a number above 0 for each label, or null"
+            )
+        if isinstance(self.temperature, tuple) and self.activation == "softmax":
+            raise ConfigError(
+                "ClassifierConfig.temperature must be one number with softmax, whose labels share "
+                "a score of 1"
+            )
+
+    @property
+    def label_thresholds(self) -> tuple[float, ...]:
+        """``thresholds``, or the default for every label."""
+        if self.thresholds is None:
+            return (DEFAULT_THRESHOLD,) * len(self.labels)
+        return self.thresholds
+
+    @property
+    def label_medians(self) -> tuple[float, ...]:
+        """``median_seconds`` of every label."""
+        if isinstance(self.median_seconds, tuple):
+            return self.median_seconds
+        return (self.median_seconds,) * len(self.labels)

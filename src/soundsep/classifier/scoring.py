@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from soundsep.audio.windows import pad_to, split_windows
+from soundsep.audio.windows import split_windows
 from soundsep.classifier.classifier import Classifier
 from soundsep.errors import WeightsError
 
 __all__ = [
     "SILENCE",
-    "WindowScorer",
+    "batch_limit",
+    "check_finite",
     "clip_windows",
     "embed_waveforms",
     "is_silent",
@@ -63,7 +64,10 @@ def score_waveforms(
     n_shifts: int = 1,
     silence_db: float | None = None,
 ) -> Iterator[Tensor]:
-    """Scores of whole clips, in order: the mean over each clip's windows.
+    """Scores of whole clips, in order.
+
+    With softmax they are the mean over each clip's windows. With sigmoid they are each label's
+    highest: a sound in one window of many is in the clip.
 
     Args:
         classifier: The model; it is put into evaluation mode.
@@ -78,9 +82,11 @@ def score_waveforms(
     Raises:
         WeightsError: the network's answer is not finite.
     """
-    return _mean_over_windows(
+    is_any = classifier.config.activation == "sigmoid"
+    return _over_windows(
         classifier,
         classifier.predict,
+        _highest if is_any else _mean,
         waveforms,
         batch_size=batch_size,
         n_shifts=n_shifts,
@@ -96,21 +102,32 @@ def embed_waveforms(
     Yields:
         One tensor (embedding_dim,) a clip, on the CPU.
     """
-    return _mean_over_windows(
-        classifier, classifier.embed, waveforms, batch_size=batch_size, n_shifts=1
+    return _over_windows(
+        classifier, classifier.embed, _mean, waveforms, batch_size=batch_size, n_shifts=1
     )
 
 
-def _mean_over_windows(
+def _mean(rows: Tensor) -> Tensor:
+    """(n_windows, n_shifts, n) to (n,)."""
+    return rows.flatten(0, 1).mean(dim=0)
+
+
+def _highest(rows: Tensor) -> Tensor:
+    """(n_windows, n_shifts, n) to (n,)."""
+    return rows.mean(dim=1).amax(dim=0)
+
+
+def _over_windows(
     classifier: Classifier,
     forward: Callable[[Tensor], Tensor],
+    pool: Callable[[Tensor], Tensor],
     waveforms: Iterable[Tensor],
     *,
     batch_size: int,
     n_shifts: int,
     silence_db: float | None = None,
 ) -> Iterator[Tensor]:
-    """One row a clip; the windows of several clips share a forward pass.
+    """One row a clip, pooled; the windows of several clips share a forward pass.
 
     Of windows that are silent none counts, unless the clip has no other.
     """
@@ -127,12 +144,12 @@ def _mean_over_windows(
     def run(n: int) -> None:
         batch = torch.stack([w.roll(shift) if shift else w for w, shift in queue[:n]]).to(device)
         del queue[:n]
-        rows.extend(_finite(forward(batch).cpu()))
+        rows.extend(check_finite(forward(batch).cpu()))
 
     def finished() -> Iterator[Tensor]:
         while counts and len(rows) >= counts[0]:
             n = counts.pop(0)
-            yield torch.stack(rows[:n]).mean(dim=0)
+            yield pool(torch.stack(rows[:n]).reshape(n // n_shifts, n_shifts, -1))
             del rows[:n]
 
     for waveform in waveforms:
@@ -148,108 +165,15 @@ def _mean_over_windows(
     yield from finished()
 
 
-def _finite(scores: Tensor) -> Tensor:
+def check_finite(scores: Tensor) -> Tensor:
+    """The scores, where they are numbers.
+
+    Raises:
+        WeightsError: one is NaN or infinite.
+    """
     if not scores.isfinite().all():
         raise WeightsError(
             "the network's answer holds NaN or infinite numbers: its weights are damaged, or its "
             "training diverged"
         )
     return scores
-
-
-class WindowScorer:
-    """Scores of the windows of one signal that comes in blocks.
-
-    The windows are those of `soundsep.audio.windows.split_windows`; each is scored once it is
-    complete. A window of digital silence has the score 0 for every label.
-
-    Args:
-        classifier: The model; it is put into evaluation mode.
-        hop: Step between windows, in samples, 1 to a window's length.
-        batch_size: Most windows of a forward pass.
-        wait: Score only full batches until the signal ends.
-        silence_db: Windows of a lower level, in dBFS, score 0 as well.
-
-    Attributes:
-        window: Length of a window, in samples.
-        hop: Step between windows, in samples.
-        n_samples: Length of the signal so far.
-        peak: Largest magnitude of all that came, of earlier signals, too.
-    """
-
-    def __init__(
-        self,
-        classifier: Classifier,
-        *,
-        hop: int,
-        batch_size: int,
-        wait: bool,
-        silence_db: float | None = None,
-    ) -> None:
-        self._classifier = classifier.eval()
-        self._silence_db = silence_db
-        self._device = next(classifier.parameters()).device
-        self._batch_size, self._wait = batch_limit(classifier, batch_size), wait
-        self.window = round(classifier.config.window_seconds * classifier.sample_rate)
-        self.hop = hop
-        self.peak = 0.0
-        self._reset()
-
-    def _reset(self) -> None:
-        self.n_samples = 0
-        self._pieces: list[Tensor] = []  # the end of the signal, at least a window of it
-        self._next = 0  # where the next window starts
-        self._queue: list[tuple[int, Tensor]] = []  # windows that wait for a full batch
-
-    def push(self, waveform: Tensor) -> list[tuple[int, Tensor]]:
-        """Take the next samples, (time,), at the classifier's rate.
-
-        Returns:
-            The first sample of each window that was scored, and its scores (n_labels,) on the CPU.
-        """
-        self._pieces.append(waveform)
-        self.n_samples += len(waveform)
-        if len(waveform):
-            self.peak = max(self.peak, float(waveform.abs().max()))
-        if self.n_samples < self._next + self.window:
-            return []
-        held = torch.cat(self._pieces)
-        first = self.n_samples - len(held)
-        while self._next + self.window <= self.n_samples:
-            at = self._next - first
-            self._queue.append((self._next, held[at : at + self.window]))
-            self._next += self.hop
-        self._pieces = [held[-self.window :].clone()]
-        return self._scored(self._batch_size if self._wait else 1)
-
-    def flush(self) -> list[tuple[int, Tensor]]:
-        """Score what is left of the signal; what is pushed next begins another one.
-
-        Returns:
-            As `push`; nothing for a signal shorter than one analysis frame.
-        """
-        config = self._classifier.config
-        last = max(0, self.n_samples - self.window)
-        if self.n_samples >= config.frontend.win_length and last > self._next - self.hop:
-            held = pad_to(torch.cat(self._pieces), self.window, padding=config.padding)
-            self._queue.append((last, held[-self.window :]))
-        rows = self._scored(1)
-        self._reset()
-        return rows
-
-    @torch.inference_mode()
-    def _scored(self, least: int) -> list[tuple[int, Tensor]]:
-        """Empty the queue in batches, of at least ``least`` windows."""
-        rows: list[tuple[int, Tensor]] = []
-        while len(self._queue) >= least:
-            batch = self._queue[: self._batch_size]
-            del self._queue[: self._batch_size]
-            scores = torch.zeros(len(batch), len(self._classifier.labels))
-            heard = [
-                i for i, (_, window) in enumerate(batch) if not is_silent(window, self._silence_db)
-            ]
-            if heard:
-                windows = torch.stack([batch[i][1] for i in heard]).to(self._device)
-                scores[heard] = _finite(self._classifier.predict(windows).float().cpu())
-            rows += zip((start for start, _ in batch), scores, strict=True)
-        return rows

@@ -21,11 +21,13 @@ from soundsep._version import __version__
 from soundsep.cli import (
     classify,
     evaluate,
+    evaluate_events,
     evaluate_mixtures,
     events,
     export,
     fit,
     listen,
+    make_scenes,
     models,
     plot,
     recipes,
@@ -50,7 +52,9 @@ COMMANDS = (
     train,
     train_separator,
     evaluate,
+    evaluate_events,
     evaluate_mixtures,
+    make_scenes,
     export,
     plot,
 )

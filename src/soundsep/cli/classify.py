@@ -18,6 +18,7 @@ from soundsep.cli.options import (
     batch_options,
     channel_options,
     device_options,
+    doubt_options,
 )
 from soundsep.cli.output import check_output
 from soundsep.cli.recordings import given_recordings, recording_options
@@ -40,6 +41,7 @@ def add_command(commands: Commands) -> None:
                 "a recording that has a line in it is not heard again, even if that line is an "
                 "error (delete the line to have it tried again)"
             ),
+            doubt_options(),
             channel_options(),
             device_options(),
             batch_options(),
@@ -64,15 +66,6 @@ def add_command(commands: Commands) -> None:
         "--separator",
         metavar="NAME",
         help="take every recording apart first, such as with esc50-mix2, and name all of it",
-    )
-    command.add_argument(
-        "--unknown", action="store_true", help="give no label where the model is not sure"
-    )
-    command.add_argument(
-        "--silence-db",
-        type=float,
-        metavar="DBFS",
-        help="level below which nothing is to be heard, such as -60",
     )
     command.add_argument("--json", action="store_true", help="print one JSON object a line")
     command.add_argument(

@@ -19,6 +19,7 @@ from soundsep.cli.options import (
     batch_options,
     channel_options,
     device_options,
+    doubt_options,
 )
 from soundsep.cli.output import check_output, is_regular, refuse_recordings
 from soundsep.cli.recordings import given_recordings, own_places, recording_options
@@ -33,7 +34,7 @@ __all__ = ["add_command", "event_options", "load_pipeline"]
 
 def event_options() -> argparse.ArgumentParser:
     """What counts as an event, and which model decides."""
-    parent = argparse.ArgumentParser(add_help=False)
+    parent = argparse.ArgumentParser(add_help=False, parents=[doubt_options()])
     parent.add_argument(
         "--model",
         default=DEFAULT_MODEL,
@@ -48,9 +49,8 @@ def event_options() -> argparse.ArgumentParser:
     parent.add_argument(
         "--threshold",
         type=float,
-        default=0.5,
         metavar="SCORE",
-        help="score that begins an event (default: 0.5)",
+        help="score that begins an event (default: that of the model for each label, or 0.5)",
     )
     parent.add_argument(
         "--hop",
@@ -119,7 +119,12 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
     """
     from soundsep.pipeline import Pipeline
 
-    pipe = Pipeline.from_pretrained(arguments.model, device=arguments.device)
+    pipe = Pipeline.from_pretrained(
+        arguments.model,
+        unknown=arguments.unknown,
+        silence_db=arguments.silence_db,
+        device=arguments.device,
+    )
     if unknown := set(arguments.label or ()) - set(pipe.labels):
         raise ConfigError(f"the model knows no label {', '.join(sorted(unknown))}")
     return pipe
@@ -208,6 +213,10 @@ def _options(arguments: argparse.Namespace) -> str:
     given = [arguments.format, *map(str, numbers), *sorted(set(arguments.label or ()))]
     if arguments.channel is not None:
         given.append(f"--channel {arguments.channel}")
+    if arguments.unknown:
+        given.append("--unknown")
+    if arguments.silence_db is not None:
+        given.append(f"--silence-db {arguments.silence_db}")
     return " ".join(given)
 
 

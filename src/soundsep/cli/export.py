@@ -37,6 +37,11 @@ def add_command(commands: Commands) -> None:
         metavar="X",
         help="largest difference of a score from PyTorch's that is let pass (default: 0.0001)",
     )
+    command.add_argument(
+        "--frames",
+        action="store_true",
+        help="give the scores of the model's frames as a second output",
+    )
     command.set_defaults(run=_run)
 
 
@@ -52,7 +57,14 @@ def _run(arguments: argparse.Namespace) -> int:
     check_output(output, overwrite=arguments.overwrite)
     classifier = Classifier.from_pretrained(arguments.model)
     tolerance = TOLERANCE if arguments.tolerance is None else arguments.tolerance
-    report = export_onnx(classifier, output, name=name, int8=arguments.int8, tolerance=tolerance)
+    report = export_onnx(
+        classifier,
+        output,
+        name=name,
+        int8=arguments.int8,
+        tolerance=tolerance,
+        frames=arguments.frames,
+    )
     say(f"wrote {report.path} ({report.size_bytes / 1e6:.1f} MB)")
     say(
         f"against PyTorch on {report.n_checks} synthetic clips: largest difference of a score "

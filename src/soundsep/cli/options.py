@@ -18,6 +18,7 @@ __all__ = [
     "channel_options",
     "data_options",
     "device_options",
+    "doubt_options",
     "overwrite_option",
 ]
 
@@ -54,6 +55,21 @@ def device_options() -> argparse.ArgumentParser:
     """--device."""
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument("--device", default="cpu", help="cpu, cuda, mps... (default: cpu)")
+    return parent
+
+
+def doubt_options() -> argparse.ArgumentParser:
+    """--unknown and --silence-db."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument(
+        "--unknown", action="store_true", help="name no sound that the model is not sure of"
+    )
+    parent.add_argument(
+        "--silence-db",
+        type=float,
+        metavar="DBFS",
+        help="level below which nothing is to be heard, such as -60",
+    )
     return parent
 
 

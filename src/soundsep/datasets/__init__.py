@@ -9,17 +9,19 @@ from soundsep.datasets.esc50 import ESC50
 from soundsep.datasets.fingerprint import NearDuplicate, find_near_duplicates
 from soundsep.datasets.folder import AudioFolder
 from soundsep.datasets.leakage import check_leakage, without_sources_of
-from soundsep.datasets.memory import load_examples
+from soundsep.datasets.memory import load_examples, load_recordings
 from soundsep.datasets.mixtures import Mixture, MixtureConfig, Mixtures
-from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
+from soundsep.datasets.scene import LONG_SCENES, Scene, SceneEvent, SoundscapeConfig
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.datasets.table import TableDataset
+from soundsep.datasets.truth import read_truth, true_events, write_truth
 from soundsep.datasets.urban11 import Urban11
 from soundsep.datasets.urbansound8k import UrbanSound8K
 
 __all__ = [
     "ESC50",
     "ESC50_TO_URBAN11",
+    "LONG_SCENES",
     "URBANSOUND8K_TO_URBAN11",
     "AudioFolder",
     "AudioTable",
@@ -42,5 +44,9 @@ __all__ = [
     "crosswalk",
     "find_near_duplicates",
     "load_examples",
+    "load_recordings",
+    "read_truth",
+    "true_events",
     "without_sources_of",
+    "write_truth",
 ]

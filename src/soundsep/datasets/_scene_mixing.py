@@ -68,21 +68,21 @@ def tell_truth(
     n_frames = config.n_frames
     energies = [_on_line(item, n_frames) for item in placed]
     total = band_energies(background, config.sample_rate) + 1e-12
-    for energy in energies:
-        total = total + energy
+    for span, energy in energies:
+        total[:, span] += energy
     known: list[int] = []
     active: list[tuple[int, NDArray[np.bool_]]] = []
     hidden: list[tuple[int, NDArray[np.bool_]]] = []
     events: list[SceneEvent] = []
     ratio = 10 ** (AUDIBLE_DB / 10)
-    for item, energy in zip(placed, energies, strict=True):
+    for item, (span, energy) in zip(placed, energies, strict=True):
         if item.target < 0:
             continue
-        sounds = np.zeros(n_frames, np.bool_)
-        start, stop = max(0, item.first), min(n_frames, item.first + item.length)
+        sounds, audible = np.zeros((2, n_frames), np.bool_)
         skipped = item.offset - item.first
-        sounds[start:stop] = item.sound.is_active[start + skipped : stop + skipped]
-        audible = sounds & (energy > ratio * (total - energy)).any(axis=0)
+        sounds[span] = item.sound.is_active[span.start + skipped : span.stop + skipped]
+        stands_out = (energy > ratio * (total[:, span] - energy)).any(axis=0)
+        audible[span] = sounds[span] & stands_out
         if audible.sum() < max(3, MIN_AUDIBLE * sounds.sum()):
             hidden.append((item.target, sounds))
             continue
@@ -167,14 +167,12 @@ def _device(
     return equaliser(rng, hz, max_db=rng.uniform(0, 9), low_hz=low, high_hz=high)
 
 
-def _on_line(item: PlacedSound, n_frames: int) -> NDArray[np.float32]:
-    """Energy of a placed sound over the whole scene, (n_bands, n_frames)."""
-    energy = np.zeros((len(item.sound.energy), n_frames), np.float32)
-    start, stop = max(0, item.first), min(n_frames, item.first + item.length)
+def _on_line(item: PlacedSound, n_frames: int) -> tuple[slice, NDArray[np.float32]]:
+    """Which frames of the scene a placed sound takes, and its energy there, (n_bands, time)."""
+    span = slice(max(0, item.first), min(n_frames, item.first + item.length))
     skipped = item.offset - item.first
-    energy[:, start:stop] = item.sound.energy[:, start + skipped : stop + skipped]
-    energy *= np.float32(item.gain**2)
-    return energy
+    energy = item.sound.energy[:, span.start + skipped : span.stop + skipped]
+    return span, energy * np.float32(item.gain**2)
 
 
 def _runs(active: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from soundsep._version import __version__
-from soundsep.audio import load_audio
+from soundsep.audio import find_recordings, load_audio
 from soundsep.datasets.array_cache import ArrayCache, audio_digest
 from soundsep.datasets.clip import Clip
+from soundsep.errors import DatasetError
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
 
-__all__ = ["load_examples"]
+__all__ = ["load_examples", "load_recordings"]
+
+MIN_PIECE_SECONDS = 0.5
 
 
 def load_examples(
@@ -44,6 +47,32 @@ def load_examples(
     kept = ArrayCache(folder or None)
     bar = progress_bar(clips, progress=progress, unit="clip", desc="reading")
     return [(_waveform(clip.path, sample_rate, kept), clip.target) for clip in bar]
+
+
+def load_recordings(
+    *paths: str | Path, sample_rate: int, piece_seconds: float | None = None
+) -> list[Tensor]:
+    """Recordings without labels, such as backgrounds and strangers of `Soundscapes`, (time,) each.
+
+    Args:
+        paths: Files, folders and patterns.
+        sample_rate: In Hz.
+        piece_seconds: Cut every recording into pieces so long; a rest below half a second is left
+            out.
+
+    Raises:
+        AudioError: a recording cannot be read.
+        DatasetError: there is none.
+    """
+    found = find_recordings(*paths).paths
+    if not found:
+        raise DatasetError(f"no recordings in {', '.join(map(str, paths))}")
+    waveforms = [load_audio(path, target_rate=sample_rate)[0] for path in found]
+    if piece_seconds is None:
+        return waveforms
+    length, shortest = round(piece_seconds * sample_rate), MIN_PIECE_SECONDS * sample_rate
+    pieces = [(p, w) for w in waveforms for p in torch.split(w, length)]
+    return [piece for piece, whole in pieces if len(piece) >= min(shortest, len(whole))]
 
 
 def _waveform(path: Path, sample_rate: int, kept: ArrayCache) -> Tensor:

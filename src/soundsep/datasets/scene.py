@@ -13,7 +13,7 @@ from soundsep.config import Config
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.errors import ConfigError
 
-__all__ = ["Scene", "SceneEvent", "SoundscapeConfig"]
+__all__ = ["LONG_SCENES", "Scene", "SceneEvent", "SoundscapeConfig"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +24,10 @@ class SoundscapeConfig(Config):
         sample_rate: Of the clips and the scenes, in Hz.
         seconds: Length of a scene.
         n_sounds: Shares of the scenes with 0, 1, 2, ... sounds; they sum to 1.
+        sounds_per_minute: For long scenes: how many sounds there are by length, instead of
+            ``n_sounds``, anywhere in the scene.
+        max_at_once: Most sounds at any time where ``sounds_per_minute`` is given, strangers
+            included. A sound that finds no room is left out.
         clip_share: Share of the scenes that are one whole clip with hardly any background, as a
             benchmark of single clips has them; outside the counts of ``n_sounds``.
         level_db: Range of a sound's level over the first sound of its scene.
@@ -31,7 +35,8 @@ class SoundscapeConfig(Config):
         cut: Largest share of a sound that the ends of the scene may cut off, 0 to 0.9.
         part_share: Share of the sounds that are shortened to a part of at least half a second.
         speed_share: Share of the sounds that are played up to an eighth faster or slower.
-        stranger_share: Share of the scenes with a sound of none of the labels.
+        stranger_share: Share of the scenes with a sound of none of the labels; where
+            ``sounds_per_minute`` is given, strangers for each sound.
         silent_share: Share of the scenes without any background.
         real_share: Share of the backgrounds that are real, where there are real ones.
         reverb_share: Share of the scenes in a room.
@@ -45,6 +50,8 @@ class SoundscapeConfig(Config):
     sample_rate: int = 16_000
     seconds: float = 10.0
     n_sounds: tuple[float, ...] = (0.1, 0.3, 0.3, 0.2, 0.1)
+    sounds_per_minute: float | None = None
+    max_at_once: int = 4
     clip_share: float = 0.0
     level_db: tuple[float, ...] = (-10.0, 10.0)
     snr_db: tuple[float, ...] = (-10.0, 25.0)
@@ -84,6 +91,10 @@ class SoundscapeConfig(Config):
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"SoundscapeConfig.{name} must be from 0 to 1")
+        if self.sounds_per_minute is not None and not 0 < self.sounds_per_minute <= 60:
+            raise ConfigError("SoundscapeConfig.sounds_per_minute must be above 0, at most 60")
+        if not 1 <= self.max_at_once <= 16:
+            raise ConfigError("SoundscapeConfig.max_at_once must be from 1 to 16")
         if not 0 <= self.cut <= 0.9 or not 0.5 <= self.seconds <= 3_600:
             raise ConfigError("SoundscapeConfig needs cut 0 to 0.9 and seconds 0.5 to 3600")
         if not 8_000 <= self.sample_rate <= 192_000 or self.sample_rate % 50:
@@ -100,6 +111,21 @@ class SoundscapeConfig(Config):
     def n_samples(self) -> int:
         """Length in samples."""
         return self.n_frames * round(FRAME_SECONDS * self.sample_rate)
+
+
+#: Ten minutes with two sounds a minute, well above a real background where there are real ones:
+#: what `soundsep.evaluation.measure_events` is usually given.
+LONG_SCENES = SoundscapeConfig(
+    seconds=600.0,
+    sounds_per_minute=2.0,
+    level_db=(-5.0, 5.0),
+    snr_db=(10.0, 25.0),
+    silent_share=0.0,
+    real_share=1.0,
+    reverb_share=0.0,
+    device_share=0.0,
+    gain_db=(-20.0, -3.0),
+)
 
 
 @dataclass(frozen=True, slots=True)

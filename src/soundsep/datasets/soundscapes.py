@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from torch import Tensor
 
 from soundsep.augment.acoustics import noise
 from soundsep.datasets._scene_mixing import PlacedSound, between, mix, power_gain, tell_truth
+from soundsep.datasets.clip import FoldedClips
+from soundsep.datasets.leakage import without_sources_of
+from soundsep.datasets.memory import load_examples
 from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
 from soundsep.datasets.seed import check_seed
 from soundsep.datasets.sounds import FRAME_SECONDS, Sound, prepare_sound
-from soundsep.errors import DatasetError
+from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Scene", "SceneEvent", "SoundscapeConfig", "Soundscapes"]
 
@@ -65,6 +69,51 @@ class Soundscapes(Sequence[Scene]):
         self._by_class = [by_class[target] for target in sorted(by_class)]
         self._prepared: dict[tuple[str, int, int], Sound | None] = {}
 
+    @classmethod
+    def of_fold(
+        cls,
+        data: FoldedClips,
+        fold: int,
+        *,
+        training: bool = False,
+        n_scenes: int,
+        seed: int = 0,
+        config: SoundscapeConfig | None = None,
+        backgrounds: Sequence[Tensor] = (),
+        strangers: Sequence[Tensor] = (),
+        cache: str | Path | None = None,
+    ) -> Soundscapes:
+        """The fixed test list of a fold that follows from a seed, or a list of all other folds.
+
+        Args:
+            data: A data set with folds.
+            fold: The one held out.
+            training: Use the clips of all other folds, but none of a recording of this one.
+            n_scenes: As the class takes it; so are the others.
+            seed: Likewise.
+            config: Likewise.
+            backgrounds: Likewise.
+            strangers: Likewise.
+            cache: Folder to keep decoded clips in, as `load_examples` takes it.
+
+        Raises:
+            ConfigError: there is no such fold, or the seed is not one.
+            AudioError: a clip cannot be read.
+        """
+        config = config or SoundscapeConfig()
+        test = [clip for clip in data.clips if clip.fold == fold]
+        if not test or not fold:
+            raise ConfigError(f"{data.name} has no clips in fold {fold}: {data.fold_numbers}")
+        clips = without_sources_of(data.clips, test) if training else test
+        return cls(
+            load_examples(clips, sample_rate=config.sample_rate, cache=cache),
+            n_scenes=n_scenes,
+            seed=seed,
+            config=config,
+            backgrounds=backgrounds,
+            strangers=strangers,
+        )
+
     def __len__(self) -> int:
         return self.n_scenes
 
@@ -80,17 +129,22 @@ class Soundscapes(Sequence[Scene]):
         rng = np.random.default_rng((self.seed, index))
         config = self.config
         is_clip = bool(rng.random() < config.clip_share)
-        n_sounds = 1 if is_clip else int(rng.choice(len(config.n_sounds), p=config.n_sounds))
-        placed = [self._draw(rng, is_clip=is_clip) for _ in range(n_sounds)]
+        if config.sounds_per_minute is not None and not is_clip:
+            placed, strangers = self._along(rng, config.sounds_per_minute)
+        else:
+            n_sounds = 1 if is_clip else int(rng.choice(len(config.n_sounds), p=config.n_sounds))
+            placed, strangers = [self._draw(rng, is_clip=is_clip) for _ in range(n_sounds)], []
         base = placed[0].sound.level if placed else 1e-3
         for item in placed[1:]:
             item.gain = power_gain(item.sound.level, base, between(rng, config.level_db))
         background = self._background(rng, base, is_clip=is_clip)
-        stranger_share = 0.0 if is_clip else config.stranger_share + (not n_sounds) * 0.4
-        if self.strangers and rng.random() < stranger_share:
-            stranger = self._stranger(rng)
-            stranger.gain = power_gain(stranger.sound.level, base, between(rng, config.level_db))
-            placed.append(stranger)
+        if config.sounds_per_minute is None:
+            stranger_share = 0.0 if is_clip else config.stranger_share + (not placed) * 0.4
+            if self.strangers and rng.random() < stranger_share:
+                strangers.append(self._stranger(rng))
+        for item in strangers:
+            item.gain = power_gain(item.sound.level, base, between(rng, config.level_db))
+        placed += strangers
         truth = tell_truth(config, placed, background)
         waveform = mix(config, rng, placed, background, is_clip=is_clip)
         return Scene(
@@ -102,6 +156,26 @@ class Soundscapes(Sequence[Scene]):
             strangers=tuple(item.clip for item in placed if item.target < 0),
             is_clip=is_clip and len(truth.clips) == 1,
         )
+
+    def _along(
+        self, rng: np.random.Generator, per_minute: float
+    ) -> tuple[list[PlacedSound], list[PlacedSound]]:
+        """Sounds and strangers all along a scene, only so many at once."""
+        n_sounds = round(per_minute * self.config.seconds / 60)
+        n_strangers = int(rng.binomial(n_sounds, self.config.stranger_share))
+        n_at_once = np.zeros(self.config.n_frames, np.int64)
+        placed: list[PlacedSound] = []
+        strangers: list[PlacedSound] = []
+        for number in range(n_sounds + (n_strangers if self.strangers else 0)):
+            for _ in range(N_TRIES):
+                is_known = number < n_sounds
+                item = self._draw(rng, is_clip=False) if is_known else self._stranger(rng)
+                span = slice(max(0, item.first), item.first + item.length)
+                if n_at_once[span].max() < self.config.max_at_once:
+                    n_at_once[span] += 1
+                    (placed if is_known else strangers).append(item)
+                    break
+        return placed, strangers
 
     def _sound(self, kind: str, index: int, speed: int) -> Sound | None:
         key = (kind, index, speed)

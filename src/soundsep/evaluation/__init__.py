@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from soundsep.evaluation.clips import Evaluation, evaluate
+from soundsep.evaluation.events import measure_events
 from soundsep.evaluation.mixtures import (
     NamingFigures,
     SeparationFigures,
     measure_naming,
     measure_separation,
 )
+from soundsep.evaluation.psds import polyphonic_scores
 
 __all__ = [
     "Evaluation",
     "NamingFigures",
     "SeparationFigures",
     "evaluate",
+    "measure_events",
     "measure_naming",
     "measure_separation",
+    "polyphonic_scores",
 ]

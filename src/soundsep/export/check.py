@@ -27,7 +27,7 @@ class ExportReport:
         path: The file.
         size_bytes: Its size.
         n_checks: Clips whose scores were compared with those of PyTorch.
-        max_difference: Largest absolute difference of a score.
+        max_difference: Largest absolute difference of a score, those of frames included.
         same_top: Share of the clips whose best label is the same.
     """
 
@@ -38,7 +38,9 @@ class ExportReport:
     same_top: float
 
 
-def compare(classifier: Classifier, data: bytes, path: Path) -> ExportReport:
+def compare(
+    classifier: Classifier, data: bytes, path: Path, *, frames: bool = False
+) -> ExportReport:
     """Run a serialised graph and its classifier on the same synthetic clips."""
     exported = OnnxClassifier(data)
     differences, agreements = [], []
@@ -47,6 +49,9 @@ def compare(classifier: Classifier, data: bytes, path: Path) -> ExportReport:
             expected, found = classifier.predict(clips), exported.predict(clips)
             differences.append((expected - found).abs().max())
             agreements.append(expected.argmax(dim=1) == found.argmax(dim=1))
+            if frames:
+                expected, found = classifier.frame_scores(clips), exported.frame_scores(clips)
+                differences.append((expected - found).abs().max())
     same = torch.cat(agreements)
     return ExportReport(
         path=path,

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from soundsep.classifier import Classifier
 from soundsep.export.runtime import require
 from soundsep.frontends.spectrogram import PowerSpectrogram
+from soundsep.models import FrameNetwork
 
 __all__ = ["RealSpectrogram", "quantised", "traced"]
 
@@ -64,36 +65,51 @@ class RealSpectrogram(nn.Module):
 
 
 class _Scores(nn.Module):
-    """`Classifier.predict` as a forward pass that can be traced."""
+    """`Classifier.predict` as a forward pass that can be traced, with the scores of frames or not.
 
-    def __init__(self, classifier: Classifier) -> None:
+    Args:
+        classifier: It stays as it is.
+        frames: Give the scores of frames as a second output.
+    """
+
+    def __init__(self, classifier: Classifier, *, frames: bool) -> None:
         super().__init__()
+        self.frames = frames
         self.classifier = copy.deepcopy(classifier)
         for module in list(self.classifier.modules()):
             for name, child in list(module.named_children()):
                 if isinstance(child, PowerSpectrogram):
                     setattr(module, name, RealSpectrogram(child))
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """(batch, time) to (batch, n_labels)."""
-        return self.classifier.predict(waveform)
+    def forward(self, waveform: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(batch, time) to (batch, n_labels), and to (batch, n_frames, n_labels)."""
+        if not self.frames:
+            return self.classifier.predict(waveform)
+        network = cast(FrameNetwork, self.classifier.network)
+        frames, whole = network.pooled(network.embed_frames(self.classifier.frontend(waveform)))
+        return self.classifier.probabilities(whole), self.classifier.probabilities(frames)
 
 
-def traced(classifier: Classifier, *, n_samples: int, dynamic_batch: bool) -> bytes:
+def traced(
+    classifier: Classifier, *, n_samples: int, dynamic_batch: bool, frames: bool = False
+) -> bytes:
     """The graph, by the exporter that every supported torch has.
 
     Args:
         classifier: On the CPU, in evaluation mode; it stays as it is.
         n_samples: Length of the example that is traced; the graph takes any other, too.
         dynamic_batch: Whether the graph takes any number of clips, or one.
+        frames: Whether it gives the scores of frames as well.
     """
-    axes = {"waveform": {1: "time"}, "probabilities": {}}
+    axes = {"waveform": {1: "time"}, "probabilities": dict[int, str]()}
+    if frames:
+        axes["frame_probabilities"] = {1: "frames"}
     if dynamic_batch:
-        axes = {"waveform": {0: "batch", 1: "time"}, "probabilities": {0: "batch"}}
+        axes = {name: {0: "batch"} | others for name, others in axes.items()}
     with tempfile.TemporaryDirectory() as folder, _expected_warnings(), torch.no_grad():
         file = Path(folder, "model.onnx")
         torch.onnx.export(
-            _Scores(classifier).eval(),
+            _Scores(classifier, frames=frames).eval(),
             (torch.zeros(2 if dynamic_batch else 1, n_samples),),
             file,
             # dynamo=True cannot trace the frontends for any length with torch 2.6, and for some of
@@ -101,7 +117,7 @@ def traced(classifier: Classifier, *, n_samples: int, dynamic_batch: bool) -> by
             dynamo=False,
             opset_version=OPSET,
             input_names=["waveform"],
-            output_names=["probabilities"],
+            output_names=[name for name in axes if name != "waveform"],
             dynamic_axes=axes,
         )
         return file.read_bytes()
@@ -121,6 +137,12 @@ def _expected_warnings() -> Iterator[None]:
             "ignore",
             "Converting a tensor to a Python boolean",
             torch.jit.TracerWarning,  # type: ignore[attr-defined]  # torch does not declare it
+        )
+        # The temperatures, one for each label, are constants.
+        warnings.filterwarnings(
+            "ignore",
+            "torch.tensor results are registered as constants",
+            torch.jit.TracerWarning,  # type: ignore[attr-defined]  # as above
         )
         # Of the widths of padding, which are computed as the graph runs instead: nothing is lost.
         warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)

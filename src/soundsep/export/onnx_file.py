@@ -25,6 +25,7 @@ def export_onnx(
     name: str | None = None,
     int8: bool = False,
     tolerance: float = TOLERANCE,
+    frames: bool = False,
 ) -> ExportReport:
     """Write a classifier as one ONNX graph, from the waveform to the scores.
 
@@ -40,12 +41,19 @@ def export_onnx(
             then takes one clip at a time, because the range of the activations is that of the whole
             batch; and its scores differ from PyTorch's, by how much stands in the report.
         tolerance: Largest difference of a score that passes the check; with ``int8`` none fails.
+        frames: Give a second output, ``frame_probabilities`` (batch, n_frames, n_labels): those of
+            `Classifier.frame_scores`.
 
     Raises:
+        ConfigError: ``frames`` is asked of a classifier that has none.
         DependencyError: onnx or onnxruntime is not installed.
         ExportError: the classifier cannot be expressed in ONNX, its scores there differ by more
             than ``tolerance`` or are no numbers, or the file cannot be written.
     """
+    if frames and classifier.frame_seconds is None:
+        raise ConfigError(
+            f"network {classifier.config.network!r} has no frames whose scores could be exported"
+        )
     onnx = require("onnx")
     require("onnxruntime")
     source = copy.deepcopy(classifier).cpu().float().eval()
@@ -55,11 +63,12 @@ def export_onnx(
         raise ExportError(f"cannot write {path}: {error}") from error
     name = name or source.config.network
     try:
-        data = traced(source, n_samples=check_samples(source), dynamic_batch=not int8)
+        n_samples = check_samples(source)
+        data = traced(source, n_samples=n_samples, dynamic_batch=not int8, frames=frames)
         model = onnx.load_model_from_string(quantised(data) if int8 else data)
-        onnx.helper.set_model_props(model, _metadata(source, name, int8=int8))
+        onnx.helper.set_model_props(model, _metadata(source, name, int8=int8, frames=frames))
         data = model.SerializeToString()
-        report = compare(source, data, target)
+        report = compare(source, data, target, frames=frames)
     except DependencyError:
         raise
     except Exception as error:  # those of torch, onnx and onnxruntime have no common root
@@ -88,8 +97,11 @@ def _differs(classifier: Classifier, report: ExportReport, largest: float) -> st
     )
 
 
-def _metadata(classifier: Classifier, name: str, *, int8: bool) -> dict[str, str]:
+def _metadata(classifier: Classifier, name: str, *, int8: bool, frames: bool) -> dict[str, str]:
     config = classifier.config
+    more = {"frame_seconds": repr(classifier.frame_seconds)} if frames else {}
+    if config.activation == "sigmoid":
+        more["thresholds"] = json.dumps(config.label_thresholds)
     return {
         "labels": json.dumps(config.labels, ensure_ascii=False),
         "sample_rate": str(classifier.sample_rate),
@@ -101,6 +113,7 @@ def _metadata(classifier: Classifier, name: str, *, int8: bool) -> dict[str, str
         "model": name,
         "weights": "int8" if int8 else "float32",
         "soundsep_version": __version__,
+        **more,
     }
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from soundsep.errors import DependencyError, ShapeError, WeightsError
+from soundsep.errors import ConfigError, DependencyError, ShapeError, WeightsError
 from soundsep.names import local_path
 
 __all__ = ["OnnxClassifier", "require"]
+
+FRAMES = "frame_probabilities"  # the second output
 
 
 class OnnxClassifier:
@@ -53,6 +55,23 @@ class OnnxClassifier:
         Raises:
             ShapeError: not (batch, time), or shorter than `min_samples`.
         """
+        return self._run(waveform, "probabilities")
+
+    def frame_scores(self, waveform: Tensor) -> Tensor:
+        """Scores from 0 to 1 of every frame, of a file with ``frames=True``.
+
+        Shape:
+            waveform: (batch, time). Returns (batch, n_frames, n_labels).
+
+        Raises:
+            ConfigError: the file has no scores of frames.
+            ShapeError: as `predict`.
+        """
+        if FRAMES not in [output.name for output in self._session.get_outputs()]:
+            raise ConfigError("the exported file has no scores of frames; export with frames=True")
+        return self._run(waveform, FRAMES)
+
+    def _run(self, waveform: Tensor, output: str) -> Tensor:
         if waveform.ndim != 2 or waveform.shape[0] < 1 or waveform.shape[1] < self.min_samples:
             raise ShapeError(
                 f"expected a waveform (batch, time) of at least {self.min_samples} samples, got "
@@ -61,7 +80,7 @@ class OnnxClassifier:
         batch = waveform.detach().cpu().float().contiguous().numpy()
         fixed = self._session.get_inputs()[0].shape[0] == 1
         parts = [batch[i : i + 1] for i in range(len(batch))] if fixed else [batch]
-        scores = [self._session.run(None, {"waveform": part})[0] for part in parts]
+        scores = [self._session.run([output], {"waveform": part})[0] for part in parts]
         return torch.cat([torch.from_numpy(part) for part in scores])
 
 

@@ -42,6 +42,7 @@ class KaldiMelConfig(Config):
         scale: What the shifted logarithm is divided by.
         level_db: Level that the loudest `LEVEL_SECONDS` of each waveform are brought to, as mel
             power in dB, by a gain of at most `MAX_GAIN_DB`; ``None`` leaves the level as it is.
+            Behind a shorter waveform silence is assumed.
     """
 
     kind: ClassVar[str] = "kaldi-mel"
@@ -155,8 +156,11 @@ class KaldiMelFrontend(nn.Module):
         """Power gain that brings the loudest part of each clip to the level, (batch, 1, 1)."""
         config = self.config
         n_frames = round(LEVEL_SECONDS * config.sample_rate / config.hop_length)
-        n_frames = max(1, min(n_frames, mel.shape[-1]))
-        power = nn.functional.avg_pool1d(mel.sum(dim=1, keepdim=True), n_frames, stride=1)
+        n_frames = max(1, n_frames)
+        # Means that reach into the silence are of no interest unless there are no others. The width
+        # does not depend on the length, so that the graph can be exported for any.
+        power = nn.functional.pad(mel.sum(dim=1, keepdim=True), (0, n_frames - 1))
+        power = nn.functional.avg_pool1d(power, n_frames, stride=1)
         loudest = power.amax(dim=-1, keepdim=True)
         wanted = 10 ** (level_db / 10)
         gain: Tensor = wanted / loudest.clamp(min=wanted / 10 ** (MAX_GAIN_DB / 10))

@@ -1,4 +1,4 @@
-"""How good an answer is: `classification` for labels, `separation` for separated sounds."""
+"""How good an answer is: of labels, of events, of separated sounds."""
 
 from soundsep.metrics.classification import (
     ClassificationMetrics,
@@ -9,6 +9,14 @@ from soundsep.metrics.classification import (
     class_metrics,
     classification_metrics,
     confusion_matrix,
+)
+from soundsep.metrics.events import (
+    EventMetrics,
+    F1Score,
+    LabelledSpan,
+    event_metrics,
+    match_by_collar,
+    match_by_overlap,
 )
 from soundsep.metrics.separation import (
     permutation_invariant,
@@ -21,12 +29,18 @@ from soundsep.metrics.separation import (
 __all__ = [
     "ClassMetrics",
     "ClassificationMetrics",
+    "EventMetrics",
+    "F1Score",
+    "LabelledSpan",
     "average_precision",
     "calibration_error",
     "calibration_floor",
     "class_metrics",
     "classification_metrics",
     "confusion_matrix",
+    "event_metrics",
+    "match_by_collar",
+    "match_by_overlap",
     "permutation_invariant",
     "reorder",
     "si_sdr",

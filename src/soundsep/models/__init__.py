@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ __all__ = [
     "WAVEFORM_NETWORKS",
     "AclNet",
     "FrameMobileNetV3",
+    "FrameNetwork",
     "MaskUNet",
     "MobileNetV3",
     "Network",
@@ -61,6 +62,30 @@ class Network(Protocol):
 
     def __call__(self, features: Tensor) -> Tensor:
         """Logits (batch, n_classes)."""
+        ...
+
+
+@runtime_checkable
+class FrameNetwork(Protocol):
+    """What a network offers besides that answers for every frame as well as for the whole.
+
+    Attributes:
+        frame_stride: Frames of the features from the middle of one output frame to the next. The
+            middle of the first output frame is the first frame of the features.
+    """
+
+    frame_stride: int
+
+    def embed_frames(self, features: Tensor) -> Tensor:
+        """Features to (batch, n_frames, embedding_dim)."""
+        ...
+
+    def pooled(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (batch, n_frames, n_classes) and (batch, n_classes) from `embed_frames`."""
+        ...
+
+    def frame_logits(self, features: Tensor) -> Tensor:
+        """Features to logits (batch, n_frames, n_classes)."""
         ...
 
 

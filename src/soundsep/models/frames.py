@@ -38,8 +38,10 @@ class FrameMobileNetV3(MobileNetV3):
     Shape:
         features: (batch, n_mels, frames) with 97 to 128 mel bands. Returns (batch, n_classes), and
         from `frame_logits` (batch, n_frames, n_classes), one frame for each `FRAME_STRIDE` frames
-        of the features or part of them.
+        of the features or part of them, the first of which is its middle.
     """
+
+    frame_stride = FRAME_STRIDE
 
     def __init__(self, n_classes: int, *, width: float) -> None:
         super().__init__(n_classes, width=width, head="bands")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from soundsep.config import check_number
@@ -22,14 +23,17 @@ class EventRules:
     """What counts as one event.
 
     Attributes:
-        threshold: Score that a window must reach for an event to begin; above 0, at most 1.
+        threshold: Score that a window or frame must reach for an event to begin; above 0, at most
+            1. One for all labels, or one for each.
         min_duration_seconds: Shorter events are dropped.
         merge_gap_seconds: Events of one label with at most this much between them are one.
+        least_score: Events whose score is lower are dropped.
     """
 
-    threshold: float = 0.5
+    threshold: float | tuple[float, ...] = 0.5
     min_duration_seconds: float = 0.0
     merge_gap_seconds: float = 1.0
+    least_score: float = 0.0
 
     def __post_init__(self) -> None:
         """Reject what is out of range.
@@ -37,8 +41,10 @@ class EventRules:
         Raises:
             ConfigError: a value is.
         """
-        if not 0 < check_number("threshold", self.threshold) <= 1:
-            raise ConfigError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+        each = self.threshold if isinstance(self.threshold, tuple) else (self.threshold,)
+        for value in each:
+            if not 0 < check_number("threshold", value) <= 1:
+                raise ConfigError(f"threshold must be above 0 and at most 1, got {value}")
         for name in ("min_duration_seconds", "merge_gap_seconds"):
             value = getattr(self, name)
             if not 0 <= check_number(name, value) < MAX_SECONDS:
@@ -61,7 +67,7 @@ class _Open:
 class EventTracker:
     """Follows every label through a recording, and gives an event once it is certain.
 
-    An event begins and ends with a stretch whose score reaches the threshold. In between the score
+    An event begins and ends with a stretch whose score reaches the label's threshold. In between it
     may fall, to half the threshold for any time, and below that for the gap that is merged. Its
     ends are then trimmed, but for those at the ends of the recording, as far as one stretch is
     left. Events with no more than the gap between these ends are merged, too. One is certain when
@@ -90,6 +96,8 @@ class EventTracker:
         self._labels, self._rules = labels, rules
         self._rate, self._offset = sample_rate, offset_seconds
         self._hop, self._trim = hop, trim
+        self._threshold = torch.tensor(rules.threshold, dtype=torch.float32).expand(len(labels))
+        self._release = (RELEASE * self._threshold).tolist()
         self._shortest = round(rules.min_duration_seconds * sample_rate)
         self._gap = round(rules.merge_gap_seconds * sample_rate)
         self._longest = MAX_SECONDS * sample_rate
@@ -114,7 +122,7 @@ class EventTracker:
         """
         begin, self._position = self._position, end
         closed: list[Event] = []
-        active = (scores >= self._rules.threshold).nonzero().flatten().tolist()
+        active = (scores >= self._threshold).nonzero().flatten().tolist()
         values = {index: float(scores[index]) for index in {*active, *self._open}}
         for index in list(self._open):
             event = self._open[index]
@@ -124,7 +132,7 @@ class EventTracker:
                 if index in active:
                     self._open[index] = _Open(begin, end, 0.0, 0, self._trim, is_rest=True)
                 continue
-            event.released |= values[index] < RELEASE * self._rules.threshold
+            event.released |= values[index] < self._release[index]
             gap = end - event.end + 2 * self._trim  # to what might begin at `end`
             if index not in active and event.released and gap > self._gap:
                 closed += self._close(index)
@@ -180,6 +188,8 @@ class EventTracker:
         event = self._over.pop(index)
         first, last = self._ends(event)
         if last - first < self._shortest and not event.is_rest:
+            return []
+        if event.score < self._rules.least_score:
             return []
         start, end = (self._offset + at / self._rate for at in (first, last))
         return [Event(start, end, self._labels[index], event.score)]

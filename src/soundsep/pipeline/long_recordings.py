@@ -25,6 +25,7 @@ class Listener:
     """Follows a classifier's scores over time; the base of `soundsep.Pipeline`."""
 
     classifier: Classifier
+    unknown: bool  # whether to name no sound that the model is not sure of
     silence_db: float | None  # level below which nothing is to be heard
     _has_warned = False  # of an array without a rate
 
@@ -33,7 +34,7 @@ class Listener:
         audio: AudioInput,
         *,
         sample_rate: int | None = None,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         hop_seconds: float | None = None,
         min_duration_seconds: float = 0.0,
         merge_gap_seconds: float = 1.0,
@@ -45,14 +46,21 @@ class Listener:
 
         A label's event begins with the first window whose score reaches ``threshold`` and ends
         with the last one; in between, the score may fall to half of it. The sound is taken to
-        fill a quarter of these two windows. An event of more than an hour is cut there.
+        fill a quarter of these two windows. Where the model has frames
+        (`Classifier.frame_seconds`), these take the place of windows, after a median filter
+        (``ClassifierConfig.median_seconds``), and the sound fills the first and the last one. An
+        event of more than an hour is cut there. With ``unknown=True`` an event is dropped whose
+        score is below ``unknown_below`` of the classifier's config.
 
         Args:
             audio: Whatever `soundsep.load_audio` takes, of any length.
             sample_rate: Rate of an array, in Hz; by default the pipeline's own.
-            threshold: Score that begins an event, above 0 and at most 1.
+            threshold: Score that begins an event, above 0 and at most 1; by default that of each
+                label in the model's config, or 0.5.
             hop_seconds: Step between windows, at most a window's length; the model's own by
-                default. Smaller steps give finer times and take longer.
+                default. Smaller steps give finer times and take longer. Where the model has
+                frames, the times are theirs; each frame is taken from the window in whose middle
+                it lies, and a smaller step, rounded down to frames, gives it more context.
             min_duration_seconds: Shorter events are dropped.
             merge_gap_seconds: Events of one label with at most this much between them are one.
             batch_size: Windows a forward pass.
@@ -74,11 +82,7 @@ class Listener:
         sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
             self.classifier,
-            EventRules(
-                threshold=threshold,
-                min_duration_seconds=min_duration_seconds,
-                merge_gap_seconds=merge_gap_seconds,
-            ),
+            self._rules(threshold, min_duration_seconds, merge_gap_seconds),
             sample_rate=self.classifier.sample_rate,
             hop_seconds=hop_seconds,
             batch_size=batch_size,
@@ -104,10 +108,10 @@ class Listener:
         progress: bool = True,
         channel: int | None = None,
     ) -> Scores:
-        """The scores of every window of a recording of any length.
+        """The scores of every window or frame of a recording of any length.
 
         The arguments are those of `events`. A window of digital silence has the score 0 for every
-        label.
+        label. The scores of frames are those before the median filter.
 
         Raises:
             AudioError: as `events`.
@@ -116,7 +120,7 @@ class Listener:
         sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
             self.classifier,
-            EventRules(),
+            self._rules(None, 0.0, 0.0),
             sample_rate=self.classifier.sample_rate,
             hop_seconds=hop_seconds,
             batch_size=batch_size,
@@ -139,7 +143,7 @@ class Listener:
         self,
         *,
         sample_rate: int | None = None,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         hop_seconds: float | None = None,
         min_duration_seconds: float = 0.0,
         merge_gap_seconds: float = 1.0,
@@ -166,20 +170,26 @@ class Listener:
             >>> events + stream.flush()
             []
         """
-        rules = EventRules(
-            threshold=threshold,
-            min_duration_seconds=min_duration_seconds,
-            merge_gap_seconds=merge_gap_seconds,
-        )
         return Stream(
             self.classifier,
-            rules,
+            self._rules(threshold, min_duration_seconds, merge_gap_seconds),
             sample_rate=self.classifier.sample_rate if sample_rate is None else sample_rate,
             hop_seconds=hop_seconds,
             batch_size=batch_size,
             silence_db=self.silence_db,
             keep_scores=keep_scores,
             channel=channel,
+        )
+
+    def _rules(
+        self, threshold: float | None, min_duration_seconds: float, merge_gap_seconds: float
+    ) -> EventRules:
+        config = self.classifier.config
+        return EventRules(
+            threshold=config.label_thresholds if threshold is None else threshold,
+            min_duration_seconds=min_duration_seconds,
+            merge_gap_seconds=merge_gap_seconds,
+            least_score=(config.unknown_below or 0.0) if self.unknown else 0.0,
         )
 
     def _rate_of(self, audio: AudioInput, sample_rate: int | None) -> int | None:

@@ -142,7 +142,7 @@ def listen(
     microphone: Microphone,
     *,
     stop: threading.Event | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     hop_seconds: float | None = None,
     min_duration_seconds: float = 0.0,
     merge_gap_seconds: float = 1.0,

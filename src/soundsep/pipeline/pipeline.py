@@ -43,7 +43,8 @@ class Pipeline(Listener):
     """Names what is to be heard in recordings of any format, rate and length.
 
     A recording is downmixed and resampled to the classifier's rate, cut into overlapping windows,
-    and its scores are the mean over its windows; windows of digital silence do not count. What a
+    and its scores are the mean over its windows, or of a classifier that names any number of sounds
+    (``activation="sigmoid"``) each label's highest; windows of digital silence do not count. What a
     recording is answered never depends on the others of the call.
 
     With a separator, the recording is taken apart first, and the recording itself and every source
@@ -54,7 +55,7 @@ class Pipeline(Listener):
         classifier: The model.
         separator: Takes recordings apart; without one they are classified as they are.
         unknown: Name no sound whose best score is below ``classifier.config.unknown_below``: its
-            label is ``None``.
+            label is ``None``, and it is no event.
         silence_db: Level in dBFS (mean power) below which nothing is to be heard: such windows do
             not count, and a recording of nothing else, digital silence included, has the label
             ``None`` and no predictions. By default digital silence is an error.
@@ -342,20 +343,26 @@ class Pipeline(Listener):
         """With the next scores, those of all that was heard of the recording."""
         alone = torch.stack([*islice(rows, len(heard))])
         scores, where = merge_scores(alone)
-        best = scores.topk(min(top_k or len(self.labels), len(self.labels)))
-        predictions = tuple(
+        best = scores.topk(len(self.labels))
+        order = best.indices.tolist()
+        ranked = tuple(
             Prediction(
                 self.labels[index],
                 score,
                 None if self.separator is None else heard[int(where[index])],
             )
-            for index, score in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            for index, score in zip(order, best.values.tolist(), strict=True)
         )
         least = self.classifier.config.unknown_below if self.unknown else None
-        first = int(best.indices[0])
         # What was heard in a source counts less, but not because it was heard any worse.
-        is_known = least is None or float(alone[where[first], first]) >= least
-        return replace(result, predictions=predictions, is_known=is_known)
+        own = alone.gather(0, where.unsqueeze(0))[0]
+        is_known = least is None or float(own[order[0]]) >= least
+        named = None
+        if self.classifier.config.activation == "sigmoid":
+            reach = own >= own.new_tensor(self.classifier.config.label_thresholds)
+            named = tuple(p for p, index in zip(ranked, order, strict=True) if reach[index])
+            is_known &= bool(named)
+        return replace(result, predictions=ranked[:top_k], is_known=is_known, named=named)
 
     def __repr__(self) -> str:
         """The network, the number of labels and the rate."""

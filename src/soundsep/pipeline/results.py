@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from soundsep.errors import AudioError, ConfigError
 from soundsep.names import printable
@@ -53,8 +53,12 @@ class ClipResult:
         source: Path or name of the recording, where it has one.
         duration_seconds: Its length.
         error: What was wrong with the recording; ``None`` if nothing was.
-        is_known: Whether the best label is meant. It is not where the pipeline was told to name no
-            unknown sounds and the best score is too low, nor where all is too soft to be heard.
+        is_known: Whether there is a sound to name. There is none where the pipeline was told to
+            name no unknown sounds and the best score is too low, where all is too soft to be heard,
+            nor where a model that names any number of sounds finds none.
+        named: The labels that are heard, best first, of a model that names any number of sounds
+            (``activation="sigmoid"``): those that reach their thresholds. ``None`` of one that
+            names exactly one.
         sources: The `soundsep.Separation` of the recording, where the pipeline has a separator and
             keeps its audio.
 
@@ -75,6 +79,7 @@ class ClipResult:
     duration_seconds: float = 0.0
     error: str | None = None
     is_known: bool = True
+    named: tuple[Prediction, ...] | None = None
     sources: Any = field(default=None, compare=False)
 
     @property
@@ -91,16 +96,35 @@ class ClipResult:
         return self.predictions[0]
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that are heard, best first, or the best of a model that names exactly one.
+
+        None where the sound is unknown, or nothing is to be heard.
+
+        Raises:
+            AudioError: the recording could not be analysed.
+        """
+        return tuple(p.label for p in self._heard)
+
+    @property
     def label(self) -> str | None:
-        """The best label; ``None`` where the sound is unknown, or nothing is to be heard."""
-        if self.error is None and not (self.is_known and self.predictions):
-            return None
-        return self.best.label
+        """The first of `labels`; ``None`` where there is none."""
+        return next(iter(self.labels), None)
 
     @property
     def score(self) -> float:
-        """The score of the best label; 0 where nothing is to be heard."""
-        return self.best.score if self.predictions or self.error is not None else 0.0
+        """The score of `label`, or of the best one below its threshold; 0 where there is none."""
+        if self._heard:
+            return self._heard[0].score
+        return self.best.score if self.predictions else 0.0
+
+    @property
+    def _heard(self) -> tuple[Prediction, ...]:
+        if self.error is not None:
+            raise AudioError(self.error)
+        if not self.is_known:
+            return ()
+        return self.predictions[:1] if self.named is None else self.named
 
     def top(self, k: int) -> tuple[Prediction, ...]:
         """The ``k`` best predictions, or fewer if there are fewer."""
@@ -114,6 +138,7 @@ class ClipResult:
             "source": self.source,
             "duration_seconds": round(self.duration_seconds, 3),
             "label": self.label,
+            **({} if self.named is None else {"labels": list(self.labels)}),
             "predictions": [p.to_dict() for p in self.predictions],
         }
 
@@ -139,15 +164,18 @@ class ClipResult:
 
     @property
     def _verdict(self) -> str:
-        if self.is_known:
-            return ""
-        return ": unknown" if self.predictions else ": nothing to be heard"
+        if not self.predictions:
+            return "" if self.is_known else ": nothing to be heard"
+        if self.named is None:
+            return "" if self.is_known else ": unknown"
+        return f": {', '.join(self.labels) or 'nothing known'}"
 
     def __repr__(self) -> str:
         """Short, since a list of results is often looked at."""
         if self.error is not None:
             return f"ClipResult(source={self.source!r}, error={self.error!r})"
-        return f"ClipResult({self.label!r}, {self.score:.3f}, source={self.source!r})"
+        labels = ", ".join(map(repr, self.labels or (None,)))
+        return f"ClipResult({labels}, {self.score:.3f}, source={self.source!r})"
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
@@ -159,7 +187,8 @@ class ClipResult:
             f"<td><progress max='1' value='{p.score:.3f}'></progress></td></tr>"
             for p in self.top(N_PRINTED)
         )
-        caption = f"<caption>{title}, {self.duration_seconds:.1f} s{self._verdict}</caption>"
+        verdict = html.escape(self._verdict)
+        caption = f"<caption>{title}, {self.duration_seconds:.1f} s{verdict}</caption>"
         head = "<tr><th style='text-align:left'>label</th><th>score</th><th></th></tr>"
         return f"<table>{caption}{head}{rows}</table>"
 
@@ -172,7 +201,7 @@ class Event:
         start_seconds: From the beginning of the recording.
         end_seconds: Likewise.
         label: What it is.
-        score: Highest score of its windows, from 0 to 1.
+        score: Highest score of its windows, or of its frames behind the median filter, from 0 to 1.
 
     Examples:
         >>> print(Event(12.5, 20.0, "dog", 0.912))
@@ -221,19 +250,25 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
 class Scores:
-    """What a model hears in a recording, window by window.
+    """What a model hears in a recording, window by window, or where it has frames by those.
 
-    A window speaks for the hop around its middle; the first from the beginning of the recording,
-    the last until its end.
+    A window speaks for the hop around its middle, a frame for itself; the first from the beginning
+    of the recording, the last until its end.
 
     Attributes:
-        values: (n_windows, n_labels), from 0 to 1; all 0 for a window of digital silence.
-        start_seconds: Where each window begins, (n_windows,) in float64.
+        values: (n_rows, n_labels), from 0 to 1; all 0 in a window of digital silence.
+        start_seconds: Where each window or frame begins, (n_rows,) in float64.
         labels: Names of the columns.
-        window_seconds: Length of a window.
-        hop_seconds: Step between windows; the last one may follow sooner.
+        window_seconds: Length of a window or frame. The first frame is half as long, since the
+            middle of each is a multiple of this.
+        hop_seconds: Step between windows or frames; the last window may follow sooner.
         duration_seconds: Length of the recording.
         source: Path or name of the recording, where it has one.
+        unknown_below: Where the pipeline names no unknown sounds, the score that the best label of
+            a known one reaches.
+        spans_seconds: Beginning and end of what each row speaks for, (n_rows, 2); ``None`` where
+            rows follow each other as said above. A gap between rows is sound that was lost.
+        rows: ``"windows"`` or ``"frames"``.
     """
 
     values: Tensor
@@ -243,9 +278,12 @@ class Scores:
     hop_seconds: float
     duration_seconds: float
     source: str | None = None
+    unknown_below: float | None = None
+    spans_seconds: Tensor | None = None
+    rows: Literal["windows", "frames"] = "windows"
 
     def __getitem__(self, label: str) -> Tensor:
-        """One label over time, (n_windows,).
+        """One label over time, (n_rows,).
 
         Raises:
             ConfigError: there is no such label.
@@ -256,18 +294,34 @@ class Scores:
 
     @property
     def edges_seconds(self) -> Tensor:
-        """Where the stretches that the windows speak for begin and end, (n_windows + 1,)."""
+        """Where the stretches that the rows speak for begin and end, (n_rows + 1,).
+
+        The row before a gap reaches over it here; `spans_seconds` tells the two apart.
+        """
         edges = self.start_seconds.new_empty(len(self.start_seconds) + 1)
+        if self.spans_seconds is not None and len(self.spans_seconds):
+            edges[:-1], edges[-1] = self.spans_seconds[:, 0], self.spans_seconds[-1, 1]
+            return edges
         edges[1:] = self.start_seconds + (self.window_seconds + self.hop_seconds) / 2
         edges[0], edges[-1] = 0.0, self.duration_seconds
         return edges
 
+    @property
+    def is_known(self) -> Tensor:
+        """Whether there is a sound to name, (n_rows,).
+
+        There is none in silence, and where the pipeline names no unknown sounds none in a row whose
+        best score is below `unknown_below`.
+        """
+        best = self.values.amax(dim=1)
+        return best > 0 if self.unknown_below is None else best >= self.unknown_below
+
     def __repr__(self) -> str:
         """Its size and what stands out."""
         title = printable(self.source or "recording")
-        n_windows, n_labels = self.values.shape
-        size = f"{n_windows} windows x {n_labels} labels, {self.duration_seconds:.1f} s"
-        if not n_windows:
+        n_rows, n_labels = self.values.shape
+        size = f"{n_rows} {self.rows} x {n_labels} labels, {self.duration_seconds:.1f} s"
+        if not n_rows:
             return f"Scores({title}: {size})"
         best = self.values.amax(dim=0).topk(min(3, n_labels))
         peaks = zip(best.indices.tolist(), best.values.tolist(), strict=True)

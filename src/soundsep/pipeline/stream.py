@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
@@ -13,11 +13,12 @@ from soundsep.audio.arrays import from_array, is_array
 from soundsep.audio.checks import Samples, check_format
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier
-from soundsep.classifier.config import MAX_OVERLAP
-from soundsep.classifier.scoring import SILENCE, WindowScorer
-from soundsep.config import check_number, check_whole
+from soundsep.classifier.scorers import Row, build_scorer
+from soundsep.classifier.scoring import SILENCE
+from soundsep.config import check_number
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline.event_tracker import EventRules, EventTracker
+from soundsep.pipeline.median import MedianFilter
 from soundsep.pipeline.results import Event, Scores
 
 __all__ = ["Stream"]
@@ -26,6 +27,15 @@ __all__ = ["Stream"]
 # notice a bit of a sound and models that need half a window of it are then both off by a quarter
 # of a window.
 NOTICED = 0.25
+
+
+class _Kept(NamedTuple):
+    """A row and its times in seconds: where what was heard starts, and what it speaks for."""
+
+    start: float
+    begin: float
+    end: float
+    scores: Tensor
 
 
 class Stream:
@@ -38,7 +48,7 @@ class Stream:
         classifier: The model, in evaluation mode.
         rules: What counts as an event.
         sample_rate: Rate of the blocks, in Hz.
-        hop_seconds: Step between windows; the classifier's own by default.
+        hop_seconds: Step between windows, as `soundsep.classifier.scorers.build_scorer` takes it.
         batch_size: Most windows of a forward pass.
         keep_scores: Keep the scores of all windows, for `scores`.
         wait: Wait for a full batch before windows are heard, where nobody waits for events.
@@ -62,39 +72,40 @@ class Stream:
         silence_db: float | None = None,
         channel: int | None = None,
     ) -> None:
-        config = classifier.config
-        hop_seconds = config.hop_seconds if hop_seconds is None else hop_seconds
-        shortest = max(1 / classifier.sample_rate, config.window_seconds / MAX_OVERLAP)
-        if not shortest <= check_number("hop_seconds", hop_seconds) <= config.window_seconds:
-            raise ConfigError(
-                f"hop_seconds must be from {shortest:.3g}, a sample and a thousandth of the "
-                f"window, to the window's {config.window_seconds}, got {hop_seconds}"
-            )
-        batch_size = check_whole("batch_size", batch_size, least=1)
         self._channel = check_channel(channel)
         self._mixer: Mixer | None = None  # until the first block tells how many channels there are
         self._rate = check_format("the stream", 1, sample_rate)
         self._classifier, self._rules = classifier, rules
         self._resampler = StreamingResampler(self._rate, classifier.sample_rate)
-        self._scorer = WindowScorer(
+        self._scorer = build_scorer(
             classifier,
-            hop=max(1, round(hop_seconds * classifier.sample_rate)),
+            hop_seconds=hop_seconds,
             batch_size=batch_size,
             wait=wait,
             silence_db=silence_db,
         )
-        self._kept: list[tuple[float, Tensor]] | None = [] if keep_scores else None
+        self._kept: list[_Kept] | None = [] if keep_scores else None
         self._n_samples = 0  # that came or were skipped, at the rate of the blocks
-        self._tracker = self._new_tracker()
+        self._begin()
 
-    def _new_tracker(self) -> EventTracker:
-        self._offset_seconds = self.duration_seconds
-        return EventTracker(
+    def _begin(self) -> None:
+        """What follows is a recording of its own, its times still those of the stream."""
+        self._offset_seconds = self._reached_seconds = self.duration_seconds
+        frame = self._classifier.frame_seconds
+        self._median = None
+        if frame is not None:
+            lengths = [
+                2 * round((seconds / frame - 1) / 2) + 1 if seconds > frame else 1
+                for seconds in self._classifier.config.label_medians
+            ]
+            self._median = MedianFilter(lengths)
+        # The score of a frame is its own; that of a window belongs to a part of it.
+        self._tracker = EventTracker(
             self._classifier.labels,
             self._rules,
             sample_rate=self._classifier.sample_rate,
-            hop=self._scorer.hop,
-            trim=round((0.5 - NOTICED) * self._scorer.window),
+            hop=self._scorer.hop if frame is None else 0,
+            trim=round((0.5 - NOTICED) * self._scorer.window) if frame is None else 0,
             offset_seconds=self._offset_seconds,
         )
 
@@ -176,8 +187,9 @@ class Stream:
     def flush(self) -> list[Event]:
         """End the recording.
 
-        The last window ends with it; a recording shorter than a window is padded, and one shorter
-        than an analysis frame is not heard. A block that is pushed later begins anew, its times
+        The last window ends with it, or where the model has frames less than a frame later; a
+        recording shorter than a window is padded, and one shorter than an analysis frame is not
+        heard. A block that is pushed later begins anew, its times
         still counted from the first sample of all.
 
         Returns:
@@ -188,8 +200,13 @@ class Stream:
         events += self._follow(self._scorer.push(self._resampler.flush()))
         n_samples = self._scorer.n_samples
         events += self._follow(self._scorer.flush())
+        if self._median is not None:
+            events += self._track(self._median.flush())
         events += self._tracker.flush(n_samples)
-        self._tracker = self._new_tracker()
+        if self._kept and self._reached_seconds > self._offset_seconds:
+            end = self._offset_seconds + n_samples / self._classifier.sample_rate
+            self._kept[-1] = self._kept[-1]._replace(end=end)
+        self._begin()
         return sorted(events, key=_by_start)
 
     def skip(self, n_samples: int) -> list[Event]:
@@ -208,37 +225,45 @@ class Stream:
             raise ConfigError(f"n_samples must be a whole number from 0 on, got {n_samples}")
         events = self.flush()
         self._n_samples += int(n_samples)
-        self._tracker = self._new_tracker()
+        self._begin()
         return events
 
     def scores(self) -> Scores:
-        """The scores of all windows so far; those of the last one come with `flush`.
+        """The scores of all windows or frames so far; those of the last window come with `flush`.
 
         Raises:
             ConfigError: the stream was made without ``keep_scores=True``.
         """
         if self._kept is None:
             raise ConfigError("a stream keeps its scores if it is made with keep_scores=True")
-        config = self._classifier.config
-        rows = [row for _, row in self._kept]
+        kept, frame = self._kept, self._classifier.frame_seconds
+        labels, rate = self._classifier.labels, self._classifier.sample_rate
+        spans = torch.tensor([(row.begin, row.end) for row in kept], dtype=torch.float64)
         return Scores(
-            values=torch.stack(rows) if rows else torch.empty(0, len(config.labels)),
-            start_seconds=torch.tensor([at for at, _ in self._kept], dtype=torch.float64),
-            labels=config.labels,
-            window_seconds=self._scorer.window / self._classifier.sample_rate,
-            hop_seconds=self._scorer.hop / self._classifier.sample_rate,
+            values=torch.stack([row.scores for row in kept])
+            if kept
+            else torch.empty(0, len(labels)),
+            start_seconds=torch.tensor([row.start for row in kept], dtype=torch.float64),
+            labels=labels,
+            window_seconds=self._scorer.window / rate if frame is None else frame,
+            hop_seconds=self._scorer.hop / rate if frame is None else frame,
             duration_seconds=self.duration_seconds,
+            unknown_below=self._rules.least_score or None,
+            spans_seconds=spans.reshape(-1, 2),
+            rows="windows" if frame is None else "frames",
         )
 
-    def _follow(self, rows: list[tuple[int, Tensor]]) -> list[Event]:
-        events: list[Event] = []
-        for start, scores in rows:
+    def _follow(self, rows: list[Row]) -> list[Event]:
+        for row in rows:
             if self._kept is not None:
-                at = self._offset_seconds + start / self._classifier.sample_rate
-                self._kept.append((at, scores))
-            # A window speaks for the hop around its middle.
-            end = start + (self._scorer.window + self._scorer.hop) // 2
-            events += self._tracker.push(scores, end)
+                rate, begin = self._classifier.sample_rate, self._reached_seconds
+                start, end = (self._offset_seconds + at / rate for at in (row.start, row.end))
+                self._kept.append(_Kept(start, begin, end, row.scores))
+                self._reached_seconds = end
+        return self._track(rows if self._median is None else self._median.push(rows))
+
+    def _track(self, rows: list[Row]) -> list[Event]:
+        events = [event for row in rows for event in self._tracker.push(row.scores, row.end)]
         return sorted(events, key=_by_start)
 
 

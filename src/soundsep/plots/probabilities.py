@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_probabilities", "plot_scores"]
 
+SHORTEST_GAP_SECONDS = 1e-6  # less is rounding
+
 
 def plot_probabilities(
     audio: AudioInput,
@@ -124,11 +126,17 @@ def plot_scores(
 
 
 def _draw_scores(axes: Axes, scores: Scores, n_rows: int, *, start_seconds: float = 0.0) -> None:
-    """A row for each of the labels with the highest peaks, a column for each window."""
+    """A row for each of the labels with the highest peaks, a column for each window or frame."""
     values = scores.values.numpy()
     shown = np.argsort(-values.max(axis=0), kind="stable")[:n_rows]
     heard = np.where(values.any(axis=1, keepdims=True), values, np.nan)[:, shown]
-    edges = scores.edges_seconds.numpy() + start_seconds
+    edges = scores.edges_seconds.numpy()
+    if scores.spans_seconds is not None:
+        ends = scores.spans_seconds[:-1, 1].numpy()
+        (before,) = np.nonzero(ends < edges[1:-1] - SHORTEST_GAP_SECONDS)
+        heard = np.insert(heard, before + 1, np.nan, axis=0)  # a column for each gap
+        edges = np.insert(edges, before + 1, ends[before])
+    edges = edges + start_seconds
     image = axes.pcolormesh(
         edges, np.arange(n_rows + 1) - 0.5, heard.T, cmap="viridis", vmin=0, vmax=1
     )

@@ -141,8 +141,8 @@ def load_clip(path: Path, classifier: Classifier) -> Tensor:
 def body_digest(classifier: Classifier) -> str:
     """64 digits that differ between classifiers whose embeddings may differ."""
     config = classifier.config.to_dict()
-    for name in ("labels", "activation", "temperature"):  # they come after the embedding
-        del config[name]
+    for name in ("labels", "activation", "temperature", "thresholds", "median_seconds"):
+        del config[name]  # they come after the embedding
     # The version stands for the code that decodes, resamples and computes.
     parts: list[str | Tensor] = [json.dumps([__version__, config], sort_keys=True)]
     for name, value in classifier.state_dict().items():

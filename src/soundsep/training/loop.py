@@ -114,7 +114,7 @@ def train(
         hop_seconds=recipe.window_seconds / 2,
     )
     if initial is not None:
-        config = initial.config.replace(temperature=1.0, unknown_below=None)
+        config = initial.config.replace(temperature=1.0, unknown_below=None, thresholds=None)
     with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
         torch.manual_seed(seed)
         model = to_device(Classifier(config), device)

@@ -106,7 +106,12 @@ def with_head(
         weight: (n_labels, embedding_dim). bias: (n_labels,).
     """
     config = backbone.config.replace(
-        labels=tuple(labels), activation="softmax", temperature=1.0, unknown_below=None
+        labels=tuple(labels),
+        activation="softmax",
+        temperature=1.0,
+        unknown_below=None,
+        thresholds=None,
+        median_seconds=max(backbone.config.label_medians),
     )
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
         model = Classifier(config)

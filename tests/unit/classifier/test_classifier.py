@@ -31,6 +31,14 @@ def test_sigmoid_scores_do_not_compete():
     assert (Classifier(config).probabilities(logits) > 0.99).all()
 
 
+def test_each_label_may_have_its_temperature():
+    config = ClassifierConfig(
+        labels=("a", "b"), network="cnn4", activation="sigmoid", temperature=(1.0, 10.0)
+    )
+    scores = Classifier(config).probabilities(torch.full((2, 5, 2), 3.0))
+    torch.testing.assert_close(scores[1, 4], torch.tensor([3.0, 0.3]).sigmoid())
+
+
 def test_frontend_tables_are_not_in_the_checkpoint(model):
     assert not [key for key in model.state_dict() if key.startswith("frontend")]
 

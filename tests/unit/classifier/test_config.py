@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig
@@ -18,11 +20,45 @@ from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig
         {"window_seconds": float("nan")},
         {"activation": "tanh"},
         {"padding": "wrap"},
+        {"temperature": 0.0},
+        {"temperature": (1.0, 2.0)},  # softmax
+        {"temperature": (1.0,), "activation": "sigmoid"},
+        {"thresholds": (0.5,)},
+        {"thresholds": (0.5, 0.0)},
+        {"thresholds": (0.5, 1.1)},
+        {"thresholds": (0.5, "x")},
+        {"thresholds": 0.5},
+        {"median_seconds": -1.0},
+        {"median_seconds": 61.0},
+        {"median_seconds": (0.5, 0.5, 0.5)},
     ],
 )
 def test_contradicting_settings_are_refused(changes):
     with pytest.raises(ConfigError):
         ClassifierConfig(labels=("a", "b"), network="resnet18").replace(**changes)
+
+
+def test_numbers_of_each_label_survive_json_and_lists():
+    config = ClassifierConfig(
+        labels=("a", "b"),
+        network="resnet18",
+        activation="sigmoid",
+        temperature=[1, 2.0],
+        thresholds=[0.3, 0.7],
+        median_seconds=(0.2, 1.0),
+    )
+    assert config.temperature == (1.0, 2.0)
+    assert config.label_thresholds == (0.3, 0.7)
+    assert config.label_medians == (0.2, 1.0)
+    assert hash(config)
+    content = json.loads(json.dumps(config.to_dict()))
+    assert content["thresholds"] == [0.3, 0.7]
+    assert ClassifierConfig.from_dict(content) == config
+    plain = ClassifierConfig(labels=("a", "b"), network="resnet18")
+    assert ClassifierConfig.from_dict(json.loads(json.dumps(plain.to_dict()))) == plain
+    assert plain.label_thresholds == plain.label_medians == (0.5, 0.5)
+    with pytest.raises(ConfigError, match="temperature"):
+        ClassifierConfig.from_dict(content | {"temperature": "high"})
 
 
 def test_a_list_of_labels_becomes_a_tuple():

@@ -64,3 +64,46 @@ def test_the_notebook_table_escapes_its_text():
     assert "&lt;cat&gt;" in text
     assert "a &amp; b.wav" in text
     assert "<cat>" not in text
+
+
+def several(*named: Prediction, is_known: bool = True) -> ClipResult:
+    """Of a model that names any number of sounds."""
+    predictions = (Prediction("dog", 0.7), Prediction("rain", 0.6), Prediction("cat", 0.1))
+    return ClipResult(
+        predictions=predictions,
+        named=named,
+        is_known=is_known,
+        source="a.wav",
+        duration_seconds=5.0,
+    )
+
+
+def test_a_clip_may_have_several_labels():
+    result = several(Prediction("dog", 0.7), Prediction("rain", 0.6))
+    assert result.labels == ("dog", "rain")
+    assert (result.label, result.score) == ("dog", 0.7)
+    assert len(result.top(9)) == 3
+    assert str(result).splitlines()[0] == "a.wav, 5.0 s: dog, rain"
+    assert "dog, rain" in result._repr_html_()
+    assert repr(result) == "ClipResult('dog', 'rain', 0.700, source='a.wav')"
+    assert json.loads(json.dumps(result.to_dict()))["labels"] == ["dog", "rain"]
+    # The best label is the best of those that reach their thresholds.
+    result = several(Prediction("rain", 0.6))
+    assert (result.label, result.score, result.best.label) == ("rain", 0.6, "dog")
+
+
+def test_a_clip_may_have_no_label():
+    result = several(is_known=False)
+    assert (result.label, result.labels, result.score) == (None, (), 0.7)
+    assert str(result).splitlines()[0] == "a.wav, 5.0 s: nothing known"
+    assert repr(result) == "ClipResult(None, 0.700, source='a.wav')"
+    assert result.to_dict()["labels"] == []
+    assert result.to_dict()["label"] is None
+
+
+def test_a_model_of_one_label_has_one_label():
+    assert RESULT.labels == ("dog",)
+    assert ClipResult(predictions=RESULT.predictions, is_known=False).labels == ()
+    assert ClipResult(source="x.wav").labels == ()
+    with pytest.raises(AudioError, match="not audio"):
+        _ = FAILED.labels

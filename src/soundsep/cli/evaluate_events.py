@@ -1,0 +1,97 @@
+"""``soundsep evaluate-events``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from soundsep.cli.console import say
+from soundsep.cli.options import Commands, batch_options, device_options, overwrite_option
+from soundsep.cli.output import check_output, writing
+from soundsep.cli.scene_options import scene_config, scene_options, scenes_of
+from soundsep.errors import ConfigError
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "evaluate-events",
+        parents=[
+            overwrite_option("a file of figures"),
+            device_options(),
+            batch_options(),
+            scene_options(n_scenes="--n-scenes", n_default=5),
+        ],
+        help="measure how well a model finds events",
+        description="Mix clips of the fold held out to scenes, always in the same way, find the "
+        "events in them, and compare: label and both ends within 1 s and within 200 ms, label and "
+        "any overlap, labels alone, error rate and spurious events per hour.",
+    )
+    command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
+    command.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SCORE",
+        help="score that begins an event (default: that of `soundsep events`)",
+    )
+    command.add_argument(
+        "--psds",
+        action="store_true",
+        help="the polyphonic sound detection scores too, by sed_scores_eval (extra eval)",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the figures as JSON")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.checkpoints.registry import PUBLISHED
+    from soundsep.evaluation import measure_events
+    from soundsep.evaluation.psds import import_sed_scores_eval
+    from soundsep.pipeline import Pipeline
+
+    model = arguments.model
+    fold = PUBLISHED[model].test_fold if model in PUBLISHED else None
+    if fold not in (None, arguments.fold):
+        raise ConfigError(
+            f"{model} was trained on fold {arguments.fold}, so its figures there say nothing; "
+            f"measure it with --fold {fold}"
+        )
+    if arguments.output is not None:
+        check_output(arguments.output, overwrite=arguments.overwrite)
+    if arguments.psds:
+        import_sed_scores_eval()
+    config = scene_config(arguments)
+    pipe = Pipeline.from_pretrained(model, device=arguments.device)
+    scenes, labels = scenes_of(arguments, config)
+    options = {} if arguments.threshold is None else {"threshold": arguments.threshold}
+    metrics = measure_events(
+        pipe,
+        scenes,
+        labels,
+        psds=arguments.psds,
+        batch_size=arguments.batch_size,
+        **options,
+    )
+    figures = {
+        "model": model,
+        "data": arguments.data.resolve().name,
+        "fold": arguments.fold,
+        "seed": arguments.seed,
+        "config": config.to_dict(),
+        **options,
+        **metrics.to_dict(),
+    }
+    text = json.dumps(figures, indent=2)
+    if arguments.json:
+        say(text)
+    else:
+        say(f"{model}, fold {arguments.fold} of {figures['data']}, seed {arguments.seed}")
+        say(str(metrics))
+    if arguments.output is not None:
+        with writing(arguments.output):
+            arguments.output.write_text(text + "\n", encoding="utf-8")
+    return 0

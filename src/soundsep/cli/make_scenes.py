@@ -1,0 +1,99 @@
+"""``soundsep make-scenes``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soundsep.cli.console import note, say
+from soundsep.cli.options import Commands, overwrite_option
+from soundsep.cli.output import writing
+from soundsep.cli.scene_options import scene_config, scene_options, scenes_of
+from soundsep.errors import ConfigError
+
+__all__ = ["add_command"]
+
+SUMMARY = "scenes.json"
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "make-scenes",
+        parents=[
+            overwrite_option("scenes"),
+            scene_options(n_scenes="--n", n_default=20),
+        ],
+        help="mix clips to scenes of several sounds, with what sounds when",
+        description="Mix clips of one fold to scenes of several sounds over a background, always "
+        "in the same way: for each a WAV file of 24 bits, and what is to be heard in it as csv "
+        "and as JSON in the manner of JAMS.",
+    )
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="where the files go"
+    )
+    command.add_argument(
+        "--training",
+        action="store_true",
+        help="use the clips of all other folds instead, but none of a recording of this one",
+    )
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep._version import __version__
+    from soundsep.datasets import true_events, write_truth
+    from soundsep.files import replacing, write_json
+    from soundsep.progress import progress_bar
+
+    config, folder = scene_config(arguments), arguments.output
+    width = max(4, len(str(arguments.n_scenes - 1)))
+    names = [f"{i:0{width}}" for i in range(arguments.n_scenes)]
+    files = [folder / f"{name}{suffix}" for name in names for suffix in (".wav", ".csv", ".json")]
+    there = [path for path in (*files, folder / SUMMARY) if path.exists()]
+    if there and not arguments.overwrite:
+        raise ConfigError(
+            f"{there[0]} exists already; name another folder, or --overwrite to replace it"
+        )
+    scenes, labels = scenes_of(arguments, config, training=arguments.training)
+    settings = {
+        "data": arguments.data.resolve().name,
+        "fold": arguments.fold,
+        "training": arguments.training,
+        "seed": arguments.seed,
+        "config": config.to_dict(),
+        "soundsep": __version__,
+    }
+    seconds = config.n_samples / config.sample_rate
+    n_events = 0
+    import soundfile
+
+    for index in progress_bar(range(len(scenes)), progress=True, unit="scene", desc="making"):
+        scene = scenes[index]
+        events = true_events(scene, labels)
+        n_events += len(events)
+        wave = folder / f"{names[index]}.wav"
+        notes = {**settings, "scene": index}
+        with writing(wave):
+            with replacing(wave) as (temporary,):
+                soundfile.write(
+                    temporary,
+                    scene.waveform.numpy(),
+                    config.sample_rate,
+                    format="WAV",
+                    subtype="PCM_24",
+                )
+            for suffix in (".csv", ".json"):
+                write_truth(
+                    wave.with_suffix(suffix),
+                    events,
+                    duration_seconds=seconds,
+                    title=wave.name,
+                    notes=notes,
+                )
+    with writing(folder / SUMMARY):
+        write_json(folder / SUMMARY, {**settings, "n_scenes": len(scenes), "labels": list(labels)})
+    if not n_events:
+        note("no scene holds any sound: see --sounds-per-minute")
+    say(f"wrote {len(scenes)} scenes of {seconds:g} s with {n_events} events to {folder}")
+    return 0

@@ -1,0 +1,136 @@
+"""Which scenes are made: options that ``make-scenes`` and ``evaluate-events`` share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soundsep.cli.data import DATA_HELP, open_dataset
+from soundsep.cli.options import at_least_0, at_least_1
+from soundsep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from soundsep.datasets import SoundscapeConfig, Soundscapes
+
+__all__ = ["scene_config", "scene_options", "scenes_of"]
+
+STRANGER_SECONDS = 5.0  # length of the pieces that recordings of strangers are cut into
+LONG_SECONDS = 60.0  # from here on scenes are those of `LONG_SCENES`
+
+
+def scene_options(*, n_scenes: str, n_default: int) -> argparse.ArgumentParser:
+    """--data, --fold, the number of scenes, and what they are made of.
+
+    Args:
+        n_scenes: What the option of the number is called.
+        n_default: How many by default.
+    """
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("--data", type=Path, required=True, metavar="ROOT", help=DATA_HELP)
+    parent.add_argument(
+        "--fold",
+        type=at_least_1,
+        required=True,
+        metavar="N",
+        help="the fold whose clips are in the scenes; where there are no folds, they are dealt out "
+        "as in `soundsep train`",
+    )
+    parent.add_argument(
+        n_scenes,
+        dest="n_scenes",
+        type=at_least_1,
+        default=n_default,
+        metavar="N",
+        help=f"how many scenes (default: {n_default})",
+    )
+    parent.add_argument(
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="length of a scene, 0.5 to 3600 (default: 600); from a minute on sounds are all along "
+        "it, two a minute, shorter ones have 0 to 4",
+    )
+    parent.add_argument(
+        "--sounds-per-minute",
+        type=float,
+        metavar="N",
+        help="how many sounds there are by length, never more than 4 at once",
+    )
+    parent.add_argument(
+        "--seed",
+        type=at_least_0,
+        default=0,
+        help="of everything random (default: 0): the same seed makes the same scenes",
+    )
+    parent.add_argument(
+        "--backgrounds", type=Path, metavar="DIR", help="recordings to put behind the sounds"
+    )
+    parent.add_argument(
+        "--strangers", type=Path, metavar="DIR", help="recordings of sounds of none of the labels"
+    )
+    parent.add_argument(
+        "--config", type=Path, metavar="JSON", help="other settings of datasets.SoundscapeConfig"
+    )
+    return parent
+
+
+def scene_config(arguments: argparse.Namespace) -> SoundscapeConfig:
+    """What the scenes are made of.
+
+    Raises:
+        ConfigError: a value is out of range, or the file holds something else.
+    """
+    from soundsep.datasets import LONG_SCENES, SoundscapeConfig
+
+    if arguments.config is not None:
+        try:
+            content = json.loads(arguments.config.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"cannot read {arguments.config}: {error}") from error
+        config = SoundscapeConfig.from_dict(content)
+    elif arguments.seconds is None or arguments.seconds >= LONG_SECONDS:
+        config = LONG_SCENES
+    else:
+        config = SoundscapeConfig()
+    if arguments.seconds is not None:
+        config = config.replace(seconds=arguments.seconds)
+    if arguments.sounds_per_minute is not None:
+        config = config.replace(sounds_per_minute=arguments.sounds_per_minute)
+    return config
+
+
+def scenes_of(
+    arguments: argparse.Namespace, config: SoundscapeConfig, *, training: bool = False
+) -> tuple[Soundscapes, tuple[str, ...]]:
+    """The scenes, and the names of their targets.
+
+    Raises:
+        ConfigError: there is no such fold.
+        DatasetError: a folder does not hold what it should.
+        AudioError: a recording cannot be read.
+    """
+    from soundsep.datasets import Concatenation, Soundscapes, load_recordings
+
+    folds = None if training else [arguments.fold]
+    data = open_dataset([arguments.data], folds=folds)
+    if not data.fold_numbers:
+        data = Concatenation([data])
+    rate = config.sample_rate
+    others = {"backgrounds": None, "strangers": STRANGER_SECONDS}
+    recordings: dict[str, Any] = {
+        name: load_recordings(folder, sample_rate=rate, piece_seconds=length)
+        for name, length in others.items()
+        if (folder := getattr(arguments, name)) is not None
+    }
+    scenes = Soundscapes.of_fold(
+        data,
+        arguments.fold,
+        training=training,
+        n_scenes=arguments.n_scenes,
+        seed=arguments.seed,
+        config=config,
+        **recordings,
+    )
+    return scenes, data.labels

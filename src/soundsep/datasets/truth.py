@@ -1,0 +1,185 @@
+"""What is to be heard in a recording, as a table: csv, or JSON in the manner of JAMS.
+
+References:
+    Humphrey et al. (2014), "JAMS: A JSON annotated music specification for reproducible MIR
+    research", ISMIR.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from soundsep.datasets.scene import Scene
+from soundsep.datasets.table import read_rows
+from soundsep.errors import ConfigError, DatasetError
+from soundsep.files import write_bytes
+from soundsep.metrics import LabelledSpan
+from soundsep.names import label_fault, local_path
+from soundsep.pipeline import Event
+
+__all__ = ["read_truth", "true_events", "write_truth"]
+
+COLUMNS = ("start_seconds", "end_seconds", "label")
+JSON_SUFFIXES = (".json", ".jams")
+JAMS_VERSION = "0.3.4"
+N_DECIMALS = 6
+
+
+def true_events(scene: Scene, labels: Sequence[str]) -> list[Event]:
+    """What is to be heard in a scene by start, with a score of 1; what overlaps is one event.
+
+    Args:
+        scene: A made one.
+        labels: Names of its targets, in their order.
+    """
+    events: list[Event] = []
+    latest: dict[int, int] = {}  # index of the last event of each target
+    for event in scene.events:
+        start, end = event.start_seconds, event.end_seconds
+        before = latest.get(event.target)
+        if before is not None and start <= events[before].end_seconds:
+            end = max(end, events[before].end_seconds)
+            events[before] = replace(events[before], end_seconds=end)
+            continue
+        latest[event.target] = len(events)
+        events.append(Event(start, end, labels[event.target], 1.0))
+    return events
+
+
+def write_truth(
+    path: str | Path,
+    events: Sequence[LabelledSpan],
+    *,
+    duration_seconds: float,
+    title: str = "",
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write events as csv, or as JSON where the name ends in ``.json`` or ``.jams``.
+
+    Args:
+        path: Where to.
+        events: With a label, a start and an end.
+        duration_seconds: Length of the recording; JSON alone has a place for it.
+        title: Name of the recording, likewise.
+        notes: Whatever else JSON can hold, likewise.
+
+    Raises:
+        ConfigError: the suffix is another one.
+        OSError: the file cannot be written.
+    """
+    path = local_path(path)
+    spans = [
+        (round(e.start_seconds, N_DECIMALS), round(e.end_seconds, N_DECIMALS), e.label)
+        for e in events
+    ]
+    if path.suffix.lower() == ".csv":
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *spans])
+        write_bytes(path, text.getvalue().encode())
+        return
+    _check_suffix(path)
+    content = {
+        "annotations": [
+            {
+                "namespace": "tag_open",
+                "time": 0.0,
+                "duration": round(duration_seconds, N_DECIMALS),
+                "data": [
+                    {
+                        "time": start,
+                        "duration": round(end - start, N_DECIMALS),
+                        "value": label,
+                        "confidence": 1.0,
+                    }
+                    for start, end, label in spans
+                ],
+                "annotation_metadata": {"data_source": "soundsep"},
+                "sandbox": {},
+            }
+        ],
+        "file_metadata": {
+            "title": title,
+            "duration": round(duration_seconds, N_DECIMALS),
+            "jams_version": JAMS_VERSION,
+            "identifiers": {},
+        },
+        "sandbox": dict(notes or {}),
+    }
+    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_truth(path: str | Path) -> list[Event]:
+    """Read events that `write_truth` or ``soundsep events --format csv`` wrote, or by hand.
+
+    Of a csv file the columns ``start_seconds``, ``end_seconds`` and ``label`` are read, of JSON
+    the observations of all annotations. The score of every event is 1.
+
+    Returns:
+        The events by their start.
+
+    Raises:
+        ConfigError: the name ends in neither ``.csv`` nor ``.json`` nor ``.jams``.
+        DatasetError: the file cannot be read, or holds something else.
+    """
+    path = local_path(path)
+    if path.suffix.lower() == ".csv":
+        spans = _rows(path)
+    else:
+        _check_suffix(path)
+        spans = _observations(path)
+    events = [_event(*span) for span in spans]
+    return sorted(events, key=lambda event: (event.start_seconds, event.end_seconds, event.label))
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix.lower() not in JSON_SUFFIXES:
+        raise ConfigError(
+            f"{path}: a table of events ends in .csv, .json or .jams, not in {path.suffix!r}"
+        )
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
+    for where, row in read_rows(path, COLUMNS):
+        yield where, row["start_seconds"], row["end_seconds"], row["label"]
+
+
+def _observations(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON: {error}") from error
+    try:
+        rows = [row for annotation in content["annotations"] for row in annotation["data"]]
+        for number, row in enumerate(rows):
+            start, length = float(row["time"]), float(row["duration"])
+            end = round(start + length, N_DECIMALS)
+            yield f"{path}, observation {number}", start, end, row["value"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{path} is no JAMS file of events: expected annotations with data, of which each has "
+            f"time, duration and value ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _event(where: str, start: Any, end: Any, label: Any) -> Event:
+    try:
+        first, last = float(start), float(end)
+    except ValueError as error:
+        raise DatasetError(f"{where}: expected times in seconds, got {start!r}, {end!r}") from error
+    if not 0 <= first <= last or not math.isfinite(last):
+        raise DatasetError(
+            f"{where}: an event starts at 0 s or later and ends no sooner, got {first} to {last}"
+        )
+    name = label.strip() if isinstance(label, str) else ""
+    if fault := label_fault(name):
+        raise DatasetError(f"{where}: an event needs another label: {fault}")
+    return Event(first, last, name, 1.0)

@@ -1,0 +1,78 @@
+"""Measure the events that a pipeline finds in made scenes of clips it never learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from soundsep.classifier.scoring import is_silent
+from soundsep.datasets import Soundscapes, true_events
+from soundsep.errors import DatasetError
+from soundsep.evaluation.psds import import_sed_scores_eval, polyphonic_scores
+from soundsep.metrics import EventMetrics, event_metrics
+from soundsep.pipeline import Event, Pipeline, Scores
+from soundsep.progress import progress_bar
+
+__all__ = ["measure_events"]
+
+
+def measure_events(
+    pipeline: Pipeline,
+    scenes: Soundscapes,
+    labels: Sequence[str],
+    *,
+    psds: bool = False,
+    batch_size: int = 16,
+    progress: bool = True,
+    **options: Any,
+) -> EventMetrics:
+    """Find the events of every scene, as a user would, and compare with the truth.
+
+    Args:
+        pipeline: The model.
+        scenes: Made of clips that it never learnt from, which is for the caller to know.
+        labels: Names of their targets, in their order.
+        psds: Compute the polyphonic sound detection scores too, which takes a second pass and the
+            extra ``eval``.
+        batch_size: Windows per forward pass.
+        progress: Show a progress bar, where there is a terminal.
+        options: Others of `soundsep.Pipeline.events`, such as ``threshold``.
+
+    Raises:
+        DatasetError: there are no scenes, or a label that the pipeline does not know.
+        ConfigError: an option is out of range, or ``psds`` is asked for without the extra.
+    """
+    if not len(scenes):
+        raise DatasetError("there are no scenes to find events in")
+    if unknown := sorted(set(labels) - set(pipeline.labels)):
+        raise DatasetError(
+            f"the model does not know the labels {', '.join(unknown[:5])}; it was made for others"
+        )
+    rate = scenes.config.sample_rate
+    tables: list[tuple[Scores, list[Event]]] = []
+
+    def heard() -> Iterator[tuple[list[Event], list[Event]]]:
+        numbers = range(len(scenes))
+        for index in progress_bar(numbers, progress=progress, unit="scene", desc="listening"):
+            scene = scenes[index]
+            truth = true_events(scene, labels)
+            found: list[Event] = []
+            common: dict[str, Any] = {
+                "sample_rate": rate,
+                "batch_size": batch_size,
+                "progress": False,
+            }
+            if not is_silent(scene.waveform):
+                found = [*pipeline.events(scene.waveform, **common, **options)]
+                if psds:
+                    tables.append((pipeline.scores(scene.waveform, **common), truth))
+            yield truth, found
+
+    if psds:
+        import_sed_scores_eval()  # says at once where the extra is missing
+    metrics = event_metrics(heard(), seconds=len(scenes) * scenes.config.n_samples / rate)
+    if not psds:
+        return metrics
+    psds1, psds2 = polyphonic_scores(tables)
+    return replace(metrics, psds1=psds1, psds2=psds2)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from soundsep import Event
+from soundsep.datasets import Scene, SceneEvent, read_truth, true_events, write_truth
+from soundsep.errors import ConfigError, DatasetError
+
+EVENTS = [
+    Event(0.0, 1.24, "dog", 1.0),
+    Event(0.5, 600.0, 'rain, "heavy"', 1.0),
+    Event(12.34, 12.38, "Tür", 1.0),
+]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.JAMS"])
+def test_what_is_written_is_read_again(tmp_path, name):
+    path = tmp_path / "folder" / name
+    write_truth(path, EVENTS, duration_seconds=600.0, title="t.wav")
+    assert read_truth(path) == EVENTS
+    write_truth(path, [], duration_seconds=600.0)
+    assert read_truth(path) == []
+
+
+def test_the_files_are_what_others_read(tmp_path):
+    write_truth(tmp_path / "t.csv", EVENTS[::2], duration_seconds=600.0)
+    assert (tmp_path / "t.csv").read_bytes().decode() == (
+        "start_seconds,end_seconds,label\n0.0,1.24,dog\n12.34,12.38,Tür\n"
+    )
+    write_truth(tmp_path / "t.jams", EVENTS, duration_seconds=600.0, title="t.wav", notes={"a": 1})
+    content = json.loads((tmp_path / "t.jams").read_text())
+    assert content["file_metadata"]["duration"] == 600.0
+    assert content["file_metadata"]["title"] == "t.wav"
+    assert content["sandbox"] == {"a": 1}
+    (annotation,) = content["annotations"]
+    assert annotation["namespace"] == "tag_open"
+    assert annotation["data"][2] == {
+        "time": 12.34,
+        "duration": 0.04,
+        "value": "Tür",
+        "confidence": 1.0,
+    }
+
+
+def test_tables_of_events_with_other_columns_are_read_in_order(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text(
+        "source,start_seconds,end_seconds,label,score\nx.wav,5,6.5,cat,0.7\nx.wav,1,2,dog,0.9\n"
+    )
+    assert read_truth(path) == [Event(1.0, 2.0, "dog", 1.0), Event(5.0, 6.5, "cat", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("start_seconds,label\n1,dog\n", "no column end_seconds"),
+        ("start_seconds,end_seconds,label\n1,x,dog\n", "line 2: expected times in seconds"),
+        ("start_seconds,end_seconds,label\n3,2,dog\n", "line 2: an event starts at 0 s"),
+        ("start_seconds,end_seconds,label\n-1,2,dog\n", "line 2: an event starts at 0 s"),
+        ("start_seconds,end_seconds,label\n1,inf,dog\n", "line 2: an event starts at 0 s"),
+        ("start_seconds,end_seconds,label\nnan,1,dog\n", "line 2: an event starts at 0 s"),
+        ("start_seconds,end_seconds,label\n1,2,\n", "line 2: a value is missing: label"),
+    ],
+)
+def test_a_bad_table_is_an_error_that_names_the_line(tmp_path, text, message):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=message) as error:
+        read_truth(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is no JAMS file of events"),
+        ('{"annotations": [{"data": [{"time": 1}]}]}', "is no JAMS file of events"),
+        ('{"annotations": [{"data": {"time": [1]}}]}', "is no JAMS file of events"),
+        (
+            '{"annotations": [{"data": [{"time": 1, "duration": -2, "value": "a"}]}]}',
+            "observation 0: an event starts",
+        ),
+        (
+            '{"annotations": [{"data": [{"time": 1, "duration": 2, "value": 7}]}]}',
+            "observation 0: an event needs another label",
+        ),
+    ],
+)
+def test_bad_json_is_an_error_that_names_the_file(tmp_path, text, message):
+    path = tmp_path / "t.json"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=message) as error:
+        read_truth(path)
+    assert str(path) in str(error.value)
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"ends in \.csv, \.json or \.jams"):
+        write_truth(tmp_path / "t.txt", EVENTS, duration_seconds=1.0)
+    with pytest.raises(ConfigError, match=r"ends in \.csv, \.json or \.jams"):
+        read_truth(tmp_path / "t.txt")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        read_truth(tmp_path / "absent.json")
+
+
+def test_what_overlaps_of_one_label_is_one_event():
+    spans = [(0, 2, 0), (1, 1.5, 0), (1, 3, 1), (1.8, 4, 0), (4, 5, 0), (5.02, 6, 0)]
+    scene = Scene(
+        waveform=torch.zeros(1),
+        events=tuple(SceneEvent(a, b, target, 7) for a, b, target in spans),
+        active=(),
+        hidden=(),
+        clips=(),
+        strangers=(),
+        is_clip=False,
+    )
+    assert true_events(scene, ("dog", "cat")) == [
+        Event(0, 5, "dog", 1.0),
+        Event(1, 3, "cat", 1.0),
+        Event(5.02, 6, "dog", 1.0),
+    ]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import builtins
+
+import pytest
+import torch
+
+from soundsep import Event
+from soundsep.errors import ConfigError
+from soundsep.evaluation import polyphonic_scores
+from soundsep.pipeline import Scores
+
+LABELS = ("dog", "rain", "siren")
+TRUTH = [Event(2.0, 5.0, "dog", 1.0), Event(4.0, 9.0, "rain", 1.0), Event(20.0, 24.0, "dog", 1.0)]
+
+
+def scores_of(truth: list[Event], late: float = 0.0) -> Scores:
+    """Frames of 0.1 s over 30 s: .9 where an event is, .1 elsewhere."""
+    values = torch.full((300, len(LABELS)), 0.1)
+    for event in truth:
+        first, last = (round((t + late) * 10) for t in (event.start_seconds, event.end_seconds))
+        values[first:last, LABELS.index(event.label)] = 0.9
+    return Scores(
+        values=values,
+        start_seconds=torch.arange(300, dtype=torch.float64) / 10,
+        labels=LABELS,
+        window_seconds=0.1,
+        hop_seconds=0.1,
+        duration_seconds=30.0,
+    )
+
+
+def test_scores_that_are_right_get_1_and_those_that_are_wrong_0():
+    assert polyphonic_scores([(scores_of(TRUTH), TRUTH)] * 3) == pytest.approx((1, 1))
+    other = [Event(e.start_seconds + 10, e.end_seconds + 10, e.label, 1.0) for e in TRUTH[:2]]
+    wrong = polyphonic_scores([(scores_of(other), TRUTH)])
+    assert wrong[0] < 0.05
+
+
+def test_scenario_1_asks_for_times_and_2_does_not():
+    late = [(scores_of(TRUTH, late=1.5), TRUTH)] * 3
+    exact, lenient = polyphonic_scores(late)
+    assert exact < 0.4
+    assert lenient > 0.9
+
+
+def test_a_recording_without_events_counts_its_false_alarms():
+    quiet = scores_of([])
+    alarm = scores_of([Event(0.0, 29.0, "dog", 1.0)])
+    sure = polyphonic_scores([(scores_of(TRUTH), TRUTH), (quiet, [])])
+    unsure = polyphonic_scores([(scores_of(TRUTH), TRUTH), (alarm, [])])
+    assert unsure[0] < sure[0] == pytest.approx(1)
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def absent(name, *args, **options):
+        if name == "sed_scores_eval":
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(ConfigError, match=r"soundsep\[eval\]"):
+        polyphonic_scores([(scores_of(TRUTH), TRUTH)])

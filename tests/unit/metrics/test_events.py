@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sed_scores_eval
+
+from soundsep import Event
+from soundsep.errors import ConfigError
+from soundsep.evaluation.psds import score_table
+from soundsep.metrics import F1Score, event_metrics, match_by_collar, match_by_overlap
+
+
+def event(start: float, end: float, label: str = "dog") -> Event:
+    return Event(start, end, label, 1.0)
+
+
+def test_a_start_may_be_off_by_the_collar_and_an_end_by_a_fifth_of_the_length():
+    truth = [event(10, 20)]
+    for found, fits in [
+        (event(10.2, 20), True),
+        (event(9.79, 20), False),
+        (event(10.2, 22), True),
+        (event(10, 22.01), False),
+        (event(10, 18), True),
+        (event(10, 20, "cat"), False),
+    ]:
+        assert bool(match_by_collar(truth, [found], collar_seconds=0.2)) == fits, found
+    short = [event(10, 10.5)]  # a fifth of it is less than the collar
+    assert match_by_collar(short, [event(10, 10.7)], collar_seconds=0.2)
+    assert not match_by_collar(short, [event(10, 10.71)], collar_seconds=0.2)
+    assert not match_by_collar(truth, [event(10, 21.9)], collar_seconds=0.2, offset_share=0.1)
+
+
+def test_as_many_pairs_as_can_be_are_made():
+    # The first that is found fits both true ones, the second only the first: greed loses one.
+    truth, found = [event(0, 2), event(1, 3)], [event(0.5, 2.5), event(0, 1.5)]
+    assert match_by_collar(truth, found, collar_seconds=0.6) == [(0, 1), (1, 0)]
+
+
+def test_overlap_is_one_to_one_and_does_not_count_touching():
+    truth = [event(0, 10), event(20, 30)]
+    found = [event(1, 2), event(3, 4), event(10, 20), event(29, 40), event(5, 6, "cat")]
+    pairs = match_by_overlap(truth, found)
+    assert [i for i, _ in pairs] == [0, 1]
+    assert pairs[1] == (1, 3)
+
+
+def test_counts_add_up_over_recordings():
+    perfect = ([event(0, 5)], [event(0.1, 5.1)])
+    confused = ([event(0, 5)], [event(0, 5, "cat")])  # one substitution
+    missed = ([event(0, 5), event(10, 12)], [event(10.5, 12), event(30, 31), event(40, 41)])
+    quiet = ([], [])
+    metrics = event_metrics([perfect, confused, missed, quiet], seconds=1800)
+    assert (metrics.n_recordings, metrics.hours) == (4, 0.5)
+    assert metrics.collar == F1Score(n_hits=2, n_true=4, n_found=5)
+    assert metrics.collar_200ms == F1Score(n_hits=1, n_true=4, n_found=5)
+    assert metrics.overlap == F1Score(n_hits=2, n_true=4, n_found=5)
+    assert metrics.labels == F1Score(n_hits=2, n_true=3, n_found=3)
+    assert metrics.spurious_per_hour == 6
+    assert metrics.error_rate == (1 + 1 + 2) / 4  # one confused, one missed, two made up
+    assert metrics.collar.f1 == pytest.approx(4 / 9)
+
+
+def test_nothing_to_find_and_nothing_found_is_right():
+    metrics = event_metrics([([], [])], seconds=10)
+    assert (metrics.collar.f1, metrics.error_rate, metrics.spurious_per_hour) == (1, 0, 0)
+    assert event_metrics([([], [event(0, 1)])], seconds=10).collar.f1 == 0
+    assert event_metrics([([event(0, 1)], [])], seconds=10).collar.f1 == 0
+
+
+def test_print_and_json():
+    metrics = event_metrics([([event(0, 5)], [event(0, 5)])], seconds=3600)
+    assert str(metrics).splitlines() == [
+        "1 recordings, 1.00 h, 1 true events, 1 found",
+        "                   precision   recall       F1",
+        "within 1 s            100.0%   100.0%    1.000",
+        "within 200 ms         100.0%   100.0%    1.000",
+        "any overlap           100.0%   100.0%    1.000",
+        "labels                100.0%   100.0%    1.000",
+        "error rate                               0.000",
+        "spurious per hour                          0.0",
+    ]
+    plain = metrics.to_dict()
+    assert plain["collar"] == {
+        "precision": 1.0,
+        "recall": 1.0,
+        "f1": 1.0,
+        "n_hits": 1,
+        "n_true": 1,
+        "n_found": 1,
+    }
+    assert plain["psds1"] is None
+
+
+def test_no_length_is_refused():
+    with pytest.raises(ConfigError, match="longer than 0 s"):
+        event_metrics([], seconds=0)
+
+
+@pytest.mark.parametrize("collar", [1.0, 0.2])
+def test_collar_metrics_are_those_of_sed_scores_eval(collar):
+    rng = np.random.default_rng(4)
+    labels, step = ["dog", "rain", "siren"], 0.1
+    recordings, tables, truths = [], {}, {}
+    for number in range(12):
+        active = np.zeros((300, len(labels)))
+        truth = []
+        for k, label in enumerate(labels):
+            at = 0
+            while (at := at + int(rng.integers(5, 60))) < 270:
+                end = at + int(rng.integers(3, 29))
+                truth.append(event(at * step, end * step, label))
+                first, last = at + int(rng.integers(-4, 5)), end + int(rng.integers(-4, 5))
+                if rng.random() < 0.8:
+                    active[max(0, first) : max(first + 1, last), k] = 1
+                at = end
+        tables[str(number)] = score_table(active, np.arange(301) * step, labels)
+        truths[str(number)] = [(e.start_seconds, e.end_seconds, e.label) for e in truth]
+        found = []
+        for k, label in enumerate(labels):
+            edges = np.flatnonzero(np.diff(active[:, k], prepend=0, append=0))
+            found += [
+                event(a * step, b * step, label)
+                for a, b in zip(edges[::2], edges[1::2], strict=True)
+            ]
+        recordings.append((truth, found))
+    f, p, r, stats = sed_scores_eval.collar_based.fscore(
+        tables,
+        truths,
+        threshold=0.5,
+        onset_collar=collar,
+        offset_collar=collar,
+        offset_collar_rate=0.2,
+    )
+    metrics = event_metrics(recordings, seconds=360)
+    ours = metrics.collar if collar == 1.0 else metrics.collar_200ms
+    assert 0.05 < ours.f1 < 0.95
+    assert (ours.precision, ours.recall, ours.f1) == pytest.approx(
+        (p["micro_average"], r["micro_average"], f["micro_average"])
+    )
+    assert ours.n_hits == sum(stats[label]["tps"] for label in labels)
