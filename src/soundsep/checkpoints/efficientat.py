@@ -58,8 +58,6 @@ def read_efficientat(path: Path, network: str) -> tuple[dict[str, Any], dict[str
 
 
 def _config(network: str) -> dict[str, Any]:
-    frontend = KaldiMelConfig().to_dict()
-    del frontend["level_db"]  # which came after the table was pinned
     # Every setting, though most are defaults: what a table has pinned may not follow a new default.
     # A setting that came later, as it was before there was one, is left out for the same reason.
     frontend = KaldiMelConfig().to_dict()
