@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Name the sounds of a wav file with an exported model, without soundsep and without torch.
 
-    soundsep export esc50-resnet34 -o model.onnx        (where soundsep is installed)
+    soundsep export esc50-mn04 -o model.onnx            (where soundsep is installed)
     python examples/onnx_without_torch.py model.onnx RECORDING
 
 It needs numpy, soundfile and onnxruntime. The recording must have the model's sample rate.

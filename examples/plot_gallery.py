@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from soundsep import Pipeline, load_audio, plots
+from soundsep.checkpoints import DEFAULT_MODEL
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.evaluation import Evaluation
@@ -57,7 +58,7 @@ def draw_probabilities(sounds: list[Path], folder: Path) -> None:
 
 def draw_separation(first: Path, second: Path, folder: Path) -> None:
     """Two sounds at once, and what the published separator makes of them."""
-    pipe = Pipeline.from_pretrained("esc50-resnet34", separator="esc50-mix2")
+    pipe = Pipeline.from_pretrained(DEFAULT_MODEL, separator="esc50-mix2")
     sounds = [load_audio(sound, target_rate=pipe.sample_rate)[0] for sound in (first, second)]
     mixture = sum(sound / sound.square().mean().sqrt() for sound in sounds)
     result = pipe(0.05 * mixture, sample_rate=pipe.sample_rate)

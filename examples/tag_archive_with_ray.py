@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import ray
 
 from soundsep.audio import find_recordings, passed_over
+from soundsep.checkpoints import DEFAULT_MODEL
 from soundsep.integrations.ray import Tagger
 
 CLIPS_A_BLOCK = 64  # what a worker takes at a time, and what is tagged again if it dies
@@ -83,7 +84,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("output", type=Path, metavar="OUT_DIR")
-    parser.add_argument("--model", default="esc50-resnet34")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--workers", type=int, default=2, metavar="N")
     parser.add_argument(
         "--part",

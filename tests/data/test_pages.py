@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 
 from soundsep import Pipeline
+from soundsep.checkpoints import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,11 +21,19 @@ def test_the_pages_of_recipes_and_export_agree_with_theirs():
         assert not runpy.run_path(str(ROOT / "tools" / f"{tool}.py"))["is_stale"]()
 
 
+def test_the_first_pages_use_the_default_model():
+    for page in ("README.md", "docs/index.md", "docs/quickstart.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        names = re.findall(r'Pipeline\.from_pretrained\("([^"]+)"', text)
+        assert names
+        assert set(names) == {DEFAULT_MODEL}
+
+
 def test_the_demo_names_what_the_readme_shows(tmp_path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r"^examples/sounds/(\S+), 5.0 s\n  (\w+)", readme, re.MULTILINE))
     runpy.run_path(str(ROOT / "examples" / "synthesise_sounds.py"))["main"](tmp_path)
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == sorted(shown)
-    results = Pipeline.from_pretrained("esc50-resnet34")(files)
+    results = Pipeline.from_pretrained(DEFAULT_MODEL)(files)
     assert {file.name: r.label for file, r in zip(files, results, strict=True)} == shown

@@ -7,6 +7,7 @@ read folders.
 from __future__ import annotations
 
 from soundsep.checkpoints.registry import (
+    DEFAULT_MODEL,
     PUBLISHED,
     PublishedFile,
     PublishedModel,
@@ -14,4 +15,11 @@ from soundsep.checkpoints.registry import (
     published_results,
 )
 
-__all__ = ["PUBLISHED", "PublishedFile", "PublishedModel", "Upstream", "published_results"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "PUBLISHED",
+    "PublishedFile",
+    "PublishedModel",
+    "Upstream",
+    "published_results",
+]

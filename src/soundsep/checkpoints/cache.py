@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soundsep.errors import ConfigError, warn
 
-__all__ = ["cache_root", "writable"]
+__all__ = ["cache_root", "folder_of_this_process", "writable"]
 
 
 def cache_root() -> Path:
@@ -24,7 +24,7 @@ def cache_root() -> Path:
         return Path(os.environ.get("SOUNDSEP_CACHE") or default).expanduser().absolute()
     except RuntimeError as error:  # no home
         if os.environ.get("SOUNDSEP_WEIGHTS"):
-            return _of_this_process()
+            return folder_of_this_process()
         raise ConfigError(
             f"no place for a cache: {error}; set SOUNDSEP_CACHE to a folder"
         ) from error
@@ -49,7 +49,7 @@ def writable(folder: Path) -> Path:
     except OSError as error:
         if not os.environ.get("SOUNDSEP_WEIGHTS"):
             return folder  # whoever writes into it says what is wrong
-        other = _of_this_process() / folder.relative_to(cache_root())
+        other = folder_of_this_process() / folder.relative_to(cache_root())
         if not other.exists():
             warn(
                 f"the cache cannot be written ({error}), so what SOUNDSEP_WEIGHTS holds is fetched "
@@ -60,7 +60,7 @@ def writable(folder: Path) -> Path:
 
 
 @functools.cache
-def _of_this_process() -> Path:
+def folder_of_this_process() -> Path:
     """A folder that is removed when the process ends."""
     folder = tempfile.TemporaryDirectory(prefix="soundsep-", ignore_cleanup_errors=True)
     _KEPT.append(folder)

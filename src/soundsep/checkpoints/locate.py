@@ -1,4 +1,4 @@
-"""Find a published checkpoint: in the cache, on a mirror, in the checkout, or at the release.
+"""Find a published checkpoint: in the package, cache, mirror or checkout, or at the release.
 
 Nothing is used before its size and sha256 match the table in `soundsep.checkpoints.registry`,
 wherever it came from; a file whose sha256 is not known is never fetched. These environment
@@ -13,20 +13,21 @@ variables have a say:
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
 from contextlib import suppress
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from soundsep.checkpoints.cache import cache_root, writable
+from soundsep.checkpoints.cache import cache_root, folder_of_this_process, writable
 from soundsep.checkpoints.fetch import fetch_file, mismatch
 from soundsep.checkpoints.registry import PublishedFile, PublishedModel
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.files import digest, sweep
+from soundsep.files import digest, sweep, write_bytes
 from soundsep.names import local_path
 
 __all__ = [
@@ -103,14 +104,17 @@ def mirror() -> tuple[str | None, Path | None]:
 def find_local(model: PublishedModel) -> Path | None:
     """The folder on this machine that holds the verified files of a model, if there is one.
 
-    Asked in this order: the cache; ``SOUNDSEP_WEIGHTS``; ``weights/`` of the source checkout. A
-    folder that lacks the model is passed over, one that holds other bytes under its name is an
-    error.
+    Asked in this order: the installed package, which holds the default model; the cache;
+    ``SOUNDSEP_WEIGHTS``; ``weights/`` of the source checkout. A folder that lacks the model is
+    passed over, one that holds other bytes under its name is an error.
 
     Raises:
         ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
         WeightsError: a folder holds other files of that name.
     """
+    inside = _inside_the_package(model)
+    if inside is not None and _is_whole(inside, model, "the installed package"):
+        return inside
     cached = cache_folder(model)
     sweep(cached, "*.partial")
     if _missing(cached, model) == {}:
@@ -191,6 +195,21 @@ def _places() -> tuple[str | None, dict[str, Path]]:
     if checkout := _checkout():
         folders["the checkout's weights"] = checkout / "weights"
     return None, folders
+
+
+@functools.cache
+def _inside_the_package(model: PublishedModel) -> Path | None:
+    """The folder of a model that the wheel brought; a checkout has none."""
+    held = resources.files("soundsep") / "_weights" / model.name
+    if isinstance(held, Path):
+        return held if held.is_dir() else None
+    # The package is imported from a zip archive, and safetensors reads from files alone.
+    if not all((held / file.name).is_file() for file in model.files):
+        return None
+    folder = folder_of_this_process() / "package" / model.name
+    for file in model.files:
+        write_bytes(folder / file.name, (held / file.name).read_bytes())
+    return folder
 
 
 def _checkout() -> Path | None:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-__all__ = ["PUBLISHED", "PublishedFile", "PublishedModel", "Upstream", "published_results"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "PUBLISHED",
+    "PublishedFile",
+    "PublishedModel",
+    "Upstream",
+    "published_results",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +210,9 @@ _MODELS = (
 PUBLISHED: dict[str, PublishedModel] = {model.name: model for model in _MODELS}
 # Of the five models of a five-fold evaluation, the plain name is the last.
 PUBLISHED["esc50-mn04"] = PUBLISHED["esc50-mn04-fold5"]
+
+# The model of whoever names none. Its folder is inside the wheel, as pyproject.toml says.
+DEFAULT_MODEL = "esc50-mn04"
 
 
 def published_results() -> dict[str, dict[str, Any]]:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soundsep.checkpoints.registry import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[Any]  # what add_subparsers returns has no public name
 else:
@@ -21,8 +23,6 @@ __all__ = [
     "doubt_options",
     "overwrite_option",
 ]
-
-DEFAULT_MODEL = "esc50-resnet34"
 
 
 def at_least_1(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, few_of_each, hold_out, not_learnt, open_dataset
-from soundsep.cli.options import DEFAULT_MODEL, Commands, at_least_1, device_options
+from soundsep.cli.options import Commands, at_least_1, device_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_command"]
 
+DEFAULT_RECIPE = "esc50-resnet34"
 FEATURES = ("mel", "mfcc", "gammatone", "waveform")
 
 
@@ -35,7 +36,7 @@ def add_command(commands: Commands) -> None:
         "interruption: it goes on where it stopped.",
     )
     command.add_argument(
-        "--recipe", default=DEFAULT_MODEL, metavar="NAME", help=f"default: {DEFAULT_MODEL}"
+        "--recipe", default=DEFAULT_RECIPE, metavar="NAME", help=f"default: {DEFAULT_RECIPE}"
     )
     command.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="for metrics and weights"

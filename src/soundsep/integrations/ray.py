@@ -41,7 +41,7 @@ class Tagger:
 
             ray.data.from_items([{"path": "a.flac"}, {"path": "b.flac"}]).map_batches(
                 Tagger,
-                fn_constructor_args=["esc50-resnet34"],
+                fn_constructor_args=["esc50-mn04"],
                 batch_size=64,
                 compute=ray.data.ActorPoolStrategy(size=2),
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from soundsep.audio import AudioInput
+from soundsep.checkpoints.registry import DEFAULT_MODEL
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import Pipeline
 from soundsep.pipeline.results import Scores
@@ -27,7 +28,7 @@ SHORTEST_GAP_SECONDS = 1e-6  # less is rounding
 def plot_probabilities(
     audio: AudioInput,
     *,
-    model: Pipeline | str | Path = "esc50-resnet34",
+    model: Pipeline | str | Path = DEFAULT_MODEL,
     device: str = "cpu",
     top_k: int = 10,
     batch_size: int = 16,

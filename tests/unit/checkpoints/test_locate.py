@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -118,7 +119,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setitem(PUBLISHED, "tiny", TINY)
     monkeypatch.setattr(fetch, "BACKOFF_SECONDS", 0.001)
-    cache._of_this_process.cache_clear()
+    cache.folder_of_this_process.cache_clear()
+    locate._inside_the_package.cache_clear()
 
 
 @pytest.fixture
@@ -596,6 +598,51 @@ def test_checkout_that_the_package_was_installed_from(
     else:
         with pytest.raises(WeightsError, match="not complete in the cache"):
             resolve("tiny")
+
+
+def packed(folder: Path) -> Path:
+    """A package that holds the model, as the wheel's does."""
+    (folder / "_weights" / "tiny").mkdir(parents=True)
+    for name, body in CONTENTS.items():
+        (folder / "_weights" / "tiny" / name).write_bytes(body)
+    return folder
+
+
+def test_the_package_s_own_weights_come_first(
+    tmp_path: Path, mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = packed(tmp_path / "package")
+    monkeypatch.setattr(locate.resources, "files", lambda name: package)
+    assert locate.find_published(TINY) == package / "_weights" / "tiny"
+    assert mirror.asked == []
+    assert not locate.cache_root().exists()
+    (package / "_weights" / "tiny" / "config.json").write_bytes(b"{}")
+    with pytest.raises(WeightsError, match=r"config.json \(the installed package\) is not"):
+        locate.find_published(TINY)
+
+
+def test_a_zipped_package_s_weights_are_unpacked_for_the_process(
+    tmp_path: Path, mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = packed(tmp_path / "package")
+    with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
+        for file in package.rglob("*.*"):
+            archive.write(file, file.relative_to(package))
+    monkeypatch.setattr(
+        locate.resources, "files", lambda name: zipfile.Path(tmp_path / "package.zip")
+    )
+    folder = locate.find_published(TINY)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == CONTENTS
+    assert locate.find_published(TINY) == folder
+    assert mirror.asked == []
+    assert not locate.cache_root().exists()
+
+
+def test_a_package_without_the_model_is_passed_over(
+    tmp_path: Path, mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locate.resources, "files", lambda name: tmp_path)
+    assert locate.find_published(TINY) == locate.cache_folder(TINY)
 
 
 def test_cache_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

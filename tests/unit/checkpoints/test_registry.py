@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from soundsep.checkpoints.registry import PUBLISHED
+from soundsep.checkpoints.registry import DEFAULT_MODEL, PUBLISHED
 from soundsep.models import NETWORKS
 
 
@@ -39,3 +40,13 @@ def test_table_is_well_formed() -> None:
         for file in (*model.files, *ours):
             assert file.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", file.sha256)
             assert file.size > 0
+
+
+def test_the_default_model_is_in_the_wheel_and_in_the_source_distribution() -> None:
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    name = PUBLISHED[DEFAULT_MODEL].name
+    assert re.findall(r'^"weights/.*', project, re.MULTILINE) == [
+        f'"weights/{name}" = "soundsep/_weights/{name}"'
+    ]
+    (included,) = re.findall(r"^include = (\[.*\])$", project, re.MULTILINE)
+    assert f"weights/{name}" in json.loads(included)
