@@ -82,7 +82,7 @@ def answers(pipe: Pipeline, waveforms: list[Tensor]) -> Answers:
     for row, result in enumerate(results):
         for prediction in result.predictions:
             scores[row, index[prediction.label]] = prediction.score
-        if is_sigmoid and hasattr(result, "labels"):  # each by its own threshold
+        if is_sigmoid:  # each by its own threshold
             given[row, [index[label] for label in result.labels]] = True
         else:
             given[row] = scores[row] >= THRESHOLD
