@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 from soundsep.errors import ConfigError
 
-__all__ = ["MAX_LABEL", "label_fault", "local_path", "printable"]
+__all__ = ["MAX_LABEL", "did_you_mean", "label_fault", "local_path", "printable"]
 
 MAX_LABEL = 200  # characters
 # Control characters, invisible formats (zero-width ones, those that turn the direction of reading),
@@ -34,6 +36,20 @@ def printable(text: str, *, keep: str = "") -> str:
     return "".join(
         ascii(c)[1:-1] if unicodedata.category(c) in _UNSEEN and c not in keep else c for c in text
     )
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A hint for the end of a sentence about an unknown name; empty where none is alike.
+
+    Examples:
+        >>> did_you_mean("esc50-mn4", ["esc50-mn04", "urban11-mn04"])
+        ", did you mean 'esc50-mn04'?"
+        >>> did_you_mean("Siren", ["dog", "siren"]), did_you_mean("x", ["dog"])
+        (", did you mean 'siren'?", '')
+    """
+    names = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(str(name).casefold(), names, n=1, cutoff=0.6)
+    return f", did you mean {names[close[0]]!r}?" if close else ""
 
 
 def label_fault(label: str) -> str | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep.checkpoints import DEFAULT_MODEL, PUBLISHED
 from soundsep.cli import COMMANDS, main
 from soundsep.labels import ESC50_LABELS
 
@@ -89,10 +92,61 @@ def test_an_unknown_model_is_an_error(clips, capsys):
 def test_models_are_listed(capsys):
     assert main(["models"]) == 0
     text = capsys.readouterr().out
+    assert text.startswith(f"{DEFAULT_MODEL}  (1.2 MB, the default)")
     assert "esc50-resnet34" in text
     assert "non-commercial" in text
+    assert "-fold" not in text
     assert main(["models", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["name"] == "esc50-resnet34"
+    assert json.loads(capsys.readouterr().out)[0]["name"] == DEFAULT_MODEL
+
+
+def test_models_of_single_folds_are_listed_on_request(capsys):
+    assert main(["models", "--all", "--json"]) == 0
+    names = [row["name"] for row in json.loads(capsys.readouterr().out)]
+    assert sorted(names) == sorted(PUBLISHED)
+    assert names[0] == DEFAULT_MODEL
+
+
+def test_a_model_is_shown_with_its_labels_files_and_card(capsys):
+    assert main(["models", DEFAULT_MODEL]) == 0
+    text = capsys.readouterr().out
+    folder = PUBLISHED[DEFAULT_MODEL].name
+    assert re.search(rf"files: /.*/{folder}$", text, re.MULTILINE)
+    assert f"/weights/{folder}/model.safetensors" in text
+    assert "50 labels: dog; rooster;" in text
+    assert f"\n# {folder}\n" in text
+    assert "library_name" not in text
+
+
+def test_a_model_that_is_not_here_is_shown_too(capsys):
+    assert main(["models", "audioset-mn04"]) == 0
+    text = capsys.readouterr().out
+    assert "files: not on this machine" in text
+    assert f"published at {PUBLISHED['audioset-mn04'].files[0].url}" in text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (["models", "esc50-mn4"], "did you mean 'esc50-mn04'?"),
+        (["classify", "--model", "esc50-mn4", "gone.wav"], "did you mean 'esc50-mn04'?"),
+        (["recipes", "finetun"], "did you mean 'finetune'?"),
+        (["clasify"], "did you mean 'classify'? (choose from"),
+    ],
+)
+def test_a_name_that_is_nearly_right_gets_a_hint(wrong, hint, capsys):
+    try:
+        status = main(wrong)
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    assert hint in capsys.readouterr().err
+
+
+def test_the_package_runs_as_a_command():
+    command = [sys.executable, "-m", "soundsep", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"soundsep {soundsep.__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_bad_recording_is_told_and_the_others_go_on(clip, capsys):
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [(("--label", "cat"), "knows no label cat"), (("--hop", "9"), "hop_seconds")],
+    [(("--label", "cat"), "knows no label 'cat'"), (("--hop", "9"), "hop_seconds")],
 )
 def test_bad_options_are_refused(clip, capsys, option, message):
     assert run(clip, *option) == 2

@@ -18,7 +18,7 @@ from soundsep.checkpoints.files import (
 from soundsep.checkpoints.locate import cache_folder, find_local, find_published, is_offline
 from soundsep.checkpoints.registry import PUBLISHED, PublishedModel, Upstream
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.names import local_path
+from soundsep.names import did_you_mean, local_path
 
 __all__ = ["resolve"]
 
@@ -75,8 +75,8 @@ def _looks_like_path(text: str) -> bool:
 
 def _unknown(name: object) -> str:
     return (
-        f"no checkpoint is called {name!r}: expected one of {', '.join(sorted(PUBLISHED))}, a "
-        f"folder with {CONFIG_NAME} and {WEIGHTS_NAME}, or org/repo on the Hugging Face Hub"
+        f"no checkpoint is called {name!r}{did_you_mean(name, PUBLISHED)}: expected one of "
+        f"{', '.join(sorted(PUBLISHED))}, a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, or org/repo on the Hugging Face Hub"
     )
 
 

@@ -10,6 +10,7 @@ import argparse
 import errno
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ from soundsep.cli import (
 )
 from soundsep.cli.console import note, standard_streams
 from soundsep.errors import SoundsepError, SoundsepWarning, WeightsError
-from soundsep.names import printable
+from soundsep.names import did_you_mean, printable
 
 __all__ = ["main"]
 
@@ -130,6 +131,10 @@ def _drop_output() -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        # The command's own words, for argparse suggests nothing before Python 3.14.
+        if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            hint = did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
+            message = message.replace(" (choose from", f"{hint} (choose from")
         super().error(printable(message, keep="\n"))
 
 

@@ -24,6 +24,7 @@ from soundsep.cli.options import (
 from soundsep.cli.output import check_output, is_regular, refuse_recordings
 from soundsep.cli.recordings import given_recordings, own_places, recording_options
 from soundsep.errors import AudioError, ConfigError
+from soundsep.names import did_you_mean
 
 if TYPE_CHECKING:
     from soundsep.audio import FoundRecordings
@@ -126,7 +127,8 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
         device=arguments.device,
     )
     if unknown := set(arguments.label or ()) - set(pipe.labels):
-        raise ConfigError(f"the model knows no label {', '.join(sorted(unknown))}")
+        hints = (f"{label!r}{did_you_mean(label, pipe.labels)}" for label in sorted(unknown))
+        raise ConfigError(f"the model knows no label {'; '.join(hints)}")
     return pipe
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundsep.cli.console import say
-from soundsep.cli.options import Commands
+from soundsep.cli.options import DEFAULT_MODEL, Commands
+from soundsep.errors import ConfigError
+from soundsep.names import did_you_mean
 
 if TYPE_CHECKING:
     from soundsep.checkpoints.registry import PublishedModel
@@ -20,7 +23,14 @@ def add_command(commands: Commands) -> None:
     command = commands.add_parser(
         "models",
         help="list the published models",
-        description="List the published models with size, accuracy and licence.",
+        description="List the published models with size, accuracy and licence, the recommended "
+        "one first.",
+    )
+    command.add_argument(
+        "name", nargs="?", metavar="NAME", help="show this one, with its labels, files and card"
+    )
+    command.add_argument(
+        "--all", action="store_true", help="also the models of single folds, for measuring"
     )
     command.add_argument("--json", action="store_true", help="print a JSON list")
     command.set_defaults(run=_run)
@@ -30,21 +40,100 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.checkpoints.registry import PUBLISHED, published_results
 
     results = published_results()
-    rows = [_row(name, model, results.get(name)) for name, model in PUBLISHED.items()]
+    if (name := arguments.name) is not None:
+        if name not in PUBLISHED:
+            hint = did_you_mean(name, PUBLISHED)
+            raise ConfigError(
+                f"no published model is called {name!r}{hint}; there are "
+                f"{', '.join(_ordered(PUBLISHED))}"
+            )
+        row = _row(name, PUBLISHED[name], results.get(name))
+        row |= _details(PUBLISHED[name])
+        if arguments.json:
+            say(json.dumps([row], indent=2))
+        else:
+            _show(row)
+            _show_details(row)
+        return 0
+    rows = [
+        _row(name, PUBLISHED[name], results.get(name))
+        for name in _ordered(PUBLISHED)
+        if arguments.all or not _is_copy(name, PUBLISHED)
+    ]
     if arguments.json:
         say(json.dumps(rows, indent=2))
         return 0
     for row in rows:
-        say(f"{row['name']}  ({row['size_mb']} MB)")
-        say(f"  {row['description']}")
-        if result := row["result"]:
-            say(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
-        if row["reported"]:
-            say(f"  {row['reported']}, as reported by its authors")
-        if not row["verified"]:
-            say(f"  not verified here, so to be downloaded by hand: {row['source']}")
-        say(f"  licence: {row['licence']}")
+        _show(row)
     return 0
+
+
+def _ordered(names: dict[str, PublishedModel]) -> list[str]:
+    """The recommended one first."""
+    return sorted(names, key=lambda name: name != DEFAULT_MODEL)
+
+
+def _is_copy(name: str, names: dict[str, PublishedModel]) -> bool:
+    """Whether a model is one of the several that a plain name stands for."""
+    plain, fold, _ = name.rpartition("-fold")
+    return bool(fold) and plain in names
+
+
+def _show(row: dict[str, Any]) -> None:
+    say(f"{row['name']}  ({row['size_mb']} MB{', the default' if row['default'] else ''})")
+    say(f"  {row['description']}")
+    if result := row["result"]:
+        say(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
+    if row["reported"]:
+        say(f"  {row['reported']}, as reported by its authors")
+    if not row["verified"]:
+        say(f"  not verified here, so to be downloaded by hand: {row['source']}")
+    say(f"  licence: {row['licence']}")
+
+
+def _show_details(row: dict[str, Any]) -> None:
+    say(f"  files: {row['folder'] or 'not on this machine; the first use fetches them'}")
+    for address in row["addresses"]:
+        say(f"  published at {address}")
+    if row["labels"]:
+        say(f"  {len(row['labels'])} labels: {'; '.join(row['labels'])}")
+    if row["card"]:
+        say(f"\n{row['card']}")
+
+
+def _details(model: PublishedModel) -> dict[str, Any]:
+    """Where a model's files are and would come from; what the files on this machine say."""
+    from dataclasses import replace
+
+    from soundsep.checkpoints.locate import find_local, release_url
+
+    upstream = model.upstream
+    here = find_local(model)
+    if upstream is not None and upstream.converted:
+        here = find_local(replace(model, files=upstream.converted)) or here
+    return {
+        "folder": None if here is None else str(here),
+        "addresses": [file.url or release_url(model, file) for file in model.files],
+        "labels": [] if here is None else _labels(here),
+        "card": None if here is None else _card(here / "README.md"),
+    }
+
+
+def _labels(folder: Path) -> list[str]:
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except OSError:  # somebody else's file, not converted yet
+        return []
+    labels: list[str] = config["classifier"]["labels"] if "classifier" in config else []
+    return labels
+
+
+def _card(path: Path) -> str | None:
+    """The text of a model card, without what it says to programs; None where there is no card."""
+    if not path.is_file():
+        return None
+    text = path.read_text("utf-8")
+    return text.split("\n---\n", 1)[-1].strip() if text.startswith("---") else text.strip()
 
 
 def _figure(result: dict[str, Any]) -> str:
@@ -56,6 +145,7 @@ def _figure(result: dict[str, Any]) -> str:
 def _row(name: str, model: PublishedModel, result: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "name": name,
+        "default": name == DEFAULT_MODEL,
         "size_mb": round(sum(file.size for file in model.files) / 1e6, 1),
         "licence": model.licence,
         "description": model.description,

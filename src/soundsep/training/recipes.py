@@ -14,6 +14,7 @@ from soundsep.frontends import (
     MelConfig,
     WaveformConfig,
 )
+from soundsep.names import did_you_mean
 from soundsep.training.recipe import Recipe, Stage
 
 __all__ = ["RECIPES", "get_recipe"]
@@ -222,5 +223,6 @@ def get_recipe(name: str) -> Recipe:
         ConfigError: there is none.
     """
     if name not in RECIPES:
-        raise ConfigError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+        hint = did_you_mean(name, RECIPES)
+        raise ConfigError(f"no recipe {name!r}{hint}; there are {', '.join(RECIPES)}")
     return RECIPES[name]
