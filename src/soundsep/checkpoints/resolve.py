@@ -76,7 +76,8 @@ def _looks_like_path(text: str) -> bool:
 def _unknown(name: object) -> str:
     return (
         f"no checkpoint is called {name!r}{did_you_mean(name, PUBLISHED)}: expected one of "
-        f"{', '.join(sorted(PUBLISHED))}, a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, or org/repo on the Hugging Face Hub"
+        f"{', '.join(sorted(PUBLISHED))}, a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, or "
+        "org/repo on the Hugging Face Hub"
     )
 
 
