@@ -55,9 +55,9 @@ class FrameMobileNetV3(MobileNetV3):
                 convolution.padding = (height, 2 * height)
             if convolution.stride == (2, 2):
                 convolution.stride, is_dilated = (2, 1), True
-        self.attention = nn.Linear(self.embedding_dim, n_classes)
+        # Without a bias: the softmax over time would cancel it.
+        self.attention = nn.Linear(self.embedding_dim, n_classes, bias=False)
         nn.init.zeros_(self.attention.weight)
-        nn.init.zeros_(self.attention.bias)
 
     def embed_frames(self, features: Tensor) -> Tensor:
         """(batch, n_mels, frames) to the last feature map, (batch, n_frames, embedding_dim).

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from soundsep import Classifier, ClassifierConfig
+from soundsep.datasets import SoundscapeConfig
+from soundsep.errors import ConfigError
+from soundsep.frontends import KaldiMelConfig
+from soundsep.training import scenes
+from soundsep.training.scenes import SceneRecipe, train_scenes
+
+RATE = 8_000
+RECIPE = SceneRecipe(
+    scenes=SoundscapeConfig(
+        sample_rate=RATE, seconds=1.0, n_sounds=(0.2, 0.4, 0.4), clip_share=0.3, cut=0.5
+    ),
+    n_steps=4,
+    batch_size=6,
+    steps_per_save=2,
+    n_frozen=2,
+)
+
+
+def model() -> Classifier:
+    torch.manual_seed(0)
+    return Classifier(
+        ClassifierConfig(
+            labels=("low", "high"),
+            network="mn04-frames",
+            frontend=KaldiMelConfig(
+                sample_rate=RATE, n_fft=256, win_length=200, hop_length=80, level_db=20.0
+            ),
+            activation="sigmoid",
+            window_seconds=1.0,
+            hop_seconds=0.5,
+        )
+    ).eval()
+
+
+def tones() -> list[tuple[torch.Tensor, int]]:
+    time = torch.arange(RATE) / RATE
+    return [
+        (0.3 * torch.sin(6.2832 * hz * time) * (time < 0.7), int(hz > 1_000))
+        for hz in (200.0, 300.0, 2_000.0, 3_000.0)
+    ]
+
+
+def run(output, *, recipe=RECIPE, examples=None, n_tags=5, seed=0):
+    examples = tones() if examples is None else examples
+    torch.manual_seed(1)
+    head = nn.Linear(384, n_tags)
+    return train_scenes(
+        recipe,
+        model(),
+        head,
+        examples,
+        clip_tags=torch.zeros(len(examples), n_tags),
+        output=output,
+        strangers=[0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(2))],
+        stranger_tags=torch.zeros(1, n_tags),
+        seed=seed,
+        progress=False,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch):
+    monkeypatch.setattr(scenes, "N_LOADERS", 0)
+
+
+def test_later_layers_learn_and_the_first_stay_as_they_are(tmp_path):
+    before, after = model().state_dict(), run(tmp_path).last.state_dict()
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert not {key for key in moved if "running" in key}  # batch norms keep their statistics
+    assert not {key for key in moved if key.startswith(("network.stem", "network.blocks.1."))}
+    assert {"network.head.weight", "network.attention.weight"} <= moved
+    assert any(key.startswith("network.blocks.14.") for key in moved)
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert len(rows) == 2
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole").ema.state_dict()
+    kept = scenes.save_state
+
+    def killed(*args, **kwargs):
+        kept(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scenes, "save_state", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed")
+    monkeypatch.setattr(scenes, "save_state", kept)
+    resumed = run(tmp_path / "killed").ema.state_dict()
+    assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
+
+
+def test_a_run_does_not_go_on_with_other_clips(tmp_path):
+    run(tmp_path)
+    with pytest.raises(ConfigError, match="other settings"):
+        run(tmp_path, examples=tones()[1:] + tones()[:1])
+    with pytest.raises(ConfigError, match="other settings"):
+        run(tmp_path, seed=1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"n_steps": 0}, {"learning_rate": 1.0}, {"ema_decay": 1.0}, {"n_frozen": -1}]
+)
+def test_settings_that_cannot_be_run_are_refused(change):
+    with pytest.raises(ConfigError, match="SceneRecipe needs"):
+        SceneRecipe(**change)
