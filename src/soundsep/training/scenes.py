@@ -354,6 +354,6 @@ def _stream(batches: _Batches, steps: range) -> Iterator[Batch]:
         batch_size=None,
         sampler=steps,
         num_workers=N_LOADERS,
-        prefetch_factor=6,
+        prefetch_factor=6 if N_LOADERS else None,
     )
     return iter(loader)

@@ -16,9 +16,9 @@ RECIPE = SceneRecipe(
     scenes=SoundscapeConfig(
         sample_rate=RATE, seconds=1.0, n_sounds=(0.2, 0.4, 0.4), clip_share=0.3, cut=0.5
     ),
-    n_steps=4,
-    batch_size=6,
-    steps_per_save=2,
+    n_steps=2,
+    batch_size=4,
+    steps_per_save=1,
     n_frozen=2,
 )
 
@@ -30,7 +30,12 @@ def model() -> Classifier:
             labels=("low", "high"),
             network="mn04-frames",
             frontend=KaldiMelConfig(
-                sample_rate=RATE, n_fft=256, win_length=200, hop_length=80, level_db=20.0
+                sample_rate=RATE,
+                n_fft=256,
+                win_length=200,
+                hop_length=80,
+                f_max=8_000.0,
+                level_db=20.0,
             ),
             activation="sigmoid",
             window_seconds=1.0,
@@ -65,25 +70,28 @@ def run(output, *, recipe=RECIPE, examples=None, n_tags=5, seed=0):
     )
 
 
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch):
-    monkeypatch.setattr(scenes, "N_LOADERS", 0)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """One run, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenes, "N_LOADERS", 0)
+        return run(folder), folder
 
 
-def test_later_layers_learn_and_the_first_stay_as_they_are(tmp_path):
-    before, after = model().state_dict(), run(tmp_path).last.state_dict()
+def test_later_layers_learn_and_the_first_stay_as_they_are(whole):
+    before, after = model().state_dict(), whole[0].last.state_dict()
     moved = {key for key in before if not torch.equal(before[key], after[key])}
     assert not {key for key in moved if "running" in key}  # batch norms keep their statistics
     assert not {key for key in moved if key.startswith(("network.stem", "network.blocks.1."))}
     assert {"network.head.weight", "network.attention.weight"} <= moved
     assert any(key.startswith("network.blocks.14.") for key in moved)
-    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert len(rows) == 2
+    assert len((whole[1] / "metrics.jsonl").read_text().splitlines()) == RECIPE.n_steps
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
-    whole = run(tmp_path / "whole").ema.state_dict()
+def test_a_killed_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch):
     kept = scenes.save_state
+    monkeypatch.setattr(scenes, "N_LOADERS", 0)
 
     def killed(*args, **kwargs):
         kept(*args, **kwargs)
@@ -91,18 +99,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scenes, "save_state", killed)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "killed")
+        run(tmp_path)
     monkeypatch.setattr(scenes, "save_state", kept)
-    resumed = run(tmp_path / "killed").ema.state_dict()
-    assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
+    resumed = run(tmp_path).ema.state_dict()
+    assert all(torch.equal(v, resumed[k]) for k, v in whole[0].ema.state_dict().items())
 
 
-def test_a_run_does_not_go_on_with_other_clips(tmp_path):
-    run(tmp_path)
+def test_a_run_does_not_go_on_with_other_clips(whole):
     with pytest.raises(ConfigError, match="other settings"):
-        run(tmp_path, examples=tones()[1:] + tones()[:1])
+        run(whole[1], examples=tones()[1:] + tones()[:1])
     with pytest.raises(ConfigError, match="other settings"):
-        run(tmp_path, seed=1)
+        run(whole[1], seed=1)
 
 
 @pytest.mark.parametrize(
