@@ -5,8 +5,8 @@ import pytest
 import soundfile
 import torch
 
-from soundsep.datasets import Clip, load_examples, memory
-from soundsep.errors import AudioError
+from soundsep.datasets import Clip, load_examples, load_recordings, memory
+from soundsep.errors import AudioError, DatasetError
 
 
 @pytest.fixture
@@ -91,3 +91,16 @@ def test_a_missing_clip_is_an_error_with_and_without_cache(clips, tmp_path):
     for cache in (None, tmp_path / "cache"):
         with pytest.raises(AudioError, match=r"0\.wav"):
             load(clips, cache=cache)
+
+
+def test_recordings_without_labels_whole_and_in_pieces(tmp_path):
+    for name, seconds in (("a.wav", 2.3), ("b.wav", 0.2), ("c.wav", 2.6)):
+        soundfile.write(tmp_path / name, np.full(round(seconds * 8_000), 0.1), 8_000)
+    whole = load_recordings(tmp_path, sample_rate=8_000)
+    assert [len(waveform) for waveform in whole] == [18_400, 1_600, 20_800]
+    pieces = load_recordings(tmp_path, sample_rate=8_000, piece_seconds=1.0)
+    # A rest below half a second is left out, but not what is short as a whole.
+    assert [len(piece) for piece in pieces] == [8_000, 8_000, 1_600, 8_000, 8_000, 4_800]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no recordings in"):
+        load_recordings(tmp_path / "empty", sample_rate=8_000)
