@@ -30,21 +30,21 @@ def scores_of(truth: list[Event], late: float = 0.0) -> Scores:
     )
 
 
-def test_scores_that_are_right_get_1_and_those_that_are_wrong_0():
+def test_scores_that_are_right_get_1_and_those_that_are_wrong_0(sed_scores_eval):
     assert polyphonic_scores([(scores_of(TRUTH), TRUTH)] * 3) == pytest.approx((1, 1))
     other = [Event(e.start_seconds + 10, e.end_seconds + 10, e.label, 1.0) for e in TRUTH[:2]]
     wrong = polyphonic_scores([(scores_of(other), TRUTH)])
     assert wrong[0] < 0.05
 
 
-def test_scenario_1_asks_for_times_and_2_does_not():
+def test_scenario_1_asks_for_times_and_2_does_not(sed_scores_eval):
     late = [(scores_of(TRUTH, late=1.5), TRUTH)] * 3
     exact, lenient = polyphonic_scores(late)
     assert exact < 0.4
     assert lenient > 0.9
 
 
-def test_a_recording_without_events_counts_its_false_alarms():
+def test_a_recording_without_events_counts_its_false_alarms(sed_scores_eval):
     quiet = scores_of([])
     alarm = scores_of([Event(0.0, 29.0, "dog", 1.0)])
     sure = polyphonic_scores([(scores_of(TRUTH), TRUTH), (quiet, [])])

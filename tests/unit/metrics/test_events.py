@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import sed_scores_eval
 
 from soundsep import Event
 from soundsep.errors import ConfigError
@@ -98,7 +97,7 @@ def test_no_length_is_refused():
 
 
 @pytest.mark.parametrize("collar", [1.0, 0.2])
-def test_collar_metrics_are_those_of_sed_scores_eval(collar):
+def test_collar_metrics_are_those_of_sed_scores_eval(collar, sed_scores_eval):
     rng = np.random.default_rng(4)
     labels, step = ["dog", "rain", "siren"], 0.1
     recordings, tables, truths = [], {}, {}
