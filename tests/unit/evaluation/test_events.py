@@ -63,6 +63,7 @@ class Oracle:
         )
 
 
+@pytest.mark.usefixtures("sed_scores_eval")
 def test_the_truth_is_perfect():
     made = scenes()
     metrics = measure_events(Oracle(made), made, LABELS, psds=True)
@@ -94,6 +95,7 @@ def test_options_are_passed_on():
     assert oracle.options == {"threshold": 0.3, "batch_size": 4, "progress": False}
 
 
+@pytest.mark.usefixtures("sed_scores_eval")
 def test_a_scene_of_digital_silence_holds_nothing():
     quiet = scenes(SoundscapeConfig(seconds=2.0, n_sounds=(1.0,), silent_share=1.0))
     metrics = measure_events(Oracle(quiet), quiet, LABELS)
