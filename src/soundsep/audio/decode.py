@@ -12,6 +12,7 @@ from soundsep.audio.checks import Samples, check_format, check_samples
 from soundsep.audio.contents import HEAD_BYTES, contents_of
 from soundsep.audio.ffmpeg import FfmpegReader
 from soundsep.audio.file import AudioFile, UnreadableError
+from soundsep.audio.interrupts import interrupts_held
 from soundsep.audio.sndfile import LEAST_SHARE, SndfileReader, truncated
 from soundsep.errors import AudioError
 
@@ -71,7 +72,8 @@ class Decoder:
         self.name = self._audio.title
         self._reader: Reader | None = None
         try:
-            self._reader = self._opened()
+            with interrupts_held():
+                self._reader = self._opened()
             self.sample_rate = check_format(
                 self.name, self._reader.n_channels, self._reader.sample_rate
             )
@@ -123,7 +125,8 @@ class Decoder:
     def _fetch(self) -> None:
         assert self._reader is not None
         try:
-            samples = self._reader.read(REQUEST)
+            with interrupts_held():
+                samples = self._reader.read(REQUEST)
         except UnreadableError as error:
             seconds = self._n_read / self.sample_rate
             raise AudioError(

@@ -46,6 +46,7 @@ class AudioFile:
         self.failure: BaseException | None = None
         self._start = self._position = 0
         self._patches: dict[int, bytes] = {}
+        self._lead = b""
         self._claimed: int | None = None
         try:
             self._file.seek(0, os.SEEK_END)
@@ -66,12 +67,18 @@ class AudioFile:
     def restore(self) -> None:
         """Show all of the file again, as it is."""
         self._start, self.size = 0, self._full_size
-        self._patches, self._claimed = {}, None
+        self._patches, self._claimed, self._lead = {}, None, b""
         self.seek(0)
 
     def patch(self, offset: int, data: bytes) -> None:
         """Show other bytes at ``offset``; the file itself stays as it is."""
         self._patches[offset] = data
+
+    def lead(self, data: bytes) -> None:
+        """Show some bytes ahead of all others; it is narrowed and patched before, not after."""
+        self._patches = {at + len(data): patch for at, patch in self._patches.items()}
+        self._claimed = None if self._claimed is None else self._claimed + len(data)
+        self._lead, self.size = data, self.size + len(data)
 
     def claim(self, size: int) -> None:
         """Seem to be of this size to those who seek its end, with 128 bytes of zeros there.
@@ -118,7 +125,9 @@ class AudioFile:
         if self._claimed is not None and self._position >= self._claimed - N_CLAIMED:
             view[:] = bytes(len(view))
             return len(view)
-        n_read, n_left = 0, self.size - self._position
+        ahead = self._lead[self._position : self._position + len(view)]
+        view[: len(ahead)] = ahead
+        n_read, n_left = len(ahead), self.size - self._position
         try:
             while n_read < min(len(view), n_left):
                 part = view[n_read : min(len(view), n_left)]
@@ -142,7 +151,7 @@ class AudioFile:
         target = offset + (0, self._position, end)[whence]
         with suppress(OSError, ValueError, OverflowError):
             if target >= 0:
-                self._file.seek(self._start + target)
+                self._file.seek(self._start + max(0, target - len(self._lead)))
                 self._position = target
 
     def tell(self) -> int:

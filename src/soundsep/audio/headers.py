@@ -22,6 +22,8 @@ LEFT_OPEN_WITHIN = 2**13  # bytes
 # Bytes of the chunks after the sound: where a length may be one that was left open, and anywhere.
 MAX_TRAILER = 2**20, 2**32 - 2**20
 MAX_CHUNKS = 2**12  # ahead of the sound
+EXTENSIBLE = b"\xfe\xff"  # a kind of samples that is told later
+LEAST_SURE, N_SURE = 12, 16  # bytes of a header that are in no sound
 SOX_LACKS = 8  # bytes by which sox gives the length of a VOC block too small
 Extent = tuple[int, int | None]  # of the sound, in bytes; None where the header leaves it open
 
@@ -44,6 +46,7 @@ def settle(file: AudioFile) -> float:
         if file.peek(0, len(start)) == start and (extent := find(file)):
             first, end = extent
             if end is None or first >= file.size:
+                _leave_out_repeated(file, first)
                 return 1.0
             if end <= first:
                 raise UnreadableError("by its header it holds no samples")
@@ -54,6 +57,17 @@ def settle(file: AudioFile) -> float:
     return 1.0
 
 
+def _leave_out_repeated(file: AudioFile, n_header: int) -> None:
+    """Of the headers that libsndfile writes to a pipe, before and after the sound, leave one."""
+    start = file.peek(0, min(n_header, N_SURE))
+    if len(start) < LEAST_SURE:
+        return
+    while file.peek(n_header, len(start)) == start:
+        file.narrow(n_header)
+    if file.size >= 2 * n_header and file.peek(file.size - n_header, len(start)) == start:
+        file.narrow(0, file.size - n_header)
+
+
 def _riff(file: AudioFile) -> Extent | None:
     """MPEG audio is taken out of its WAV, and a length that cannot be is mended."""
     extensible = mpeg = False
@@ -61,7 +75,7 @@ def _riff(file: AudioFile) -> Extent | None:
     for name, at, n_bytes in _chunks(file, 12, "little"):
         if name == b"fmt ":
             head = file.peek(at, 26)
-            extensible = head[:2] == b"\xfe\xff"
+            extensible = head[:2] == EXTENSIBLE
             tag = head[24:26] if extensible else head[:2]
             mpeg = tag in (b"\x55\0", b"\x50\0")
         elif name == b"ds64":
@@ -122,6 +136,8 @@ def _w64(file: AudioFile) -> Extent | None:
             return at + 24, None if is_left_open(max(0, n_bytes - 24)) else at + n_bytes
         if n_bytes < 24:
             return None
+        if head.startswith(b"fmt ") and file.peek(at + 24, 2) == EXTENSIBLE:
+            file.patch(at + 24, file.peek(at + 48, 2))  # libsndfile takes all of them for integers
         at += -(-n_bytes // 8) * 8
     return None
 
@@ -212,6 +228,11 @@ def _mat5(file: AudioFile) -> Extent | None:
     return start, None if is_left_open(n_bytes) else start + n_bytes
 
 
+def _pvf(file: AudioFile) -> Extent | None:
+    n_header = file.peek(0, 256).find(b"\n", 5) + 1
+    return (n_header, None) if n_header else None
+
+
 def _xi(file: AudioFile) -> Extent | None:
     if len(head := file.peek(296, 6)) < 6 or head[:2] != b"\x01\0":
         return None
@@ -248,6 +269,7 @@ FINDERS: dict[bytes, Callable[[AudioFile], Extent | None]] = {
     b"2BIT": _avr,
     b"\x01\x04": _mpc2k,
     b"MATLAB 5.0": _mat5,
+    b"PVF1\n": _pvf,
     b"Extended Instrument: ": _xi,
     b"ALawSoundFile**": _wve,
 }

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from soundsep.audio.file import AudioFile, UnreadableError
+from soundsep.audio.flac import FLAC, hide_length
 from soundsep.audio.headers import is_left_open, settle
 from soundsep.audio.mpeg import (
     count_samples,
@@ -28,7 +29,9 @@ __all__ = ["LEAST_SHARE", "SndfileReader", "truncated"]
 
 LEAST_SHARE = 0.99  # of the samples promised; a few lost at the end do no harm
 TRIMMED = r"^ *(?:data|SSND|Data Size|riff|Riff size) *: *(\d+) \(should be (\d+)\)"
-OF_ITS_OWN = r"(?i)internal|not a regular file"  # libsndfile's words for a header that confuses it
+# libsndfile's words for a header that confuses it.
+OF_ITS_OWN = r"(?i)internal|not a regular file|resource fork|bad (data|map) (offset|length)"
+EMPTY_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)  # libsndfile overlooks one of less
 SAMPLE_DUMP = b"\xf0\x7e"  # MIDI's; reading a damaged one, libsndfile writes to standard output
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
 # Formats that tell no length: bytes of the header (the second line's end in PVF), and of a sample.
@@ -42,7 +45,6 @@ WIDTHS = {
 MAX_DELAY = 4_096  # samples that decoders leave out at the ends
 MAX_PER_BYTE = 8  # samples; ADPCM of 16 kbit/s has 4, GSM 5
 UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
-FLAC = b"fLaC\0\0\0\x22"  # its beginning
 READ_AHEAD = 2**16  # bytes that libFLAC may have read beyond what it decoded
 
 
@@ -83,19 +85,26 @@ class SndfileReader:
         self.is_lossy = self._file.subtype in LOSSY
 
     def _opened(self) -> _Forward:
-        file = self._audio
+        file, is_mpeg = self._audio, False
         if file.peek(0, len(FLAC)) == FLAC:
             skip_tags_at_end(file)
-            self._n_promised = self._told_by_flac()
-        elif is_frame(file):
+            self._n_promised = hide_length(file)
+        elif is_mpeg := is_frame(file):
             settle_mpeg(file)
+            # Of frames alone libsndfile is not sure, and looks in the working folder for another
+            # file, such as ".AppleDouble", that would tell what they are.
+            file.lead(EMPTY_TAG)
         file.seek(0)
         try:
-            return _Forward(file)
+            opened = _Forward(file)
         except soundfile.SoundFileError:
-            if file.failure is not None or is_frame(file) or not skip_torn_frame(file):
+            if file.failure is not None or is_mpeg or not skip_torn_frame(file):
                 raise
-        return self._opened()
+            return self._opened()
+        if opened.format == "SD2":  # which is told by another file alone
+            opened.close()
+            raise UnreadableError("Format not recognised")
+        return opened
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
         """The next samples, (frames, channels), at most so many; none at the end.
@@ -114,20 +123,11 @@ class SndfileReader:
             self._check_end()
         return block
 
-    def _told_by_flac(self) -> int | None:
-        """The length that the header tells, which is hidden from libsndfile.
-
-        It would stop there even where the sound goes on.
-        """
-        packed = int.from_bytes(self._audio.peek(18, 8), "big")
-        n_samples = packed % 2**36
-        self._audio.patch(18, (packed - n_samples).to_bytes(8, "big"))
-        return n_samples or None
-
     def _flac_goes_on(self) -> bool:
         try:
             return self._n_promised is not None and len(self._file.read(1)) > 0
         except soundfile.SoundFileError:  # junk
+            self._audio.check()
             return False
 
     def _check_size(self) -> None:
@@ -143,7 +143,9 @@ class SndfileReader:
             return
         n_header = HEADERS[self._file.format]
         if n_header is None:
+            position = self._audio.tell()
             n_header = self._audio.peek(0, 256).index(b"\n", 5) + 1
+            self._audio.seek(position)  # from where libsndfile reads on
         width = WIDTHS[self._file.subtype] * self.n_channels
         if self._file.format == "PAF" and self._file.subtype == "PCM_24":
             width = 32 * self.n_channels  # of ten samples

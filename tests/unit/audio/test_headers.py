@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from soundsep import AudioError, load_audio
-from soundsep.audio import audio_blocks
+from soundsep.audio import audio_blocks, flac
 
 RATE = 16_000
 JUNK = np.random.default_rng(1).bytes(20_001)
@@ -245,3 +245,72 @@ def test_a_length_that_makes_libsndfile_decode_without_end_is_refused(n_bytes):
 def test_a_file_without_samples_is_said_to_hold_none(container):
     with pytest.raises(AudioError, match="no samples"):
         load_audio(encoded(container, "PCM_16", n_frames=0))
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_pvf_is_heard_from_its_first_sample(n_channels):
+    data = encoded("PVF", "PCM_16", n_channels)
+    whole, _ = load_audio(data, mono=False)
+    assert np.array_equal(whole.numpy().T, soundfile.read(io.BytesIO(data), always_2d=True)[0])
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "ULAW", "ALAW", "PCM_16"])
+def test_a_w64_that_tells_the_kind_of_its_samples_later_is_read(subtype):
+    data = encoded("W64", subtype, 2)
+    at = data.index(b"fmt \xf3") + 24
+    size, tag = int.from_bytes(data[at - 8 : at], "little"), data[at : at + 2]
+    rest = data[at + 2 : at + 16] + bytes.fromhex("1600100003000000")
+    guid = tag + bytes.fromhex("000000001000800000aa00389b71")
+    fmt = b"\xfe\xff" + rest + guid
+    after = at - 24 + size
+    told = data[: at - 8] + (24 + len(fmt)).to_bytes(8, "little") + fmt + data[after:]
+    assert torch.equal(load_audio(told, mono=False)[0], load_audio(data, mono=False)[0])
+
+
+@pytest.mark.parametrize(
+    ("container", "n_header"), [("W64", 104), ("MAT5", 264), ("PVF", len("PVF1\n1 16000 16\n"))]
+)
+@pytest.mark.parametrize(("n_before", "n_after"), [(1, 0), (1, 1), (0, 1), (2, 1)])
+def test_headers_that_libsndfile_writes_again_to_a_pipe_are_not_heard(
+    container, n_header, n_before, n_after
+):
+    data = encoded(container, "PCM_16")
+    header = data[:n_header]
+    if container == "W64":
+        header = header[:16] + bytes(8) + header[24:96] + b"\x17" + bytes(7)
+    elif container == "MAT5":
+        header = header[:-4] + bytes(4)
+    piped = header * (1 + n_before) + data[n_header:] + header * n_after
+    assert torch.equal(load_audio(piped)[0], load_audio(data)[0])
+
+
+@pytest.mark.parametrize("n_dropped", [1, 3])
+def test_the_last_segment_of_a_flac_is_whole_though_it_counts_all_samples(n_dropped):
+    data = encoded("FLAC", "PCM_16", n_frames=5 * 4_096)
+    frames = [at for at in range(len(data)) if data[at : at + 3] == b"\xff\xf8\xc5"]
+    assert len(frames) == 5
+    segment = data[: frames[0]] + data[frames[n_dropped] :]
+    whole, _ = load_audio(data)
+    assert torch.equal(load_audio(segment)[0], whole[n_dropped * 4_096 :])
+    with pytest.raises(AudioError, match=r"truncated|damaged"):
+        load_audio(segment[: -len(segment) // 2])
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [
+        ("05", 5),
+        ("7f", 127),
+        ("c280", 128),
+        ("e0a080", 2_048),
+        ("f0908080", 2**16),
+        ("f888808080", 2**21),
+        ("fc8480808080", 2**26),
+        ("fe828080808080", 2**31),
+        ("ff", 0),
+        ("c2", 0),
+        ("80", 0),
+    ],
+)
+def test_the_numbers_of_flac_frames(code, number):
+    assert flac._number(bytes.fromhex(code)) == number

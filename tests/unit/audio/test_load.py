@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import struct
 import tempfile
 import tracemalloc
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +19,7 @@ from soundsep import AudioError, ConfigError, load_audio
 from soundsep.audio import resample
 from soundsep.audio.checks import MAX_CHANNELS
 from soundsep.audio.file import AudioFile, UnreadableError
+from soundsep.audio.interrupts import interrupts_held
 from soundsep.audio.ogg import settle_ogg
 from soundsep.audio.resampling import _ratio
 
@@ -300,6 +303,65 @@ def test_an_interrupt_while_reading_is_not_lost():
     file.failure = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         load_audio(file)
+
+
+class Interrupted(io.BytesIO):
+    """A file during whose n-th call the user presses Ctrl-C."""
+
+    def __init__(self, data: bytes, n_calls: int) -> None:
+        super().__init__(data)
+        self.n_left = n_calls
+
+    def _count(self) -> None:
+        self.n_left -= 1
+        if self.n_left == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    def seek(self, *args):
+        self._count()
+        return super().seek(*args)
+
+    def readinto(self, buffer):
+        self._count()
+        return super().readinto(buffer)
+
+
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_an_interrupt_at_any_call_is_not_lost(kind, capfd):
+    data = encoded(kind, tone(seconds=0.1))
+    handler = signal.getsignal(signal.SIGINT)
+    n_calls, stopped = 0, True
+    while stopped:
+        n_calls += 1
+        file, stopped = Interrupted(data, n_calls), False
+        try:
+            load_audio(file)
+        except KeyboardInterrupt:
+            stopped = True
+        assert stopped == (file.n_left <= 0)
+        assert signal.getsignal(signal.SIGINT) is handler
+    assert n_calls > 10
+    assert "KeyboardInterrupt" not in capfd.readouterr().err
+
+
+def test_a_second_interrupt_is_not_held_back():
+    seen = []
+
+    def interrupt_twice() -> None:
+        with interrupts_held():
+            for i in range(2):
+                signal.raise_signal(signal.SIGINT)
+                seen.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_twice()
+    assert seen == [0]
+
+
+def test_in_a_thread_no_handler_is_set():
+    with ThreadPoolExecutor() as pool:
+        waveform, _ = pool.submit(load_audio, encoded("wav", tone())).result()
+    assert len(waveform) == RATE
 
 
 def test_a_file_without_samples_is_refused():

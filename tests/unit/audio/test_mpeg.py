@@ -234,3 +234,20 @@ def test_mp3_in_wav_that_was_cut_is_refused():
     data = mpeg_wav(piped())
     with pytest.raises(AudioError, match=r"truncated: only 5[0-9]%"):
         load_audio(data[: len(data) // 2 + 100])
+
+
+@pytest.mark.parametrize("name", [".AppleDouble/", "._"])
+@pytest.mark.parametrize("make", [counted, piped])
+def test_what_lies_in_the_working_folder_is_nothing_to_a_recording(
+    make, name, tmp_path, monkeypatch
+):
+    expected, _ = load_audio(make())
+    fork = tmp_path / name
+    if name.endswith("/"):
+        fork.mkdir()
+    else:
+        fork.write_bytes(bytes(range(256)) * 4)
+    monkeypatch.chdir(tmp_path)
+    assert torch.equal(load_audio(make())[0], expected)
+    with pytest.raises(AudioError, match=r"Format not recognised|header is damaged"):
+        load_audio(b"\x7fELF" + bytes(range(1, 256)))

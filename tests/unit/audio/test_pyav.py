@@ -19,7 +19,7 @@ from soundsep.audio import audio_blocks
 from soundsep.audio.contents import Contents, contents_of, convert_command
 from soundsep.audio.ffmpeg import FfmpegReader
 from soundsep.audio.file import AudioFile
-from soundsep.audio.suffixes import FFMPEG_SUFFIXES
+from soundsep.audio.suffixes import AUDIO_SUFFIXES
 
 av = pytest.importorskip("av")
 from pyav_encoder import LOSSLESS, WRITABLE, encode  # noqa: E402
@@ -109,7 +109,7 @@ def test_the_ending_of_the_name_does_not_matter(tmp_path):
 def test_the_kinds_have_suffixes_that_are_looked_for():
     for kind in WRITABLE:
         suffix = "." + kind.split(".")[-1]
-        assert suffix in (*FFMPEG_SUFFIXES, ".caf") or kind == "ts"
+        assert suffix in AUDIO_SUFFIXES or kind == "ts"
 
 
 @pytest.mark.parametrize("kind", ["m4a", "alac.m4a", "wv", "mov", "mka"])

@@ -1,0 +1,42 @@
+"""Ctrl-C while a decoder runs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["interrupts_held"]
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold back the user's interrupt until the end of the block.
+
+    libsndfile calls Python to read, where an exception is printed and forgotten: a run that was to
+    be stopped would go on, and call the recording damaged. A second interrupt is not held back,
+    for a disk may hang.
+    """
+    if threading.current_thread() is not threading.main_thread():  # others are never interrupted
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # it is ignored, ends the process, or is not Python's
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        held.append((number, frame))
+        if len(held) > 1:
+            handler(number, frame)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if held:
+            handler(*held[0])
