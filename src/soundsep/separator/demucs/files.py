@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from soundsep.checkpoints.files import read_weights
 from soundsep.errors import WeightsError
+from soundsep.separator.demucs.package import demucs_module
 
 __all__ = ["read_network"]
 
@@ -141,11 +142,8 @@ def _built(path: Path, metadata: dict[str, str], n_numbers: int) -> Any:
 
 
 def _demucs_class(name: str) -> Any:
-    from demucs.demucs import Demucs
-    from demucs.hdemucs import HDemucs
-    from demucs.htdemucs import HTDemucs
-
-    return dict(zip(CLASSES, (HTDemucs, HDemucs, Demucs), strict=True))[name]
+    _, module, kind = name.split(".")  # of CLASSES
+    return getattr(demucs_module(module), kind)
 
 
 def _arguments(path: Path, key: str, text: str) -> Any:

@@ -14,6 +14,7 @@ from soundsep.names import local_path
 from soundsep.separator.demucs.bag import DemucsBag, read_bag
 from soundsep.separator.demucs.fetch import fetch_demucs
 from soundsep.separator.demucs.files import read_network
+from soundsep.separator.demucs.package import demucs_module
 
 __all__ = ["DEMUCS_MODELS", "find_demucs"]
 
@@ -72,10 +73,8 @@ def _assembled(bag_name: str, locate: Callable[[str], Path]) -> nn.Module:
         if signature not in networks:
             networks[signature] = read_network(locate(f"{signature}.safetensors"))
     _check_alike(bag_path, bag, networks)
-    from demucs.apply import BagOfModels
-
     models = [networks[signature] for signature in bag.signatures]
-    network: nn.Module = BagOfModels(models, bag.weights, bag.segment)
+    network: nn.Module = demucs_module("apply").BagOfModels(models, bag.weights, bag.segment)
     return network
 
 
