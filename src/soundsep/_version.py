@@ -1,3 +1,3 @@
-"""The version, where every module can take it from."""
+"""The version: the one place, from which the build reads it too."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -148,3 +148,24 @@ def test_json_for_people(tmp_path):
     assert json.loads(text) == {"a": [1, 2]}
     assert text.startswith('{\n  "a"')
     assert text.endswith("}\n")
+
+
+def test_the_digest_of_code_follows_the_code_and_nothing_else(tmp_path, monkeypatch):
+    def digests() -> tuple[str, str]:
+        files.code_digest.cache_clear()
+        return files.code_digest("a"), files.code_digest("a", "b")
+
+    for room in ("a", "b"):
+        (tmp_path / room).mkdir()
+        (tmp_path / room / "code.py").write_text("x = 1")
+    monkeypatch.setattr(files.resources, "files", lambda name: tmp_path)
+    first = digests()
+    (tmp_path / "a" / "notes.txt").write_text("not code")
+    assert digests() == first
+    (tmp_path / "b" / "code.py").write_text("x = 2")
+    second = digests()
+    assert second[0] == first[0]
+    assert second[1] != first[1]
+    (tmp_path / "a" / "code.py").rename(tmp_path / "a" / "other.py")
+    assert digests()[0] != first[0]
+    files.code_digest.cache_clear()

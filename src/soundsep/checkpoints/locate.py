@@ -59,7 +59,7 @@ def cache_folder(model: PublishedModel) -> Path:
 
 
 def release_url(model: PublishedModel, file: PublishedFile) -> str:
-    """Address of a file at the tag of the installed version.
+    """Address of a file at the tag of the release that holds it.
 
     Raises:
         WeightsError: soundsep's package metadata is missing or names another host than GitHub.
@@ -79,7 +79,7 @@ def release_url(model: PublishedModel, file: PublishedFile) -> str:
             f"{repository!r}: expected {host}...; set SOUNDSEP_WEIGHTS to a mirror"
         )
     raw = "https://raw.githubusercontent.com/" + repository.removeprefix(host)
-    return f"{raw}/v{about['Version']}/weights/{model.name}/{file.name}"
+    return f"{raw}/v{model.release or about['Version']}/weights/{model.name}/{file.name}"
 
 
 def mirror() -> tuple[str | None, Path | None]:

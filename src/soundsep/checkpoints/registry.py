@@ -62,6 +62,8 @@ class PublishedModel:
         files: ``model.safetensors`` and ``config.json``, or the one file of ``upstream``.
         upstream: Set where the files are not ours and have to be converted.
         test_fold: The fold of its data set that it has never heard.
+        release: The first release of soundsep whose tag holds these very files; None where all of
+            them have a URL.
     """
 
     name: str
@@ -70,6 +72,7 @@ class PublishedModel:
     files: tuple[PublishedFile, ...]
     upstream: Upstream | None = None
     test_fold: int | None = None
+    release: str | None = None
 
 
 _EFFICIENTAT = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
@@ -88,6 +91,7 @@ def _ours(
     test_fold: int,
     weights: tuple[str, int],
     config: tuple[str, int],
+    release: str = "0.2.0",
 ) -> PublishedModel:
     """A model trained here; sha256 and size in bytes of its two files."""
     return PublishedModel(
@@ -95,6 +99,7 @@ def _ours(
         description=description,
         licence=licence,
         test_fold=test_fold,
+        release=release,
         files=(
             PublishedFile("model.safetensors", *weights),
             PublishedFile("config.json", *config),

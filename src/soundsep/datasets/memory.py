@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from soundsep._version import __version__
 from soundsep.audio import find_recordings, load_audio
 from soundsep.datasets.array_cache import ArrayCache, audio_digest
 from soundsep.datasets.clip import Clip
 from soundsep.errors import DatasetError
+from soundsep.files import code_digest
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
 
@@ -36,14 +36,14 @@ def load_examples(
         clips: Of any data set.
         sample_rate: In Hz.
         cache: Folder to keep the decoded and resampled waveforms in, so that another run need not
-            do it again. They go by the bytes of the clip, the rate and the version of soundsep.
+            do it again. They go by the bytes of the clip, the rate and the code that decodes.
             What is damaged there is made again; nothing is ever deleted.
         progress: Show a progress bar.
 
     Raises:
         AudioError: a clip cannot be read.
     """
-    folder = cache and local_path(cache) / f"{__version__}-{sample_rate}hz"
+    folder = cache and local_path(cache) / f"{sample_rate}hz-{code_digest('audio')[:12]}"
     kept = ArrayCache(folder or None)
     bar = progress_bar(clips, progress=progress, unit="clip", desc="reading")
     return [(_waveform(clip.path, sample_rate, kept), clip.target) for clip in bar]

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep._version import __version__
 from soundsep.audio import load_audio
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
@@ -21,7 +20,7 @@ from soundsep.classifier.scoring import SILENCE, embed_waveforms
 from soundsep.datasets.array_cache import ArrayCache, audio_digest
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
-from soundsep.files import digest
+from soundsep.files import code_digest, digest
 from soundsep.progress import progress_bar
 
 __all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_clip"]
@@ -143,8 +142,8 @@ def body_digest(classifier: Classifier) -> str:
     config = classifier.config.to_dict()
     for name in ("labels", "activation", "temperature", "thresholds", "median_seconds"):
         del config[name]  # they come after the embedding
-    # The version stands for the code that decodes, resamples and computes.
-    parts: list[str | Tensor] = [json.dumps([__version__, config], sort_keys=True)]
+    code = code_digest("audio", "frontends", "models", "classifier")
+    parts: list[str | Tensor] = [json.dumps([code, config], sort_keys=True)]
     for name, value in classifier.state_dict().items():
         if not name.startswith("network.head."):
             parts += (f"{name} {tuple(value.shape)} {value.dtype} ", value)

@@ -9,17 +9,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from soundsep._version import __version__
 from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier
 from soundsep.datasets.array_cache import ArrayCache
-from soundsep.files import digest
+from soundsep.files import code_digest, digest
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
 from soundsep.training.recipe import Recipe
 from soundsep.training.step import Example
 
 __all__ = ["fixed_features"]
+
+
+COMPUTED_BY = ("frontends", "audio")
 
 
 @torch.inference_mode()
@@ -38,7 +40,7 @@ def fixed_features(
         recipe: Says what is augmented.
         training: Clips.
         cache: Folder to keep the features in for later runs. They go by the samples, the settings
-            of the frontend and the version of soundsep.
+            of the frontend and the code that computes them.
         progress: Show a progress bar.
 
     Returns:
@@ -46,7 +48,7 @@ def fixed_features(
     """
     if not recipe.has_fixed_features:
         return None
-    kept = ArrayCache(cache and local_path(cache) / f"{__version__}-features")
+    kept = ArrayCache(cache and local_path(cache) / f"features-{code_digest(*COMPUTED_BY)[:12]}")
     settings = json.dumps(model.config.frontend.to_dict(), sort_keys=True)
     n_samples = round(model.config.window_seconds * model.sample_rate)
     device = next(model.parameters()).device

@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -674,6 +675,8 @@ def test_release_url_comes_from_the_package_metadata(monkeypatch: pytest.MonkeyP
     assert locate.release_url(TINY, TINY.files[1]) == (
         "https://raw.githubusercontent.com/someone/fork/v1.2.3/weights/tiny/config.json"
     )
+    released = replace(TINY, release="0.9.0")  # these bytes are no newer
+    assert "/v0.9.0/weights/tiny/" in locate.release_url(released, TINY.files[1])
     about.replace_header("Project-URL", "Repository, https://example.org/x")
     del about["Project-URL"]
     with pytest.raises(WeightsError, match="SOUNDSEP_WEIGHTS"):

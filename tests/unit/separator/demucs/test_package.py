@@ -27,7 +27,9 @@ from soundsep.cli import main
 from soundsep.models.separation import build_separation_network
 from soundsep.separator import SeparatorConfig
 
-config = SeparatorConfig(sources=("a", "b"), sample_rate=16_000, n_channels=1, segment_seconds=1.0, network="mask-unet")
+config = SeparatorConfig(
+    sources=("a", "b"), sample_rate=16_000, n_channels=1, segment_seconds=1.0, network="mask-unet"
+)
 ours = Separator(build_separation_network("mask-unet", n_sources=2), config)
 classifier = Classifier(
     ClassifierConfig(labels=("dog", "cat"), network="cnn4", frontend=MelConfig())
