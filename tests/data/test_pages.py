@@ -6,6 +6,10 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
+import soundsep
+import soundsep.datasets
 from soundsep import Pipeline
 from soundsep.checkpoints import DEFAULT_MODEL
 
@@ -37,3 +41,32 @@ def test_the_demo_names_what_the_readme_shows(tmp_path):
     assert [file.name for file in files] == sorted(shown)
     results = Pipeline.from_pretrained(DEFAULT_MODEL)(files)
     assert {file.name: r.label for file, r in zip(files, results, strict=True)} == shown
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"])
+def test_the_pages_for_contributors_name_files_that_exist(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    folders = r"(?:src|tests|docs|tools|benchmarks|weights|\.ci|\.github)"
+    ours = rf"`({folders}/[\w./-]*|[\w-]+\.(?:md|cff|toml))`"
+    files = set(re.findall(ours, prose)) - {"weights/NAME/", "weights/NAME/README.md"}
+    assert files
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_the_glossary_names_attributes_that_exist():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    places = (soundsep, soundsep.datasets)
+    names = re.findall(r"`([A-Z][a-z]\w+)\.(\w+)`", text)
+    assert names
+    for owner, attribute in names:
+        classes = [getattr(place, owner) for place in places if owner in place.__all__]
+        assert classes, owner
+        assert hasattr(classes[0], attribute), f"{owner}.{attribute}"
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "CITATION.cff"])
+def test_the_version_is_the_same_wherever_it_stands(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found = re.findall(r'^version(?: =|:) "?([\w.]+)"?$', text, re.MULTILINE)
+    assert found == [soundsep.__version__]
