@@ -65,8 +65,9 @@ def test_the_glossary_names_attributes_that_exist():
         assert hasattr(classes[0], attribute), f"{owner}.{attribute}"
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "CITATION.cff"])
-def test_the_version_is_the_same_wherever_it_stands(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
-    found = re.findall(r'^version(?: =|:) "?([\w.]+)"?$', text, re.MULTILINE)
-    assert found == [soundsep.__version__]
+def test_the_citation_is_of_the_newest_release():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[([\d.]+)\] - ([\d-]+)$", changelog, re.MULTILINE)
+    assert f"\nversion: {releases[0][0]}\n" in citation
+    assert f'\ndate-released: "{releases[0][1]}"\n' in citation
