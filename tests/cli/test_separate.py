@@ -59,6 +59,14 @@ def test_a_folder_of_sources_for_each_recording(model, clips, capsys):
     assert main([*command, "--overwrite"]) == 0
 
 
+def test_a_file_where_the_folder_should_be_is_named(model, clips, capsys):
+    one = str(clips / "one.wav")
+    assert main(["separate", "--model", model, "-o", one, one]) == 2
+    message = capsys.readouterr().err
+    assert "File exists" in message
+    assert "another run" not in message
+
+
 def test_a_bad_recording_is_reported_and_the_others_go_on(model, clips, capsys):
     files = [str(clips / "gone.wav"), str(clips / "one.wav")]
     assert main(["separate", "--model", model, "-o", str(clips / "out"), *files]) == 1

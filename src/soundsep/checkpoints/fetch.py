@@ -15,6 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from soundsep.checkpoints.paced import paced_handlers
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
 from soundsep.files import file_digest
@@ -114,7 +115,7 @@ def receive(url: str, stream: BinaryIO, *, size: int | None, progress: bool) -> 
         ValueError: the server announces or sends another number of bytes, or redirects elsewhere.
     """
     timeout = socket.getdefaulttimeout() or TIMEOUT_SECONDS
-    opener = build_opener(_SameScheme)
+    opener = build_opener(_SameScheme, *paced_handlers(_Pace))
     with opener.open(url, timeout=timeout) as reply:
         announced = reply.headers["Content-Length"]
         if announced is not None and size is not None and int(announced) != size:
@@ -129,7 +130,7 @@ def receive(url: str, stream: BinaryIO, *, size: int | None, progress: bool) -> 
         with progress_bar(
             progress=progress, total=size, desc=label, unit="B", unit_scale=True, unit_divisor=1024
         ) as bar:
-            n_received, n_before, began = 0, 0, time.monotonic()
+            n_received, pace = 0, _Pace()
             # read1 gives what is there; read would wait for all that was asked for, however slow
             while chunk := reply.read1(min(CHUNK_BYTES, size + 1 - n_received)):
                 n_received += len(chunk)
@@ -137,15 +138,31 @@ def receive(url: str, stream: BinaryIO, *, size: int | None, progress: bool) -> 
                     raise ValueError(f"the server sends more than the {size} bytes expected")
                 stream.write(chunk)
                 bar.update(len(chunk))
-                if (seconds := time.monotonic() - began) >= SPAN_SECONDS:
-                    if n_received - n_before < LEAST_BYTES_PER_SECOND * seconds:
-                        raise TimeoutError(
-                            f"it comes too slowly, below {LEAST_BYTES_PER_SECOND} bytes per second "
-                            f"for {seconds:.0f} s"
-                        )
-                    n_before, began = n_received, time.monotonic()
+                pace.add(len(chunk))
         if n_received != size:
             raise ConnectionError(f"it ended after {n_received} of {size} bytes")
+
+
+class _Pace:
+    """The rate at which bytes come, over one span after the other."""
+
+    def __init__(self) -> None:
+        self._n_bytes, self._began = 0, time.monotonic()
+
+    def add(self, n_bytes: int) -> None:
+        """Count bytes that have come.
+
+        Raises:
+            TimeoutError: they come too slowly.
+        """
+        self._n_bytes += n_bytes
+        if (seconds := time.monotonic() - self._began) >= SPAN_SECONDS:
+            if self._n_bytes < LEAST_BYTES_PER_SECOND * seconds:
+                raise TimeoutError(
+                    f"it comes too slowly, below {LEAST_BYTES_PER_SECOND} bytes per second for "
+                    f"{seconds:.0f} s"
+                )
+            self._n_bytes, self._began = 0, time.monotonic()
 
 
 class _SameScheme(HTTPRedirectHandler):

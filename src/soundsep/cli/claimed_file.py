@@ -50,7 +50,8 @@ class ClaimedFile:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = os.open(path, flags, 0o666)
         except ConfigError as error:
-            if isinstance(error.__cause__, FileExistsError):  # since it was looked for
+            # It exists since it was looked for, unless it is the folder's name that a file has.
+            if isinstance(error.__cause__, FileExistsError) and os.path.lexists(path):
                 raise self._taken() from error
             raise
         try:

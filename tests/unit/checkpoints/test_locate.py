@@ -471,6 +471,41 @@ def test_body_without_a_length_is_taken(mirror: Server) -> None:
     assert contents(resolve("tiny")) == CONTENTS
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"HTTP/1.1 200 OK\r\nX-Long: ",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+    ],
+)
+def test_server_that_drips_before_its_contents_is_given_up(
+    start: bytes, mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+        with suppress(OSError):
+            handler.wfile.write(start)
+            while not mirror.released.wait(0.02):
+                handler.wfile.write(b"x")
+
+    monkeypatch.setattr(fetch, "SPAN_SECONDS", 0.5)
+    mirror.planned[MODEL_PATH] = [drip] * 9
+    start_time = time.monotonic()
+    with pytest.raises(WeightsError, match=r"too slowly, below 4096 bytes per second.*made: 3"):
+        resolve("tiny")
+    assert time.monotonic() - start_time < 30
+
+
+def test_server_that_never_comes_to_its_contents_is_given_up(mirror: Server) -> None:
+    def wait(handler: http.server.BaseHTTPRequestHandler) -> None:
+        with suppress(OSError):
+            while not mirror.released.is_set():
+                handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000)
+
+    mirror.planned[MODEL_PATH] = [wait] * 9
+    with pytest.raises(WeightsError, match="bytes of headers"):
+        resolve("tiny")
+
+
 def test_server_that_drips_is_given_up(mirror: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
         send(b"", promise=len(WEIGHTS))(handler)
