@@ -284,3 +284,16 @@ def test_matplotlib_is_imported_by_pictures_alone_and_pyplot_never():
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_surface_fills_the_picture_and_all_labels_are_in_it():
+    figure = draw("3d", title="a long title " * 10)
+    figure.canvas.draw()  # of a collapsed layout, matplotlib warns
+    surface, colours = figure.axes
+    assert surface.bbox.width > 0.7 * figure.bbox.width
+    assert surface.bbox.height > 0.7 * figure.bbox.height
+    for axes in (surface, colours):
+        box = axes.get_tightbbox()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert surface.bbox.x1 < colours.bbox.x0
