@@ -55,7 +55,8 @@ def plot_3d(
     times, bands = np.pad(times, 1, mode="edge"), np.pad(np.arange(n_bands), 1, mode="edge")
     # By hand, for a constrained layout cannot measure an axis in space, and may collapse it.
     figure.set_layout_engine("none")
-    axes = figure.add_axes(SURFACE, projection="3d")
+    axes = figure.add_subplot(projection="3d")
+    axes.set_position(SURFACE)
     surface = axes.plot_surface(
         *np.meshgrid(times, bands),
         level,
