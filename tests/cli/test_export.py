@@ -29,7 +29,7 @@ def saved(folder: Path, network: str, **settings) -> Path:
             module.momentum = 1.0  # one batch gives statistics that fit the features
     model(torch.randn(8, 32_000) * torch.logspace(-4, 0, 8).unsqueeze(1))
     # Scores that tell inputs apart; an untrained network blows up what was rounded, too.
-    std = 0.005 if model.frame_seconds is None else 0.0007
+    std = 0.005 if model.frame_seconds is None else 0.0003
     torch.nn.init.normal_(model.network.head.weight, std=std)
     model.save_pretrained(folder)
     return folder
