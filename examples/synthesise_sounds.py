@@ -80,10 +80,13 @@ def clock_tick(rng: np.random.Generator) -> Signal:
 
 
 def rain(rng: np.random.Generator) -> Signal:
-    """A hiss of far drops, and near ones as thousands of little clicks."""
-    drop = np.exp(-np.arange(60) / 12.0) * rng.standard_normal(60)
-    starts = rng.uniform(0, SECONDS, 4000)
-    return band_noise(rng, 500, 9000) + 1.5 * place(starts, drop, rng.exponential(1.0, 4000))
+    """A hiss of far drops, and near ones as thousands of bubbles, each with a pitch of its own."""
+    out = band_noise(rng, 100, 8000)
+    for start in rng.uniform(0, SECONDS, 3000):
+        pitch = rng.uniform(800, 5000)
+        drop = rng.exponential() * ring([pitch], [0.001], 0.008)
+        out += place(np.array([start]), drop, np.ones(1))
+    return out
 
 
 def wind(rng: np.random.Generator) -> Signal:
@@ -109,10 +112,14 @@ def clock_alarm(rng: np.random.Generator) -> Signal:
 
 
 def door_knock(rng: np.random.Generator) -> Signal:
-    """Three knocks on wood, twice."""
-    knock = ring([180.0, 320.0, 510.0], [0.03, 0.02, 0.015], 0.2)
-    starts = np.array([0.3, 0.55, 0.8, 2.5, 2.75, 3.0])
-    return place(starts, knock, np.ones(starts.size)) + 0.002 * band_noise(rng, 50, 1000)
+    """Four knocks on wood, twice, in a small room."""
+    knock = ring([110.0, 190.0, 260.0, 410.0, 700.0], [0.03, 0.03, 0.02, 0.015, 0.01], 0.4)
+    knuckle = rng.standard_normal(knock.size) * np.exp(-np.arange(knock.size) / RATE / 0.004)
+    knock += np.convolve(knuckle, np.full(12, 1 / 12), "same")
+    walls = rng.standard_normal(RATE // 3) * np.exp(-np.arange(RATE // 3) / RATE / 0.07)
+    knock = np.convolve(knock, np.concatenate(([1.0], 0.01 * walls)))
+    starts = np.array([0.3, 0.5, 0.7, 0.9, 2.5, 2.7, 2.9, 3.1])
+    return place(starts, knock, np.linspace(1, 0.8, 8)) + 0.002 * band_noise(rng, 50, 1000)
 
 
 SOUNDS = (siren, church_bells, clock_tick, rain, wind, crickets, clock_alarm, door_knock)

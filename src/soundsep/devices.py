@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -20,10 +20,9 @@ def to_device(module: M, device: str | torch.device) -> M:
     Raises:
         ConfigError: there is no such device here.
     """
-    moved: M = move(module, device).to(  # type: ignore[call-overload]  # torch's stubs
-        memory_format=torch.channels_last
-    )
-    return moved
+    moved: Any = move(module, device)  # torch before 2.14 does not declare the argument
+    laid_out: M = moved.to(memory_format=torch.channels_last)
+    return laid_out
 
 
 def move(module: M, device: str | torch.device) -> M:

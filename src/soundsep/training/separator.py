@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from soundsep.config import Config
 from soundsep.datasets import MixtureConfig, Mixtures
 from soundsep.datasets.seed import check_seed
-from soundsep.devices import move
+from soundsep.devices import to_device
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.files import write_json_lines
 from soundsep.metrics import permutation_invariant, snr
@@ -149,7 +149,7 @@ def train_separator(
     with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
         torch.manual_seed(seed)
         model = build_separation_network(recipe.network, n_sources=recipe.mixtures.n_sources)
-    model = move(model, device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
+    model = to_device(model, device)
     ema = copy.deepcopy(model).requires_grad_(requires_grad=False)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
