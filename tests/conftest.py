@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 import os
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +8,9 @@ import pytest
 import soundfile
 import torch
 from torch import Tensor
+
+from soundsep.errors import ConfigError
+from soundsep.evaluation.psds import import_sed_scores_eval
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -25,10 +27,10 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
 def sed_scores_eval() -> ModuleType:
     """The package of the extra ``eval``, which wants a C compiler and so is not in ``dev``."""
     try:
-        return importlib.import_module("sed_scores_eval")
-    except ImportError:
+        return import_sed_scores_eval()
+    except ConfigError as error:
         if os.environ.get("CI"):
-            pytest.fail("sed_scores_eval is not installed: pip install 'soundsep[eval]'")
+            pytest.fail(str(error))
         pytest.skip("needs the extra eval")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,10 +36,13 @@ def import_sed_scores_eval() -> Any:
         ConfigError: it is not installed.
     """
     try:
-        import sed_scores_eval
+        with warnings.catch_warnings():
+            # It brings dcase_util, which imports pkg_resources, which warns of its own end.
+            warnings.simplefilter("ignore")
+            import sed_scores_eval
     except ImportError as error:
         raise ConfigError(
-            "PSDS is computed by sed_scores_eval, which is not installed: pip install "
+            f"PSDS is computed by sed_scores_eval, which cannot be imported ({error}): pip install "
             "'soundsep[eval]'"
         ) from error
     return sed_scores_eval
