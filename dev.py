@@ -55,12 +55,16 @@ def prepare(extras: str) -> None:
 
 def demo(*files: str) -> None:
     """Classify ``files``; without any, sounds that are synthesised first."""
-    paths = [os.path.relpath(file, ROOT) for file in files]
+    paths = [str(Path(file).resolve()) for file in files]  # this runs in the root
     prepare("")
     if not paths:
         python("examples/synthesise_sounds.py", "examples/sounds")
         paths = ["examples/sounds"]
     python("-m", "soundsep.cli", "classify", "--top", "3", *paths)
+    command = (
+        os.path.relpath(BIN / "soundsep") if BIN.drive == Path.cwd().drive else BIN / "soundsep"
+    )
+    print(f"\nnow a recording of yours: {command} classify RECORDING", flush=True)
 
 
 def test(*arguments: str) -> None:

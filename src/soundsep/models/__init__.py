@@ -36,6 +36,7 @@ __all__ = [
     "cnn4",
     "cnn8",
     "cnn_mel",
+    "is_head",
     "mn04",
     "mn04_bands",
     "mn10",
@@ -142,6 +143,11 @@ def build_network(name: str, n_classes: int) -> Network:
     if name not in NETWORKS:
         raise ConfigError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
     return cast(Network, NETWORKS[name](n_classes))
+
+
+def is_head(key: str) -> bool:
+    """Whether a weight of a classifier, by its key, is of the layers that answer for labels."""
+    return key.startswith(("network.head.", "network.attention."))
 
 
 def check_features(network: str, kind: str | None) -> None:

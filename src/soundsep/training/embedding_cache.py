@@ -21,6 +21,7 @@ from soundsep.datasets.array_cache import ArrayCache, audio_digest
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
 from soundsep.files import code_digest, digest
+from soundsep.models import is_head
 from soundsep.progress import progress_bar
 
 __all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_clip"]
@@ -145,6 +146,6 @@ def body_digest(classifier: Classifier) -> str:
     code = code_digest("audio", "frontends", "models", "classifier")
     parts: list[str | Tensor] = [json.dumps([code, config], sort_keys=True)]
     for name, value in classifier.state_dict().items():
-        if not name.startswith("network.head."):
+        if not is_head(name):
             parts += (f"{name} {tuple(value.shape)} {value.dtype} ", value)
     return digest(*parts)

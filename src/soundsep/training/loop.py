@@ -17,6 +17,7 @@ from soundsep.datasets.seed import check_seed
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.files import digest, write_json, write_json_lines
+from soundsep.models import is_head
 from soundsep.progress import progress_bar
 from soundsep.training.epoch import held_out_figures, run_epoch
 from soundsep.training.fixed_features import fixed_features
@@ -182,7 +183,7 @@ def _weights_digest(model: Classifier | None, *, without_head: bool) -> str | No
         return None
     parts: list[str | Tensor] = [json.dumps(model.config.to_dict())]
     for name, value in model.state_dict().items():
-        if not (without_head and name.startswith("network.head.")):
+        if not (without_head and is_head(name)):
             parts += (name, value)
     return digest(*parts)
 

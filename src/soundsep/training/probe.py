@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import embed_waveforms
 from soundsep.errors import DatasetError
+from soundsep.models import is_head
 
 __all__ = ["as_backbone", "linear_probe", "probe_classifier", "with_head"]
 
@@ -86,7 +87,7 @@ def as_backbone(classifier: Classifier) -> Classifier:
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced, or not used
         model = Classifier(config)
     state = classifier.state_dict()
-    state = {k: state[k] if _is_body(k) else v for k, v in model.state_dict().items()}
+    state = {k: v if is_head(k) else state[k] for k, v in model.state_dict().items()}
     model.load_state_dict(state)
     return model.eval()
 
@@ -115,8 +116,10 @@ def with_head(
     )
     with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
         model = Classifier(config)
-    state = {k: v for k, v in backbone.state_dict().items() if _is_body(k)}
-    model.load_state_dict(state | {"network.head.weight": weight, "network.head.bias": bias})
+    # A new attention counts all frames alike, so that the layer sees what it was fitted to.
+    body = {k: v for k, v in backbone.state_dict().items() if not is_head(k)}
+    head = {"network.head.weight": weight, "network.head.bias": bias}
+    model.load_state_dict(model.state_dict() | body | head)
     return model.eval()
 
 
@@ -148,7 +151,3 @@ def probe_classifier(
         n_classes=len(labels),
     )
     return with_head(backbone, labels, weight, bias)
-
-
-def _is_body(key: str) -> bool:
-    return not key.startswith("network.head.")

@@ -15,6 +15,7 @@ from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
 from soundsep.errors import DatasetError, ShapeError
 from soundsep.files import digest
+from soundsep.models import is_head
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.teacher import Teacher
 
@@ -139,7 +140,7 @@ def first_layers(classifier: nn.Module, share: float) -> list[nn.Module]:
     layers = [
         module
         for name, module in classifier.named_modules()
-        if not name.startswith("network.head") and next(module.children(), None) is None
+        if not is_head(f"{name}.") and next(module.children(), None) is None
         if next(module.parameters(), None) is not None
     ]
     return layers[: round(share * len(layers))]

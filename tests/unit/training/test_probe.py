@@ -121,3 +121,31 @@ def test_a_probe_learns_its_examples():
         ]
     with pytest.raises(DatasetError):
         probe_classifier(backbone, ("low", "high"), [])
+
+
+def test_frames_are_pooled_alike_under_a_new_head():
+    torch.manual_seed(0)
+    frontend = KaldiMelConfig(
+        sample_rate=8_000, n_fft=256, win_length=200, hop_length=80, f_max=8e3
+    )
+    config = ClassifierConfig(
+        labels=("a", "b", "c"),
+        network="mn04-frames",
+        frontend=frontend,
+        activation="sigmoid",
+        window_seconds=1.0,
+        hop_seconds=0.5,
+        thresholds=(0.3, 0.4, 0.5),
+    )
+    backbone = Classifier(config).eval()
+    torch.nn.init.normal_(backbone.network.attention.weight)
+    time = torch.arange(8_000) / 8_000
+    examples = [(torch.sin(6.2832 * hz * time), int(hz > 900)) for hz in (200, 300, 2_000, 3_000)]
+    fitted = probe_classifier(backbone, ("low", "high"), examples)
+    waveform = torch.stack([waveform for waveform, _ in examples])
+    with torch.no_grad():
+        logits = fitted(waveform)
+        by_layer = fitted.network.head(fitted.embed(waveform))
+    assert logits.argmax(dim=1).tolist() == [0, 0, 1, 1]
+    torch.testing.assert_close(logits, by_layer, atol=1e-4, rtol=1e-4)
+    assert fitted.frame_logits(waveform).shape[-1] == 2
