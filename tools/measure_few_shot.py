@@ -40,8 +40,8 @@ def measure(root: Path) -> dict[str, Any]:
 
     data = ESC50(root)
     pool, test = data.split(TEST_FOLD)
-    heard = {clip.source for clip in test}  # a few recordings are in two folds, as other classes
-    pool = tuple(clip for clip in pool if clip.source not in heard)
+    heard = {clip.origin for clip in test}  # a few recordings are in two folds, as other classes
+    pool = tuple(clip for clip in pool if clip.origin not in heard)
     backbone = as_backbone(Classifier.from_pretrained(BACKBONE))
     embeddings, _ = embed_files(backbone, [clip.path for clip in data])
 

@@ -4,7 +4,7 @@
     python tools/train_heads.py --esc50 ROOT --urbansound8k ROOT --output DIR
 
 writes DIR/urban11-mn04 and DIR/urbansound8k-mn04. Each is a linear layer; its temperature comes
-from training clips whose source recording was held out, never from the test clips. How often each
+from training clips whose origin was held out, never from the test clips. How often each
 class of the test clips was named rightly is printed.
 """
 

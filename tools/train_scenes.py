@@ -104,9 +104,9 @@ def main() -> None:
     examples = load_examples(clips, sample_rate=RATE, cache=args.cache)
     strangers = recordings(args.strangers)
     if args.urbansound8k:
-        origins = {clip.source for clip in esc50}  # a recording of ESC-50 may be in any fold
+        origins = {clip.origin for clip in esc50}  # a recording of ESC-50 may be in any fold
         slices = [c for c in UrbanSound8K(args.urbansound8k) if c.fold in (1, 2)]
-        slices = [c for c in slices if c.source not in origins]
+        slices = [c for c in slices if c.origin not in origins]
         known = [
             replace(c, label=SHARED[c.label], target=esc50.labels.index(SHARED[c.label]))
             for c in slices

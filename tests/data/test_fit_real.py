@@ -39,7 +39,7 @@ def test_eight_clips_a_class_are_enough_for_four_classes(esc50_root, tmp_path, a
     data = AudioFolder(tmp_path / "own", group=r"^\d-(\d+)-")
     classifier, report = fit(data, backbone=audioset, progress=False)
     assert report.n_clips == 32
-    assert report.n_recordings == len({clip.source for clip in learnt}) < 32
+    assert report.n_recordings == len({clip.origin for clip in learnt}) < 32
     assert report.accuracy > 0.8
     classifier.save_pretrained(tmp_path / "model")
     results = Pipeline.from_pretrained(tmp_path / "model")([clip.path for clip in rest])

@@ -41,8 +41,8 @@ def test_a_slice_is_read(root):
 
 def test_the_two_data_sets_share_recordings(root, esc50_root):
     esc50, slices = ESC50(esc50_root), UrbanSound8K(root)
-    assert len({c.source for c in esc50} & {c.source for c in slices}) == 25
-    with pytest.raises(DatasetError, match="source recordings are in the training"):
+    assert len({c.origin for c in esc50} & {c.origin for c in slices}) == 25
+    with pytest.raises(DatasetError, match="origins are in the training"):
         check_leakage(esc50, slices)
 
 

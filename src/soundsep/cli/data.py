@@ -109,7 +109,7 @@ def hold_out(
     Raises:
         ConfigError: there is no such fold, or no other.
     """
-    from soundsep.datasets.leakage import without_sources_of
+    from soundsep.datasets.leakage import without_origins_of
     from soundsep.errors import ConfigError
 
     folds = sorted({clip.fold for clip in training})
@@ -120,7 +120,7 @@ def hold_out(
         )
     asked = tuple(clip for clip in training if clip.fold == fold)
     rest = (clip for clip in training if clip.fold != fold)
-    return without_sources_of(rest, asked), asked
+    return without_origins_of(rest, asked), asked
 
 
 def not_learnt(training: Sequence[Clip], others: Sequence[Clip]) -> list[str]:

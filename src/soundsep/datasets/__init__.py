@@ -8,7 +8,7 @@ from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN1
 from soundsep.datasets.esc50 import ESC50
 from soundsep.datasets.fingerprint import NearDuplicate, find_near_duplicates
 from soundsep.datasets.folder import AudioFolder
-from soundsep.datasets.leakage import check_leakage, without_sources_of
+from soundsep.datasets.leakage import check_leakage, without_origins_of
 from soundsep.datasets.memory import load_examples, load_recordings
 from soundsep.datasets.mixtures import Mixture, MixtureConfig, Mixtures
 from soundsep.datasets.scene import LONG_SCENES, Scene, SceneEvent, SoundscapeConfig
@@ -47,6 +47,6 @@ __all__ = [
     "load_recordings",
     "read_truth",
     "true_events",
-    "without_sources_of",
+    "without_origins_of",
     "write_truth",
 ]

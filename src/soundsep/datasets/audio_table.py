@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.folder import require_classes
-from soundsep.datasets.sources import merge_copies
+from soundsep.datasets.origins import merge_copies
 from soundsep.datasets.table import is_file, read_rows
 from soundsep.errors import DatasetError
 from soundsep.names import label_fault, local_path
@@ -55,7 +55,7 @@ class AudioTable(FoldedClips):
         ...     "path,label,group\nrex.wav,dog,rex\nrex_louder.wav,dog,rex\n"
         ...     "tom.wav,cat,tom\ntim.wav,cat,tim\n"
         ... )
-        >>> [(clip.label, clip.source) for clip in AudioTable(folder / "pets.csv")]
+        >>> [(clip.label, clip.origin) for clip in AudioTable(folder / "pets.csv")]
         [('dog', 'rex'), ('dog', 'rex'), ('cat', 'tom'), ('cat', 'tim')]
     """
 
@@ -92,7 +92,7 @@ class AudioTable(FoldedClips):
             row.get("group", "").strip() or file
             for (_, row), file in zip(rows, resolved, strict=True)
         ]
-        sources, doubles = merge_copies(files, groups, folder)
+        origins, doubles = merge_copies(files, groups, folder)
         self.notes = tuple(doubles)
         self.clips = tuple(
             Clip(
@@ -100,9 +100,9 @@ class AudioTable(FoldedClips):
                 label=label,
                 target=self.labels.index(label),
                 fold=_fold(where, row),
-                source=source,
+                origin=origin,
             )
-            for (where, row), (file, label), source in zip(rows, files, sources, strict=True)
+            for (where, row), (file, label), origin in zip(rows, files, origins, strict=True)
         )
         self.fold_numbers = tuple(sorted({clip.fold for clip in self.clips} - {0}))
 

@@ -20,8 +20,8 @@ class Clip:
         label: Name of its class.
         target: Index of its class.
         fold: Official fold; 0 where the data set has none.
-        source: Id of the recording it was cut from or, for an augmented copy, made from; clips of
-            one source are never independent. In ESC-50 and in UrbanSound8K it is the number of the
+        origin: Id of the recording it was cut from or, for an augmented copy, made from; clips of
+            one origin are never independent. In ESC-50 and in UrbanSound8K it is the number of the
             recording on Freesound.
     """
 
@@ -29,7 +29,7 @@ class Clip:
     label: str
     target: int
     fold: int
-    source: str
+    origin: str
 
 
 class FoldedClips:
@@ -57,23 +57,23 @@ class FoldedClips:
 
     def recording(self, clip: Clip) -> tuple[str, ...]:
         """What must not stand on both sides of a split."""
-        return (clip.source,)
+        return (clip.origin,)
 
     def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         """Training clips, and the clips of ``test_fold``.
 
         Raises:
             ConfigError: one of the two would be empty.
-            DatasetError: a source recording would be on both sides.
+            DatasetError: an origin would be on both sides.
         """
         training, test = self._hold_out(test_fold)
         heard = {self.recording(clip) for clip in training}
-        shared = {clip.source: clip.label for clip in test if self.recording(clip) in heard}
+        shared = {clip.origin: clip.label for clip in test if self.recording(clip) in heard}
         if shared:
-            source, label = min(shared.items())
+            origin, label = min(shared.items())
             raise DatasetError(
                 f"{len(shared)} recordings are in fold {test_fold} and in others, for example "
-                f"{source} ({label}); all clips of a recording, and all copies of them, belong "
+                f"{origin} ({label}); all clips of a recording, and all copies of them, belong "
                 f"into one fold: repair the table of {self.name}"
             )
         return training, test

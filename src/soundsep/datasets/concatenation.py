@@ -9,9 +9,9 @@ import numpy as np
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.crosswalk import crosswalk
-from soundsep.datasets.leakage import without_sources_of
+from soundsep.datasets.leakage import without_origins_of
+from soundsep.datasets.origins import merge_parts
 from soundsep.datasets.seed import check_seed
-from soundsep.datasets.sources import merge_parts
 from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Concatenation"]
@@ -26,9 +26,9 @@ class Concatenation(FoldedClips):
     the folds 2k - 1 and 2k of the latter. The recordings of a part without folds, such as an
     `AudioFolder`, are dealt out evenly by class; one that another part has in a fold joins it.
 
-    Recordings go by their ``source``, whatever the part: parts that give one name to two different
+    Recordings go by their ``origin``, whatever the part: parts that give one name to two different
     recordings only lose some training clips by it. A file that holds the same bytes as one of
-    another part gets its source.
+    another part gets its origin.
 
     Args:
         parts: Data sets, or clips.
@@ -51,8 +51,8 @@ class Concatenation(FoldedClips):
 
     Examples:
         >>> from pathlib import Path
-        >>> dog = Clip(path=Path("a/1.wav"), label="dog", target=0, fold=1, source="7")
-        >>> hound = Clip(path=Path("b/1.wav"), label="hound", target=0, fold=2, source="8")
+        >>> dog = Clip(path=Path("a/1.wav"), label="dog", target=0, fold=1, origin="7")
+        >>> hound = Clip(path=Path("b/1.wav"), label="hound", target=0, fold=2, origin="8")
         >>> both = Concatenation([[dog], [hound]], crosswalks=[None, {"hound": "dog"}])
         >>> both.labels, [(clip.label, clip.fold) for clip in both]
         (('dog',), [('dog', 1), ('dog', 2)])
@@ -87,8 +87,8 @@ class Concatenation(FoldedClips):
         self.name = " + ".join(getattr(part, "name", "clips") for part in parts)
         has = _n_folds(parts)
         given = [n for n in has if n]
-        n_sources = len({clip.source for part in parts for clip in part})
-        n_folds = n_folds or min(given, default=max(2, min(N_FOLDS, n_sources)))
+        n_origins = len({clip.origin for part in parts for clip in part})
+        n_folds = n_folds or min(given, default=max(2, min(N_FOLDS, n_origins)))
         if not 2 <= n_folds <= min(given, default=n_folds):
             raise ConfigError(
                 f"{self.name}: cannot make {n_folds} folds; the parts have "
@@ -114,13 +114,13 @@ class Concatenation(FoldedClips):
     def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         """Training clips, and the clips of ``test_fold``.
 
-        A clip of another fold whose source recording is in the test is in neither.
+        A clip of another fold whose origin is in the test is in neither.
 
         Raises:
             ConfigError: one of the two would be empty.
         """
         training, test = self._hold_out(test_fold)
-        return without_sources_of(training, test), test
+        return without_origins_of(training, test), test
 
 
 def _labels(part: Iterable[Clip]) -> Iterable[str]:
@@ -142,13 +142,13 @@ def _n_folds(parts: Sequence[Iterable[Clip]]) -> list[int]:
 
 def _deal(clips: Sequence[Clip], n_folds: int, seed: int) -> tuple[Clip, ...]:
     """Give a fold to every clip that has none."""
-    fold = {clip.source: clip.fold for clip in clips if clip.fold}
+    fold = {clip.origin: clip.fold for clip in clips if clip.fold}
     rng = np.random.default_rng(seed)
-    free = [clip for clip in clips if not clip.fold and clip.source not in fold]
-    label = {clip.source: clip.label for clip in free}
+    free = [clip for clip in clips if not clip.fold and clip.origin not in fold]
+    label = {clip.origin: clip.label for clip in free}
     names = sorted(label)
     order = [names[i] for i in rng.permutation(len(names))]
     # One after the other by class: each class is spread evenly, and so are all together.
-    for i, source in enumerate(sorted(order, key=lambda source: label[source])):
-        fold[source] = 1 + i % n_folds
-    return tuple(clip if clip.fold else replace(clip, fold=fold[clip.source]) for clip in clips)
+    for i, origin in enumerate(sorted(order, key=lambda origin: label[origin])):
+        fold[origin] = 1 + i % n_folds
+    return tuple(clip if clip.fold else replace(clip, fold=fold[clip.origin]) for clip in clips)

@@ -10,7 +10,7 @@ from pathlib import Path
 from soundsep.audio import AUDIO_SUFFIXES
 from soundsep.audio.find import is_passed_over, kind_passed_over, search_folder
 from soundsep.datasets.clip import Clip, FoldedClips
-from soundsep.datasets.sources import merge_copies
+from soundsep.datasets.origins import merge_copies
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.names import label_fault, local_path, printable
 
@@ -22,8 +22,8 @@ LEAST_CLIPS = 2  # of a class: one to learn from, one to be judged on
 class AudioFolder(FoldedClips):
     r"""Recordings in one subfolder a class, at any depth below it.
 
-    Clips that were cut from one recording are never independent, so each clip's ``source`` says
-    which recording it belongs to; splits keep the clips of a source together. It is
+    Clips that were cut from one recording are never independent, so each clip's ``origin`` says
+    which recording it belongs to; splits keep the clips of an origin together. It is
 
     - what ``group`` finds in the file's name, where it is given;
     - else the folder directly below the class, in ``CLASS/RECORDING/clip.wav``;
@@ -84,10 +84,10 @@ class AudioFolder(FoldedClips):
         if not clips or not partial:
             require_classes(self.labels, (label for _, label in clips), where=str(self.root))
         names = [_recording(path, self.root / label, pattern) for path, label in clips]
-        sources, doubles = merge_copies(clips, names, self.root)
+        origins, doubles = merge_copies(clips, names, self.root)
         self.clips = tuple(
-            Clip(path=path, label=label, target=targets[label], fold=0, source=source)
-            for (path, label), source in zip(clips, sources, strict=True)
+            Clip(path=path, label=label, target=targets[label], fold=0, origin=origin)
+            for (path, label), origin in zip(clips, origins, strict=True)
         )
         self.notes = (*notes, *doubles)
 

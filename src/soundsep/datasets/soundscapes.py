@@ -13,7 +13,7 @@ from torch import Tensor
 from soundsep.augment.acoustics import noise
 from soundsep.datasets._scene_mixing import PlacedSound, between, mix, power_gain, tell_truth
 from soundsep.datasets.clip import FoldedClips
-from soundsep.datasets.leakage import without_sources_of
+from soundsep.datasets.leakage import without_origins_of
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
 from soundsep.datasets.seed import check_seed
@@ -104,7 +104,7 @@ class Soundscapes(Sequence[Scene]):
         test = [clip for clip in data.clips if clip.fold == fold]
         if not test or not fold:
             raise ConfigError(f"{data.name} has no clips in fold {fold}: {data.fold_numbers}")
-        clips = without_sources_of(data.clips, test) if training else test
+        clips = without_origins_of(data.clips, test) if training else test
         return cls(
             load_examples(clips, sample_rate=config.sample_rate, cache=cache),
             n_scenes=n_scenes,

@@ -24,7 +24,7 @@ class Columns(NamedTuple):
     fold: str
     target: str
     label: str
-    source: str
+    origin: str
 
 
 def read_rows(
@@ -159,5 +159,5 @@ class TableDataset(FoldedClips):
             label=label,
             target=target,
             fold=fold,
-            source=row[names.source].strip(),
+            origin=row[names.origin].strip(),
         )

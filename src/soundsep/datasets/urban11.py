@@ -9,7 +9,7 @@ from pathlib import Path
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN11, crosswalk
 from soundsep.datasets.esc50 import ESC50
-from soundsep.datasets.leakage import without_sources_of
+from soundsep.datasets.leakage import without_origins_of
 from soundsep.datasets.urbansound8k import UrbanSound8K
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.labels import URBAN11_LABELS
@@ -62,10 +62,10 @@ class Urban11(FoldedClips):
     def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         """Training clips, and the clips of ``test_fold``.
 
-        A clip of another fold whose source recording is in the test is in neither.
+        A clip of another fold whose origin is in the test is in neither.
 
         Raises:
             ConfigError: one of the two would be empty.
         """
         training, test = self._hold_out(test_fold)
-        return without_sources_of(training, test), test
+        return without_origins_of(training, test), test

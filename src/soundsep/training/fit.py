@@ -46,7 +46,7 @@ def fit(
 ) -> tuple[Classifier, FitReport]:
     """Fit a classifier for other classes on top of a trained one, and measure it.
 
-    The accuracy is measured by cross-validation: the recordings (a clip's ``source``) are dealt
+    The accuracy is measured by cross-validation: the recordings (a clip's ``origin``) are dealt
     out to folds, and each fold is answered by a classifier that has not heard it. The classifier
     returned is then fitted to all clips. Every class has the same say, however many clips it has.
 
@@ -115,7 +115,7 @@ def fit(
         progress=progress,
     )
     folds, n_dealt = group_folds(
-        learner.targets.tolist(), [clip.source for clip in clips], n_folds=n_folds, seed=seed
+        learner.targets.tolist(), [clip.origin for clip in clips], n_folds=n_folds, seed=seed
     )
     logits, held_out = held_out_logits(learner, folds, n_dealt, progress=progress)
     report = _report(
@@ -163,9 +163,9 @@ def _report(
 ) -> FitReport:
     """``folds`` is -1 for clips that were not held out."""
     counts = Counter(clip.label for clip in clips)
-    recordings = Counter(label for label, _ in {(clip.label, clip.source) for clip in clips})
+    recordings = Counter(label for label, _ in {(clip.label, clip.origin) for clip in clips})
     measured = np.flatnonzero(folds >= 0)
-    sources = {clip.source for clip, fold in zip(clips, folds, strict=True) if fold >= 0}
+    origins = {clip.origin for clip, fold in zip(clips, folds, strict=True) if fold >= 0}
     accuracy = interval = error = None
     temperature = 1.0
     confusion = np.zeros((len(labels), len(labels)), np.int64)
@@ -173,7 +173,7 @@ def _report(
         answers = logits.argmax(dim=1)
         correct = (answers == targets).numpy()[measured]
         accuracy = float(correct.mean())
-        interval = wilson_interval(accuracy, len(sources))
+        interval = wilson_interval(accuracy, len(origins))
         confusion = confusion_matrix(targets[measured], answers[measured], n_classes=len(labels))
         temperature = fit_temperature(logits[measured], targets[measured])
         confidences = np.zeros(len(folds))
@@ -189,9 +189,9 @@ def _report(
         labels=labels,
         clips_per_class=tuple(counts[label] for label in labels),
         recordings_per_class=tuple(recordings[label] for label in labels),
-        n_recordings=len({clip.source for clip in clips}),
+        n_recordings=len({clip.origin for clip in clips}),
         n_folds=len(np.unique(folds[measured])),
-        n_recordings_measured=len(sources),
+        n_recordings_measured=len(origins),
         accuracy=accuracy,
         interval=interval,
         confusion=confusion,

@@ -26,11 +26,11 @@ def test_a_table_is_read_from_its_own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = AudioTable("data/table.csv")
     assert (data.labels, data.fold_numbers, data.notes) == (("a", "b"), (1, 2), ())
-    found = [(c.path, c.label, c.target, c.fold, c.source) for c in data]
+    found = [(c.path, c.label, c.target, c.fold, c.origin) for c in data]
     assert found[1] == (Path("data/sub/a2.wav"), "a", 0, 2, "y")
     training, test = data.split(2)
-    assert [c.source for c in training] == ["x", "z"]
-    assert [c.source for c in test] == ["y", "w"]
+    assert [c.origin for c in training] == ["x", "z"]
+    assert [c.origin for c in test] == ["y", "w"]
     table.write_text(ROWS.replace("a1.wav", str(tmp_path / "data" / "a1.wav")), encoding="utf-8")
     assert AudioTable("data/table.csv").clips[0].path == tmp_path / "data" / "a1.wav"
 
@@ -41,7 +41,7 @@ def test_without_the_optional_columns_every_file_is_a_recording(tmp_path):
     )
     data = AudioTable(write(tmp_path, text))
     assert [(c.label, c.fold) for c in data] == [("a", 0), ("a", 0), ("b", 0), ("b", 0)]
-    assert len({c.source for c in data}) == 4
+    assert len({c.origin for c in data}) == 4
     with pytest.raises(ConfigError, match="no folds: see Concatenation"):
         data.split(1)
 
@@ -118,5 +118,5 @@ def test_an_augmented_copy_in_another_fold_than_its_source_is_a_leak(tmp_path):
 # Concatenation
 
 
-def clip(name: str, label: str, fold: int, source: str | None = None) -> Clip:
-    return Clip(path=Path(f"{name}.wav"), label=label, target=0, fold=fold, source=source or name)
+def clip(name: str, label: str, fold: int, origin: str | None = None) -> Clip:
+    return Clip(path=Path(f"{name}.wav"), label=label, target=0, fold=fold, origin=origin or name)

@@ -22,8 +22,8 @@ def write(root: Path, text: str = ROWS) -> Path:
     return table
 
 
-def clip(name: str, label: str, fold: int, source: str | None = None) -> Clip:
-    return Clip(path=Path(f"{name}.wav"), label=label, target=0, fold=fold, source=source or name)
+def clip(name: str, label: str, fold: int, origin: str | None = None) -> Clip:
+    return Clip(path=Path(f"{name}.wav"), label=label, target=0, fold=fold, origin=origin or name)
 
 
 def test_parts_come_under_one_label_set():
@@ -90,7 +90,7 @@ def test_a_file_with_the_bytes_of_another_part_goes_with_it(tmp_path):
     own[1] = replace(own[1], label="cat", target=1)
     data = Concatenation([official, own])
     assert [c.fold for c in data] == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]
-    assert [c.source for c in data] == [f"9{i}" for i in range(1, 6)] * 2
+    assert [c.origin for c in data] == [f"9{i}" for i in range(1, 6)] * 2
     assert data.notes == (
         f"the same bytes under several classes: {official[1].path} and {own[1].path}",
     )

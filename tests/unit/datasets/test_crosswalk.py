@@ -10,8 +10,8 @@ from soundsep.errors import ConfigError
 from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
 
 
-def clip(label: str, source: str, *, fold: int = 1) -> Clip:
-    return Clip(path=Path(f"{source}.wav"), label=label, target=0, fold=fold, source=source)
+def clip(label: str, origin: str, *, fold: int = 1) -> Clip:
+    return Clip(path=Path(f"{origin}.wav"), label=label, target=0, fold=fold, origin=origin)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,6 @@ def test_the_two_tables_cover_the_eleven_only_together():
 def test_clips_get_the_new_label_and_target_and_the_others_are_dropped():
     clips = [clip("dog_bark", "1"), clip("drilling", "2"), clip("siren", "3")]
     mapped = crosswalk(clips, {"dog_bark": "dog", "siren": "siren"}, ("siren", "dog"))
-    assert [(c.label, c.target, c.source) for c in mapped] == [("dog", 1, "1"), ("siren", 0, "3")]
+    assert [(c.label, c.target, c.origin) for c in mapped] == [("dog", 1, "1"), ("siren", 0, "3")]
     with pytest.raises(ConfigError, match="wolf"):
         crosswalk(clips, {"dog_bark": "wolf"}, ("dog",))

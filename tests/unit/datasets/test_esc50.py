@@ -50,7 +50,7 @@ def test_clips_are_found_under_any_suffix(tmp_path, suffix):
     assert len(data) == 10
     first = next(iter(data))
     assert first.path == tmp_path / "audio" / f"1-100-A-0{suffix}"
-    assert (first.label, first.target, first.fold, first.source) == ("dog", 0, 1, "100")
+    assert (first.label, first.target, first.fold, first.origin) == ("dog", 0, 1, "100")
 
 
 def test_folds_can_be_chosen_and_held_out(tmp_path):

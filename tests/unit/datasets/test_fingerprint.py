@@ -63,7 +63,7 @@ PLANTED = {
 
 def clip(path: Path, samples: np.ndarray, rate: int = RATE) -> Clip:
     soundfile.write(path, samples, rate, subtype="FLOAT")
-    return Clip(path=path, label="x", target=0, fold=1, source=path.stem)
+    return Clip(path=path, label="x", target=0, fold=1, origin=path.stem)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ def make(root, *names: str):
     return root
 
 
-def sources(data: AudioFolder) -> dict[str, str]:
-    return {str(clip.path.relative_to(data.root)): clip.source for clip in data}
+def origins(data: AudioFolder) -> dict[str, str]:
+    return {str(clip.path.relative_to(data.root)): clip.origin for clip in data}
 
 
 def test_subfolders_are_classes_and_everything_else_is_passed_over(tmp_path):
@@ -47,7 +47,7 @@ def test_a_class_whose_name_cannot_be_shown_is_refused(tmp_path, name):
 
 def test_a_file_is_a_recording_of_its_own_unless_a_folder_says_otherwise(tmp_path):
     make(tmp_path, "a/1.wav", "a/2.wav", "b/1.wav", "b/r/1.wav", "b/r/deep/2.wav", "b/s/1.wav")
-    found = sources(AudioFolder(tmp_path))
+    found = origins(AudioFolder(tmp_path))
     assert found["b/r/1.wav"] == found["b/r/deep/2.wav"] == "r"
     assert len(set(found.values())) == 5
 
@@ -57,7 +57,7 @@ def test_a_file_is_a_recording_of_its_own_unless_a_folder_says_otherwise(tmp_pat
 )
 def test_recordings_are_found_in_names(tmp_path, group, expected):
     make(tmp_path, "a/12-A.wav", "a/3-B.wav", "b/12-B.wav", "b/3-A.wav")
-    assert set(sources(AudioFolder(tmp_path, group=group)).values()) == expected
+    assert set(origins(AudioFolder(tmp_path, group=group)).values()) == expected
 
 
 @pytest.mark.parametrize("group", [r"^\d+", r"^(\d*)"])
@@ -79,7 +79,7 @@ def test_copies_belong_together_whatever_they_are_called(tmp_path):
     for name in "xy":
         (tmp_path / f"b/{name}.wav").touch()  # empty files are no copies of each other
     data = AudioFolder(tmp_path)
-    found = sources(data)
+    found = origins(data)
     assert found["a/1.wav"] == found["a/copy of 1.wav"]
     assert found["b/2.wav"] == found["b/r/copy of 2.wav"] == found["b/r/3.wav"]
     assert len(set(found.values())) == 7
@@ -128,11 +128,11 @@ def test_a_missing_folder_is_an_error(tmp_path):
 
 def test_augmented_copies_carry_the_id_of_their_source(tmp_path):
     make(tmp_path, "a/rex.wav", "a/rex_pitch+2.wav", "a/tom.wav", "b/ada.wav", "b/rex_noise.wav")
-    found = sources(AudioFolder(tmp_path, group=r"^([^_.]+)"))
+    found = origins(AudioFolder(tmp_path, group=r"^([^_.]+)"))
     assert found["a/rex.wav"] == found["a/rex_pitch+2.wav"] == found["b/rex_noise.wav"]
     assert len(set(found.values())) == 3
     data = Concatenation([AudioFolder(tmp_path, group=r"^([^_.]+)")], n_folds=2)
-    assert len({c.fold for c in data if c.source == "rex"}) == 1
+    assert len({c.fold for c in data if c.origin == "rex"}) == 1
 
 
 def test_a_part_of_something_larger_may_hold_one_class(tmp_path):

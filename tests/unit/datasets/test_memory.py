@@ -17,7 +17,7 @@ def clips(tmp_path) -> list[Clip]:
         path.parent.mkdir(exist_ok=True)
         samples = 0.1 * np.random.default_rng(i).standard_normal((8_000, 2))
         soundfile.write(path, samples, 16_000)
-        found.append(Clip(path=path, label="x", target=i, fold=1, source=str(i)))
+        found.append(Clip(path=path, label="x", target=i, fold=1, origin=str(i)))
     return found
 
 

@@ -228,7 +228,7 @@ def data(tmp_path) -> Data:
             soundfile.write(path, tone(500 * fold + 3_000 * target, 1.0).numpy(), RATE)
             origin = "shared" if (fold, target) in ((1, 1), (3, 0)) else path.stem
             clips.append(
-                Clip(path=path, label=Data.labels[target], target=target, fold=fold, source=origin)
+                Clip(path=path, label=Data.labels[target], target=target, fold=fold, origin=origin)
             )
     dataset = Data()
     dataset.clips = tuple(clips)

@@ -13,7 +13,7 @@ from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
 
 @pytest.fixture
 def esc50(tmp_path) -> Path:
-    """A dog and rain in each of five folds; their sources are 10, 11, 20, 21, ..."""
+    """A dog and rain in each of five folds; their origins are 10, 11, 20, 21, ..."""
     root = tmp_path / "ESC-50"
     lines = ["filename,fold,target,category,src_file"]
     for fold in range(1, 6):
@@ -30,14 +30,14 @@ def esc50(tmp_path) -> Path:
 
 @pytest.fixture
 def urbansound8k(tmp_path) -> Path:
-    """A dog and children in folds 1, 2 and 10; the source of children in fold 10 is ESC-50's 20."""
+    """A dog and children in folds 1, 2 and 10; the origin of children in fold 10 is ESC-50's 20."""
     root = tmp_path / "UrbanSound8K"
     lines = ["slice_file_name,fsID,fold,classID,class"]
     for fold in (1, 2, 10):
         for i, label in enumerate(("dog_bark", "children_playing", "drilling")):
             name = f"{fold}-{i}.wav"
-            source = "20" if (fold, i) == (10, 1) else f"9{fold}{i}"
-            lines.append(f"{name},{source},{fold},{URBANSOUND8K_LABELS.index(label)},{label}")
+            origin = "20" if (fold, i) == (10, 1) else f"9{fold}{i}"
+            lines.append(f"{name},{origin},{fold},{URBANSOUND8K_LABELS.index(label)},{label}")
             path = root / "audio" / f"fold{fold}" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
@@ -61,10 +61,10 @@ def test_a_recording_of_both_sets_is_never_learnt_from_when_it_is_tested_on(esc5
     # Source 20: a dog in fold 2 of ESC-50, children in fold 10 of UrbanSound8K.
     training, test = data.split(5)
     assert (len(training), len(test)) == (11, 4)
-    assert "20" not in {c.source for c in training}
+    assert "20" not in {c.origin for c in training}
     training, test = data.split(2)
     assert (len(training), len(test)) == (13, 2)
-    assert "20" in {c.source for c in test}
+    assert "20" in {c.origin for c in test}
     for fold in data.fold_numbers:
         check_leakage(*data.split(fold))
     with pytest.raises(DatasetError, match="example 20"):

@@ -51,7 +51,7 @@ def test_slices_are_found_in_the_folder_of_their_fold(tmp_path, suffix):
     assert len(data) == 20
     last = data.clips[-1]
     assert last.path == tmp_path / "audio" / "fold10" / f"1008-8-0-0{suffix}"
-    assert (last.label, last.target, last.fold, last.source) == ("siren", 8, 10, "1008")
+    assert (last.label, last.target, last.fold, last.origin) == ("siren", 8, 10, "1008")
 
 
 def test_folds_can_be_chosen_and_held_out(tmp_path):

@@ -26,7 +26,7 @@ class Oracle:
 
 def clip(tmp_path, label: str, answer: str) -> Clip:
     target = LABELS.index(label) if label in LABELS else 0
-    return Clip(path=tmp_path / answer, label=label, target=target, fold=1, source="1")
+    return Clip(path=tmp_path / answer, label=label, target=target, fold=1, origin="1")
 
 
 def test_figures_of_a_known_case(tmp_path):

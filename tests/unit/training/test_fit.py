@@ -214,7 +214,7 @@ def test_a_class_of_one_recording_is_learnt_but_not_measured(tones, backbone):
 
 def test_where_nothing_can_be_held_out_there_is_no_accuracy(tones, backbone):
     clips = [
-        Clip(path=c.path, label=c.label, target=c.target, fold=0, source=c.label)
+        Clip(path=c.path, label=c.label, target=c.target, fold=0, origin=c.label)
         for c in AudioFolder(tones)
     ]
     classifier, report = run(clips, backbone)
@@ -228,11 +228,11 @@ def test_where_nothing_can_be_held_out_there_is_no_accuracy(tones, backbone):
 
 def test_clips_of_a_data_set_keep_the_order_of_their_targets(tones, backbone):
     clips = [
-        Clip(path=c.path, label=c.label, target=40 - 10 * c.target, fold=3, source=c.source)
+        Clip(path=c.path, label=c.label, target=40 - 10 * c.target, fold=3, origin=c.origin)
         for c in AudioFolder(tones)
     ]
     assert run(clips, backbone)[0].labels == ("middle", "low", "high")
-    wrong = Clip(path=clips[0].path, label="other", target=40, fold=0, source="s")
+    wrong = Clip(path=clips[0].path, label="other", target=40, fold=0, origin="s")
     with pytest.raises(DatasetError, match="several"):
         run([*clips, wrong], backbone)
     with pytest.raises(DatasetError, match="at least two classes"):

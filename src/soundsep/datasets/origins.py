@@ -57,9 +57,9 @@ def merge_parts(parts: Sequence[Sequence[Clip]]) -> tuple[list[Clip], list[str]]
     copies = _copies([clips[i].path for i in chosen])
     found = ([chosen[i] for i in indices] for indices in copies)
     together = [indices for indices in found if len({part_of[i] for i in indices}) > 1]
-    official = {clip.source for clip in clips if clip.fold}
-    names = _merge([clip.source for clip in clips], together, official)
-    merged = [replace(clip, source=name) for clip, name in zip(clips, names, strict=True)]
+    official = {clip.origin for clip in clips if clip.fold}
+    names = _merge([clip.origin for clip in clips], together, official)
+    merged = [replace(clip, origin=name) for clip, name in zip(clips, names, strict=True)]
     return merged, list(_notes([(c.path, c.label) for c in clips], together, Path()))
 
 
