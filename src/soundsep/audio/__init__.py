@@ -8,6 +8,7 @@ from __future__ import annotations
 from soundsep.audio.arrays import is_array
 from soundsep.audio.blocks import AudioBlocks, audio_blocks
 from soundsep.audio.checks import AudioInput
+from soundsep.audio.clock import recording_start
 from soundsep.audio.find import FoundRecordings, find_recordings, passed_over
 from soundsep.audio.load import load_audio
 from soundsep.audio.mixdown import Mixer
@@ -26,5 +27,6 @@ __all__ = [
     "is_array",
     "load_audio",
     "passed_over",
+    "recording_start",
     "resample",
 ]

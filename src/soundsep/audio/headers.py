@@ -12,7 +12,7 @@ from typing import Literal
 
 from soundsep.audio.file import AudioFile, UnreadableError
 
-__all__ = ["is_left_open", "settle"]
+__all__ = ["chunks", "is_left_open", "settle"]
 
 
 # What is written for a length that is not known, less a header and the rest of a block; pipes
@@ -72,7 +72,7 @@ def _riff(file: AudioFile) -> Extent | None:
     """MPEG audio is taken out of its WAV, and a length that cannot be is mended."""
     extensible = mpeg = False
     n_64 = None
-    for name, at, n_bytes in _chunks(file, 12, "little"):
+    for name, at, n_bytes in chunks(file, 12, "little"):
         if name == b"fmt ":
             head = file.peek(at, 26)
             extensible = head[:2] == EXTENSIBLE
@@ -177,7 +177,7 @@ def _nist(file: AudioFile) -> Extent | None:
 
 def _iff(file: AudioFile) -> Extent | None:
     old = file.peek(8, 4) in (b"8SVX", b"16SV")
-    for name, at, n_bytes in _chunks(file, 12, "big"):
+    for name, at, n_bytes in chunks(file, 12, "big"):
         if name == b"SSND":
             if is_left_open(n_bytes) and file.size - at - n_bytes > MAX_TRAILER[0]:
                 file.patch(at - 4, bytes(4))
@@ -245,7 +245,7 @@ def _wve(file: AudioFile) -> Extent | None:
     return 32, None if is_left_open(n_bytes) else 32 + n_bytes
 
 
-def _chunks(
+def chunks(
     file: AudioFile, at: int, order: Literal["little", "big"]
 ) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and length of the chunks of a RIFF or IFF file."""
