@@ -7,6 +7,7 @@ They need the ``plot`` extra: ``pip install "soundsep[plot]"``. Every function r
 from __future__ import annotations
 
 from soundsep.plots.bands import plot_gammatone, plot_mel
+from soundsep.plots.events import plot_events
 from soundsep.plots.learning import plot_confusion, plot_curves
 from soundsep.plots.mfcc import plot_mfcc
 from soundsep.plots.probabilities import plot_probabilities, plot_scores
@@ -18,6 +19,7 @@ __all__ = [
     "plot_3d",
     "plot_confusion",
     "plot_curves",
+    "plot_events",
     "plot_gammatone",
     "plot_mel",
     "plot_mfcc",

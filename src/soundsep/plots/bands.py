@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["mel_centres", "mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
+__all__ = ["draw_bands", "mel_centres", "mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
 
 N_MELS = 128
 
@@ -80,7 +80,7 @@ def plot_mel(
     )
     config = config or mel_config(excerpt.rate)
     axes = figure.add_subplot()
-    _draw_bands(figure, axes, mel_columns(excerpt, config), mel_centres(config))
+    draw_bands(figure, axes, mel_columns(excerpt, config), mel_centres(config))
     axes.set_ylabel("frequency (Hz), mel scale")
     set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
     set_title(axes, title, audio)
@@ -130,7 +130,7 @@ def plot_gammatone(
     frontend = GammatoneFrontend(config.replace(top_db=None, scaling="none", amin=AMIN))
     shown = columns(frontend, excerpt, hop=config.hop_length, min_samples=frontend.min_samples)
     axes = figure.add_subplot()
-    _draw_bands(figure, axes, shown, frontend.centre_frequencies.numpy())
+    draw_bands(figure, axes, shown, frontend.centre_frequencies.numpy())
     axes.set_ylabel("centre frequency (Hz), ERB scale")
     set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
     set_title(axes, title, audio)
@@ -179,7 +179,7 @@ def mel_centres(config: MelConfig) -> NDArray[np.float64]:
     return centres
 
 
-def _draw_bands(figure: Figure, axes: Axes, shown: Columns, centres: NDArray[np.float64]) -> None:
+def draw_bands(figure: Figure, axes: Axes, shown: Columns, centres: NDArray[np.float64]) -> None:
     """Levels over an axis that counts bands and names their frequencies."""
     draw_levels(figure, axes, shown, bottom=-0.5, top=len(centres) - 0.5)
     axes.set_yticks(*hz_ticks(centres))

@@ -1,0 +1,143 @@
+"""The events of a recording, drawn over its spectrogram."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundsep.audio import AudioInput
+from soundsep.names import printable
+from soundsep.pipeline.results import Event
+from soundsep.plots.bands import draw_bands, mel_centres, mel_columns, mel_config
+from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
+from soundsep.plots.sound import HEIGHT, WIDTH
+from soundsep.plots.spectrogram import load_excerpt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["name_rows", "plot_events"]
+
+# Each stands out from the spectrogram's black, purple, orange and yellow, and carries black text.
+COLOURS = ("#7fdbff", "#7cfc9a", "#ffffff", "#ffb3de", "#ffe45e", "#b8c4ff")
+FONT_SIZE = 10  # points
+LINE_WIDTH = 1.8
+PADDING = 3  # around a name
+LETTER_INCHES = 0.09  # of a name at that size, with room to spare
+SPECTROGRAM_INCHES = 7.0  # what the colour bar and the axis leave of the width
+MAX_ROWS = 6  # of names, from the top
+ROW_HEIGHT = 0.085  # as a share of the picture
+
+
+def plot_events(
+    audio: AudioInput,
+    events: Iterable[Event],
+    *,
+    sample_rate: int | None = None,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """Mel spectrogram in dB, with a named box around every event.
+
+    A label has one colour. Where events are so dense that their names would cover each other, some
+    boxes have none.
+
+    Args:
+        audio: As for `plot_waveform`, like all arguments that are not named here.
+        events: From `soundsep.Pipeline.events`; those outside the part that is shown are left out.
+        sample_rate: Rate of an array, in Hz.
+        start_seconds: Where the picture begins.
+        duration_seconds: How much is shown.
+        title: Above the picture.
+        path: Where the picture is written.
+
+    Raises:
+        AudioError: the recording cannot be read.
+        ConfigError: nothing of the recording lies in the part asked for, an array came without its
+            rate, or ``path`` cannot be written.
+        DependencyError: matplotlib is not installed.
+    """
+    figure = new_figure(path, WIDTH, HEIGHT)
+    excerpt = load_excerpt(
+        audio,
+        sample_rate=sample_rate,
+        start_seconds=start_seconds,
+        duration_seconds=duration_seconds,
+    )
+    config = mel_config(excerpt.rate)
+    axes = figure.add_subplot()
+    draw_bands(figure, axes, mel_columns(excerpt, config), mel_centres(config))
+    axes.set_ylabel("frequency (Hz), mel scale")
+    shown = [
+        Event(
+            max(event.start_seconds, excerpt.start_seconds),
+            min(event.end_seconds, excerpt.end_seconds),
+            printable(event.label),
+            event.score,
+        )
+        for event in events
+        if event.end_seconds > excerpt.start_seconds and event.start_seconds < excerpt.end_seconds
+    ]
+    _draw_events(axes, shown, excerpt.start_seconds, excerpt.end_seconds)
+    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
+    set_title(axes, title, audio)
+    return save_figure(figure, path)
+
+
+def name_rows(spans: Iterable[tuple[float, float]]) -> list[int | None]:
+    """The row in which each span is free, 0 at the top; ``None`` where all are taken.
+
+    Args:
+        spans: Start and end of each.
+
+    Examples:
+        >>> name_rows([(0.0, 9.0), (5.0, 6.0), (6.0, 9.0), (8.0, 9.0)])
+        [0, 1, 1, 2]
+    """
+    ends: list[float] = []  # of the last span in every row
+    rows: list[int | None] = []
+    for start, end in spans:
+        row = next((row for row, taken in enumerate(ends) if taken <= start), len(ends))
+        if row < MAX_ROWS:
+            ends[row : row + 1] = [end]
+        rows.append(row if row < MAX_ROWS else None)
+    return rows
+
+
+def _draw_events(axes: Axes, events: list[Event], start: float, end: float) -> None:
+    """A box for every event of a picture from start to end, up to the row of its name."""
+    from matplotlib.patches import Rectangle
+
+    events = sorted(events, key=lambda event: event.start_seconds)
+    labels = list(dict.fromkeys(event.label for event in events))
+    letter_seconds = (end - start) * LETTER_INCHES / SPECTROGRAM_INCHES
+    spans = []
+    for event in events:
+        name_seconds = letter_seconds * len(event.label)
+        first = max(start, min(event.start_seconds, end - name_seconds))
+        spans.append((first, max(event.end_seconds, first + name_seconds)))
+    across = axes.get_xaxis_transform()  # seconds by shares of the height
+    for event, row, (first, _) in zip(events, name_rows(spans), spans, strict=True):
+        colour = COLOURS[labels.index(event.label) % len(COLOURS)]
+        width = event.end_seconds - event.start_seconds
+        top = 1 - ROW_HEIGHT * (MAX_ROWS if row is None else row)
+        box = Rectangle((event.start_seconds, 0.0), width, top, transform=across)
+        box.set(fill=False, edgecolor=colour, linewidth=LINE_WIDTH)
+        axes.add_patch(box)
+        if row is not None:
+            axes.annotate(
+                event.label,
+                (first, top),
+                xycoords=across,
+                xytext=(PADDING, -PADDING),
+                textcoords="offset points",
+                verticalalignment="top",
+                fontsize=FONT_SIZE,
+                color="black",
+                bbox={"facecolor": colour, "edgecolor": "none", "pad": PADDING},
+                parse_math=False,
+            )
