@@ -142,7 +142,7 @@ def check(output: Path, clips: Path, broken: set[str]) -> None:
         rows = pq.read_table(output).to_pylist()
     else:
         rows = [json.loads(line) for line in output.read_text().splitlines()]
-    names = [Path(row.get("id") or row["source"]).name for row in rows]
+    names = [Path(row.get("id") or row["path"]).name for row in rows]
     failed = {name for name, row in zip(names, rows, strict=True) if row.get("error")}
     if Counter(names) != Counter(path.name for path in clips.iterdir()) or failed != broken:
         sys.exit(f"{output.name}: {len(rows)} rows, {len(set(names))} names, failed: {failed}")

@@ -66,7 +66,7 @@ def draw_separation(first: Path, second: Path, folder: Path) -> None:
     for best in reversed(result.top(2)):
         name = best.heard_in or "mixture"
         titles[name] = f"{name}: {best.label} ({best.score:.2f})"
-    plots.plot_separation(result.sources, titles=titles, path=folder / "separation.png")
+    plots.plot_separation(result.separation, titles=titles, path=folder / "separation.png")
 
 
 def draw_training(sounds: list[Path], folder: Path) -> None:

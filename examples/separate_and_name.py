@@ -35,14 +35,14 @@ def main(*arguments: str) -> None:
     else:
         result = pipe(recordings[0])
     print(result)
-    print(result.sources)
+    print(result.separation)
     if picture is not None:
         heard: dict[str, str] = {}
         for prediction in result.top(2):
             name = prediction.heard_in or "mixture"
             said = f"{prediction.label} ({prediction.score:.2f})"
             heard[name] = f"{heard[name]}, {said}" if name in heard else f"{name}: {said}"
-        plot_separation(result.sources, titles=heard, path=picture)
+        plot_separation(result.separation, titles=heard, path=picture)
         print(f"wrote {picture}")
 
 

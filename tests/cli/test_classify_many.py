@@ -62,7 +62,7 @@ def records(file: Path) -> list[dict]:
 
 
 def names(file: Path) -> list[str]:
-    return [Path(record["source"]).name for record in records(file)]
+    return [Path(record["path"]).name for record in records(file)]
 
 
 def test_output_holds_a_line_of_every_recording_and_a_summary_ends_it(
@@ -152,7 +152,7 @@ def test_names_of_any_bytes_are_printed_and_found_again(model, clips, tmp_path, 
     output = tmp_path / "out.jsonl"
     for option in ("--overwrite", "--resume"):
         assert classify(model, strange, "--output", output, option) == 0
-    assert [record["source"] for record in records(output)] == [str(strange)]
+    assert [record["path"] for record in records(output)] == [str(strange)]
 
 
 class Terminal(io.StringIO):

@@ -46,7 +46,7 @@ def json_lines(text: str) -> list[dict]:
 def test_a_folder_is_searched_for_audio(model, clips, capsys):
     assert main(["classify", "--model", model, "--json", "--top", "2", str(clips)]) == 0
     found = json_lines(capsys.readouterr().out)
-    assert [Path(r["source"]).name for r in found] == ["a.wav", "b.flac", "c.ogg"]
+    assert [Path(r["path"]).name for r in found] == ["a.wav", "b.flac", "c.ogg"]
     assert all(len(r["predictions"]) == 2 for r in found)
 
 

@@ -72,10 +72,10 @@ def test_json_and_csv_for_programs(clip, capsys):
     assert run(clip, clip, "--format", "json") == 0  # given twice, heard once
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     expected = {"start_seconds": 3.0, "end_seconds": 6.0, "label": "rooster", "score": 0.75}
-    assert records == [{"source": clip, **expected}]
+    assert records == [{"path": clip, **expected}]
     assert run(clip, "--format", "csv") == 0
     (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
-    assert row["source"] == clip
+    assert row["path"] == clip
     assert (float(row["start_seconds"]), row["label"]) == (3.0, "rooster")
 
 

@@ -270,7 +270,7 @@ def test_events_go_on_after_a_kill_in_the_middle_of_a_recording(models, card, tm
     assert len(lines) == 6  # a recording begins, and ends
     for n_kept, n_bytes in ((1, 0), (1, 20), (2, None), (5, None)):
         ends = [json.loads(line)["bytes"][-1] for line in lines[:n_kept]]
-        record.write_bytes(b"".join(lines[:n_kept]) + b'{"sour')
+        record.write_bytes(b"".join(lines[:n_kept]) + b'{"pat')
         size = ends[-1] if n_bytes is None else ends[-1] + n_bytes
         output.write_bytes(whole.read_bytes()[:size])
         assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 1
@@ -299,10 +299,10 @@ def test_csv_holds_names_with_line_breaks(models, tmp_path, capsys):
     output = tmp_path / "out.csv"
     assert run("events", models, *odd, "--format", "csv", "-o", output) == 0
     with output.open(newline="", encoding="utf-8") as stream:
-        assert {row["source"] for row in csv.DictReader(stream)} == set(map(str, odd))
+        assert {row["path"] for row in csv.DictReader(stream)} == set(map(str, odd))
     assert run("events", models, *odd, "--format", "csv") == 0
     printed = io.StringIO(capsys.readouterr().out, newline="")
-    assert {row["source"] for row in csv.DictReader(printed)} == set(map(str, odd))
+    assert {row["path"] for row in csv.DictReader(printed)} == set(map(str, odd))
 
 
 @not_on_windows
@@ -342,11 +342,11 @@ def test_two_runs_do_not_double_lines(has_locks, tmp_path, monkeypatch):
             results(path, overwrite=True, resume=False)
     else:
         second = results(path)
-        first.write([{"source": "a.wav"}])
+        first.write([{"path": "a.wav"}])
         with pytest.raises(ConfigError, match="changed by another program"):
-            second.write([{"source": "a.wav"}])
+            second.write([{"path": "a.wav"}])
         second.close()
-    first.write([{"source": "b.wav"}])
+    first.write([{"path": "b.wav"}])
     first.close()
     again = results(path)
     assert list(again.done) == ([] if has_locks else ["a.wav"]) + ["b.wav"]
@@ -375,7 +375,7 @@ def test_runs_share_a_folder_of_sources(models, card, tmp_path, capsys):
     output = tmp_path / "out"
     assert run("separate", models, card / "b.WAV", "-o", output) == 0
     with (output / ".separate.jsonl").open("a") as stream:
-        stream.write('{"source": "torn')
+        stream.write('{"path": "torn')
     assert run("separate", models, card / "deep" / "a.wav", "-o", output) == 0
     capsys.readouterr()
     both = (card / "b.WAV", card / "deep" / "a.wav")
@@ -463,4 +463,4 @@ def test_closed_streams_do_not_get_into_files(closed, models, card, tmp_path):
     with output.open(newline="") as stream:
         rows = list(csv.reader(stream))
     assert {len(row) for row in rows} == {5}
-    assert rows[0][0] == "source"
+    assert rows[0][0] == "path"

@@ -128,7 +128,7 @@ def test_digest_of_a_file_larger_than_what_is_read_at_once(tmp_path):
 
 
 def test_json_lines_come_back(tmp_path):
-    rows = [{"source": "Käfer\u2028.wav", "score": 0.5}, {"epoch": 2}]
+    rows = [{"path": "Käfer\u2028.wav", "score": 0.5}, {"epoch": 2}]
     path = tmp_path / "rows.jsonl"
     files.write_json_lines(path, rows)
     assert files.read_json_lines(path) == rows

@@ -13,7 +13,7 @@ from soundsep.config import check_number
 from soundsep.errors import AudioError
 from soundsep.names import printable
 
-__all__ = ["name_of", "source_name", "unpack"]
+__all__ = ["name_of", "path_of", "unpack"]
 
 
 def unpack(audio: Any, sample_rate: Any) -> tuple[Any, int | None]:
@@ -70,11 +70,11 @@ def _from_mapping(audio: Mapping[Any, Any], sample_rate: Any) -> tuple[Any, int 
 
 def name_of(audio: object) -> str:
     """What messages call a recording."""
-    name = source_name(audio)
+    name = path_of(audio)
     return printable(name) if name else "the array" if is_array(audio) else "the recording"
 
 
-def source_name(audio: object) -> str | None:
+def path_of(audio: object) -> str | None:
     """Path or name of a recording, where it has one."""
     if isinstance(audio, Mapping):  # of a data set of Hugging Face
         audio = audio.get("path")

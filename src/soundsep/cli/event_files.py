@@ -49,7 +49,7 @@ class Sink(Protocol):
 
     done: dict[str, bool]
 
-    def recording(self, source: str) -> Any:
+    def recording(self, path: str) -> Any:
         """A context in which `write` takes the events of a recording; an `AudioError` may end it.
 
         What was written before the error is kept.
@@ -86,10 +86,10 @@ class Screen:
         sys.stdout.flush()
 
     @contextmanager
-    def recording(self, source: str) -> Iterator[Callable[[Event], None]]:
+    def recording(self, path: str) -> Iterator[Callable[[Event], None]]:
         """As of a `Sink`."""
-        self._print(self._lines.title(source))
-        yield lambda event: self._print([self._lines.line(source, event)])
+        self._print(self._lines.title(path))
+        yield lambda event: self._print([self._lines.line(path, event)])
 
     def close(self) -> None:
         """As of a `Sink`."""
@@ -151,14 +151,14 @@ class OneFile:
         return size if end else int(start)
 
     @contextmanager
-    def recording(self, source: str) -> Iterator[Callable[[Event], None]]:
+    def recording(self, path: str) -> Iterator[Callable[[Event], None]]:
         """As of a `Sink`."""
         start = self._size
-        title = self._lines.title(source)
-        self._record.write([{"source": source, "bytes": [start], "unfinished": True}])
+        title = self._lines.title(path)
+        self._record.write([{"path": path, "bytes": [start], "unfinished": True}])
 
         def write(event: Event) -> None:
-            self._append([*title, self._lines.line(source, event)])
+            self._append([*title, self._lines.line(path, event)])
             title.clear()
 
         failure: dict[str, str] = {}
@@ -171,7 +171,7 @@ class OneFile:
             self._append(title)
         finally:
             if failure or sys.exc_info()[0] is None:
-                self._record.write([{"source": source, "bytes": [start, self._size], **failure}])
+                self._record.write([{"path": path, "bytes": [start, self._size], **failure}])
 
     @property
     def _size(self) -> int:
@@ -223,37 +223,37 @@ class EachToItsFile:
             shared=True,
         )
         self.done = {
-            source: failed
-            for source, failed in self._record.done.items()
-            if failed or (source in outputs and outputs[source].is_file())
+            path: failed
+            for path, failed in self._record.done.items()
+            if failed or (path in outputs and outputs[path].is_file())
         }
         try:
-            for source, path in outputs.items():
-                if source not in self.done:
-                    check_free(path, overwrite=settings.overwrite)
+            for path, output in outputs.items():
+                if path not in self.done:
+                    check_free(output, overwrite=settings.overwrite)
         except BaseException:
             self.close()
             raise
 
     @contextmanager
-    def recording(self, source: str) -> Iterator[Callable[[Event], None]]:
+    def recording(self, path: str) -> Iterator[Callable[[Event], None]]:
         """As of a `Sink`."""
-        path, lines = self._outputs[source], self._lines()
+        output, lines = self._outputs[path], self._lines()
         written = list[str]()
         try:
-            yield lambda event: written.append(lines.line(source, event))
+            yield lambda event: written.append(lines.line(path, event))
         except AudioError as error:
             if written:
-                self._keep(path, [*lines.head(), *written])
-            self._record.write([{"source": source, "error": str(error)}])
+                self._keep(output, [*lines.head(), *written])
+            self._record.write([{"path": path, "error": str(error)}])
             raise
-        self._keep(path, [*lines.head(), *written])
-        self._record.write([{"source": source}])
+        self._keep(output, [*lines.head(), *written])
+        self._record.write([{"path": path}])
 
-    def _keep(self, path: Path, lines: list[str]) -> None:
-        check_free(path, overwrite=self._overwrite)  # hours may have passed
-        with writing(path):
-            write_bytes(path, _encoded(lines))
+    def _keep(self, output: Path, lines: list[str]) -> None:
+        check_free(output, overwrite=self._overwrite)  # hours may have passed
+        with writing(output):
+            write_bytes(output, _encoded(lines))
 
     def close(self) -> None:
         """As of a `Sink`."""

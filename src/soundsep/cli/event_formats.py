@@ -23,7 +23,7 @@ FORMATS = {
     "audacity": ".txt",
     "raven": ".Table.1.selections.txt",
 }
-CSV_COLUMNS = ("source", "start_seconds", "end_seconds", "label", "score")
+CSV_COLUMNS = ("path", "start_seconds", "end_seconds", "label", "score")
 RAVEN_COLUMNS = (
     "Selection",
     "View",
@@ -56,19 +56,19 @@ class EventLines:
             return [_joined(CSV_COLUMNS, ",")]
         return [_joined(RAVEN_COLUMNS, "\t")] if self._kind == "raven" else []
 
-    def title(self, source: str) -> list[str]:
+    def title(self, path: str) -> list[str]:
         """What stands above the events of a recording."""
-        return [printable(source)] if self._titles and self._kind == "table" else []
+        return [printable(path)] if self._titles and self._kind == "table" else []
 
-    def line(self, source: str, event: Event) -> str:
+    def line(self, path: str, event: Event) -> str:
         """The next event."""
         self._n_events += 1
         start, end = f"{event.start_seconds:.4f}", f"{event.end_seconds:.4f}"
         score = f"{event.score:.4f}"
         if self._kind == "json":
-            return json.dumps({"source": source, **event.to_dict()})
+            return json.dumps({"path": path, **event.to_dict()})
         if self._kind == "csv":
-            return _joined((source, start, end, event.label, score), ",")
+            return _joined((path, start, end, event.label, score), ",")
         if self._kind == "audacity":
             return _joined((start, end, event.label), "\t")
         if self._kind == "raven":

@@ -87,7 +87,7 @@ def _show(row: dict[str, Any]) -> None:
     if row["reported"]:
         say(f"  {row['reported']}, as reported by its authors")
     if not row["verified"]:
-        say(f"  not verified here, so to be downloaded by hand: {row['source']}")
+        say(f"  not verified here, so to be downloaded by hand: {row['url']}")
     say(f"  licence: {row['licence']}")
 
 
@@ -151,6 +151,6 @@ def _row(name: str, model: PublishedModel, result: dict[str, Any] | None) -> dic
         "description": model.description,
         "result": result,
         "reported": model.upstream.reported if model.upstream else None,
-        "source": model.files[0].url,
+        "url": model.files[0].url,
         "verified": all(file.sha256 for file in model.files),
     }

@@ -14,7 +14,7 @@ from soundsep.files import json_lines
 
 __all__ = ["ResultsFile", "record_of"]
 
-START = b'{"source": '
+START = b'{"path": '
 
 
 class ResultsFile:
@@ -33,8 +33,8 @@ class ResultsFile:
         shared: Several runs may add to it, of several models; lines of others are not gone on with.
 
     Attributes:
-        done: Whether the recording failed, of every source that the file holds.
-        kept: Of every such source, what was asked to be kept.
+        done: Whether the recording failed, of every path that the file holds.
+        kept: Of every such path, what was asked to be kept.
         last: What was kept of the last line.
 
     Raises:
@@ -89,10 +89,10 @@ class ResultsFile:
                     break
                 try:
                     record = json.loads(line)
-                    source, model = record["source"], record["model"]
+                    path, model = record["path"], record["model"]
                     found = " ".join(filter(None, (model, record.get("options"))))
-                    if not isinstance(source, str):
-                        raise TypeError("the source is no text")
+                    if not isinstance(path, str):
+                        raise TypeError("the path is no text")
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     if self._shared:
                         continue
@@ -118,13 +118,13 @@ class ResultsFile:
                 self._file.append(b"\n")
 
     def _remember(self, record: Mapping[str, Any]) -> None:
-        source = record["source"]
+        path = record["path"]
         if record.get("unfinished"):
-            self.done.pop(source, None)
+            self.done.pop(path, None)
         else:
-            self.done[source] = "error" in record
+            self.done[path] = "error" in record
         if self._keep:
-            self.last = self.kept[source] = {k: record[k] for k in self._keep if k in record}
+            self.last = self.kept[path] = {k: record[k] for k in self._keep if k in record}
 
     def write(self, results: Iterable[Mapping[str, Any]]) -> None:
         """Add a line each.

@@ -100,11 +100,11 @@ def _run(arguments: argparse.Namespace) -> int:
                 )
             except AudioError as error:
                 note(error)
-                record.write([{"source": path, "error": str(error)}])
+                record.write([{"path": path, "error": str(error)}])
                 yield str(error)
             else:
                 say(printable(f"{path}: {', '.join(map(str, paths.values()))}"))
-                record.write([{"source": path}])
+                record.write([{"path": path}])
                 yield None
 
         return go_through(found.paths, work, done=done, output=arguments.output, can_resume=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from soundsep.audio import AudioInput, audio_blocks, is_array
 from soundsep.audio.arrays import warn_of_rate
-from soundsep.audio.inputs import name_of, source_name
+from soundsep.audio.inputs import name_of, path_of
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier
 from soundsep.config import check_number
@@ -137,7 +137,7 @@ class Listener:
             may_be_silent=self.silence_db is not None,
         ):
             pass
-        return replace(stream.scores(), source=source_name(audio))
+        return replace(stream.scores(), path=path_of(audio))
 
     def stream(
         self,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from soundsep.audio import AudioInput, is_array, load_audio, resample
-from soundsep.audio.inputs import name_of, source_name, unpack
+from soundsep.audio.inputs import name_of, path_of, unpack
 from soundsep.audio.mixdown import check_channel, to_mono
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import clip_windows, is_silent, score_waveforms
@@ -204,7 +204,7 @@ class Pipeline(Listener):
                 and average the scores. It takes as many times longer; `docs/models.md` says what
                 it is worth.
             progress: Show a progress bar over many recordings, where there is a terminal.
-            keep_sources: Keep the separated audio in the result's ``sources``; by default where
+            keep_sources: Keep the separated audio in the result's ``separation``; by default where
                 there is one recording, for that of a long list could fill the memory.
             errors: ``"raise"`` stops at the first bad recording, ``"return"`` reports it in its
                 own result's ``error`` and goes on.
@@ -258,19 +258,19 @@ class Pipeline(Listener):
             # Lazy: of a long list only the clips of one batch are in memory.
             nonlocal failure
             for item in items:
-                source = source_name(item)
+                path = path_of(item)
                 try:
                     parts, separation = self._parts(item, options)
                 except AudioError as error:
                     if options.stops:
                         failure = error
                         return
-                    results.append(ClipResult(source=source, error=str(error)))
+                    results.append(ClipResult(path=path, error=str(error)))
                     continue
                 result = ClipResult(
-                    source=source,
+                    path=path,
                     duration_seconds=parts[MIXTURE].shape[0] / self.sample_rate,
-                    sources=separation if options.keeps else None,
+                    separation=separation if options.keeps else None,
                 )
                 if self._is_unheard(parts[MIXTURE]):
                     results.append(replace(result, is_known=False))

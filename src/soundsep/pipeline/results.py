@@ -50,7 +50,7 @@ class ClipResult:
 
     Attributes:
         predictions: All labels, or the ``top_k`` asked for, by falling score.
-        source: Path or name of the recording, where it has one.
+        path: Path or name of the recording, where it has one.
         duration_seconds: Its length.
         error: What was wrong with the recording; ``None`` if nothing was.
         is_known: Whether there is a sound to name. There is none where the pipeline was told to
@@ -59,8 +59,8 @@ class ClipResult:
         named: The labels that are heard, best first, of a model that names any number of sounds
             (``activation="sigmoid"``): those that reach their thresholds. ``None`` of one that
             names exactly one.
-        sources: The `soundsep.Separation` of the recording, where the pipeline has a separator and
-            keeps its audio.
+        separation: The separated recording, a `soundsep.Separation`, where the pipeline has a
+            separator and keeps the audio.
 
     Examples:
         >>> result = ClipResult(
@@ -75,12 +75,12 @@ class ClipResult:
     """
 
     predictions: tuple[Prediction, ...] = ()
-    source: str | None = None
+    path: str | None = None
     duration_seconds: float = 0.0
     error: str | None = None
     is_known: bool = True
     named: tuple[Prediction, ...] | None = None
-    sources: Any = field(default=None, compare=False)
+    separation: Any = field(default=None, compare=False)
 
     @property
     def best(self) -> Prediction:
@@ -133,9 +133,9 @@ class ClipResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON."""
         if self.error is not None:
-            return {"source": self.source, "error": self.error}
+            return {"path": self.path, "error": self.error}
         return {
-            "source": self.source,
+            "path": self.path,
             "duration_seconds": round(self.duration_seconds, 3),
             "label": self.label,
             **({} if self.named is None else {"labels": list(self.labels)}),
@@ -148,7 +148,7 @@ class ClipResult:
 
     def table(self, k: int) -> str:
         """The ``k`` best labels with their scores, a line each."""
-        title = printable(self.source or "clip")
+        title = printable(self.path or "clip")
         if self.error is not None:
             return f"{title}\n  error: {printable(self.error)}"
         shown = self.top(k)
@@ -173,13 +173,13 @@ class ClipResult:
     def __repr__(self) -> str:
         """Short, since a list of results is often looked at."""
         if self.error is not None:
-            return f"ClipResult(source={self.source!r}, error={self.error!r})"
+            return f"ClipResult(path={self.path!r}, error={self.error!r})"
         labels = ", ".join(map(repr, self.labels or (None,)))
-        return f"ClipResult({labels}, {self.score:.3f}, source={self.source!r})"
+        return f"ClipResult({labels}, {self.score:.3f}, path={self.path!r})"
 
     def _repr_html_(self) -> str:
         """A table for notebooks."""
-        title = html.escape(printable(self.source or "clip"))
+        title = html.escape(printable(self.path or "clip"))
         if self.error is not None:
             return f"<p><b>{title}</b>: {html.escape(self.error)}</p>"
         rows = "".join(
@@ -263,7 +263,7 @@ class Scores:
             middle of each is a multiple of this.
         hop_seconds: Step between windows or frames; the last window may follow sooner.
         duration_seconds: Length of the recording.
-        source: Path or name of the recording, where it has one.
+        path: Path or name of the recording, where it has one.
         unknown_below: Where the pipeline names no unknown sounds, the score that the best label of
             a known one reaches.
         spans_seconds: Beginning and end of what each row speaks for, (n_rows, 2); ``None`` where
@@ -277,7 +277,7 @@ class Scores:
     window_seconds: float
     hop_seconds: float
     duration_seconds: float
-    source: str | None = None
+    path: str | None = None
     unknown_below: float | None = None
     spans_seconds: Tensor | None = None
     rows: Literal["windows", "frames"] = "windows"
@@ -318,7 +318,7 @@ class Scores:
 
     def __repr__(self) -> str:
         """Its size and what stands out."""
-        title = printable(self.source or "recording")
+        title = printable(self.path or "recording")
         n_rows, n_labels = self.values.shape
         size = f"{n_rows} {self.rows} x {n_labels} labels, {self.duration_seconds:.1f} s"
         if not n_rows:

@@ -77,10 +77,10 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
     return figure
 
 
-def set_title(axes: Axes, title: str | None, source: object) -> None:
+def set_title(axes: Axes, title: str | None, path: object) -> None:
     """The title given, or else the name of the file."""
     if title is None:
-        title = Path(source).name if isinstance(source, (str, os.PathLike)) else ""
+        title = Path(path).name if isinstance(path, (str, os.PathLike)) else ""
     # Names of files hold anything: bytes that are no text, line breaks, dollars.
     title = " ".join(title.encode("utf-8", "replace").decode().split())
     if len(title) > MAX_TITLE:

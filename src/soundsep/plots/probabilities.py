@@ -120,7 +120,7 @@ def plot_scores(
     n_rows = min(top_k, len(scores.labels))
     figure = new_figure(path, WIDTH, 1.0 + 0.3 * n_rows)
     axes = figure.subplots()
-    set_title(axes, title, scores.source)
+    set_title(axes, title, scores.path)
     _draw_scores(axes, scores, n_rows)
     set_time_axis(axes, 0.0, scores.duration_seconds)
     return save_figure(figure, path)

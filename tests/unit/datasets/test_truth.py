@@ -48,7 +48,7 @@ def test_the_files_are_what_others_read(tmp_path):
 def test_tables_of_events_with_other_columns_are_read_in_order(tmp_path):
     path = tmp_path / "events.csv"
     path.write_text(
-        "source,start_seconds,end_seconds,label,score\nx.wav,5,6.5,cat,0.7\nx.wav,1,2,dog,0.9\n"
+        "path,start_seconds,end_seconds,label,score\nx.wav,5,6.5,cat,0.7\nx.wav,1,2,dog,0.9\n"
     )
     assert read_truth(path) == [Event(1.0, 2.0, "dog", 1.0), Event(5.0, 6.5, "cat", 1.0)]
 

@@ -159,7 +159,7 @@ def test_scores_are_looked_up_by_label():
         window_seconds=2.0,
         hop_seconds=1.0,
         duration_seconds=3.0,
-        source="yard.wav",
+        path="yard.wav",
     )
     assert scores["rain"].tolist() == pytest.approx([0.2, 0.9])
     assert scores.edges_seconds.tolist() == [0, 1.5, 3]

@@ -60,7 +60,7 @@ def test_each_of_two_sounds_is_named_and_where_it_was_heard():
     mixture = 0.3 * tone(300) + 0.25 * tone(2_500)
     alone = Pipeline(classifier())(mixture)
     assert alone.best.score < 0.3
-    assert alone.sources is None
+    assert alone.separation is None
     assert alone.best.heard_in is None
 
     result = Pipeline(classifier(), separator=Separator(Filter(), CONFIG))(mixture)
@@ -69,7 +69,7 @@ def test_each_of_two_sounds_is_named_and_where_it_was_heard():
     assert "two" in str(result)
     predictions = json.loads(json.dumps(result.to_dict()))["predictions"]
     assert {p["heard_in"] for p in predictions} == {"one", "two", "mixture"}
-    np.testing.assert_allclose(result.sources["two"][0], 0.25 * tone(2_500), atol=0.02)
+    np.testing.assert_allclose(result.separation["two"][0], 0.25 * tone(2_500), atol=0.02)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000])
@@ -77,7 +77,7 @@ def test_the_separator_may_hear_another_rate_than_the_classifier(rate):
     pipe = Pipeline(classifier(rate), separator=Separator(Filter(), CONFIG))
     result = pipe(0.3 * tone(300, rate=rate) + 0.25 * tone(2_500, rate=rate), sample_rate=rate)
     assert {p.label: p.heard_in for p in result.top(2)} == {"low": "one", "high": "two"}
-    assert result.sources.sample_rate == RATE
+    assert result.separation.sample_rate == RATE
 
 
 def test_a_list_keeps_order_and_errors_and_by_default_no_audio():
@@ -86,9 +86,9 @@ def test_a_list_keeps_order_and_errors_and_by_default_no_audio():
     results = pipe(clips, errors="return", batch_size=2)
     assert [r.error is None for r in results] == [True, False, True]
     assert [results[0].label, results[2].label] == ["low", "high"]
-    assert all(r.sources is None for r in results)
-    assert pipe([clips[2]], keep_sources=True)[0].sources is not None
-    assert pipe(clips[2], keep_sources=False).sources is None
+    assert all(r.separation is None for r in results)
+    assert pipe([clips[2]], keep_sources=True)[0].separation is not None
+    assert pipe(clips[2], keep_sources=False).separation is None
     for clip, together in zip((clips[0], clips[2]), (results[0], results[2]), strict=True):
         assert pipe(clip) == together
     with pytest.raises(AudioError, match="silence"):
@@ -141,7 +141,7 @@ def test_the_separator_hears_the_recording_and_not_what_the_classifier_would():
     config = CONFIG.replace(sources=("left", "right"), n_channels=2, sample_rate=44_100)
     pipe = Pipeline(classifier(), separator=Separator(Sides(), config))
     left, right = (tone(f, rate=44_100) for f in (300, 15_000))
-    sources = pipe(np.stack([left, right]), sample_rate=44_100).sources
+    sources = pipe(np.stack([left, right]), sample_rate=44_100).separation
     np.testing.assert_allclose(sources["left"][0], left, atol=1e-5)
     np.testing.assert_allclose(sources["right"][1], right, atol=1e-5)
 

@@ -111,7 +111,7 @@ def test_rates_and_formats_agree(pipe, tmp_path):
     path = tmp_path / "clip.flac"
     soundfile.write(path, samples, 16_000, subtype="PCM_24")
     result = pipe(path)
-    assert result.source == str(path)
+    assert result.path == str(path)
     reference = scores(pipe(samples))
     np.testing.assert_allclose(scores(result), reference, atol=1e-3)
     np.testing.assert_allclose(scores(pipe(path.read_bytes())), scores(result), atol=1e-6)
@@ -197,8 +197,8 @@ def test_a_file_object_gives_its_name(pipe, tmp_path):
     path = tmp_path / "clip.wav"
     soundfile.write(path, noise(1), 16_000)
     with path.open("rb") as file:
-        assert pipe(file).source == str(path)
-    assert pipe(io.BytesIO(path.read_bytes())).source is None
+        assert pipe(file).path == str(path)
+    assert pipe(io.BytesIO(path.read_bytes())).path is None
 
 
 def test_repr_names_the_model(pipe):
@@ -310,15 +310,15 @@ def test_of_an_iterator_the_results_before_a_bad_clip_come_first(pipe):
 def test_paths_of_a_glob_and_of_a_series(pipe, tmp_path):
     for seed in range(3):
         soundfile.write(tmp_path / f"{seed}.wav", noise(1, seed=seed), 16_000)
-    by_path = {r.source: scores(r) for r in pipe(tmp_path.glob("*.wav"), batch_size=2)}
+    by_path = {r.path: scores(r) for r in pipe(tmp_path.glob("*.wav"), batch_size=2)}
     assert len(by_path) == 3
     pandas = pytest.importorskip("pandas")
     series = pandas.Series([str(p) for p in sorted(tmp_path.glob("*.wav"))], index=[5, 7, 9])
     results = pipe(series)
     assert isinstance(results, list)
-    assert [r.source for r in results] == list(series)
+    assert [r.path for r in results] == list(series)
     for result in results:
-        np.testing.assert_allclose(scores(result), by_path[result.source], atol=1e-5)
+        np.testing.assert_allclose(scores(result), by_path[result.path], atol=1e-5)
 
 
 def test_dictionaries_of_hugging_face_carry_their_rate(pipe, tmp_path):
@@ -333,8 +333,8 @@ def test_dictionaries_of_hugging_face_carry_their_rate(pipe, tmp_path):
         result = pipe(audio)
         for same in (*pipe([audio, {**audio, "array": resampled.tolist()}]), result):
             np.testing.assert_allclose(scores(same), expected, atol=1e-6)
-            assert same.source == "a.wav"
-        assert pipe.scores(audio).source == "a.wav"
+            assert same.path == "a.wav"
+        assert pipe.scores(audio).path == "a.wav"
         windows = pipe.scores(resampled, sample_rate=48_000)
         assert torch.equal(pipe.scores(audio).values, windows.values)
     for undecoded in ({"path": None, "bytes": path.read_bytes()}, {"path": path, "bytes": None}):

@@ -10,10 +10,10 @@ from soundsep import AudioError, ClipResult, Prediction
 
 RESULT = ClipResult(
     predictions=tuple(Prediction(name, score) for name, score in (("dog", 0.7), ("<cat>", 0.3))),
-    source="a & b.wav",
+    path="a & b.wav",
     duration_seconds=1.25,
 )
-FAILED = ClipResult(source="bad.wav", error="bad.wav is not audio")
+FAILED = ClipResult(path="bad.wav", error="bad.wav is not audio")
 
 
 def test_the_best_label_comes_first():
@@ -25,18 +25,18 @@ def test_the_best_label_comes_first():
 
 def test_results_are_frozen_and_picklable():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        RESULT.source = "other"
+        RESULT.path = "other"
     assert pickle.loads(pickle.dumps(RESULT)) == RESULT
 
 
 def test_dicts_survive_json():
     assert json.loads(json.dumps(RESULT.to_dict())) == {
-        "source": "a & b.wav",
+        "path": "a & b.wav",
         "duration_seconds": 1.25,
         "label": "dog",
         "predictions": [{"label": "dog", "score": 0.7}, {"label": "<cat>", "score": 0.3}],
     }
-    assert FAILED.to_dict() == {"source": "bad.wav", "error": "bad.wav is not audio"}
+    assert FAILED.to_dict() == {"path": "bad.wav", "error": "bad.wav is not audio"}
 
 
 def test_a_failed_clip_never_gives_a_label():
@@ -47,15 +47,15 @@ def test_a_failed_clip_never_gives_a_label():
 
 
 def test_a_result_without_predictions_can_be_looked_at():
-    empty = ClipResult(source="x.wav")
-    assert repr(empty) == "ClipResult(None, 0.000, source='x.wav')"
+    empty = ClipResult(path="x.wav")
+    assert repr(empty) == "ClipResult(None, 0.000, path='x.wav')"
     assert empty.to_dict()["label"] is None
 
 
 def test_the_printed_forms_show_label_and_score():
     assert "dog" in str(RESULT)
     assert "0.700" in str(RESULT)
-    assert repr(RESULT) == "ClipResult('dog', 0.700, source='a & b.wav')"
+    assert repr(RESULT) == "ClipResult('dog', 0.700, path='a & b.wav')"
     assert len(RESULT.table(1).splitlines()) == 2
 
 
@@ -73,7 +73,7 @@ def several(*named: Prediction, is_known: bool = True) -> ClipResult:
         predictions=predictions,
         named=named,
         is_known=is_known,
-        source="a.wav",
+        path="a.wav",
         duration_seconds=5.0,
     )
 
@@ -85,7 +85,7 @@ def test_a_clip_may_have_several_labels():
     assert len(result.top(9)) == 3
     assert str(result).splitlines()[0] == "a.wav, 5.0 s: dog, rain"
     assert "dog, rain" in result._repr_html_()
-    assert repr(result) == "ClipResult('dog', 'rain', 0.700, source='a.wav')"
+    assert repr(result) == "ClipResult('dog', 'rain', 0.700, path='a.wav')"
     assert json.loads(json.dumps(result.to_dict()))["labels"] == ["dog", "rain"]
     # The best label is the best of those that reach their thresholds.
     result = several(Prediction("rain", 0.6))
@@ -96,7 +96,7 @@ def test_a_clip_may_have_no_label():
     result = several(is_known=False)
     assert (result.label, result.labels, result.score) == (None, (), 0.7)
     assert str(result).splitlines()[0] == "a.wav, 5.0 s: nothing known"
-    assert repr(result) == "ClipResult(None, 0.700, source='a.wav')"
+    assert repr(result) == "ClipResult(None, 0.700, path='a.wav')"
     assert result.to_dict()["labels"] == []
     assert result.to_dict()["label"] is None
 
@@ -104,6 +104,6 @@ def test_a_clip_may_have_no_label():
 def test_a_model_of_one_label_has_one_label():
     assert RESULT.labels == ("dog",)
     assert ClipResult(predictions=RESULT.predictions, is_known=False).labels == ()
-    assert ClipResult(source="x.wav").labels == ()
+    assert ClipResult(path="x.wav").labels == ()
     with pytest.raises(AudioError, match="not audio"):
         _ = FAILED.labels
