@@ -5,13 +5,12 @@
 
 plays every model, or those named, sounds of classes that it has no label for, from the training
 folds of the other data set, and writes into its config.json the score that one in ten of them
-reaches. What that is worth on the folds held out, `dev.py results` measures. Afterwards the new
-sizes and hashes have to go into src/soundsep/checkpoints/registry.py; they are printed.
+reaches. What that is worth on the folds held out, `dev.py results` measures. Run
+`python tools/publish.py` afterwards, which writes the new digests into the registry.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import sys
@@ -21,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from results_file import REPOSITORY
 from soundsep import Pipeline
 from soundsep.datasets import ESC50, Clip, UrbanSound8K
 from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN11
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 FALSE_ALARMS = 0.1  # share of unknown sounds that get a label all the same
 # Classes of one data set that a label of the other one names.
 IN_BOTH = {"dog", "dog_bark", "car_horn", "siren", "engine", "engine_idling"}
@@ -96,7 +95,7 @@ def best_scores(pipe: Pipeline, clips: list[Clip]) -> NDArray[np.float64]:
 
 
 def main(esc50: Path, urbansound8k: Path, *names: str) -> None:
-    """Write every config, and print what weights.py has to hold."""
+    """Write every config."""
     for path in sorted((REPOSITORY / "weights").glob("*/config.json")):
         folder = path.parent
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -107,8 +106,7 @@ def main(esc50: Path, urbansound8k: Path, *names: str) -> None:
         least = math.ceil(1e4 * float(np.quantile(scores, 1 - FALSE_ALARMS))) / 1e4
         content["classifier"]["unknown_below"] = least
         path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        data = path.read_bytes()
-        print(f'{folder.name}: {least}, "{hashlib.sha256(data).hexdigest()}", {len(data)}')
+        print(f"{folder.name}: {least}")
 
 
 if __name__ == "__main__":

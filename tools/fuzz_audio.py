@@ -12,7 +12,6 @@ docs/hostile.json. The page docs/bad_input.md holds its table between the lines
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import subprocess
@@ -22,11 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pages import filled
+from results_file import REPOSITORY, ResultsFile, filled
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 HOSTILE = REPOSITORY / "tests" / "hostile"
-RESULTS = REPOSITORY / "docs" / "hostile.json"
 PAGE = REPOSITORY / "docs" / "bad_input.md"
 
 READ, REFUSED, SAME = "read", "refused", "same"
@@ -150,30 +147,21 @@ def table(results: dict[str, Any]) -> str:
     )
 
 
-def page() -> str:
-    """The page as it should be."""
-    return filled(PAGE, "hostile", table(json.loads(RESULTS.read_text(encoding="utf-8"))))
-
-
-def is_stale() -> bool:
-    """Whether the page does not agree with the results file."""
-    return PAGE.read_text(encoding="utf-8") != page()
+RESULTS = ResultsFile(
+    REPOSITORY / "docs" / "hostile.json",
+    lambda results: {PAGE: filled(PAGE, "hostile", table(results))},
+)
 
 
 def main() -> None:
     """Run and write, show, or check."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = RESULTS.parser(__doc__)
     parser.add_argument(
         "--files", type=int, default=20_000, metavar="N", help="of each seed (default: 20000)"
     )
     parser.add_argument("--seed", type=int, nargs="+", default=[1], metavar="SEED")
     parser.add_argument("--show", nargs=3, metavar=("SEED", "NUMBER", "FILE"))
-    parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    if options.check:
-        if is_stale():
-            sys.exit(f"{PAGE} is not what {RESULTS} says")
-        return
     if options.show:
         sys.path.append(str(HOSTILE))
         from corpus import case
@@ -188,8 +176,7 @@ def main() -> None:
         fuzz(counts, seed, 0, options.files)
         print(f"seed {seed}: done", file=sys.stderr)
     results = summary(counts, options.seed, options.files)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    PAGE.write_text(page(), encoding="utf-8")
+    RESULTS.write(results)
     print(*counts.failures, sep="\n")
     print(table(results))
     sys.exit(1 if counts.failures else 0)

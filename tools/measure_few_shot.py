@@ -10,15 +10,11 @@ lines <!-- few-shot:begin --> and <!-- few-shot:end -->.
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from pages import filled
+from results_file import REPOSITORY, ResultsFile, filled
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "docs" / "few_shot.json"
 PAGE = REPOSITORY / "docs" / "own_classes.md"
 
 BACKBONE = "audioset-mn04"
@@ -97,30 +93,20 @@ def table(results: dict[str, Any]) -> str:
     )
 
 
-def page(results: dict[str, Any]) -> str:
-    """The page as it should be."""
-    return filled(PAGE, "few-shot", table(results))
+RESULTS = ResultsFile(
+    REPOSITORY / "docs" / "few_shot.json",
+    lambda results: {PAGE: filled(PAGE, "few-shot", table(results))},
+)
 
 
-def is_stale() -> bool:
-    """Whether the page does not agree with the results file."""
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return PAGE.read_text(encoding="utf-8") != page(results)
-
-
-def main(argument: str) -> None:
+def main() -> None:
     """Measure and write, or check."""
-    if argument == "--check":
-        if is_stale():
-            sys.exit(f"{PAGE} is not what {RESULTS} says")
-        return
-    results = measure(Path(argument))
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    PAGE.write_text(page(results), encoding="utf-8")
+    parser = RESULTS.parser(__doc__)
+    parser.add_argument("root", type=Path, metavar="ROOT")
+    results = measure(parser.parse_args().root)
+    RESULTS.write(results)
     print(table(results))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(sys.argv[1])
+    main()

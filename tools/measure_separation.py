@@ -10,16 +10,12 @@ src/soundsep/published_results.json.
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from pages import filled
+from results_file import REPOSITORY, ResultsFile, filled
+from update_results import RESULTS as PUBLISHED
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "docs" / "separation.json"
-PUBLISHED = REPOSITORY / "src" / "soundsep" / "published_results.json"
 PAGE = REPOSITORY / "docs" / "separation.md"
 NAME = "esc50-mix2"
 CARD = REPOSITORY / "weights" / NAME / "README.md"
@@ -120,28 +116,18 @@ def pages(results: dict[str, Any]) -> dict[Path, str]:
     }
 
 
-def is_stale() -> bool:
-    """Whether a page does not agree with the results file."""
-    wanted = pages(json.loads(RESULTS.read_text(encoding="utf-8")))
-    return any(page.read_text(encoding="utf-8") != text for page, text in wanted.items())
+RESULTS = ResultsFile(REPOSITORY / "docs" / "separation.json", pages)
 
 
-def main(argument: str) -> None:
+def main() -> None:
     """Measure and write, or check."""
-    if argument == "--check":
-        if is_stale():
-            sys.exit(f"a page is not what {RESULTS.name} says")
-        return
-    results = measure(Path(argument))
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    published = json.loads(PUBLISHED.read_text(encoding="utf-8"))
-    published[NAME] = {k: v for k, v in results.items() if k not in ("naming", "clips")}
-    PUBLISHED.write_text(json.dumps(published, indent=2) + "\n", encoding="utf-8")
-    for page, text in pages(results).items():
-        page.write_text(text, encoding="utf-8")
+    parser = RESULTS.parser(__doc__)
+    parser.add_argument("esc50", type=Path)
+    results = measure(parser.parse_args().esc50)
+    RESULTS.write(results)
+    summary = {k: v for k, v in results.items() if k not in ("naming", "clips")}
+    PUBLISHED.write(PUBLISHED.read() | {NAME: summary})
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(sys.argv[1])
+    main()

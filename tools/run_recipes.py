@@ -11,16 +11,13 @@ docs/recipe_results.json; recipes that were not named keep their rows.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from pages import filled
+from results_file import REPOSITORY, ResultsFile, filled
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "docs" / "recipe_results.json"
 PAGE = REPOSITORY / "docs" / "results.md"
 
 # What two CPU cores can do in an hour or two; the largest networks are stopped long before they are
@@ -107,31 +104,20 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page() -> str:
-    """The page as it should be."""
-    return filled(PAGE, "recipes", table(json.loads(RESULTS.read_text(encoding="utf-8"))))
-
-
-def is_stale() -> bool:
-    """Whether the page does not agree with the results file."""
-    return PAGE.read_text(encoding="utf-8") != page()
+RESULTS = ResultsFile(
+    REPOSITORY / "docs" / "recipe_results.json",
+    lambda results: {PAGE: filled(PAGE, "recipes", table(results))},
+)
 
 
 def main() -> None:
     """Run and write, or check."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = RESULTS.parser(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="recipes (default: all)")
-    parser.add_argument("--esc50", type=Path, metavar="ROOT")
-    parser.add_argument("--urbansound8k", type=Path, metavar="ROOT")
-    parser.add_argument("--output", type=Path, metavar="DIR")
-    parser.add_argument("--check", action="store_true")
+    for root in ("--esc50", "--urbansound8k"):
+        parser.add_argument(root, type=Path, required=True, metavar="ROOT")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     options = parser.parse_args()
-    if options.check:
-        if is_stale():
-            sys.exit(f"{PAGE} is not what {RESULTS} says")
-        return
-    if not (options.esc50 and options.urbansound8k and options.output):
-        parser.error("--esc50, --urbansound8k and --output are needed")
     for name in options.names or EPOCHS:
         row = run(
             name,
@@ -140,11 +126,8 @@ def main() -> None:
             output=options.output,
         )
         # Read only now: another run may have written its row meanwhile.
-        results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        results[name] = row
-        ordered = {known: results[known] for known in EPOCHS if known in results}
-        RESULTS.write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
-        PAGE.write_text(page(), encoding="utf-8")
+        results = RESULTS.read() | {name: row}
+        RESULTS.write({known: results[known] for known in EPOCHS if known in results})
 
 
 if __name__ == "__main__":

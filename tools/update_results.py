@@ -10,54 +10,21 @@ The results file is src/soundsep/published_results.json. Pages hold generated te
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from choose_unknown import FALSE_ALARMS, N_CASES, best_scores, confident_on_noise, strangers
 from cross_validate import cross_validated
-from pages import filled
+from publish import card_facts
+from results_file import REPOSITORY, ResultsFile, filled
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "src" / "soundsep" / "published_results.json"
 PAGES = (
     REPOSITORY / "README.md",
     REPOSITORY / "docs" / "models.md",
     REPOSITORY / "docs" / "results.md",
 )
 
-# What each model was trained on and may be judged on. Nothing here is measured.
-PROTOCOLS: dict[str, dict[str, Any]] = {
-    "esc50-resnet34": {
-        "data": "ESC-50 at 16 kHz",
-        "protocol": "fold 5 held out, trained on folds 1 to 4",
-        "checkpoint": "averaged weights (EMA) after the last epoch",
-        "test_fold": 5,
-    },
-    **{
-        f"esc50-mn04-fold{fold}": {
-            "data": "ESC-50 at 16 kHz",
-            "protocol": f"fold {fold} held out, fine-tuned on the four others",
-            "checkpoint": "halfway from the head it began with to the averaged weights (EMA) after "
-            "the last epoch",
-            "test_fold": fold,
-        }
-        for fold in range(1, 6)
-    },
-    "urban11-mn04": {
-        "data": "ESC-50 at 16 kHz and 720 slices of UrbanSound8K",
-        "protocol": "fold 5 held out of both, see the page on urban sounds",
-        "checkpoint": "optimum of the head on the training folds",
-        "test_fold": 5,
-    },
-    "urbansound8k-mn04": {
-        "data": "720 slices of UrbanSound8K",
-        "protocol": "fold 10 held out, the head fitted to folds 1 and 2",
-        "checkpoint": "optimum of the head on the training folds",
-        "test_fold": 10,
-    },
-}
+WEIGHTS = REPOSITORY / "weights"
 FIVE_FOLDS = "esc50-mn04"
 N_SHIFTS = 4
 
@@ -72,9 +39,10 @@ def measure(esc50: Path, urbansound8k: Path, *names: str) -> dict[str, dict[str,
     from soundsep.metrics import calibration_floor
 
     results: dict[str, dict[str, Any]] = {}
-    for name in names or PROTOCOLS:
-        protocol = PROTOCOLS[name]
-        folder = REPOSITORY / "weights" / name
+    for name, protocol in protocols().items():
+        if names and name not in names:
+            continue
+        folder = WEIGHTS / name
         pipe = Pipeline.from_pretrained(folder)
         if name.startswith("urban11"):
             dataset: Any = Urban11(esc50=esc50, urbansound8k=urbansound8k)
@@ -106,6 +74,16 @@ def measure(esc50: Path, urbansound8k: Path, *names: str) -> dict[str, dict[str,
             results[name]["cross_validated"] = cross_validated(dataset)
         print(name, evaluation, sep="\n")
     return results
+
+
+def protocols() -> dict[str, dict[str, Any]]:
+    """What each model was trained on and may be judged on, as its card says."""
+    facts = {folder.name: card_facts(folder) for folder in sorted(WEIGHTS.iterdir())}
+    return {
+        name: {**told["measured"], "test_fold": told["test_fold"]}
+        for name, told in facts.items()
+        if "measured" in told
+    }
 
 
 def untempered(pipe: Any, clips: Any) -> float:
@@ -205,36 +183,28 @@ def pages(results: dict[str, dict[str, Any]]) -> dict[Path, str]:
     """Every page with what it should hold."""
     wanted = {page: table(results) for page in PAGES}
     wanted |= {
-        REPOSITORY / "weights" / name / "README.md": card(name, r)
-        for name, r in results.items()
-        if name in PROTOCOLS
+        WEIGHTS / name / "README.md": card(name, results[name])
+        for name in protocols()
+        if name in results
     }
     return {page: filled(page, "results", text) for page, text in wanted.items()}
 
 
-def stale_pages() -> list[Path]:
-    """Pages that do not agree with the results file."""
-    wanted = pages(json.loads(RESULTS.read_text(encoding="utf-8")))
-    return [page for page, text in wanted.items() if page.read_text(encoding="utf-8") != text]
+RESULTS = ResultsFile(REPOSITORY / "src" / "soundsep" / "published_results.json", pages)
 
 
-def main(*arguments: str) -> None:
+def main() -> None:
     """Measure and write, or check."""
-    if arguments == ("--check",):
-        if stale := stale_pages():
-            sys.exit(f"not what the results file says: {', '.join(map(str, stale))}")
-        return
+    parser = RESULTS.parser(__doc__)
+    parser.add_argument("esc50", type=Path)
+    parser.add_argument("urbansound8k", type=Path)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args()
     # What other tools wrote there stays: the separator is measured by tools/measure_separation.py.
-    older = json.loads(RESULTS.read_text(encoding="utf-8"))
-    esc50, urbansound8k, *names = arguments
-    results = older | measure(Path(esc50), Path(urbansound8k), *names)
+    results = RESULTS.read() | measure(options.esc50, options.urbansound8k, *options.names)
     results[FIVE_FOLDS] = five_fold_mean(results)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    for page, text in pages(results).items():
-        page.write_text(text, encoding="utf-8")
+    RESULTS.write(results)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3 and sys.argv[1:] != ["--check"]:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import runpy
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from measure_few_shot import RESULTS
 from soundsep import Pipeline, fit
 from soundsep.datasets import ESC50, AudioFolder
 
-ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("dog", "rain", "clock_tick", "siren")
 
 
@@ -50,9 +47,8 @@ def test_eight_clips_a_class_are_enough_for_four_classes(esc50_root, tmp_path, a
 
 
 def test_the_page_agrees_with_the_measured_curve():
-    tool = runpy.run_path(str(ROOT / "tools" / "measure_few_shot.py"))
-    assert not tool["is_stale"]()
-    rows = json.loads(tool["RESULTS"].read_text(encoding="utf-8"))["rows"]
+    assert RESULTS.stale() == []
+    rows = RESULTS.read()["rows"]
     assert [row["clips_per_class"] for row in rows] == [1, 2, 5, 10, 20]
     accuracies = [row["accuracy_mean"] for row in rows]
     assert accuracies == sorted(accuracies)

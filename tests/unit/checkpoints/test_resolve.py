@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from soundsep.checkpoints.files import write_checkpoint
-from soundsep.checkpoints.registry import PUBLISHED
+from soundsep.checkpoints.registry import DEFAULT_MODEL, PUBLISHED
 from soundsep.checkpoints.resolve import resolve
 from soundsep.errors import ConfigError, SoundsepError, WeightsError
 
@@ -80,7 +80,7 @@ def test_folder_must_hold_both_files(lacking: str) -> None:
 def test_published_name_does_not_depend_on_the_current_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    name = next(iter(PUBLISHED))
+    name = DEFAULT_MODEL
     write_checkpoint(name, CONFIG, TENSORS)
     monkeypatch.setattr(
         "soundsep.checkpoints.resolve.find_published", lambda model, progress: Path("!")
