@@ -2,21 +2,23 @@ from __future__ import annotations
 
 import runpy
 import shutil
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from soundsep import __version__
 
 project = "soundsep"
 author = "The soundsep developers"
 project_copyright = "The soundsep developers"
-version = release = metadata.version("soundsep")
+version = release = __version__
 
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx.ext.doctest",
-    "myst_parser",
+    "myst_nb",  # Markdown, and the notebook
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
 templates_path: list[str] = []
@@ -41,7 +43,22 @@ doctest_test_doctest_blocks = ""
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
+nb_execution_mode = "force"  # the notebook is kept without its outputs
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300  # seconds for a cell; the first loads torch
+
+# What is copied are commands and code alone, without prompts and without what was printed.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_theme_options = {  # a link to edit every page
+    "source_repository": "https://github.com/soundsep/soundsep/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 html_title = f"soundsep {release}"
 html_show_sphinx = False
 

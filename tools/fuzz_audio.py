@@ -140,7 +140,7 @@ def table(results: dict[str, Any]) -> str:
     return (
         "\n".join(lines) + f"\n\nlibsndfile {results['libsndfile']}, FFmpeg {results['ffmpeg']}; "
         f"{n_failures or 'no'} crashes, hangs, other errors, empty results, NaN, or blocks that "
-        f"are not the whole. The slowest took {results['slowest_seconds']:.2f} s; the process "
+        f"differ from the whole. The slowest took {results['slowest_seconds']:.2f} s; the process "
         f"needed at most {results['memory_mib']:.0f} MiB more than before the first file. For "
         f"{n_printed} files libsndfile printed a line of its own to standard output. What FFmpeg "
         f"hears differs for {differs or 'none'}.\n"

@@ -79,7 +79,7 @@ def measure(root: Path) -> dict[str, Any]:
 
 def table(results: dict[str, Any]) -> str:
     """The curve, in Markdown."""
-    lines = ["| clips a class | accuracy | standard deviation |", "|---|---|---|"]
+    lines = ["| clips per class | accuracy | standard deviation |", "|---|---|---|"]
     lines += [
         f"| {row['clips_per_class']} | {row['accuracy_mean']:.1%} | "
         f"{100 * row['accuracy_std']:.1f} points |"

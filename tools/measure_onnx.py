@@ -106,21 +106,21 @@ def time_in_turns(classifiers: list[Any]) -> list[float]:
 def table(results: dict[str, Any]) -> str:
     """The rows, in Markdown."""
     lines = [
-        "| model | runs in | file | accuracy | same answer as PyTorch | calibration error | "
+        "| model | accuracy | runs in | file | same answer as PyTorch | calibration error | "
         "one window |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in results["rows"]:
         size = f"{row['size_bytes'] / 1e6:.1f} MB" if row["size_bytes"] else ""
         lines.append(
-            f"| `{row['model']}` | {row['kind']} | {size} | {row['accuracy']:.2%} | "
+            f"| `{row['model']}` | {row['accuracy']:.2%} | {row['kind']} | {size} | "
             f"{row['same_answer']:.2%} | {row['calibration_error']:.3f} | "
             f"{row['milliseconds']:.1f} ms |"
         )
     return (
         "\n".join(lines) + f"\n\n{results['data']}, the {results['n_clips']} clips of fold "
-        f"{results['test_fold']}, which neither model has learnt from. A window is 5 s; the time "
-        "is that of features and network on one thread of a CPU, all kinds in turns.\n"
+        f"{results['test_fold']}, which neither model was trained on. A window is 5 s; the time "
+        "is that of features and network on one CPU thread, with the kinds measured in turns.\n"
     )
 
 

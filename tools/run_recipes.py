@@ -92,13 +92,14 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     from soundsep.training import get_recipe
 
     lines = [
-        "| recipe | data | clips | epochs | minutes | weights | accuracy | macro F1 | project |",
+        "| recipe | accuracy | macro F1 | project | data | clips | epochs | minutes | weights |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{name}` | {SHORT[get_recipe(name).data]} | {r['n_test_clips']} | {r['epochs']} of "
-        f"{r['epochs_of_the_recipe']} | {r['minutes']} | {r['n_parameters'] / 1e6:.1f} M | "
-        f"{r['accuracy']:.2%} | {r['macro_f1']:.2%} | {REPORTED.get(name, 'not known')} |"
+        f"| `{name}` | {r['accuracy']:.2%} | {r['macro_f1']:.2%} | "
+        f"{REPORTED.get(name, 'not known')} | {SHORT[get_recipe(name).data]} | "
+        f"{r['n_test_clips']} | {r['epochs']} of {r['epochs_of_the_recipe']} | {r['minutes']} | "
+        f"{r['n_parameters'] / 1e6:.1f} M |"
         for name, r in results.items()
     ]
     return "\n".join(lines) + "\n"

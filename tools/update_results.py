@@ -114,19 +114,21 @@ def five_fold_mean(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
-    """The models side by side, in Markdown."""
+    """The models side by side, the default first, in Markdown."""
+    from soundsep.checkpoints import DEFAULT_MODEL
+
     rows = [
-        f"| model | parameters | file | measured on | accuracy | macro F1 | {N_SHIFTS} shifts |",
+        f"| model | accuracy | macro F1 | {N_SHIFTS} shifts | parameters | file | measured on |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, r in results.items():
+    for name, r in sorted(results.items(), key=lambda item: item[0] != DEFAULT_MODEL):
         if "-fold" in name or "accuracy" not in r:  # their mean stands for the five
             continue
         measured = f"{r['data']}, {r['protocol']} ({r['n_clips']} clips)"
         rows.append(
-            f"| `{name}` | {r['n_parameters'] / 1e6:.1f} M | {r['size_bytes'] / 1e6:.0f} MB | "
-            f"{measured} | {r['accuracy']:.2%} | {r['macro_f1']:.2%} | "
-            f"{r['accuracy_with_shifts']:.2%} |"
+            f"| `{name}` | {r['accuracy']:.2%} | {r['macro_f1']:.2%} | "
+            f"{r['accuracy_with_shifts']:.2%} | {r['n_parameters'] / 1e6:.1f} M | "
+            f"{r['size_bytes'] / 1e6:.0f} MB | {measured} |"
         )
     return "\n".join(rows) + "\n"
 
@@ -135,7 +137,7 @@ def card(name: str, r: dict[str, Any]) -> str:
     """The figures of one model, in Markdown."""
     both = name.startswith("urban11")
     ending = (
-        "; the heads of all folds are fitted anew by `dev.py results`"
+        "; the heads of all folds are refitted by `dev.py results`"
         if "cross_validated" in r
         else ""
     )
@@ -152,16 +154,16 @@ def card(name: str, r: dict[str, Any]) -> str:
         f"| macro F1 | {r['macro_f1']:.2%} |\n"
         f"| expected calibration error (15 bins) | {r['calibration_error']:.3f}, without the "
         f"temperature {r['calibration_error_before']:.3f} |\n"
-        f"| the same of a perfectly calibrated model on so few clips | "
+        f"| expected for a perfectly calibrated model at this sample size | "
         f"{r['calibration_floor']:.3f} |\n"
         + _cross_validation(r.get("cross_validated"))
-        + f"| accuracy, mean of {N_SHIFTS} shifts ({N_SHIFTS} times the time) | "
+        + f"| accuracy, mean over {N_SHIFTS} shifts ({N_SHIFTS} times the time) | "
         f"{r['accuracy_with_shifts']:.2%} |\n"
-        f"| score below which a sound is better called unknown | {r['unknown_below']:.3f} |\n"
-        f"| known sounds that keep their name then | {r['known_kept']:.1%} |\n"
-        f"| unknown ones that are named all the same ({FALSE_ALARMS:.0%} asked on other clips) | "
+        f"| score below which a sound is called unknown | {r['unknown_below']:.3f} |\n"
+        f"| known sounds that are still named | {r['known_kept']:.1%} |\n"
+        f"| unknown sounds that are still named (target on other clips: {FALSE_ALARMS:.0%}) | "
         f"{r['unknown_named']:.1%} of {r['n_unknown']} |\n"
-        f"| a score above 0.9, of {N_CASES} cases each | {noise} |\n"
+        f"| a score above 0.9 for what is no sound, {N_CASES} cases each | {noise} |\n"
         f"| parameters | {r['n_parameters'] / 1e6:.1f} M |\n\n"
         f"Measured by `soundsep evaluate {name} {arguments} --fold {r['test_fold']}`{ending}.\n"
     )
@@ -171,10 +173,10 @@ def _cross_validation(c: dict[str, Any] | None) -> str:
     if c is None:
         return ""
     return (
-        f"| all {len(c['folds'])} folds at hand, each held out of a head made in the same way | "
+        f"| all {len(c['folds'])} available folds, each held out of a head fitted in the same way | "
         f"{c['n_clips']} clips, accuracy {c['accuracy']:.2%}, macro F1 {c['macro_f1']:.2%} |\n"
-        f"| expected calibration error on those | {c['calibration_error']:.3f}, without the "
-        f"temperature {c['calibration_error_before']:.3f}; of a perfectly calibrated model "
+        f"| expected calibration error on these clips | {c['calibration_error']:.3f}, without the "
+        f"temperature {c['calibration_error_before']:.3f}; expected for a perfectly calibrated model "
         f"{c['calibration_floor']:.3f} |\n"
     )
 
