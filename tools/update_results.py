@@ -173,11 +173,11 @@ def _cross_validation(c: dict[str, Any] | None) -> str:
     if c is None:
         return ""
     return (
-        f"| all {len(c['folds'])} available folds, each held out of a head fitted in the same way | "
-        f"{c['n_clips']} clips, accuracy {c['accuracy']:.2%}, macro F1 {c['macro_f1']:.2%} |\n"
+        f"| all {len(c['folds'])} available folds, each held out of a head fitted in the same way "
+        f"| {c['n_clips']} clips, accuracy {c['accuracy']:.2%}, macro F1 {c['macro_f1']:.2%} |\n"
         f"| expected calibration error on these clips | {c['calibration_error']:.3f}, without the "
-        f"temperature {c['calibration_error_before']:.3f}; expected for a perfectly calibrated model "
-        f"{c['calibration_floor']:.3f} |\n"
+        f"temperature {c['calibration_error_before']:.3f}; expected for a perfectly calibrated "
+        f"model {c['calibration_floor']:.3f} |\n"
     )
 
 
