@@ -26,7 +26,17 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from soundsep.frontends import MelConfig, MelFrontend
-    from soundsep.pipeline import ClipResult, Event, Gap, Pipeline, Prediction, Scores
+    from soundsep.pipeline import (
+        ClipResult,
+        Event,
+        Events,
+        Gap,
+        Pipeline,
+        Prediction,
+        Scores,
+        to_csv,
+        to_dataframe,
+    )
     from soundsep.separator import Separation, Separator, SeparatorConfig
     from soundsep.training import FitReport, fit
 
@@ -39,6 +49,7 @@ __all__ = [
     "DatasetError",
     "DependencyError",
     "Event",
+    "Events",
     "ExportError",
     "FitReport",
     "Gap",
@@ -57,6 +68,8 @@ __all__ = [
     "__version__",
     "fit",
     "load_audio",
+    "to_csv",
+    "to_dataframe",
 ]
 
 _MODULE_OF = {
@@ -66,6 +79,7 @@ _MODULE_OF = {
     "ClassifierConfig": "classifier",
     "ClipResult": "pipeline",
     "Event": "pipeline",
+    "Events": "pipeline",
     "FitReport": "training",
     "Gap": "pipeline",
     "MelConfig": "frontends",
@@ -76,6 +90,8 @@ _MODULE_OF = {
     "Separation": "separator",
     "Separator": "separator",
     "SeparatorConfig": "separator",
+    "to_csv": "pipeline",
+    "to_dataframe": "pipeline",
 }
 
 

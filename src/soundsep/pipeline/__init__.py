@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from soundsep.pipeline.events import Events
 from soundsep.pipeline.microphone import Microphone, listen
 from soundsep.pipeline.pipeline import Pipeline
 from soundsep.pipeline.results import ClipResult, Event, Gap, Prediction, Scores
 from soundsep.pipeline.stream import Stream
+from soundsep.pipeline.tabulate import to_csv, to_dataframe
 
 __all__ = [
     "ClipResult",
     "Event",
+    "Events",
     "Gap",
     "Microphone",
     "Pipeline",
@@ -17,4 +20,6 @@ __all__ = [
     "Scores",
     "Stream",
     "listen",
+    "to_csv",
+    "to_dataframe",
 ]

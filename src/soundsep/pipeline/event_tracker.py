@@ -28,12 +28,14 @@ class EventRules:
         min_duration_seconds: Shorter events are dropped.
         merge_gap_seconds: Events of one label with at most this much between them are one.
         least_score: Events whose score is lower are dropped.
+        labels: The only labels whose events are given; ``None`` for all.
     """
 
     threshold: float | tuple[float, ...] = 0.5
     min_duration_seconds: float = 0.0
     merge_gap_seconds: float = 1.0
     least_score: float = 0.0
+    labels: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         """Reject what is out of range.
@@ -97,6 +99,9 @@ class EventTracker:
         self._rate, self._offset = sample_rate, offset_seconds
         self._hop, self._trim = hop, trim
         self._threshold = torch.tensor(rules.threshold, dtype=torch.float32).expand(len(labels))
+        if rules.labels is not None:
+            is_wanted = torch.tensor([label in rules.labels for label in labels])
+            self._threshold = self._threshold.where(is_wanted, torch.inf)
         self._release = (RELEASE * self._threshold).tolist()
         self._shortest = round(rules.min_duration_seconds * sample_rate)
         self._gap = round(rules.merge_gap_seconds * sample_rate)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from soundsep.audio import AudioInput, audio_blocks, is_array
+from soundsep.audio import AudioInput, is_array
 from soundsep.audio.arrays import warn_of_rate
-from soundsep.audio.inputs import name_of, path_of
+from soundsep.audio.inputs import path_of
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier
 from soundsep.config import check_number
-from soundsep.errors import AudioError
+from soundsep.errors import ConfigError
+from soundsep.names import did_you_mean
 from soundsep.pipeline.event_tracker import EventRules
-from soundsep.pipeline.results import Event, Scores
+from soundsep.pipeline.events import Events, find_events
+from soundsep.pipeline.results import Scores
 from soundsep.pipeline.stream import Stream
-from soundsep.progress import progress_bar
 
-__all__ = ["Listener", "silence_error"]
+__all__ = ["Listener"]
 
 
 class Listener:
@@ -34,14 +34,16 @@ class Listener:
         audio: AudioInput,
         *,
         sample_rate: int | None = None,
-        threshold: float | None = None,
+        threshold: float | Mapping[str, float] | None = None,
         hop_seconds: float | None = None,
         min_duration_seconds: float = 0.0,
         merge_gap_seconds: float = 1.0,
+        labels: Collection[str] | None = None,
+        min_score: float = 0.0,
         batch_size: int = 16,
         progress: bool = True,
         channel: int | None = None,
-    ) -> Iterator[Event]:
+    ) -> Events:
         """Find events in a recording of any length, in constant memory.
 
         A label's event begins with the first window whose score reaches ``threshold`` and ends
@@ -55,26 +57,30 @@ class Listener:
         Args:
             audio: Whatever `soundsep.load_audio` takes, of any length.
             sample_rate: Rate of an array, in Hz; by default the pipeline's own.
-            threshold: Score that begins an event, above 0 and at most 1; by default that of each
-                label in the model's config, or 0.5.
+            threshold: Score that begins an event, above 0 and at most 1; one for all labels, or
+                those of some by their names. By default that of each label in the model's config,
+                or 0.5.
             hop_seconds: Step between windows, at most a window's length; the model's own by
                 default. Smaller steps give finer times and take longer. Where the model has
                 frames, the times are theirs; each frame is taken from the window in whose middle
                 it lies, and a smaller step, rounded down to frames, gives it more context.
             min_duration_seconds: Shorter events are dropped.
             merge_gap_seconds: Events of one label with at most this much between them are one.
+            labels: Find events of these labels only; by default of all.
+            min_score: Events whose score, the highest of their windows, is lower are dropped.
             batch_size: Windows a forward pass.
             progress: Show a progress bar, where there is a terminal.
             channel: Number of the only channel that is heard, from 0; by default all are mixed.
 
-        Yields:
-            Events by their start, each as soon as no earlier one can come.
+        Returns:
+            An iterator over the events by their start, which gives each as soon as no earlier one
+            can come. What is said of `AudioError` is raised by it.
 
         Raises:
             AudioError: the recording cannot be read, which shows where it is damaged and after the
                 events before that, is shorter than one analysis frame, or is digital silence from
                 beginning to end (unless the pipeline has ``silence_db``).
-            ConfigError: an option is out of range.
+            ConfigError: an option is out of range, or there is no such label.
 
         Warns:
             SoundsepWarning: an array came without ``sample_rate``; once per pipeline.
@@ -82,14 +88,14 @@ class Listener:
         sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
             self.classifier,
-            self._rules(threshold, min_duration_seconds, merge_gap_seconds),
+            self._rules(threshold, min_duration_seconds, merge_gap_seconds, labels, min_score),
             sample_rate=self.classifier.sample_rate,
             hop_seconds=hop_seconds,
             batch_size=batch_size,
             silence_db=self.silence_db,
             wait=True,
         )
-        return _events(
+        events = find_events(
             stream,
             audio,
             sample_rate=sample_rate,
@@ -97,6 +103,7 @@ class Listener:
             channel=channel,
             may_be_silent=self.silence_db is not None,
         )
+        return Events(events, path_of(audio))
 
     def scores(
         self,
@@ -127,8 +134,9 @@ class Listener:
             silence_db=self.silence_db,
             keep_scores=True,
             wait=True,
+            unknown_below=self._unknown_below,
         )
-        for _ in _events(
+        for _ in find_events(
             stream,
             audio,
             sample_rate=sample_rate,
@@ -143,10 +151,12 @@ class Listener:
         self,
         *,
         sample_rate: int | None = None,
-        threshold: float | None = None,
+        threshold: float | Mapping[str, float] | None = None,
         hop_seconds: float | None = None,
         min_duration_seconds: float = 0.0,
         merge_gap_seconds: float = 1.0,
+        labels: Collection[str] | None = None,
+        min_score: float = 0.0,
         batch_size: int = 16,
         keep_scores: bool = False,
         channel: int | None = None,
@@ -172,25 +182,56 @@ class Listener:
         """
         return Stream(
             self.classifier,
-            self._rules(threshold, min_duration_seconds, merge_gap_seconds),
+            self._rules(threshold, min_duration_seconds, merge_gap_seconds, labels, min_score),
             sample_rate=self.classifier.sample_rate if sample_rate is None else sample_rate,
             hop_seconds=hop_seconds,
             batch_size=batch_size,
             silence_db=self.silence_db,
             keep_scores=keep_scores,
             channel=channel,
+            unknown_below=self._unknown_below,
         )
 
+    @property
+    def _unknown_below(self) -> float | None:
+        return self.classifier.config.unknown_below if self.unknown else None
+
     def _rules(
-        self, threshold: float | None, min_duration_seconds: float, merge_gap_seconds: float
+        self,
+        threshold: float | Mapping[str, float] | None,
+        min_duration_seconds: float,
+        merge_gap_seconds: float,
+        labels: Collection[str] | None = None,
+        min_score: float = 0.0,
     ) -> EventRules:
-        config = self.classifier.config
+        if not 0 <= check_number("min_score", min_score) <= 1:
+            raise ConfigError(f"min_score must be from 0 to 1, got {min_score}")
+        if isinstance(labels, str):
+            raise ConfigError(f"labels must be a list or a set of names, got {labels!r}")
+        rule: float | tuple[float, ...]
+        if threshold is None or isinstance(threshold, Mapping):
+            own = threshold or {}
+            self._check_labels(own)
+            config = self.classifier.config
+            pairs = zip(config.labels, config.label_thresholds, strict=True)
+            rule = tuple(own.get(label, default) for label, default in pairs)
+        else:
+            rule = threshold
+        if labels is not None:
+            self._check_labels(labels)
         return EventRules(
-            threshold=config.label_thresholds if threshold is None else threshold,
+            threshold=rule,
             min_duration_seconds=min_duration_seconds,
             merge_gap_seconds=merge_gap_seconds,
-            least_score=(config.unknown_below or 0.0) if self.unknown else 0.0,
+            least_score=max(min_score, self._unknown_below or 0.0),
+            labels=None if labels is None else frozenset(labels),
         )
+
+    def _check_labels(self, labels: Collection[str]) -> None:
+        known = self.classifier.labels
+        if unknown := [label for label in labels if label not in known]:
+            hints = (f"{label!r}{did_you_mean(label, known)}" for label in unknown)
+            raise ConfigError(f"the model knows no label {'; '.join(hints)}")
 
     def _rate_of(self, audio: AudioInput, sample_rate: int | None) -> int | None:
         """The rate that was given; for an array without one the model's own, said once."""
@@ -202,74 +243,3 @@ class Listener:
                 self._has_warned = True
                 warn_of_rate(sample_rate)
         return sample_rate
-
-
-def silence_error(audio: object) -> AudioError:
-    """What a recording is answered in which there is nothing at all."""
-    return AudioError(
-        f"{name_of(audio)} is digital silence, in which there is nothing to name; check the "
-        "recorder, its input and its level"
-    )
-
-
-def _events(
-    stream: Stream,
-    audio: AudioInput,
-    *,
-    sample_rate: int | None,
-    progress: bool,
-    channel: int | None,
-    may_be_silent: bool,
-) -> Iterator[Event]:
-    """Events of a whole recording, ordered by their start, as they become certain.
-
-    Args:
-        stream: At the classifier's rate.
-        audio: A recording of any length.
-        sample_rate: Rate of an array, in Hz; that of the stream by default.
-        progress: Show a progress bar, where there is a terminal.
-        channel: The only one that is heard.
-        may_be_silent: Digital silence is no error.
-
-    Raises:
-        AudioError: the recording cannot be read, is shorter than one analysis frame, or silent.
-    """
-    waiting: list[tuple[float, int, Event]] = []  # until no earlier event can come
-    n_events = 0
-
-    def released(events: list[Event], until: float) -> Iterator[Event]:
-        nonlocal n_events
-        for event in events:
-            n_events += 1
-            heapq.heappush(waiting, (event.start_seconds, n_events, event))
-        while waiting and waiting[0][0] <= until:
-            yield heapq.heappop(waiting)[2]
-
-    with (
-        audio_blocks(
-            audio, sample_rate=sample_rate, target_rate=stream.sample_rate, channel=channel
-        ) as blocks,
-        progress_bar(
-            total=blocks.duration_seconds and round(blocks.duration_seconds),
-            unit="s",
-            desc="listening",
-            progress=progress,
-        ) as bar,
-    ):
-        try:
-            for block in blocks:
-                yield from released(stream.push_mono(block), stream.certain_until_seconds)
-                bar.update(int(stream.duration_seconds) - bar.n)
-        except AudioError:
-            yield from released(stream.flush(), float("inf"))  # what was heard before the damage
-            raise
-        shortest = stream.shortest_seconds
-        if stream.duration_seconds < shortest:
-            raise AudioError(
-                f"the recording is too short to analyse: {stream.duration_seconds:.4f} s, at least "
-                f"{shortest:.3f} s are needed"
-            )
-        last = stream.flush()
-        if stream.is_silent and not may_be_silent:
-            raise silence_error(audio)
-        yield from released(last, float("inf"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -142,10 +142,12 @@ def listen(
     microphone: Microphone,
     *,
     stop: threading.Event | None = None,
-    threshold: float | None = None,
+    threshold: float | Mapping[str, float] | None = None,
     hop_seconds: float | None = None,
     min_duration_seconds: float = 0.0,
     merge_gap_seconds: float = 1.0,
+    labels: Collection[str] | None = None,
+    min_score: float = 0.0,
     batch_size: int = 16,
 ) -> Iterator[Event | Gap]:
     """Events of a live recording, as they become certain, and the gaps in it.
@@ -158,6 +160,8 @@ def listen(
         hop_seconds: Likewise.
         min_duration_seconds: Likewise.
         merge_gap_seconds: Likewise.
+        labels: Likewise.
+        min_score: Likewise.
         batch_size: Likewise.
 
     Yields:
@@ -174,6 +178,8 @@ def listen(
         hop_seconds=hop_seconds,
         min_duration_seconds=min_duration_seconds,
         merge_gap_seconds=merge_gap_seconds,
+        labels=labels,
+        min_score=min_score,
         batch_size=batch_size,
     )
     with microphone:

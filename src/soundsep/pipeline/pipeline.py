@@ -20,7 +20,8 @@ from soundsep.classifier.scoring import clip_windows, is_silent, score_waveforms
 from soundsep.config import check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
-from soundsep.pipeline.long_recordings import Listener, silence_error
+from soundsep.pipeline.events import silence_error
+from soundsep.pipeline.long_recordings import Listener
 from soundsep.pipeline.mixtures import MIXTURE, audible_sources, merge_scores
 from soundsep.pipeline.results import ClipResult, Prediction
 from soundsep.progress import progress_bar

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from soundsep.errors import AudioError, ConfigError
 from soundsep.names import printable
+from soundsep.pipeline.tables import Table
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
 __all__ = ["ClipResult", "Event", "Gap", "Prediction", "Scores"]
@@ -281,6 +285,37 @@ class Scores:
     unknown_below: float | None = None
     spans_seconds: Tensor | None = None
     rows: Literal["windows", "frames"] = "windows"
+
+    def _table(self) -> Table:
+        return Table(("start_seconds", "end_seconds", *self.labels), self._spans_and_values())
+
+    def _spans_and_values(self) -> Iterator[dict[str, float]]:
+        edges = self.edges_seconds
+        spans = edges.unfold(0, 2, 1)
+        if self.spans_seconds is not None:
+            spans = self.spans_seconds
+        for (start, end), values in zip(spans.tolist(), self.values.tolist(), strict=True):
+            scores = dict(zip(self.labels, values, strict=True))
+            yield {**scores, "start_seconds": start, "end_seconds": end}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each window or frame: where it begins and ends, and the score of each label.
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        return self._table().to_dataframe()
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the table of `to_dataframe`, whole or not at all; pandas is not needed.
+
+        Args:
+            path: A file, which is replaced where it exists.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        self._table().to_csv(path)
 
     def __getitem__(self, label: str) -> Tensor:
         """One label over time, (n_rows,).

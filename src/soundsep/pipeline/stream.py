@@ -54,6 +54,7 @@ class Stream:
         wait: Wait for a full batch before windows are heard, where nobody waits for events.
         silence_db: Windows of a lower level, in dBFS, hold nothing to name.
         channel: Number of the only channel of the blocks that is heard, from 0.
+        unknown_below: Score below which no sound is named, for `scores`.
 
     Raises:
         ConfigError: an option is out of range.
@@ -71,8 +72,10 @@ class Stream:
         wait: bool = False,
         silence_db: float | None = None,
         channel: int | None = None,
+        unknown_below: float | None = None,
     ) -> None:
         self._channel = check_channel(channel)
+        self._unknown_below = unknown_below
         self._mixer: Mixer | None = None  # until the first block tells how many channels there are
         self._rate = check_format("the stream", 1, sample_rate)
         self._classifier, self._rules = classifier, rules
@@ -248,7 +251,7 @@ class Stream:
             window_seconds=self._scorer.window / rate if frame is None else frame,
             hop_seconds=self._scorer.hop / rate if frame is None else frame,
             duration_seconds=self.duration_seconds,
-            unknown_below=self._rules.least_score or None,
+            unknown_below=self._unknown_below,
             spans_seconds=spans.reshape(-1, 2),
             rows="windows" if frame is None else "frames",
         )

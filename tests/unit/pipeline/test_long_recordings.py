@@ -119,6 +119,45 @@ def test_each_label_has_its_threshold_unless_one_is_given():
     assert list(pipe().events(audio, sample_rate=RATE, threshold=0.95)) == []
 
 
+def test_labels_thresholds_of_some_and_a_least_score():
+    audio = recording(25, [("low", 5.0, 7.0), ("high", 10.0, 12.0)])
+
+    def heard(**options) -> list[str]:
+        stream = pipe().stream(**options)
+        events = stream.push(audio) + stream.flush()
+        assert list(pipe().events(audio, sample_rate=RATE, **options)) == events
+        return [event.label for event in events]
+
+    assert heard(labels=["high"]) == heard(labels={"high", "middle"}) == ["high"]
+    assert heard(labels=[]) == []
+    assert heard(threshold={"low": 0.95}) == ["high"]
+    assert heard(threshold={"low": 0.95, "high": 0.8}) == ["high"]
+    assert heard(threshold={}) == heard(min_score=0.85) == ["low", "high"]
+    assert heard(min_score=0.95) == []
+    stream = pipe().stream(keep_scores=True, min_score=0.95)
+    stream.push(audio)
+    stream.flush()
+    assert stream.scores().is_known.any()  # for it is not a matter of the scores
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ["lwo"]}, "did you mean 'low'"),
+        ({"labels": "low"}, "list or a set"),
+        ({"threshold": {"lwo": 0.5}}, "did you mean 'low'"),
+        ({"threshold": {"low": 0}}, "above 0"),
+        ({"threshold": {"low": "0.5"}}, "threshold"),
+        ({"min_score": 1.5}, "from 0 to 1"),
+        ({"min_score": "high"}, "min_score"),
+    ],
+)
+def test_what_is_no_label_and_no_score_is_refused_at_once(options, message):
+    for hear in (pipe().stream, lambda **o: pipe().events("missing.wav", **o)):
+        with pytest.raises(ConfigError, match=message):
+            hear(**options)
+
+
 def test_unknown_holds_in_events_streams_and_scores():
     audio = recording(25, [("low", 5.0, 7.0)])
     for unknown_below, n_events in ((0.85, 1), (0.95, 0)):

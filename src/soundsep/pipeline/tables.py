@@ -1,0 +1,100 @@
+"""Answers as tables: rows of plain values, to CSV files and pandas data frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from soundsep.errors import ConfigError, DependencyError
+from soundsep.files import replacing
+from soundsep.names import local_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Table", "clock_time", "csv_line"]
+
+N_DECIMALS = 4
+
+
+def clock_time(start: datetime | None, seconds: float) -> str | None:
+    """The time of day so many seconds after the start of a recording, in ISO 8601.
+
+    The offset from UTC stays that of the start, as it does in a recorder.
+
+    Examples:
+        >>> clock_time(datetime(2024, 5, 19, 23, 59), 61.5)
+        '2024-05-20T00:00:01.500'
+    """
+    if start is None:
+        return None
+    return (start + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+
+
+def csv_line(cells: Iterable[Any], delimiter: str = ",") -> str:
+    r"""One line of a table, without its end; numbers in four decimals, nothing for ``None``.
+
+    Examples:
+        >>> csv_line(["a,b.wav", 1.25, None, "dog"])
+        '"a,b.wav",1.2500,,dog'
+    """
+    text = io.StringIO()
+    written = (f"{cell:.{N_DECIMALS}f}" if isinstance(cell, float) else cell for cell in cells)
+    # Whatever stands in the ending of lines is quoted, so that every line break in a name is.
+    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(written)
+    return text.getvalue().removesuffix("\r\n")
+
+
+class Table(NamedTuple):
+    """Rows of plain values, which may come one after the other.
+
+    Attributes:
+        columns: Their names.
+        rows: Each with a value for every column.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterable[Mapping[str, Any]]
+
+    def lines(self) -> Iterator[str]:
+        """The table as comma-separated text."""
+        yield csv_line(self.columns)
+        for row in self.rows:
+            yield csv_line(row[name] for name in self.columns)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write it whole or not at all, line by line; a file that exists is replaced.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        path = local_path(path)
+        try:
+            with (
+                replacing(path) as (temporary,),
+                # A name can be any bytes, and comes back as them.
+                temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+            ):
+                file.writelines(f"{line}\n" for line in self.lines())
+        except OSError as error:
+            raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The table in memory.
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise DependencyError(
+                f"a data frame needs pandas, which cannot be imported: {error}; install it with: "
+                "pip install pandas, or write a file with to_csv, which needs nothing"
+            ) from error
+        cells = [[row[name] for name in self.columns] for row in self.rows]
+        return pd.DataFrame(cells, columns=[*self.columns])

@@ -1,0 +1,145 @@
+"""One table of many answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soundsep.audio import recording_start
+from soundsep.config import check_whole
+from soundsep.errors import ConfigError
+from soundsep.pipeline.events import EVENT_COLUMNS, Events, event_row
+from soundsep.pipeline.results import ClipResult, Event, Scores
+from soundsep.pipeline.tables import Table, clock_time
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Answers", "result_columns", "result_row", "to_csv", "to_dataframe"]
+
+TOP_K = 5
+
+Answers = ClipResult | Scores | Events | Iterable[ClipResult] | Iterable[Event] | Iterable[Events]
+
+
+def to_dataframe(answers: Answers, *, top_k: int = TOP_K) -> pd.DataFrame:
+    """Results, events or scores as a pandas data frame.
+
+    - Of results a row each: ``path``, ``duration_seconds``, ``label``, ``score``, ``labels`` (all
+      that are heard, of a model that names any number), ``error``, ``start_time``, and the best
+      labels whether heard or not: ``label_1``, ``score_1``, ...
+    - Of events a row each: ``path``, ``start_seconds``, ``end_seconds``, ``label``, ``score``,
+      ``start_time``.
+    - Of scores a row for each window or frame, and a column for each label.
+
+    ``start_time`` is the time of day in ISO 8601, where the recording tells it, with the offset
+    from UTC where that is told, too (`soundsep.audio.recording_start`).
+
+    Args:
+        answers: What a pipeline gave: one answer, or a list or an iterator of results, of events,
+            or of what `soundsep.Pipeline.events` gave for several recordings.
+        top_k: Best labels of each result.
+
+    Raises:
+        AudioError: a recording whose events are asked for cannot be read.
+        ConfigError: it is something else, or of several kinds.
+        DependencyError: pandas is not installed.
+    """
+    return _table(answers, top_k).to_dataframe()
+
+
+def to_csv(answers: Answers, path: str | Path, *, top_k: int = TOP_K) -> None:
+    """Write the table of `to_dataframe`, whole or not at all; pandas is not needed.
+
+    Args:
+        answers: As for `to_dataframe`; of an iterator no more than one is in memory.
+        path: A file, which is replaced where it exists.
+        top_k: Best labels of each result.
+
+    Raises:
+        AudioError: a recording whose events are asked for cannot be read.
+        ConfigError: ``answers`` is something else, or the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "events.csv"
+        >>> to_csv([Event(12.5, 20.0, "dog", 0.912)], file)
+        >>> print(file.read_text().strip())
+        path,start_seconds,end_seconds,label,score,start_time
+        ,12.5000,20.0000,dog,0.9120,
+    """
+    _table(answers, top_k).to_csv(path)
+
+
+def result_columns(top_k: int) -> tuple[str, ...]:
+    """Those of `result_row`."""
+    ranked = [f"{what}_{i}" for i in range(1, top_k + 1) for what in ("label", "score")]
+    told = ("path", "duration_seconds", "label", "score", "labels", "error", "start_time")
+    return (*told, *ranked)
+
+
+def result_row(
+    result: ClipResult, top_k: int, *, time_pattern: str | None = None
+) -> dict[str, Any]:
+    """A result as a row of a table.
+
+    Args:
+        result: It may be a failure.
+        top_k: So many of its best labels.
+        time_pattern: How names of recordings hold the time.
+    """
+    path = result.path
+    row: dict[str, Any] = dict.fromkeys(result_columns(top_k))
+    start = None if path is None else recording_start(path, pattern=time_pattern)
+    row |= {"path": path, "error": result.error, "start_time": clock_time(start, 0.0)}
+    if result.error is not None:
+        return row
+    row |= {"duration_seconds": result.duration_seconds, "label": result.label}
+    if result.label is not None or result.predictions:
+        row["score"] = result.score
+    row["labels"] = None if result.named is None else "; ".join(result.labels)
+    for number, prediction in enumerate(result.top(top_k), 1):
+        row |= {f"label_{number}": prediction.label, f"score_{number}": prediction.score}
+    return row
+
+
+def _table(answers: Any, top_k: int) -> Table:
+    check_whole("top_k", top_k, least=1)
+    if isinstance(answers, (Scores, Events)):
+        return answers._table()
+    if isinstance(answers, ClipResult):
+        answers = [answers]
+    if not isinstance(answers, Iterable) or isinstance(answers, (str, bytes)):
+        raise _refusal(answers)
+    items = iter(answers)
+    first = next(items, None)
+    items = chain([first], items) if first is not None else items
+    if isinstance(first, ClipResult):
+        rows = (result_row(_one(item, ClipResult), top_k) for item in items)
+        return Table(result_columns(top_k), rows)
+    if first is None or isinstance(first, (Event, Events)):
+        return Table(EVENT_COLUMNS, _event_rows(items))
+    raise _refusal(first)
+
+
+def _event_rows(items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        if isinstance(item, Events):
+            yield from item._table().rows
+        else:
+            yield event_row(_one(item, Event), None, None)
+
+
+def _one(item: Any, kind: type[Any]) -> Any:
+    if not isinstance(item, kind):
+        raise _refusal(item)
+    return item
+
+
+def _refusal(answer: object) -> ConfigError:
+    return ConfigError(
+        "expected results, events or scores of a pipeline, of one kind in a table, got "
+        f"{type(answer).__name__}"
+    )
