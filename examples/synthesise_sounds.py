@@ -20,25 +20,46 @@ from numpy.typing import NDArray
 RATE = 44_100  # Hz
 SECONDS = 5.0
 Signal = NDArray[np.float64]
-TIME = np.arange(int(SECONDS * RATE)) / RATE
 
 
-def band_noise(rng: np.random.Generator, low_hz: float, high_hz: float) -> Signal:
+def times(seconds: float) -> Signal:
+    """The time of every sample, in seconds."""
+    return np.arange(int(seconds * RATE)) / RATE
+
+
+def band_noise(
+    rng: np.random.Generator, low_hz: float, high_hz: float, seconds: float = SECONDS
+) -> Signal:
     """Gaussian noise with a soft-edged band, of unit power."""
-    spectrum = np.fft.rfft(rng.standard_normal(TIME.size))
-    frequency = np.fft.rfftfreq(TIME.size, 1 / RATE)
+    n_samples = times(seconds).size
+    spectrum = np.fft.rfft(rng.standard_normal(n_samples))
+    frequency = np.fft.rfftfreq(n_samples, 1 / RATE)
     shape = 1 / (1 + (low_hz / np.maximum(frequency, 1)) ** 4) / (1 + (frequency / high_hz) ** 4)
-    noise = np.fft.irfft(spectrum * shape, TIME.size)
+    noise = np.fft.irfft(spectrum * shape, n_samples)
     return noise / noise.std()
 
 
-def place(starts: NDArray[np.float64], sound: Signal, gains: NDArray[np.float64]) -> Signal:
+def place(
+    starts: NDArray[np.float64],
+    sound: Signal,
+    gains: NDArray[np.float64],
+    seconds: float = SECONDS,
+) -> Signal:
     """The same short sound at several times, in seconds."""
-    out = np.zeros(TIME.size + sound.size)
+    n_samples = times(seconds).size
+    out = np.zeros(n_samples + sound.size)
     for start, gain in zip(starts, gains, strict=True):
         first = int(start * RATE)
         out[first : first + sound.size] += gain * sound
-    return out[: TIME.size]
+    return out[:n_samples]
+
+
+def in_a_room(rng: np.random.Generator, sound: Signal, decay_seconds: float, gain: float) -> Signal:
+    """With the echoes of walls, as noise that dies away."""
+    walls = gain * rng.standard_normal(RATE) * np.exp(-times(1.0) / decay_seconds)
+    n_fft = sound.size + walls.size
+    echoes = np.fft.irfft(np.fft.rfft(sound, n_fft) * np.fft.rfft(walls, n_fft), n_fft)
+    return sound + echoes[: sound.size]
 
 
 def ring(frequencies: list[float], decays: list[float], seconds: float) -> Signal:
@@ -53,73 +74,84 @@ def ring(frequencies: list[float], decays: list[float], seconds: float) -> Signa
     )
 
 
-def siren(rng: np.random.Generator) -> Signal:
+def siren(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
     """A wail: pitch up and down over 2.5 s, with harmonics and some street noise."""
-    pitch = 950 + 400 * np.sin(2 * np.pi * TIME / 2.5 - np.pi / 2)
+    pitch = 950 + 400 * np.sin(2 * np.pi * times(seconds) / 2.5 - np.pi / 2)
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     tone = sum(np.sin(n * phase) / n for n in (1, 2, 3, 4, 5))
-    return np.asarray(tone) + 0.05 * band_noise(rng, 50, 1500)
+    return np.asarray(tone) + 0.05 * band_noise(rng, 50, 1500, seconds)
 
 
-def church_bells(rng: np.random.Generator) -> Signal:
-    """Two bells: hum, prime, minor third, fifth, octave and upper partials."""
-    ratios = np.array([0.5, 1.0, 1.2, 1.5, 2.0, 2.67, 3.0, 4.0])
-    decays = [2.5, 1.6, 1.3, 1.0, 1.2, 0.6, 0.5, 0.3]
-    high, low = (ring(list(f * ratios), decays, 4.0) for f in (523.0, 392.0))
-    gains = np.ones(3)
-    out = place(np.array([0.05, 1.75, 3.45]), high, gains)
-    return out + place(np.array([0.9, 2.6, 4.3]), low, gains) + 0.01 * band_noise(rng, 50, 2000)
+def church_bells(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
+    """Two bells in a tower: hum, prime, minor third, fifth, octave, upper partials, clapper."""
+    ratios = np.array([0.5, 1.0, 1.19, 1.5, 2.0, 2.51, 2.66, 3.01, 4.1, 5.2])
+    decays = [6.0, 3.5, 2.5, 1.6, 2.0, 1.0, 0.8, 0.7, 0.5, 0.3]
+    out = np.zeros(times(seconds).size)
+    for first, pitch in ((0.1, 523.0), (0.95, 392.0)):
+        # Each partial is double, since no bell is round; so it beats.
+        bell = sum(ring(list(pitch * side * ratios), decays, 6.0) for side in (0.998, 1.002))
+        clapper = np.exp(-times(6.0) / 0.01) * rng.standard_normal(times(6.0).size)
+        starts = np.arange(first, seconds - 0.05, 1.7)
+        out += place(starts, np.asarray(bell) + 0.3 * clapper, np.ones(starts.size), seconds)
+    return in_a_room(rng, out, 0.3, 0.01) + 0.1 * band_noise(rng, 50, 2000, seconds)
 
 
-def clock_tick(rng: np.random.Generator) -> Signal:
+def clock_tick(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
     """Tick and tock, twice a second: a few resonances that die within milliseconds."""
     tick = ring([1500.0, 2900.0, 4700.0], [0.008, 0.005, 0.003], 0.05)
-    starts = np.arange(0.1, 4.9, 0.5)
+    starts = np.arange(0.1, seconds - 0.1, 0.5)
     gains = np.where(np.arange(starts.size) % 2, 0.7, 1.0)
-    return place(starts, tick, gains) + 0.001 * band_noise(rng, 100, 4000)
+    return place(starts, tick, gains, seconds) + 0.001 * band_noise(rng, 100, 4000, seconds)
 
 
-def rain(rng: np.random.Generator) -> Signal:
+def rain(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
     """A hiss of far drops, and near ones as thousands of bubbles, each with a pitch of its own."""
-    out = band_noise(rng, 100, 8000)
-    for start in rng.uniform(0, SECONDS, 3000):
+    out = band_noise(rng, 100, 8000, seconds)
+    for start in rng.uniform(0, seconds, round(600 * seconds)):
         pitch = rng.uniform(800, 5000)
         drop = rng.exponential() * ring([pitch], [0.001], 0.008)
-        out += place(np.array([start]), drop, np.ones(1))
+        near = out[int(start * RATE) :][: drop.size]
+        near += drop[: near.size]
     return out
 
 
-def wind(rng: np.random.Generator) -> Signal:
+def wind(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
     """Low noise in gusts."""
-    gusts = np.interp(TIME, np.linspace(0, SECONDS, 12), rng.uniform(0.2, 1.0, 12))
-    return gusts * band_noise(rng, 60, 700)
+    n_gusts = round(2.4 * seconds)
+    gusts = np.interp(
+        times(seconds), np.linspace(0, seconds, n_gusts), rng.uniform(0.2, 1.0, n_gusts)
+    )
+    return gusts * band_noise(rng, 60, 700, seconds)
 
 
-def crickets(rng: np.random.Generator) -> Signal:
+def crickets(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
     """Chirps of three pulses at 4.4 kHz over the quiet of a night."""
-    pulse_time = np.arange(int(0.016 * RATE)) / RATE
-    pulse = np.sin(np.pi * pulse_time / 0.016) ** 2 * np.sin(2 * np.pi * 4400 * pulse_time)
-    starts = (np.arange(0.05, 4.9, 0.33)[:, None] + np.array([0, 0.03, 0.06])).ravel()
-    return place(starts, pulse, np.ones(starts.size)) + 0.02 * band_noise(rng, 200, 6000)
+    pulse = np.sin(np.pi * times(0.016) / 0.016) ** 2 * np.sin(2 * np.pi * 4400 * times(0.016))
+    starts = (np.arange(0.05, seconds - 0.1, 0.33)[:, None] + np.array([0, 0.03, 0.06])).ravel()
+    chirps = place(starts, pulse, np.ones(starts.size), seconds)
+    return chirps + 0.02 * band_noise(rng, 200, 6000, seconds)
 
 
-def clock_alarm(rng: np.random.Generator) -> Signal:
+def clock_alarm(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
     """Four quick beeps a second, as a digital alarm clock gives them."""
-    beep_time = np.arange(int(0.06 * RATE)) / RATE
-    beep = np.sign(np.sin(2 * np.pi * 2050 * beep_time)) * np.sin(np.pi * beep_time / 0.06) ** 0.3
-    starts = (np.arange(0.1, 4.6, 1.0)[:, None] + np.array([0, 0.12, 0.24, 0.36])).ravel()
-    return place(starts, beep, np.ones(starts.size)) + 0.005 * band_noise(rng, 100, 3000)
+    time = times(0.06)
+    beep = np.sign(np.sin(2 * np.pi * 2050 * time)) * np.sin(np.pi * time / 0.06) ** 0.3
+    starts = np.arange(0.1, seconds - 0.4, 1.0)[:, None] + np.array([0, 0.12, 0.24, 0.36])
+    beeps = place(starts.ravel(), beep, np.ones(starts.size), seconds)
+    return beeps + 0.005 * band_noise(rng, 100, 3000, seconds)
 
 
-def door_knock(rng: np.random.Generator) -> Signal:
-    """Four knocks on wood, twice, in a small room."""
+def door_knock(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
+    """Four knocks on wood, every 2.2 s, in a small room."""
     knock = ring([110.0, 190.0, 260.0, 410.0, 700.0], [0.03, 0.03, 0.02, 0.015, 0.01], 0.4)
     knuckle = rng.standard_normal(knock.size) * np.exp(-np.arange(knock.size) / RATE / 0.004)
     knock += np.convolve(knuckle, np.full(12, 1 / 12), "same")
     walls = rng.standard_normal(RATE // 3) * np.exp(-np.arange(RATE // 3) / RATE / 0.07)
     knock = np.convolve(knock, np.concatenate(([1.0], 0.01 * walls)))
-    starts = np.array([0.3, 0.5, 0.7, 0.9, 2.5, 2.7, 2.9, 3.1])
-    return place(starts, knock, np.linspace(1, 0.8, 8)) + 0.002 * band_noise(rng, 50, 1000)
+    starts = np.arange(0.3, seconds - 1.5, 2.2)[:, None] + np.array([0, 0.2, 0.4, 0.6])
+    gains = np.linspace(1, 0.8, starts.size)
+    knocks = place(starts.ravel(), knock, gains, seconds)
+    return knocks + 0.002 * band_noise(rng, 50, 1000, seconds)
 
 
 SOUNDS = (siren, church_bells, clock_tick, rain, wind, crickets, clock_alarm, door_knock)

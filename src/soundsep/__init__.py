@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         SoundsepWarning,
         WeightsError,
     )
+    from soundsep.examples import example, list_examples
     from soundsep.frontends import MelConfig, MelFrontend
     from soundsep.pipeline import (
         ClipResult,
@@ -66,14 +67,18 @@ __all__ = [
     "SoundsepWarning",
     "WeightsError",
     "__version__",
+    "example",
     "fit",
+    "list_examples",
     "load_audio",
     "to_csv",
     "to_dataframe",
 ]
 
 _MODULE_OF = {
+    "example": "examples",
     "fit": "training",
+    "list_examples": "examples",
     "load_audio": "audio",
     "Classifier": "classifier",
     "ClassifierConfig": "classifier",

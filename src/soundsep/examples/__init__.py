@@ -1,0 +1,63 @@
+"""Recordings to try, with the truth about each; `tools/make_examples.py` makes them from code."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from soundsep.checkpoints.cache import folder_of_this_process
+from soundsep.errors import ConfigError
+from soundsep.files import write_bytes
+from soundsep.names import did_you_mean
+
+__all__ = ["ABOUT", "example", "list_examples"]
+
+# What the sounds are, of each name.
+ABOUT = {
+    "street": "a siren comes and goes, then church bells",
+    "night": "crickets, and in the middle knocks at a door",
+    "morning": "rain, and an alarm clock over it",
+    "knock": "knocks at a door",
+}
+SUFFIXES = (".ogg", ".csv")
+
+
+def list_examples() -> tuple[str, ...]:
+    """The names that `example` knows."""
+    return tuple(ABOUT)
+
+
+def example(name: str = "street") -> Path:
+    """A short recording to try, as a file that every function and command takes.
+
+    It is synthetic and comes with the package, so it may be used for anything. What sounds when
+    stands beside it in a csv file, for `soundsep.datasets.read_truth`.
+
+    Args:
+        name: One of `list_examples`.
+
+    Raises:
+        ConfigError: there is no such name.
+
+    Examples:
+        >>> from soundsep.datasets import read_truth
+        >>> path = example("street")
+        >>> for event in read_truth(path.with_suffix(".csv")):
+        ...     print(event.start_seconds, event.end_seconds, event.label)
+        0.5 12.0 siren
+        11.5 20.0 church_bells
+    """
+    if name not in ABOUT:
+        raise ConfigError(
+            f"no example is called {name!r}{did_you_mean(name, ABOUT)}: expected one of "
+            f"{', '.join(ABOUT)}"
+        )
+    held = resources.files("soundsep") / "examples"
+    if isinstance(held, Path):
+        return held / f"{name}.ogg"
+    # The package is imported from a zip archive.
+    folder = folder_of_this_process() / "examples"
+    for suffix in SUFFIXES:
+        if not (path := folder / f"{name}{suffix}").is_file():
+            write_bytes(path, (held / path.name).read_bytes())
+    return folder / f"{name}.ogg"
