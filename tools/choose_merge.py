@@ -27,7 +27,7 @@ from soundsep.audio import resample
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
-from soundsep.evaluation.mixtures import NamingFigures
+from soundsep.evaluation.mixtures import NamingMetrics
 from soundsep.pipeline.mixtures import merge_scores
 from soundsep.separator import Separator
 
@@ -84,7 +84,7 @@ def main(root: Path, name: str, *models: str) -> None:
 
     def line(what: str, floor_db: float, weight: float) -> None:
         answers = merged(clips, floor_db, weight).argmax(dim=1).numpy()
-        figures = NamingFigures.of(merged(mixed, floor_db, weight).numpy(), mixed_targets)
+        figures = NamingMetrics.of(merged(mixed, floor_db, weight).numpy(), mixed_targets)
         print(
             f"{what}  {np.mean(answers == clip_targets):>8.2%}  {figures.all_found:>6.1%}  "
             f"{figures.one_found:>6.1%}  {figures.mean_average_precision:.3f}"

@@ -43,7 +43,7 @@ def measure(root: Path) -> dict[str, Any]:
         ways: dict[str, dict[str, Any]] = {
             "as it is": {},
             "separated": {"separator": separator},
-            "told": {"is_told": True},
+            "told": {"use_true_sources": True},
         }
         naming[name] = {
             way: measure_naming(classifier, mixtures, **options).to_dict()

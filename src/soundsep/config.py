@@ -13,7 +13,7 @@ from soundsep.errors import ConfigError
 
 __all__ = ["Config", "check_names", "check_number", "check_numbers", "check_whole"]
 
-MOST_SHOWN = 80  # characters of a wrong value in a message
+MAX_SHOWN = 80  # characters of a wrong value in a message
 
 C = TypeVar("C", bound="Config")
 
@@ -129,7 +129,7 @@ def check_number(name: str, value: Any) -> float:
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _plain(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,39 @@ def test_the_glossary_names_attributes_that_exist():
         classes = [getattr(place, owner) for place in places if owner in place.__all__]
         assert classes, owner
         assert hasattr(classes[0], attribute), f"{owner}.{attribute}"
+
+
+def names_in(tree: ast.AST) -> Iterator[str]:
+    """Every name that a module gives to a class, function, argument, field or constant."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id.isupper():
+            yield node.id
+
+
+# Words that the glossary has others for. A source is a separated sound, and nothing else.
+REFUSED = re.compile(
+    r"source|source_(name|path|rate|id|file)|[A-Z].*(Figures|Stems?|Detections?)([A-Z].*)?"
+    r"|(?i:least|most|largest|smallest|longest|shortest|highest|lowest)_(?!confused).*"
+    r"|Stems?([A-Z].*)?"
+)
+
+
+def test_names_keep_to_the_glossary():
+    assert all(map(REFUSED.fullmatch, ("source", "NamingFigures", "StemFiles", "LEAST_X")))
+    assert not any(map(REFUSED.fullmatch, ("sources", "source_weight", "MIN_X", "SystemFiles")))
+    found = [
+        f"{file.name}: {name}"
+        for file in sorted((ROOT / "src" / "soundsep").rglob("*.py"))
+        for name in names_in(ast.parse(file.read_text(encoding="utf-8")))
+        if REFUSED.fullmatch(name)
+    ]
+    assert found == []
 
 
 def test_the_citation_is_of_the_newest_release():

@@ -16,7 +16,7 @@ from decoder import memory
 
 from soundsep import AudioError, load_audio
 
-MOST_SAMPLES = 2**18  # before and after, so that the sound itself is small
+MAX_SAMPLES = 2**18  # before and after, so that the sound itself is small
 
 
 def in_file(rate: int, n_channels: int, n_frames: int) -> bytes:
@@ -40,7 +40,7 @@ def main(seed: int, n: int) -> None:
         n_channels = int(most_channels ** rng.random())
         target = int(rng.choice([16_000, 32_000, 44_100, int(1_000 * 768 ** rng.random())]))
         # No array has more channels than samples.
-        n_frames = max(n_channels, int(MOST_SAMPLES / n_channels * min(1, rate / target)))
+        n_frames = max(n_channels, int(MAX_SAMPLES / n_channels * min(1, rate / target)))
         report = {"rate": rate, "channels": n_channels, "target": target}
         try:
             if number % 4 < 2:

@@ -13,7 +13,7 @@ from soundsep.audio.contents import HEAD_BYTES, contents_of
 from soundsep.audio.ffmpeg import FfmpegReader
 from soundsep.audio.file import AudioFile, UnreadableError
 from soundsep.audio.interrupts import interrupts_held
-from soundsep.audio.sndfile import LEAST_SHARE, SndfileReader, truncated
+from soundsep.audio.sndfile import MIN_SHARE, SndfileReader, truncated
 from soundsep.errors import AudioError
 
 __all__ = ["Decoder", "Reader"]
@@ -21,7 +21,7 @@ __all__ = ["Decoder", "Reader"]
 # Frames asked of a reader at once, whatever the size of the blocks: how a decoder behaves at the
 # border of a request, or at damage, cannot depend on the blocks.
 REQUEST = 2**14
-FEW_MISSING = 4_096  # frames, of a header's count that takes a decoder's delay for sound
+MAX_MISSING = 4_096  # frames, of a header's count that takes a decoder's delay for sound
 
 
 class Reader(Protocol):
@@ -149,8 +149,8 @@ class Decoder:
             )
         if promised := self.n_frames:
             n_missing = promised - self._n_read
-            allowed = FEW_MISSING if reader.is_lossy else 0
-            if self._n_read / promised < LEAST_SHARE and n_missing > allowed:
+            allowed = MAX_MISSING if reader.is_lossy else 0
+            if self._n_read / promised < MIN_SHARE and n_missing > allowed:
                 raise truncated(self.name, self._n_read / promised)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from soundsep.audio.file import AudioFile
 __all__ = ["FLAC", "hide_length"]
 
 FLAC = b"fLaC\0\0\0\x22"  # its beginning
-LONGEST_BLOCK_AT, COUNT_AT, BLOCKS_AT = 10, 18, 4  # places in the file
+MAX_BLOCK_AT, COUNT_AT, BLOCKS_AT = 10, 18, 4  # places in the file
 MAX_BLOCKS = 2**10  # of metadata
 
 
@@ -41,7 +41,7 @@ def _first_sample(file: AudioFile) -> int:
     number = _number(head[4:])
     if head[1] & 1:  # of a sample, where blocks differ in length
         return number
-    return number * int.from_bytes(file.peek(LONGEST_BLOCK_AT, 2), "big")
+    return number * int.from_bytes(file.peek(MAX_BLOCK_AT, 2), "big")
 
 
 def _number(code: bytes) -> int:

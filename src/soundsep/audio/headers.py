@@ -23,7 +23,7 @@ LEFT_OPEN_WITHIN = 2**13  # bytes
 MAX_TRAILER = 2**20, 2**32 - 2**20
 MAX_CHUNKS = 2**12  # ahead of the sound
 EXTENSIBLE = b"\xfe\xff"  # a kind of samples that is told later
-LEAST_SURE, N_SURE = 12, 16  # bytes of a header that are in no sound
+MIN_SURE, N_SURE = 12, 16  # bytes of a header that are in no sound
 SOX_LACKS = 8  # bytes by which sox gives the length of a VOC block too small
 Extent = tuple[int, int | None]  # of the sound, in bytes; None where the header leaves it open
 
@@ -60,7 +60,7 @@ def settle(file: AudioFile) -> float:
 def _leave_out_repeated(file: AudioFile, n_header: int) -> None:
     """Of the headers that libsndfile writes to a pipe, before and after the sound, leave one."""
     start = file.peek(0, min(n_header, N_SURE))
-    if len(start) < LEAST_SURE:
+    if len(start) < MIN_SURE:
         return
     while file.peek(n_header, len(start)) == start:
         file.narrow(n_header)

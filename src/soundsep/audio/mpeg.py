@@ -30,7 +30,7 @@ RATES = (44_100, 48_000, 32_000)  # of MPEG 1; half of it in MPEG 2, a quarter i
 # The first two bytes of a header before a third one; what is reserved in them is left out.
 THIRD = b"".join(b"\\x%x0-\\x%xb" % (n, n) for n in range(1, 15))
 SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff](?=[" + THIRD + b"])")
-LONGEST_FRAME = 2_881  # bytes, of MPEG 2.5 layer II at 160 kbit/s and 8 kHz
+MAX_FRAME_BYTES = 2_881  # bytes, of MPEG 2.5 layer II at 160 kbit/s and 8 kHz
 CHAIN, MANY = 4, 64  # frames in a row that are no accident, and that are a stream
 # Within one recording bit rates differ by a factor of 32 at most (8 to 256 kbit/s). libmpg123 takes
 # all frames to be as long as the first, and libsndfile stops where that ends.
@@ -149,12 +149,12 @@ def _count_zeros(file: AudioFile) -> int:
 
 def skip_torn_frame(file: AudioFile) -> bool:
     """Leave out the rest of a frame that a stream begins with if joined midway; whether it does."""
-    at = find_frames(file, 0, LONGEST_FRAME)
+    at = find_frames(file, 0, MAX_FRAME_BYTES)
     if not at:
         return False
     end, n_frames = _walk(file, at, MANY)
-    if n_frames < MANY and end + LONGEST_FRAME < file.size:  # frames in a container of another kind
-        return False
+    if n_frames < MANY and end + MAX_FRAME_BYTES < file.size:
+        return False  # frames in a container of another kind
     file.narrow(at)
     return True
 

@@ -15,13 +15,13 @@ from soundsep.errors import ConfigError
 
 __all__ = ["StreamingResampler", "resample"]
 
-LEAST_SEGMENT = 4096  # samples filtered at once, so that tiny blocks cost little
+MIN_SEGMENT = 4096  # samples filtered at once, so that tiny blocks cost little
 N_ZEROS = 24  # zero crossings of the filter to either side
-MOST_APART = 1000
-LARGEST_FACTOR = 2**15  # by which a rate changes; the filter has 48 times as many taps
+MAX_RATE_RATIO = 1000  # of the two rates
+MAX_FACTOR = 2**15  # by which a rate changes; the filter has 48 times as many taps
 
 
-def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
+def resample(waveform: Tensor, sample_rate: int, target_rate: int) -> Tensor:
     """Change the sample rate with a windowed-sinc low-pass filter, in polyphase form.
 
     Up to 0.85 of the lower of the two Nyquist frequencies a tone keeps its level within 0.2 dB;
@@ -33,11 +33,11 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
 
     Args:
         waveform: Any number of channels.
-        source_rate: Its rate, in Hz, at least 1.
+        sample_rate: Its rate, in Hz, at least 1.
         target_rate: The rate wanted, in Hz, at least 1.
 
     Shape:
-        waveform: (..., time). Returns (..., ceil(time * target_rate / source_rate)) in float32; at
+        waveform: (..., time). Returns (..., ceil(time * target_rate / sample_rate)) in float32; at
         equal rates the waveform itself.
 
     Raises:
@@ -47,7 +47,7 @@ def resample(waveform: Tensor, source_rate: int, target_rate: int) -> Tensor:
         Crochiere and Rabiner (1983), "Multirate digital signal processing", chapter 2.
         Kaiser (1974), for the window.
     """
-    ratio = _ratio(source_rate, target_rate)
+    ratio = _ratio(sample_rate, target_rate)
     if ratio == 1:
         return waveform
     return torch.from_numpy(_filtered(waveform.detach().cpu().numpy(), ratio))
@@ -61,7 +61,7 @@ class StreamingResampler:
     4096 samples, or one period of the two rates where that is longer. Memory does not grow.
 
     Args:
-        source_rate: Rate of the blocks, in Hz, at least 1.
+        sample_rate: Rate of the blocks, in Hz, at least 1.
         target_rate: The rate wanted, in Hz, at least 1.
 
     Raises:
@@ -76,8 +76,8 @@ class StreamingResampler:
         True
     """
 
-    def __init__(self, source_rate: int, target_rate: int) -> None:
-        self._ratio = _ratio(source_rate, target_rate)
+    def __init__(self, sample_rate: int, target_rate: int) -> None:
+        self._ratio = _ratio(sample_rate, target_rate)
         self._reset()
 
     def _reset(self) -> None:
@@ -99,7 +99,7 @@ class StreamingResampler:
             return block
         self._pieces.append(samples.copy())  # the caller may use its memory again
         self._n_waiting += samples.shape[-1]
-        if self._n_waiting < max(LEAST_SEGMENT, self._ratio.denominator):
+        if self._n_waiting < max(MIN_SEGMENT, self._ratio.denominator):
             return block.new_empty((*block.shape[:-1], 0), dtype=torch.float32)
         up, down = self._ratio.numerator, self._ratio.denominator
         return self._give(
@@ -133,15 +133,15 @@ class StreamingResampler:
         return torch.from_numpy(np.ascontiguousarray(out))
 
 
-def _ratio(source_rate: int, target_rate: int) -> Fraction:
+def _ratio(sample_rate: int, target_rate: int) -> Fraction:
     # float, since integers of NumPy overflow
-    low, high = sorted((float(source_rate), float(target_rate)))
-    if not (low.is_integer() and high.is_integer() and low >= 1 and high <= MOST_APART * low):
+    low, high = sorted((float(sample_rate), float(target_rate)))
+    if not (low.is_integer() and high.is_integer() and low >= 1 and high <= MAX_RATE_RATIO * low):
         raise ConfigError(
             "rates must be whole numbers of at least 1 Hz and at most a factor of "
-            f"{MOST_APART} apart, got {source_rate} and {target_rate}"
+            f"{MAX_RATE_RATIO} apart, got {sample_rate} and {target_rate}"
         )
-    ratio = Fraction(int(low), int(high)).limit_denominator(LARGEST_FACTOR)
+    ratio = Fraction(int(low), int(high)).limit_denominator(MAX_FACTOR)
     return ratio if target_rate == low else 1 / ratio
 
 

@@ -25,9 +25,9 @@ from soundsep.audio.mpeg import (
 from soundsep.audio.ogg import settle_ogg
 from soundsep.errors import AudioError
 
-__all__ = ["LEAST_SHARE", "SndfileReader", "truncated"]
+__all__ = ["MIN_SHARE", "SndfileReader", "truncated"]
 
-LEAST_SHARE = 0.99  # of the samples promised; a few lost at the end do no harm
+MIN_SHARE = 0.99  # of the samples promised; a few lost at the end do no harm
 TRIMMED = r"^ *(?:data|SSND|Data Size|riff|Riff size) *: *(\d+) \(should be (\d+)\)"
 # libsndfile's words for a header that confuses it.
 OF_ITS_OWN = r"(?i)internal|not a regular file|resource fork|bad (data|map) (offset|length)"
@@ -155,7 +155,7 @@ class SndfileReader:
     def _check_end(self) -> None:
         """Refuse a file of which more is left than libsndfile gives."""
         name, rest = self._audio.title, self._audio.tell()
-        if self._share < LEAST_SHARE:
+        if self._share < MIN_SHARE:
             raise truncated(name, self._share)
         if self._file.format == "FLAC" and self._flac_goes_on():
             raise AudioError(
@@ -180,7 +180,7 @@ class SndfileReader:
         if self._n_read >= self._file.frames:  # as many as the first frame counts
             return False
         n_there = count_samples(self._audio)
-        return n_there - self._n_read > max(MAX_DELAY, (1 - LEAST_SHARE) * n_there)
+        return n_there - self._n_read > max(MAX_DELAY, (1 - MIN_SHARE) * n_there)
 
     def _frames_by_header(self) -> int | None:
         file = self._file

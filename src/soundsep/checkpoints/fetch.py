@@ -26,7 +26,7 @@ __all__ = ["fetch_file", "mismatch", "receive"]
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = 30.0  # without a byte
-LEAST_BYTES_PER_SECOND, SPAN_SECONDS = 4096, 30.0  # over each such span
+MIN_BYTES_PER_SECOND, SPAN_SECONDS = 4096, 30.0  # over each such span
 CHUNK_BYTES = 1 << 17
 MAX_BYTES = 2**31  # of a file whose size no table knows
 
@@ -157,9 +157,9 @@ class _Pace:
         """
         self._n_bytes += n_bytes
         if (seconds := time.monotonic() - self._began) >= SPAN_SECONDS:
-            if self._n_bytes < LEAST_BYTES_PER_SECOND * seconds:
+            if self._n_bytes < MIN_BYTES_PER_SECOND * seconds:
                 raise TimeoutError(
-                    f"it comes too slowly, below {LEAST_BYTES_PER_SECOND} bytes per second for "
+                    f"it comes too slowly, below {MIN_BYTES_PER_SECOND} bytes per second for "
                     f"{seconds:.0f} s"
                 )
             self._n_bytes, self._began = 0, time.monotonic()

@@ -119,11 +119,11 @@ def find_local(model: PublishedModel) -> Path | None:
     sweep(cached, "*.partial")
     if _missing(cached, model) == {}:
         return cached
-    for source, folder in _places()[1].items():
-        if _is_whole(folder / model.name, model, source):
+    for place, folder in _places()[1].items():
+        if _is_whole(folder / model.name, model, place):
             return folder / model.name
         # Our own files are called the same for every model, those of others are not.
-        if all(file.url for file in model.files) and _is_whole(folder, model, source):
+        if all(file.url for file in model.files) and _is_whole(folder, model, place):
             return folder
     return None
 
@@ -235,14 +235,14 @@ def _missing(folder: Path, model: PublishedModel) -> dict[PublishedFile, str]:
     return {file: problem for file, problem in problems.items() if problem is not None}
 
 
-def _is_whole(folder: Path, model: PublishedModel, source: str) -> bool:
+def _is_whole(folder: Path, model: PublishedModel, place: str) -> bool:
     """Whether a local folder holds all files; wrong ones are an error, absent ones are not."""
     if not all((folder / file.name).is_file() for file in model.files):
         return False
     for file, problem in _missing(folder, model).items():
         own = "" if file.url else f", or load it as a folder of your own: {str(folder)!r}"
         raise WeightsError(
-            f"{folder / file.name} ({source}) is not the published file of '{model.name}': "
+            f"{folder / file.name} ({place}) is not the published file of '{model.name}': "
             f"{problem}. Replace it{own}"
         )
     return True

@@ -22,14 +22,14 @@ __all__ = [
 ]
 
 # Of a batch, by the estimate of its config. Larger ones are hardly any faster.
-BATCH_BYTES, BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an accelerator
+MAX_BATCH_BYTES, MAX_BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an accelerator
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
 
 def batch_limit(classifier: Classifier, batch_size: int) -> int:
     """As many windows as were asked for, or as fit into the budget of memory, but at least one."""
     is_cpu = next(classifier.parameters()).device.type == "cpu"
-    budget = BATCH_BYTES if is_cpu else BATCH_BYTES_ELSEWHERE
+    budget = MAX_BATCH_BYTES if is_cpu else MAX_BATCH_BYTES_ELSEWHERE
     return min(batch_size, max(1, budget // classifier.config.window_bytes))
 
 

@@ -89,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
     ways: dict[str, dict[str, Any]] = {
         "no separation": {},
         **{name: {"separator": separator} for name, separator in separators.items()},
-        "true sources": {"is_told": True},
+        "true sources": {"use_true_sources": True},
     }
     figures = {
         way: measure_naming(classifier, mixtures, batch_size=arguments.batch_size, **options)

@@ -23,21 +23,21 @@ from soundsep.audio import load_audio
 from soundsep.datasets.clip import Clip
 from soundsep.progress import progress_bar
 
-__all__ = ["LEAST_SIMILARITY", "NearDuplicate", "find_near_duplicates"]
+__all__ = ["MIN_SIMILARITY", "NearDuplicate", "find_near_duplicates"]
 
 #: Of two clips that hold the same recording. Copies of ESC-50's clips are at 0.4 or above, other
 #: recordings at 0.18 or below; docs/leakage.md has the figures.
-LEAST_SIMILARITY = 0.2
+MIN_SIMILARITY = 0.2
 
 RATE = 16_000  # Hz
 N_FFT, HOP = 1024, 256  # samples: bins of 15.6 Hz, frames of 16 ms
 PEAK_FRAMES, PEAK_BINS = 31, 15  # the neighbourhood in which a peak is the largest
 MAX_FRAMES, MAX_BINS = 63, 40  # between the two peaks of a pair
-LEAST_BIN = 2  # below are offset and rumble
-LEAST_LEVEL, LEAST_SHARE = 1e-3, 1e-4  # of a peak's magnitude: absolute, and of the largest
-LEAST_PAIRS = 4  # that agree on the offset, for a candidate
+MIN_BIN = 2  # below are offset and rumble
+MIN_LEVEL, MIN_SHARE = 1e-3, 1e-4  # of a peak's magnitude: absolute, and of the largest
+MIN_PAIRS = 4  # that agree on the offset, for a candidate
 SEGMENT = 2**17  # samples that are compared, 8 s
-LEAST_OVERLAP = RATE // 4  # samples; the fewer there are, the more alike are any two clips
+MIN_OVERLAP = RATE // 4  # samples; the fewer there are, the more alike are any two clips
 SEARCH = 4 * HOP  # samples by which the offset of the frames may be wrong
 FADE = 320  # samples; steps at the ends of a segment would be alike in all segments
 
@@ -71,7 +71,7 @@ def find_near_duplicates(
     training: Iterable[Clip],
     test: Iterable[Clip] | None = None,
     *,
-    least_similarity: float = LEAST_SIMILARITY,
+    min_similarity: float = MIN_SIMILARITY,
     progress: bool = True,
 ) -> list[NearDuplicate]:
     """Pairs of a training and a test clip that hold the same recording, or part of one.
@@ -85,7 +85,7 @@ def find_near_duplicates(
     Args:
         training: Clips.
         test: Clips; without them, ``training`` is searched for pairs within itself.
-        least_similarity: Of the pairs that are reported, from 0 to 1.
+        min_similarity: Of the pairs that are reported, from 0 to 1.
         progress: Show a progress bar.
 
     Returns:
@@ -109,7 +109,7 @@ def find_near_duplicates(
                 continue
             waveform = _load(clip.path) if waveform is None else waveform
             similarity, lag = compare(load(known[k].path), waveform, offset, HOP * frame)
-            if similarity >= least_similarity:
+            if similarity >= min_similarity:
                 pair = NearDuplicate(
                     training=known[k], test=clip, similarity=similarity, offset_seconds=lag / RATE
                 )
@@ -138,9 +138,9 @@ def landmarks(waveform: NDArray[np.float32]) -> Landmarks:
         [np.abs(np.fft.rfft(block * window, axis=1)).astype(np.float32) for block in blocks]
     )
     largest = maximum_filter(magnitude, size=(PEAK_FRAMES, PEAK_BINS), mode="constant")
-    floor = max(LEAST_LEVEL, LEAST_SHARE * float(magnitude.max()))
+    floor = max(MIN_LEVEL, MIN_SHARE * float(magnitude.max()))
     is_peak = (magnitude == largest) & (magnitude > floor)
-    is_peak[:, :LEAST_BIN] = False
+    is_peak[:, :MIN_BIN] = False
     time, bin_ = np.nonzero(is_peak)  # sorted by time
     pairs, firsts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for step in range(1, len(time)):
@@ -175,7 +175,7 @@ class _Index:
         key, count = np.unique(clip * span + offset + span // 2, return_counts=True)
         # A shift by a fraction of a frame spreads the pairs over two neighbours.
         count[:-1] += np.where(np.diff(key) == 1, count[1:], 0)
-        for at in np.flatnonzero(count >= LEAST_PAIRS):
+        for at in np.flatnonzero(count >= MIN_PAIRS):
             k, best = divmod(int(key[at]), span)
             lo, hi = np.searchsorted(key, (k * span, (k + 1) * span))
             if at == lo + count[lo:hi].argmax():
@@ -196,7 +196,7 @@ def compare(
     """
     start = max(0, offset, min(centre - SEGMENT // 2, len(b) - SEGMENT))
     stop = min(len(b), len(a) + offset, start + SEGMENT)
-    if stop - start < LEAST_OVERLAP:
+    if stop - start < MIN_OVERLAP:
         return 0.0, offset
     n_ramp = min(FADE, (stop - start) // 4)
     window = np.ones(stop - start, np.float32)

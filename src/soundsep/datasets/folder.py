@@ -16,7 +16,7 @@ from soundsep.names import label_fault, local_path, printable
 
 __all__ = ["AudioFolder", "require_classes"]
 
-LEAST_CLIPS = 2  # of a class: one to learn from, one to be judged on
+MIN_CLIPS = 2  # of a class: one to learn from, one to be judged on
 
 
 class AudioFolder(FoldedClips):
@@ -111,9 +111,9 @@ def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: st
             "else, such as background"
         )
     counts = Counter(of_clips)
-    if few := [f"{label} ({counts[label]})" for label in labels if counts[label] < LEAST_CLIPS]:
+    if few := [f"{label} ({counts[label]})" for label in labels if counts[label] < MIN_CLIPS]:
         raise DatasetError(
-            f"{where}: a class needs at least {LEAST_CLIPS} clips that can be read, better 5 or "
+            f"{where}: a class needs at least {MIN_CLIPS} clips that can be read, better 5 or "
             f"more; too few in {', '.join(few)}: add some, or remove the class"
         )
 

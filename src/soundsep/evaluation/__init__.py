@@ -5,8 +5,8 @@ from __future__ import annotations
 from soundsep.evaluation.clips import Evaluation, evaluate
 from soundsep.evaluation.events import measure_events
 from soundsep.evaluation.mixtures import (
-    NamingFigures,
-    SeparationFigures,
+    NamingMetrics,
+    SeparationMetrics,
     measure_naming,
     measure_separation,
 )
@@ -14,8 +14,8 @@ from soundsep.evaluation.psds import polyphonic_scores
 
 __all__ = [
     "Evaluation",
-    "NamingFigures",
-    "SeparationFigures",
+    "NamingMetrics",
+    "SeparationMetrics",
     "evaluate",
     "measure_events",
     "measure_naming",

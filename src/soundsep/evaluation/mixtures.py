@@ -23,15 +23,15 @@ from soundsep.pipeline.mixtures import audible_sources, merge_scores
 from soundsep.progress import progress_bar
 from soundsep.separator import Separator
 
-__all__ = ["NamingFigures", "SeparationFigures", "measure_naming", "measure_separation"]
+__all__ = ["NamingMetrics", "SeparationMetrics", "measure_naming", "measure_separation"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NamingFigures:
-    """How well the sounds of mixtures are named, each figure a share from 0 to 1.
+class NamingMetrics:
+    """How well the sounds of mixtures are named, each metric a share from 0 to 1.
 
     Attributes:
-        n_mixtures: That were classified.
+        n_mixtures: Number of mixtures classified.
         all_found: Mixtures of n sounds whose n best labels are exactly theirs.
         one_found: Mixtures whose best label is one of theirs.
         mean_average_precision: Mean over the classes; the mixtures ranked by the class's score.
@@ -43,8 +43,8 @@ class NamingFigures:
     mean_average_precision: float
 
     @classmethod
-    def of(cls, scores: ArrayLike, targets: Sequence[Sequence[int]]) -> NamingFigures:
-        """Figures of answers.
+    def of(cls, scores: ArrayLike, targets: Sequence[Sequence[int]]) -> NamingMetrics:
+        """Metrics of answers.
 
         Args:
             scores: Of every label for every mixture, (n_mixtures, n_labels).
@@ -75,7 +75,7 @@ class NamingFigures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SeparationFigures:
+class SeparationMetrics:
     """By how many dB sources come out of a separator better than they went in.
 
     Attributes:
@@ -125,7 +125,7 @@ class SeparationFigures:
 
 def measure_separation(
     separator: Separator, mixtures: Mixtures, *, progress: bool = True
-) -> SeparationFigures:
+) -> SeparationMetrics:
     """Separate every mixture and compare with what it was mixed from.
 
     Args:
@@ -150,7 +150,7 @@ def measure_separation(
         after = permutation_invariant(separation.audio.mean(dim=1)[None], mixture.sources[None])[0]
         before = si_sdr(mixture.waveform.expand_as(mixture.sources), mixture.sources)
         values.append((after[0] - before).numpy())
-    return SeparationFigures(
+    return SeparationMetrics(
         improvements=np.array(values, np.float64),
         targets=np.array([m.targets for m in mixtures]),
         seconds_per_second=seconds / (len(mixtures) * config.seconds),
@@ -162,17 +162,18 @@ def measure_naming(
     mixtures: Mixtures,
     *,
     separator: Separator | None = None,
-    is_told: bool = False,
+    use_true_sources: bool = False,
     batch_size: int = 16,
     progress: bool = True,
-) -> NamingFigures:
+) -> NamingMetrics:
     """Name the sounds of every mixture, as `soundsep.Pipeline` does, and compare with the truth.
 
     Args:
         classifier: Whose labels are in the order of the mixtures' targets, in evaluation mode.
         mixtures: At any rate.
         separator: Takes them apart first; ``None`` classifies them as they are.
-        is_told: Give the classifier the true sources instead: what a perfect separator would give.
+        use_true_sources: Give the classifier the true sources instead: what a perfect separator
+            would give.
         batch_size: Windows a forward pass.
         progress: Show a progress bar, where there is a terminal.
 
@@ -180,7 +181,7 @@ def measure_naming(
         ConfigError: both a separator and the truth are asked for.
         DatasetError: there are no mixtures.
     """
-    if is_told and separator is not None:
+    if use_true_sources and separator is not None:
         raise ConfigError("the true sources need no separator")
     if not len(mixtures):
         raise DatasetError("there are no mixtures to name")
@@ -190,7 +191,7 @@ def measure_naming(
     def heard() -> Iterator[Tensor]:
         for mixture in _bar(mixtures, "naming", progress):
             parts = [resample(mixture.waveform, given, wanted)]
-            if is_told:
+            if use_true_sources:
                 parts += [*resample(mixture.sources, given, wanted)]
             elif separator is not None:
                 separation = separator(mixture.waveform, given, progress=False)
@@ -200,7 +201,7 @@ def measure_naming(
 
     rows = torch.stack([*score_waveforms(classifier, heard(), batch_size=batch_size)])
     scores = torch.stack([merge_scores(part)[0] for part in torch.split(rows, counts)])
-    return NamingFigures.of(scores.numpy(), [m.targets for m in mixtures])
+    return NamingMetrics.of(scores.numpy(), [m.targets for m in mixtures])
 
 
 def _bar(mixtures: Mixtures, what: str, progress: bool) -> Iterator[Mixture]:

@@ -13,10 +13,10 @@ from torch import Tensor
 from soundsep.classifier import Classifier
 from soundsep.export.runtime import OnnxClassifier
 
-__all__ = ["TOLERANCE", "ExportReport", "check_samples", "compare"]
+__all__ = ["TOLERANCE", "ExportReport", "compare", "example_length"]
 
 TOLERANCE = 1e-4  # of a score, against PyTorch
-LONGEST_CHECK_SECONDS = 10.0
+MAX_CHECK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,15 +62,15 @@ def compare(
     )
 
 
-def check_samples(classifier: Classifier) -> int:
+def example_length(classifier: Classifier) -> int:
     """Samples of one window, unless that is very long."""
-    seconds = min(classifier.config.window_seconds, LONGEST_CHECK_SECONDS)
+    seconds = min(classifier.config.window_seconds, MAX_CHECK_SECONDS)
     return max(classifier.frontend.min_samples, round(seconds * classifier.sample_rate))
 
 
 def _clips(classifier: Classifier) -> Iterator[Tensor]:
     """Batches (batch, time) of several lengths and sizes, loud clips beside quiet ones."""
-    window = check_samples(classifier)
+    window = example_length(classifier)
     shortest = max(classifier.frontend.min_samples, classifier.config.frontend.win_length)
     generator = torch.Generator().manual_seed(0)
     for n_samples in (window, shortest, window // 2 + 1, window + window // 3):

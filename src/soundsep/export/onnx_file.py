@@ -9,7 +9,7 @@ from pathlib import Path
 from soundsep._version import __version__
 from soundsep.classifier import Classifier
 from soundsep.errors import ConfigError, DependencyError, ExportError
-from soundsep.export.check import TOLERANCE, ExportReport, check_samples, compare
+from soundsep.export.check import TOLERANCE, ExportReport, compare, example_length
 from soundsep.export.graph import quantised, traced
 from soundsep.export.runtime import require
 from soundsep.files import write_bytes
@@ -63,7 +63,7 @@ def export_onnx(
         raise ExportError(f"cannot write {path}: {error}") from error
     name = name or source.config.network
     try:
-        n_samples = check_samples(source)
+        n_samples = example_length(source)
         data = traced(source, n_samples=n_samples, dynamic_batch=not int8, frames=frames)
         model = onnx.load_model_from_string(quantised(data) if int8 else data)
         onnx.helper.set_model_props(model, _metadata(source, name, int8=int8, frames=frames))

@@ -20,9 +20,9 @@ __all__ = [
     "preset",
 ]
 
-LARGEST_SIZE = 2**20
-LARGEST_TABLE = 2**22  # numbers
-SMALLEST = 1e-37
+MAX_SIZE = 2**20
+MAX_TABLE = 2**22  # numbers
+MIN_AMIN = 1e-37
 
 C = TypeVar("C", bound=Config)
 
@@ -62,12 +62,12 @@ def check_sizes(config: Config, *names: str) -> None:
     """Refuse counts and lengths that no computer holds.
 
     Raises:
-        ConfigError: one of the fields is below 1 or above `LARGEST_SIZE`.
+        ConfigError: one of the fields is below 1 or above `MAX_SIZE`.
     """
     for name in names:
-        if not 1 <= getattr(config, name) <= LARGEST_SIZE:
+        if not 1 <= getattr(config, name) <= MAX_SIZE:
             raise ConfigError(
-                f"{type(config).__name__}.{name} must be from 1 to {LARGEST_SIZE}, got "
+                f"{type(config).__name__}.{name} must be from 1 to {MAX_SIZE}, got "
                 f"{getattr(config, name)}"
             )
 
@@ -76,11 +76,11 @@ def check_table(config: Config, what: str, size: int) -> None:
     """Refuse settings from which a huge table would be built.
 
     Raises:
-        ConfigError: ``size`` is above `LARGEST_TABLE`.
+        ConfigError: ``size`` is above `MAX_TABLE`.
     """
-    if size > LARGEST_TABLE:
+    if size > MAX_TABLE:
         raise ConfigError(
-            f"{type(config).__name__}: {what} must be at most {LARGEST_TABLE}, got {size}"
+            f"{type(config).__name__}: {what} must be at most {MAX_TABLE}, got {size}"
         )
 
 
@@ -103,10 +103,10 @@ def check_decibels(config: Config, *, amin: float, top_db: float | None) -> None
     Raises:
         ConfigError: ``amin`` or ``top_db`` is not above 0, or float32 cannot hold ``amin``.
     """
-    if not SMALLEST <= amin <= 1 / SMALLEST:
+    if not MIN_AMIN <= amin <= 1 / MIN_AMIN:
         raise ConfigError(
             f"{type(config).__name__}.amin must be above 0, and what float32 can hold: from "
-            f"{SMALLEST:g} to {1 / SMALLEST:g}, got {amin}"
+            f"{MIN_AMIN:g} to {1 / MIN_AMIN:g}, got {amin}"
         )
     if top_db is not None and not top_db > 0:
         raise ConfigError(f"{type(config).__name__}.top_db must be above 0 or None, got {top_db}")

@@ -27,14 +27,14 @@ class EventRules:
             1. One for all labels, or one for each.
         min_duration_seconds: Shorter events are dropped.
         merge_gap_seconds: Events of one label with at most this much between them are one.
-        least_score: Events whose score is lower are dropped.
+        min_score: Events whose score is lower are dropped.
         labels: The only labels whose events are given; ``None`` for all.
     """
 
     threshold: float | tuple[float, ...] = 0.5
     min_duration_seconds: float = 0.0
     merge_gap_seconds: float = 1.0
-    least_score: float = 0.0
+    min_score: float = 0.0
     labels: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
@@ -194,7 +194,7 @@ class EventTracker:
         first, last = self._ends(event)
         if last - first < self._shortest and not event.is_rest:
             return []
-        if event.score < self._rules.least_score:
+        if event.score < self._rules.min_score:
             return []
         start, end = (self._offset + at / self._rate for at in (first, last))
         return [Event(start, end, self._labels[index], event.score)]

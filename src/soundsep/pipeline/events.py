@@ -145,7 +145,7 @@ def find_events(
         except AudioError:
             yield from released(stream.flush(), float("inf"))  # what was heard before the damage
             raise
-        shortest = stream.shortest_seconds
+        shortest = stream.min_seconds
         if stream.duration_seconds < shortest:
             raise AudioError(
                 f"the recording is too short to analyse: {stream.duration_seconds:.4f} s, at least "

@@ -223,7 +223,7 @@ class Listener:
             threshold=rule,
             min_duration_seconds=min_duration_seconds,
             merge_gap_seconds=merge_gap_seconds,
-            least_score=max(min_score, self._unknown_below or 0.0),
+            min_score=max(min_score, self._unknown_below or 0.0),
             labels=None if labels is None else frozenset(labels),
         )
 

@@ -30,7 +30,7 @@ def audible_sources(
     mixture, rate = separation.mixture, separation.sample_rate
     floor = to_mono(mixture, rate).square().mean() * 10 ** (floor_db / 10)
     mono = [to_mono(source, rate, like=mixture) for source in separation.audio]
-    sources = dict(zip(separation.names, mono, strict=True))
+    sources = dict(zip(separation.sources, mono, strict=True))
     return {
         name: resample(source, separation.sample_rate, sample_rate)
         for name, source in sources.items()

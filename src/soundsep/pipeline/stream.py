@@ -128,7 +128,7 @@ class Stream:
         return self._scorer.peak <= SILENCE
 
     @property
-    def shortest_seconds(self) -> float:
+    def min_seconds(self) -> float:
         """Length of one analysis frame; less than that is not heard."""
         return self._classifier.config.frontend.win_length / self._classifier.sample_rate
 

@@ -30,7 +30,7 @@ DPI = 150
 MAX_TITLE = 80  # characters
 # In the order in which they are wanted where there is no room for all.
 ROUND_HZ = (1_000, 100, 4_000, 500, 2_000, 8_000, 16_000, 200, 32_000, 64_000, 128_000, 256_000, 50)
-LEAST_GAP = 0.045  # between two ticks, as a share of the axis
+MIN_GAP = 0.045  # between two ticks, as a share of the axis
 
 
 def new_figure(path: str | Path | None, width: float, height: float) -> Figure:
@@ -125,7 +125,7 @@ def hz_ticks(centres: NDArray[np.float64]) -> tuple[list[float], list[str]]:
     for hz in ROUND_HZ:
         if centres[0] <= hz <= centres[-1]:
             place = float(np.interp(hz, centres, np.arange(len(centres))))
-            if all(abs(place - other) >= LEAST_GAP * len(centres) for other in places.values()):
+            if all(abs(place - other) >= MIN_GAP * len(centres) for other in places.values()):
                 places[hz] = place
     ticks = sorted(places)
     return [places[hz] for hz in ticks], [format_hz(hz) for hz in ticks]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_probabilities", "plot_scores"]
 
-SHORTEST_GAP_SECONDS = 1e-6  # less is rounding
+MIN_GAP_SECONDS = 1e-6  # less is rounding
 
 
 def plot_probabilities(
@@ -134,7 +134,7 @@ def _draw_scores(axes: Axes, scores: Scores, n_rows: int, *, start_seconds: floa
     edges = scores.edges_seconds.numpy()
     if scores.spans_seconds is not None:
         ends = scores.spans_seconds[:-1, 1].numpy()
-        (before,) = np.nonzero(ends < edges[1:-1] - SHORTEST_GAP_SECONDS)
+        (before,) = np.nonzero(ends < edges[1:-1] - MIN_GAP_SECONDS)
         heard = np.insert(heard, before + 1, np.nan, axis=0)  # a column for each gap
         edges = np.insert(edges, before + 1, ends[before])
     edges = edges + start_seconds

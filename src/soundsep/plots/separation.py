@@ -37,7 +37,10 @@ def plot_separation(
         DependencyError: matplotlib is not installed.
         ConfigError: ``path`` cannot be written.
     """
-    sounds = {"mixture": separation.mixture, **dict(zip(separation.names, separation, strict=True))}
+    sounds = {
+        "mixture": separation.mixture,
+        **dict(zip(separation.sources, separation, strict=True)),
+    }
     figure = new_figure(path, WIDTH, HEIGHT * len(sounds))
     panels = figure.subplots(len(sounds), sharex=True)
     rate = separation.sample_rate

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from soundsep.errors import AudioError, ShapeError
 from soundsep.separator.overlap import cut
 
-__all__ = ["Part"]
+__all__ = ["Member"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class Member:
     """A network that hears a segment.
 
     Attributes:
         network: Takes (batch, channels, time), returns (batch, n_sources, channels, time).
-        shares: Its share in each source; those of all parts sum to 1. (n_sources,).
+        shares: Its share in each source; those of all members sum to 1. (n_sources,).
         length: Samples it is given for a segment of so many.
         centred: Where it is given more than the segment, take as much from either side of it;
             otherwise all from before, as far as the recording goes.

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from soundsep.errors import ConfigError
-from soundsep.separator.stems import StemFiles
+from soundsep.separator.source_files import SourceFiles
 
 __all__ = ["Separation"]
 
@@ -23,17 +23,17 @@ class Separation:
     Iterating gives one tensor (channels, time) a source, ``separation["name"]`` one by its name.
 
     Attributes:
-        names: Of the sources.
-        audio: The sources, (n_sources, channels, time).
+        sources: Their names.
+        audio: They themselves, (n_sources, channels, time).
         sample_rate: Of sources and mixture, in Hz.
         mixture: The recording as it was separated, (channels, time): at this rate, and with as
             many channels as the sources have. ``audio.sum(dim=0)`` can be compared with it.
 
     Examples:
         >>> import torch
-        >>> sources = torch.tensor([[[0.5, -0.5]], [[0.0, 0.0]]])
+        >>> audio = torch.tensor([[[0.5, -0.5]], [[0.0, 0.0]]])
         >>> result = Separation(
-        ...     names=("dog", "rain"), audio=sources, sample_rate=16_000, mixture=sources.sum(0)
+        ...     sources=("dog", "rain"), audio=audio, sample_rate=16_000, mixture=audio.sum(0)
         ... )
         >>> result["dog"]
         tensor([[ 0.5000, -0.5000]])
@@ -43,14 +43,14 @@ class Separation:
           rain  silent
     """
 
-    names: tuple[str, ...]
+    sources: tuple[str, ...]
     audio: Tensor
     sample_rate: int
     mixture: Tensor
 
     def __len__(self) -> int:
         """Number of sources."""
-        return len(self.names)
+        return len(self.sources)
 
     def __iter__(self) -> Iterator[Tensor]:
         """The sources, (channels, time) each."""
@@ -62,9 +62,9 @@ class Separation:
         Raises:
             ConfigError: no source has that name.
         """
-        if name not in self.names:
-            raise ConfigError(f"no source {name!r}; there are {', '.join(self.names)}")
-        return self.audio[self.names.index(name)]
+        if name not in self.sources:
+            raise ConfigError(f"no source {name!r}; there are {', '.join(self.sources)}")
+        return self.audio[self.sources.index(name)]
 
     @property
     def duration_seconds(self) -> float:
@@ -85,9 +85,9 @@ class Separation:
             ConfigError: a file exists, or the disk is full or cannot be written; then nothing is
                 left of the files.
         """
-        files = StemFiles(
+        files = SourceFiles(
             folder,
-            self.names,
+            self.sources,
             sample_rate=self.sample_rate,
             n_channels=self.audio.shape[1],
             overwrite=overwrite,
@@ -98,11 +98,11 @@ class Separation:
 
     def __str__(self) -> str:
         """The sources and their levels."""
-        width = max(map(len, self.names))
+        width = max(map(len, self.sources))
         levels = self.audio.square().mean(dim=(1, 2)).tolist()
         rows = (
             f"  {name:<{width}}  " + (f"{10 * math.log10(level):.1f} dBFS" if level else "silent")
-            for name, level in zip(self.names, levels, strict=True)
+            for name, level in zip(self.sources, levels, strict=True)
         )
         n_channels = self.audio.shape[1]
         title = (
@@ -114,6 +114,6 @@ class Separation:
     def __repr__(self) -> str:
         """Short: tensors are long."""
         return (
-            f"Separation({', '.join(self.names)}; {self.duration_seconds:.1f} s, "
+            f"Separation({', '.join(self.sources)}; {self.duration_seconds:.1f} s, "
             f"{self.sample_rate} Hz)"
         )

@@ -20,12 +20,12 @@ from soundsep.errors import ConfigError, warn
 from soundsep.progress import progress_bar
 from soundsep.separator.config import SeparatorConfig
 from soundsep.separator.demucs.models import find_demucs
-from soundsep.separator.demucs.networks import demucs_config, demucs_parts, is_demucs
+from soundsep.separator.demucs.networks import demucs_config, demucs_members, is_demucs
 from soundsep.separator.loading import load_ours, save_ours
-from soundsep.separator.member import Part
+from soundsep.separator.member import Member
 from soundsep.separator.overlap import Cutting, overlap_add
 from soundsep.separator.separation import Separation
-from soundsep.separator.stems import StemFiles
+from soundsep.separator.source_files import SourceFiles
 
 __all__ = ["Separator"]
 
@@ -83,14 +83,14 @@ class Separator:
         self.device = torch.device(device)
         segment = self.config.segment_samples
         if theirs:
-            self._parts = demucs_parts(network, self.config)
+            self._members = demucs_members(network, self.config)
         else:
             shares = torch.ones(len(self.config.sources))
-            self._parts = [Part(network=network, shares=shares, length=partial(max, segment))]
+            self._members = [Member(network=network, shares=shares, length=partial(max, segment))]
         self._cutting = Cutting(
             segment=segment,
             step=self.config.step_samples,
-            context=max(part.length(segment) for part in self._parts),
+            context=max(member.length(segment) for member in self._members),
             every_step=theirs,
             interchangeable=self.config.interchangeable,
         )
@@ -181,7 +181,7 @@ class Separator:
             sources[..., done : done + stretch.shape[-1]] = stretch
             done += stretch.shape[-1]
         return Separation(
-            names=self.sources, audio=sources, sample_rate=self.sample_rate, mixture=mixture
+            sources=self.sources, audio=sources, sample_rate=self.sample_rate, mixture=mixture
         )
 
     def separate_to_dir(
@@ -232,7 +232,7 @@ class Separator:
         parts = (block.view(-1, block.shape[-1]) for block in blocks)
         mixed = parts if is_stereo else mixed_blocks(parts, n_given, rate)
         with blocks:
-            files = StemFiles(
+            files = SourceFiles(
                 folder, self.sources, sample_rate=rate, n_channels=n_channels, overwrite=overwrite
             )
             with files:
@@ -283,7 +283,7 @@ class Separator:
             warn(f"{name} is digital silence, and so are its sources; check the recorder")
 
     def _hear(self, recording: Tensor, start: int, n: int) -> Tensor:
-        heard = (part.hear(recording, start, n, self.device) for part in self._parts)
+        heard = (member.hear(recording, start, n, self.device) for member in self._members)
         return reduce(torch.add, heard)
 
     def __repr__(self) -> str:

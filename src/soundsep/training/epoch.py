@@ -27,7 +27,7 @@ from soundsep.training.step import (
 )
 from soundsep.training.teacher import Teacher
 
-__all__ = ["held_out_figures", "run_epoch"]
+__all__ = ["held_out_metrics", "run_epoch"]
 
 
 def run_epoch(
@@ -103,7 +103,7 @@ def _set_modes(learner: nn.ModuleList, recipe: Recipe) -> None:
                 module.eval()
 
 
-def held_out_figures(model: Classifier, clips: Sequence[Example]) -> dict[str, float]:
+def held_out_metrics(model: Classifier, clips: Sequence[Example]) -> dict[str, float]:
     """Loss, accuracy and the macro-averaged figures on clips that were not learnt from."""
     was_training = model.training
     model.eval()

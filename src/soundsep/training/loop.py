@@ -19,7 +19,7 @@ from soundsep.errors import ConfigError, DatasetError
 from soundsep.files import digest, write_json, write_json_lines
 from soundsep.models import is_head
 from soundsep.progress import progress_bar
-from soundsep.training.epoch import held_out_figures, run_epoch
+from soundsep.training.epoch import held_out_metrics, run_epoch
 from soundsep.training.fixed_features import fixed_features
 from soundsep.training.recipe import Recipe
 from soundsep.training.state import load_state, make_folder, save_state
@@ -157,9 +157,9 @@ def train(
             start = to_device(copy.deepcopy(initial), device)
             average_weights(ema, start, 1 - recipe.initial_share)
         if held_out and (is_last or (epoch + 1) % recipe.report_every == 0):
-            row |= held_out_figures(ema, held_out)
+            row |= held_out_metrics(ema, held_out)
             if recipe.ema_decay:
-                row["held_out_accuracy_last"] = held_out_figures(model, held_out)[
+                row["held_out_accuracy_last"] = held_out_metrics(model, held_out)[
                     "held_out_accuracy"
                 ]
         row["seconds"] = round(time.perf_counter() - began, 2)

@@ -33,15 +33,15 @@ def wav(samples: np.ndarray, rate: int = 44_100, subtype: str = "PCM_16") -> byt
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(("source", "target"), RATES)
+@pytest.mark.parametrize(("given", "target"), RATES)
 @pytest.mark.parametrize("size", [997, 30_011, 10**6])
-def test_blocks_resampled_are_the_whole_resampled(source, target, size):
-    signal = noise(2 * source + 123, 2)
-    resampler = StreamingResampler(source, target)
+def test_blocks_resampled_are_the_whole_resampled(given, target, size):
+    signal = noise(2 * given + 123, 2)
+    resampler = StreamingResampler(given, target)
     for _ in range(2):  # once flushed, it takes another signal
         blocks = [resampler.push(block) for block in signal.split(size, dim=-1)]
         joined = torch.cat([*blocks, resampler.flush()], dim=-1)
-        whole = resample(signal, source, target)
+        whole = resample(signal, given, target)
         assert joined.shape == whole.shape
         assert (joined - whole).abs().max() <= 1e-6
 

@@ -514,22 +514,22 @@ def test_wav_as_written_by_the_standard_library():
 
 
 @pytest.mark.parametrize(
-    ("source", "target"),
+    ("given", "target"),
     [(44_100, 16_000), (48_000, 16_000), (8_000, 16_000), (11_127, 32_000), (96_000, 16_000)],
 )
-def test_resampling_keeps_a_tone_and_its_level(source, target):
-    waveform = torch.from_numpy(tone(1000.0, source, seconds=0.5)).float()
-    out = resample(waveform, source, target)
-    assert len(out) == -(-len(waveform) * target // source)
+def test_resampling_keeps_a_tone_and_its_level(given, target):
+    waveform = torch.from_numpy(tone(1000.0, given, seconds=0.5)).float()
+    out = resample(waveform, given, target)
+    assert len(out) == -(-len(waveform) * target // given)
     reference = torch.from_numpy(tone(1000.0, target, seconds=0.5)).float()
     n, edge = min(len(out), len(reference)), len(reference) // 10
     torch.testing.assert_close(out[edge : n - edge], reference[edge : n - edge], atol=3e-3, rtol=0)
 
 
-@pytest.mark.parametrize(("source", "target"), [(44_100, 16_000), (48_000, 16_000)])
-def test_resampling_has_the_documented_bands(source, target):
+@pytest.mark.parametrize(("given", "target"), [(44_100, 16_000), (48_000, 16_000)])
+def test_resampling_has_the_documented_bands(given, target):
     def level_db(hz: float) -> float:
-        out = resample(torch.from_numpy(tone(hz, source)).float(), source, target)
+        out = resample(torch.from_numpy(tone(hz, given)).float(), given, target)
         return 20 * float(torch.log10(out[500:-500].square().mean().sqrt() * 8**0.5))
 
     nyquist = target / 2
@@ -555,6 +555,6 @@ def test_resampling_between_coprime_rates_stays_small():
 
 def test_the_approximated_ratio_is_off_by_less_than_documented():
     rng = np.random.default_rng(0)
-    for source in [264_604, *rng.integers(2**15, 768_000, 300).tolist()]:
-        for rates in ((source, 16_000), (44_100, source)):
+    for given in [264_604, *rng.integers(2**15, 768_000, 300).tolist()]:
+        for rates in ((given, 16_000), (44_100, given)):
             assert abs(_ratio(*rates) * rates[0] / rates[1] - 1) < 2e-5

@@ -95,7 +95,7 @@ def test_a_batch_has_as_many_windows_as_fit_the_budget(counting, monkeypatch, bu
     noise = np.random.default_rng(0).standard_normal(16_000 * 12) * 0.1
     expected = counting(noise, sample_rate=16_000)
     size = counting.classifier.config.window_bytes
-    monkeypatch.setattr(scoring, "BATCH_BYTES", int(budget * size))
+    monkeypatch.setattr(scoring, "MAX_BATCH_BYTES", int(budget * size))
     for hear in (counting, counting.scores, lambda a, **o: counting([a, a], batch_size=16, **o)):
         counting.classifier.largest = 0
         hear(noise, sample_rate=16_000)

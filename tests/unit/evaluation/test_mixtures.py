@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from soundsep import ConfigError
 from soundsep.datasets import MixtureConfig, Mixtures
-from soundsep.evaluation.mixtures import NamingFigures, measure_naming, measure_separation
+from soundsep.evaluation.mixtures import NamingMetrics, measure_naming, measure_separation
 from soundsep.metrics import average_precision
 from soundsep.separator import Separator, SeparatorConfig
 
@@ -26,7 +26,7 @@ def test_average_precision_is_that_of_scikit_learn_ties_included(seed):
 
 def test_figures_of_answers_counted_by_hand():
     scores = [[0.9, 0.8, 0.1], [0.9, 0.2, 0.5], [0.3, 0.9, 0.1]]
-    figures = NamingFigures.of(scores, [(0, 1), (1, 2), (2, 0)])
+    figures = NamingMetrics.of(scores, [(0, 1), (1, 2), (2, 0)])
     assert figures.n_mixtures == 3
     assert figures.all_found == pytest.approx(1 / 3)
     assert figures.one_found == pytest.approx(1 / 3)
@@ -78,4 +78,4 @@ def test_of_another_rate_or_number_of_sources_it_cannot_be_told():
     with pytest.raises(ConfigError, match="2 sources at 2000 Hz"):
         measure_separation(separator(sample_rate=4_000), mixtures(), progress=False)
     with pytest.raises(ConfigError, match="true sources"):
-        measure_naming(None, mixtures(), separator=separator(), is_told=True)
+        measure_naming(None, mixtures(), separator=separator(), use_true_sources=True)

@@ -98,7 +98,7 @@ def test_a_list_keeps_order_and_errors_and_by_default_no_audio():
 def test_near_silent_sources_are_not_heard():
     audio = torch.stack([torch.ones(1, 100), torch.full((1, 100), 0.08), torch.zeros(1, 100)])
     separation = Separation(
-        names=("loud", "faint", "none"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
+        sources=("loud", "faint", "none"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
     )
     assert list(audible_sources(separation, RATE)) == ["loud"]
     assert audible_sources(separation, 2 * RATE)["loud"].shape == (200,)
@@ -107,7 +107,7 @@ def test_near_silent_sources_are_not_heard():
 def test_a_source_that_cancels_in_mono_is_not_heard():
     audio = torch.stack([torch.ones(2, 100), torch.tensor([[0.5], [-0.5]]).expand(2, 100)])
     separation = Separation(
-        names=("same", "opposite"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
+        sources=("same", "opposite"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
     )
     assert list(audible_sources(separation, RATE)) == ["same"]
 

@@ -1,4 +1,4 @@
-"""Networks of the demucs package as parts of a separator.
+"""Networks of the demucs package as members of a separator.
 
 References:
     Rouard et al. (2023), "Hybrid transformers for music source separation", ICASSP (arXiv
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from soundsep.errors import ConfigError
 from soundsep.separator.config import SeparatorConfig
-from soundsep.separator.member import Part
+from soundsep.separator.member import Member
 
-__all__ = ["demucs_config", "demucs_parts", "is_demucs"]
+__all__ = ["demucs_config", "demucs_members", "is_demucs"]
 
 MAX_SEGMENT_SAMPLES = 60 * 44_100  # those of demucs' own models are at most 44 s
 
@@ -53,7 +53,7 @@ def demucs_config(network: Any) -> SeparatorConfig:
     )
 
 
-def demucs_parts(network: Any, config: SeparatorConfig) -> list[Part]:
+def demucs_members(network: Any, config: SeparatorConfig) -> list[Member]:
     """The models, each with its share in every source.
 
     Raises:
@@ -63,23 +63,23 @@ def demucs_parts(network: Any, config: SeparatorConfig) -> list[Part]:
     shares: dict[nn.Module, Tensor] = {}  # of models that are in a bag twice, only the weight is
     for model, share in zip(_models(network), weights / weights.sum(dim=0), strict=True):
         shares[model] = shares[model] + share if model in shares else share
-    parts = [_part(model, share, config) for model, share in shares.items()]
+    members = [_member(model, share, config) for model, share in shares.items()]
     try:
-        for part in parts:
-            part.length(config.segment_samples)
+        for member in members:
+            member.length(config.segment_samples)
     except ValueError as error:  # the transformer's way to say that it has a longest
         raise ConfigError(f"segments of {config.segment_seconds} s: {error}") from error
-    return parts
+    return members
 
 
 def _models(network: Any) -> list[Any]:
     return list(getattr(network, "models", [network]))
 
 
-def _part(model: Any, shares: Tensor, config: SeparatorConfig) -> Part:
+def _member(model: Any, shares: Tensor, config: SeparatorConfig) -> Member:
     # Of a single number there is no deviation to normalise by.
     given = partial(max, 3 - config.n_channels)
-    return Part(
+    return Member(
         network=model,
         shares=shares,
         length=getattr(model, "valid_length", given),

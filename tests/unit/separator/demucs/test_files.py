@@ -196,7 +196,7 @@ def test_a_folder_with_weights_of_half_precision(tmp_path, networks):
     loaded = separator.network.models[0].state_dict()
     assert all(torch.equal(loaded[name], t.float()) for name, t in half.state_dict().items())
     assert separator.config.segment_seconds == 2
-    assert [part.shares.tolist() for part in separator._parts] == [[0.25, 0.0], [0.75, 1.0]]
+    assert [member.shares.tolist() for member in separator._members] == [[0.25, 0.0], [0.75, 1.0]]
     assert separator(torch.ones(100)).audio.dtype == torch.float32
 
 

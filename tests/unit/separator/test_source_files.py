@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from soundsep import AudioError, ConfigError, Separator, SeparatorConfig
-from soundsep.separator import stems
+from soundsep.separator import source_files
 
 RATE = 8_000
 
@@ -45,7 +45,7 @@ def test_files_hold_what_the_call_gives(separator, tmp_path, n_channels):
     paths = separator.separate_to_dir(tmp_path / "in.flac", tmp_path / "new" / "out")
     saved = result.save(tmp_path / "saved")
     assert list(paths) == list(saved) == ["a", "b"]
-    for name, source in zip(result.names, result, strict=True):
+    for name, source in zip(result.sources, result, strict=True):
         for path in (paths[name], saved[name]):
             written, rate = soundfile.read(path, dtype="float32", always_2d=True)
             assert rate == RATE
@@ -95,7 +95,7 @@ def test_a_disk_that_is_full_at_any_time_keeps_the_old_files(
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(stems.FloatWavWriter, where, fail)
+    monkeypatch.setattr(source_files.FloatWavWriter, where, fail)
     with pytest.raises(ConfigError, match="No space left"):
         separator.separate_to_dir(torch.ones(99), tmp_path / "out", overwrite=True)
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

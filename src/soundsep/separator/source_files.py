@@ -14,10 +14,10 @@ from soundsep.files import replacing
 from soundsep.names import local_path
 from soundsep.separator.wav import FloatWavWriter
 
-__all__ = ["StemFiles"]
+__all__ = ["SourceFiles"]
 
 
-class StemFiles:
+class SourceFiles:
     """One WAV file a source, written as the sources come; a context manager.
 
     They get their names when the ``with`` block ends well; otherwise nothing is left of them.
@@ -60,7 +60,7 @@ class StemFiles:
                     "(--overwrite) to replace files"
                 )
 
-    def __enter__(self) -> StemFiles:
+    def __enter__(self) -> SourceFiles:
         """Open them, under temporary names."""
         self._open = ExitStack()
         try:
