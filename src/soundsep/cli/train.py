@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.cli.console import note, say
-from soundsep.cli.data import DATA_HELP, few_of_each, hold_out, not_learnt, open_dataset
+from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import Commands, at_least_1, device_options
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from soundsep.classifier import Classifier
-    from soundsep.datasets import Clip
     from soundsep.training import Recipe
 
 __all__ = ["add_command"]
@@ -95,49 +90,42 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.datasets import Concatenation
-    from soundsep.evaluation import evaluate
-    from soundsep.pipeline import Pipeline
-    from soundsep.training import get_recipe
-    from soundsep.training.calibration import held_out_temperature
+    from soundsep.cli.tensorboard import epoch_logger
+    from soundsep.training import get_recipe, train_recipe
+    from soundsep.training.run import default_fold
     from soundsep.training.state import make_folder
 
     recipe = _changed(get_recipe(arguments.recipe), arguments)
+    output = arguments.output
     dataset = open_dataset(
         arguments.data,
         is_urban11=recipe.data == "urban11",
         annotations=arguments.annotations,
     )
-    if not dataset.fold_numbers:
-        dataset = Concatenation([dataset])  # which deals the recordings out to folds
-    fold = arguments.fold or dataset.fold_numbers[-1]
-    training, test = dataset.split(fold)
-    held_out = test
-    if recipe.has_validation or arguments.validation_fold:
-        training, held_out = hold_out(training, arguments.validation_fold)
-    if arguments.calibrate:  # the fold that is reported on has no part in it
-        rest, asked = hold_out(training, None)
-    for folder in (arguments.output, arguments.log_dir):
-        if folder is not None:
-            make_folder(folder)
-    for warning in (*dataset.notes, *not_learnt(training, (*held_out, *test))):
-        note(f"warning: {warning}")
-    test = few_of_each(test, arguments.limit)
-    run = _Run(arguments, recipe, dataset.labels)
-    name = f"{arguments.output.resolve().name}-{recipe.name}-fold{fold}"
-    models = run.train(training, held_out, arguments.output, name=name)
-    if arguments.calibrate:
-        others = run.train(rest, asked, arguments.output / "calibration", name=None)
-        for name, other in others.items():
-            temperature = held_out_temperature(other, run.examples(asked, other.sample_rate))
-            models[name].config = models[name].config.replace(temperature=temperature)
-    for name, model in models.items():
-        model.save_pretrained(arguments.output / name)
-        say(f"wrote {arguments.output / name}")
-    evaluation = evaluate(Pipeline(models["ema"], device=arguments.device), test)
-    evaluation.save(arguments.output / "test.json")
-    say(f"{arguments.output / 'ema'} on {dataset.name}, fold {fold}, which was held out:")
-    say(evaluation)
+    dataset, fold = default_fold(dataset, arguments.fold)
+    if arguments.log_dir is not None:
+        make_folder(arguments.log_dir)
+    name = f"{output.resolve().name}-{recipe.name}-fold{fold}"
+    comment = re.sub(r"[^\w.+-]+", "_", arguments.comment)  # it becomes part of a folder's name
+    with epoch_logger(arguments.log_dir, name, comment) as log:
+        result = train_recipe(
+            recipe,
+            dataset,
+            fold,
+            output=output,
+            validation_fold=arguments.validation_fold,
+            limit=arguments.limit,
+            calibrate=arguments.calibrate,
+            cache=arguments.cache,
+            seed=arguments.seed,
+            device=arguments.device,
+            on_epoch=log,
+            on_warning=lambda warning: note(f"warning: {warning}"),
+        )
+    for weights in ("last", "ema"):
+        say(f"wrote {output / weights}")
+    say(f"{output / 'ema'} on {dataset.name}, fold {fold}, which was held out:")
+    say(result.evaluation)
     return 0
 
 
@@ -172,56 +160,3 @@ def _changed(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
             "with it"
         )
     return recipe.replace(**{k: v for k, v in wanted.items() if v is not None})
-
-
-class _Run:
-    """Trains by one recipe, on whatever clips it is given."""
-
-    def __init__(
-        self, arguments: argparse.Namespace, recipe: Recipe, labels: tuple[str, ...]
-    ) -> None:
-        self.arguments, self.recipe, self.labels = arguments, recipe, labels
-
-    def train(
-        self, training: Sequence[Clip], held_out: Sequence[Clip], output: Path, *, name: str | None
-    ) -> dict[str, Classifier]:
-        """The models after the last epoch; ``name`` is that of the run in TensorBoard."""
-        from soundsep.cli.tensorboard import epoch_logger
-        from soundsep.training import train
-
-        arguments, recipe = self.arguments, self.recipe
-        initial = self._probe(recipe.backbone, training)
-        rate = (initial.config if initial else recipe).frontend.sample_rate
-        comment = re.sub(r"[^\w.+-]+", "_", arguments.comment)  # it becomes part of a folder's name
-        with epoch_logger(arguments.log_dir if name else None, name, comment) as log:
-            models = train(
-                recipe,
-                labels=self.labels,
-                training=self.examples(training, rate),
-                held_out=self.examples(held_out, rate),
-                output=output,
-                seed=arguments.seed,
-                device=arguments.device,
-                on_epoch=log,
-                initial=initial,
-                teacher=self._probe(recipe.teacher, training),
-                cache=arguments.cache,
-            )
-        return dict(zip(("last", "ema"), models, strict=True))
-
-    def examples(self, clips: Sequence[Clip], sample_rate: int) -> list[tuple[Tensor, int]]:
-        """The clips in memory, or the few that are asked for."""
-        from soundsep.datasets import load_examples
-
-        few = few_of_each(clips, self.arguments.limit)
-        return load_examples(few, sample_rate=sample_rate, cache=self.arguments.cache)
-
-    def _probe(self, name: str | None, clips: Sequence[Clip]) -> Classifier | None:
-        """That network with a head for these clips, and for nothing else."""
-        from soundsep.classifier import Classifier
-        from soundsep.training.probe import probe_classifier
-
-        if name is None:
-            return None
-        trained = Classifier.from_pretrained(name)
-        return probe_classifier(trained, self.labels, self.examples(clips, trained.sample_rate))

@@ -1,12 +1,15 @@
 """Training: recipes as data, the loop that runs them, and quick fits to one's own classes."""
 
 from soundsep.training.calibration import fit_temperature, held_out_temperature
+from soundsep.training.classifier import TrainedClassifier, train
+from soundsep.training.examples import Example
 from soundsep.training.fit import fit
-from soundsep.training.loop import Example, train
 from soundsep.training.probe import as_backbone, linear_probe, probe_classifier, with_head
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.recipes import RECIPES, get_recipe
 from soundsep.training.report import FitReport
+from soundsep.training.run import TrainingResult, train_recipe
+from soundsep.training.scenes import SceneRecipe, load_tags_head, train_scenes
 from soundsep.training.separator import SeparationRecipe, separation_loss, train_separator
 
 __all__ = [
@@ -14,17 +17,23 @@ __all__ = [
     "Example",
     "FitReport",
     "Recipe",
+    "SceneRecipe",
     "SeparationRecipe",
     "Stage",
+    "TrainedClassifier",
+    "TrainingResult",
     "as_backbone",
     "fit",
     "fit_temperature",
     "get_recipe",
     "held_out_temperature",
     "linear_probe",
+    "load_tags_head",
     "probe_classifier",
     "separation_loss",
     "train",
+    "train_recipe",
+    "train_scenes",
     "train_separator",
     "with_head",
 ]

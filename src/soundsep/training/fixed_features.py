@@ -15,8 +15,8 @@ from soundsep.datasets.array_cache import ArrayCache
 from soundsep.files import code_digest, digest
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
+from soundsep.training.examples import Example
 from soundsep.training.recipe import Recipe
-from soundsep.training.step import Example
 
 __all__ = ["fixed_features"]
 

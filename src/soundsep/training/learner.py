@@ -14,7 +14,7 @@ from torch import Tensor
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.devices import to_device
-from soundsep.training.loop import train
+from soundsep.training.classifier import train
 from soundsep.training.probe import linear_probe, with_head
 from soundsep.training.recipes import get_recipe
 

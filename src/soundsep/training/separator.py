@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,14 +17,14 @@ from soundsep.config import Config
 from soundsep.datasets import MixtureConfig, Mixtures
 from soundsep.datasets.seed import check_seed
 from soundsep.devices import to_device
-from soundsep.errors import ConfigError, WeightsError
-from soundsep.files import write_json_lines
+from soundsep.errors import ConfigError
 from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network
-from soundsep.progress import progress_bar
 from soundsep.separator import SeparatorConfig
-from soundsep.training.state import load_state, make_folder, save_state
-from soundsep.training.step import Example, average_weights, examples_digest, one_cycle
+from soundsep.training.examples import Example, examples_digest
+from soundsep.training.loop import RunState, Task, run_task
+from soundsep.training.state import make_folder
+from soundsep.training.step import one_cycle
 
 __all__ = ["SeparationRecipe", "separation_loss", "separator_config", "train_separator"]
 
@@ -151,55 +151,57 @@ def train_separator(
         model = build_separation_network(recipe.network, n_sources=recipe.mixtures.n_sources)
     model = to_device(model, device)
     ema = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    group = {"params": [*model.parameters()], "peak": recipe.learning_rate}
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        [group], lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    rows: list[dict[str, Any]] = []
-    state = folder / "state.safetensors"
-    if state.is_file():
-        rows = load_state(state, settings=settings, model=model, ema=ema, optimizer=optimizer)
-    n_steps = recipe.n_mixtures // recipe.batch_size
-    mixtures = Mixtures(
-        training,
-        n_mixtures=recipe.epochs * n_steps * recipe.batch_size,
-        seed=seed,
-        config=recipe.mixtures,
-    )
-    for epoch in range(len(rows), recipe.epochs):
-        began, total = time.perf_counter(), 0.0
-        steps = range(epoch * n_steps, (epoch + 1) * n_steps)
-        title = f"epoch {epoch + 1}/{recipe.epochs}"
-        for step in progress_bar(steps, progress=progress, desc=title):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * one_cycle(
-                    step / (recipe.epochs * n_steps), recipe.warmup
-                )
-            places = range(step * recipe.batch_size, (step + 1) * recipe.batch_size)
-            sources = torch.stack([mixtures[i].sources for i in places]).to(device)
-            loss = separation_loss(
-                model, sources, ceiling_db=recipe.ceiling_db, bfloat16=recipe.bfloat16
-            )
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
-            norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.max_gradient)
-            if not norm.isfinite():
-                raise WeightsError(f"the training diverged at step {step}; lower learning_rate")
-            optimizer.step()
-            average_weights(ema, model, recipe.ema_decay)
-            total += loss.item()
-        rows.append(
-            {
-                "epoch": epoch + 1,
-                "training_loss": round(total / n_steps, 4),
-                "seconds": round(time.perf_counter() - began, 1),
-            }
-        )
-        save_state(
-            state,
-            model=model,
-            ema=ema,
-            optimizer=optimizer,
-            notes={"settings": settings, "metrics": rows},
-        )
-        write_json_lines(folder / "metrics.jsonl", rows)
+    task = _SeparatorTask(recipe, model, training, seed)
+    state = RunState(learner=model, model=model, ema=ema, optimizer=optimizer)
+    run_task(task, state, folder=folder, settings=settings, progress=progress)
     return TrainedSeparator(model.eval(), ema.eval())
+
+
+class _SeparatorTask(Task[Tensor]):
+    """A network separates mixtures; its rounds are epochs, its batches the sources."""
+
+    def __init__(
+        self, recipe: SeparationRecipe, model: nn.Module, training: Sequence[Example], seed: int
+    ) -> None:
+        self.recipe, self.model = recipe, model
+        self.max_gradient = recipe.max_gradient
+        self.round_steps = recipe.n_mixtures // recipe.batch_size
+        self.n_steps = recipe.epochs * self.round_steps
+        self.mixtures = Mixtures(
+            training,
+            n_mixtures=self.n_steps * recipe.batch_size,
+            seed=seed,
+            config=recipe.mixtures,
+        )
+
+    @contextmanager
+    def batches(self, steps: range) -> Iterator[Iterator[Tensor]]:
+        yield map(self._sources, steps)
+
+    def _sources(self, step: int) -> Tensor:
+        first = step * self.recipe.batch_size
+        places = range(first, first + self.recipe.batch_size)
+        return torch.stack([self.mixtures[i].sources for i in places])
+
+    def loss(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        sources = batch.to(next(self.model.parameters()).device)
+        loss = separation_loss(
+            self.model,
+            sources,
+            ceiling_db=self.recipe.ceiling_db,
+            bfloat16=self.recipe.bfloat16,
+        )
+        return loss, loss.detach().double()[None]  # summed as Python sums
+
+    def rate(self, step: int) -> float:
+        return one_cycle(step / self.n_steps, self.recipe.warmup)
+
+    def decay(self, step: int) -> float:
+        return self.recipe.ema_decay
+
+    def row(self, steps: range, means: list[float]) -> dict[str, Any]:
+        return {"epoch": steps.stop // self.round_steps, "training_loss": round(means[0], 4)}

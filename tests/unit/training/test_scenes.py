@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from soundsep import Classifier, ClassifierConfig
 from soundsep.datasets import SoundscapeConfig
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import KaldiMelConfig
-from soundsep.training import scenes
-from soundsep.training.scenes import SceneRecipe, train_scenes
+from soundsep.training import SceneRecipe, load_tags_head, loop, scene_batches, train_scenes
 
 RATE = 8_000
 RECIPE = SceneRecipe(
@@ -52,6 +54,9 @@ def tones() -> list[tuple[torch.Tensor, int]]:
     ]
 
 
+RECORDED = [[1.3863, 1.3863, 0.1733, 3.4104], [1.3863, 1.3863, 0.1732, 3.4102]]
+
+
 def run(output, *, recipe=RECIPE, examples=None, n_tags=5, seed=0):
     examples = tones() if examples is None else examples
     torch.manual_seed(1)
@@ -75,7 +80,7 @@ def whole(tmp_path_factory):
     """One run, and its folder."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenes, "N_LOADERS", 0)
+        patch.setattr(scene_batches, "N_LOADERS", 0)
         return run(folder), folder
 
 
@@ -86,21 +91,41 @@ def test_later_layers_learn_and_the_first_stay_as_they_are(whole):
     assert not {key for key in moved if key.startswith(("network.stem", "network.blocks.1."))}
     assert {"network.head.weight", "network.attention.weight"} <= moved
     assert any(key.startswith("network.blocks.14.") for key in moved)
-    assert len((whole[1] / "metrics.jsonl").read_text().splitlines()) == RECIPE.n_steps
+    rows = [json.loads(line) for line in (whole[1] / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    # As it was before all trainings shared one loop.
+    losses = [[row[name] for name in ("frames", "scenes", "one", "tags")] for row in rows]
+    assert losses == [pytest.approx(row, abs=1e-3) for row in RECORDED]
+    moved = [
+        m.state_dict()["network.head.weight"] - before["network.head.weight"] for m in whole[0]
+    ]
+    assert [float(m.abs().mean()) for m in moved] == pytest.approx([3.933e-4, 3.218e-4], rel=1e-2)
+
+
+def test_a_second_stage_starts_with_the_head_of_tags_of_the_first(whole):
+    head = nn.Linear(384, 5)
+    load_tags_head(whole[1] / "state.safetensors", head)
+    state = load_file(whole[1] / "state.safetensors")
+    assert torch.equal(head.weight, state["ema.tags_head.weight"])
+    assert torch.equal(head.bias, state["ema.tags_head.bias"])
+    with pytest.raises(WeightsError, match="head of tags"):
+        load_tags_head(whole[1] / "state.safetensors", nn.Linear(384, 4))
+    with pytest.raises(WeightsError, match="metrics"):
+        load_tags_head(whole[1] / "metrics.jsonl", head)
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch):
-    kept = scenes.save_state
-    monkeypatch.setattr(scenes, "N_LOADERS", 0)
+    kept = loop.save_state
+    monkeypatch.setattr(scene_batches, "N_LOADERS", 0)
 
     def killed(*args, **kwargs):
         kept(*args, **kwargs)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scenes, "save_state", killed)
+    monkeypatch.setattr(loop, "save_state", killed)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path)
-    monkeypatch.setattr(scenes, "save_state", kept)
+    monkeypatch.setattr(loop, "save_state", kept)
     resumed = run(tmp_path).ema.state_dict()
     assert all(torch.equal(v, resumed[k]) for k, v in whole[0].ema.state_dict().items())
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -11,7 +13,7 @@ from soundsep.models.separation import (
     build_separation_network,
 )
 from soundsep.separator import Separator
-from soundsep.training import separator
+from soundsep.training import loop
 from soundsep.training.separator import (
     SeparationRecipe,
     separation_loss,
@@ -49,6 +51,8 @@ RECIPE = SeparationRecipe(
     bfloat16=False,
 )
 
+RECORDED = [-9.4291, -27.1036]
+
 
 @pytest.mark.parametrize("n_sources", [1, 2, 3])
 @pytest.mark.parametrize("n_samples", [1, 63, 1_000, 4_097])
@@ -80,14 +84,19 @@ def test_it_learns_goes_on_after_a_kill_and_ends_with_the_same_weights(tmp_path,
     untrained = build_separation_network("tiny", n_sources=2)
     assert separation_loss(whole.last, sources) < separation_loss(untrained, sources) - 5
 
-    saved = separator.save_state
+    # As it was before all trainings shared one loop.
+    lines = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["training_loss"] for line in lines]
+    assert losses == pytest.approx(RECORDED, abs=1e-2)
+
+    saved = loop.save_state
 
     def killed(*args, **kwargs):
         saved(*args, **kwargs)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(separator, "save_state", killed)
+        patch.setattr(loop, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
             train_separator(RECIPE, tones(), output=tmp_path / "cut", progress=False)
     resumed = train_separator(RECIPE, tones(), output=tmp_path / "cut", progress=False)

@@ -1,0 +1,37 @@
+"""What a classifier is worth on clips that it has not learnt from, during its training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
+from soundsep.metrics import classification_metrics, confusion_matrix
+from soundsep.training.examples import Example
+
+__all__ = ["held_out_metrics"]
+
+
+def held_out_metrics(model: Classifier, clips: Sequence[Example]) -> dict[str, float]:
+    """Loss, accuracy and macro averages on clips that were not learnt from."""
+    was_training = model.training
+    model.eval()
+    scores = torch.stack([*score_waveforms(model, (clip for clip, _ in clips), batch_size=32)])
+    model.train(was_training)
+    targets = torch.tensor([target for _, target in clips])
+    loss = nn.functional.nll_loss(scores.clamp(min=1e-30).log(), targets)
+    confusion = confusion_matrix(
+        targets.numpy(), scores.argmax(dim=1).cpu().numpy(), n_classes=len(model.labels)
+    )
+    metrics = classification_metrics(confusion)
+    values = {
+        "loss": float(loss),
+        "accuracy": metrics.accuracy,
+        "macro_precision": metrics.macro_precision,
+        "macro_recall": metrics.macro_recall,
+        "macro_f1": metrics.macro_f1,
+    }
+    return {f"held_out_{name}": round(value, 6) for name, value in values.items()}

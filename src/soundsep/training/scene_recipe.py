@@ -1,0 +1,80 @@
+"""How a frame-wise network is trained on scenes: settings alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from soundsep.config import Config
+from soundsep.datasets.soundscapes import SoundscapeConfig
+from soundsep.errors import ConfigError
+
+__all__ = ["SceneRecipe"]
+
+
+def _training_scenes() -> SoundscapeConfig:
+    return SoundscapeConfig(
+        seconds=5.0,
+        n_sounds=(0.12, 0.3, 0.33, 0.17, 0.08),
+        clip_share=0.22,
+        level_db=(-10.0, 10.0),
+        snr_db=(-8.0, 35.0),
+        cut=0.6,
+        part_share=0.3,
+        speed_share=0.6,
+        stranger_share=0.2,
+        gain_db=(-50.0, 0.0),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneRecipe(Config):
+    """How a frame-wise network is trained.
+
+    Attributes:
+        scenes: What it hears; their length is the window of the classifier.
+        n_steps: Batches; no scene comes twice.
+        batch_size: Scenes per step.
+        learning_rate: Peak for the layers that learnt before; it rises over the first ``warmup`` of
+            the run and falls as a cosine.
+        head_rate: The same for the two heads.
+        warmup: Share of the run.
+        weight_decay: Of AdamW.
+        max_gradient: Norm at which gradients are clipped.
+        ema_decay: Of the averaged weights, per step.
+        n_frozen: First blocks that stay as they are; all batch norms keep their statistics.
+        clip_weight: Weight of the loss on whole scenes beside that on frames.
+        one_weight: Weight of the one-of-n loss on scenes of a single clip.
+        tags_weight: Weight of the loss on a second head that keeps the tags which a teacher gave
+            to the clips of a scene, so that what was known is not forgotten.
+        steps_per_save: Steps between two saved states.
+    """
+
+    scenes: SoundscapeConfig = field(default_factory=_training_scenes)
+    n_steps: int = 4_500
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    head_rate: float = 1e-3
+    warmup: float = 0.04
+    weight_decay: float = 0.01
+    max_gradient: float = 5.0
+    ema_decay: float = 0.999
+    n_frozen: int = 6
+    clip_weight: float = 0.5
+    one_weight: float = 0.5
+    tags_weight: float = 0.1
+    steps_per_save: int = 100
+
+    def __post_init__(self) -> None:
+        """Reject what cannot be run.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        if min(self.n_steps, self.batch_size, self.steps_per_save) < 1:
+            raise ConfigError("SceneRecipe needs at least one step, of at least one scene")
+        if not 0 < self.learning_rate < 1 or not 0 < self.head_rate < 1 or not 0 < self.warmup < 1:
+            raise ConfigError("SceneRecipe needs rates and warmup between 0 and 1")
+        if not 0 <= self.ema_decay < 1 or self.max_gradient <= 0 or self.n_frozen < 0:
+            raise ConfigError(
+                "SceneRecipe needs 0 <= ema_decay < 1, max_gradient above 0 and n_frozen from 0"
+            )
