@@ -11,8 +11,6 @@ docs/recipe_results.json; recipes that were not named keep their rows.
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,38 +50,41 @@ SHORT = {"esc50": "ESC-50", "urbansound8k": "US8K", "urban11": "both"}
 
 def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path) -> dict[str, Any]:
     """Train by one recipe, and measure it on the fold held out."""
-    from soundsep import Classifier
-    from soundsep.cli import main as soundsep
-    from soundsep.training import get_recipe
+    from soundsep.datasets import ESC50, Urban11, UrbanSound8K
+    from soundsep.training import get_recipe, train_recipe
 
     recipe = get_recipe(name)
-    roots = {"esc50": [esc50], "urbansound8k": [urbansound8k], "urban11": [esc50, urbansound8k]}
-    fold = 10 if recipe.data == "urbansound8k" else 5
-    folder = output / f"{name}-{EPOCHS[name]}"
-    command = ["train", "--recipe", name, "--epochs", str(EPOCHS[name]), "--fold", str(fold)]
-    for root in roots[recipe.data]:
-        command += ["--data", str(root)]
-    if soundsep([*command, "--cache", str(output / "cache"), "--output", str(folder)]):
-        sys.exit(f"{name} failed")
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    test = json.loads((folder / "test.json").read_text(encoding="utf-8"))
-    classifier = Classifier.from_pretrained(folder / "ema")
+    dataset = {
+        "esc50": lambda: ESC50(esc50),
+        "urbansound8k": lambda: UrbanSound8K(urbansound8k),
+        "urban11": lambda: Urban11(esc50=esc50, urbansound8k=urbansound8k),
+    }[recipe.data]()
+    result = train_recipe(
+        recipe.with_epochs(EPOCHS[name]),
+        dataset,
+        10 if recipe.data == "urbansound8k" else 5,
+        output=output / f"{name}-{EPOCHS[name]}",
+        cache=output / "cache",
+        on_warning=print,
+    )
+    metrics = result.evaluation.metrics
+    print(result.evaluation)
     return {
         "data": {
             "esc50": "ESC-50 at 16 kHz",
             "urbansound8k": "720 slices of UrbanSound8K",
             "urban11": "ESC-50 at 16 kHz and 720 slices of UrbanSound8K",
         }[recipe.data],
-        "fold": fold,
-        "n_test_clips": test["n_clips"],
+        "fold": result.fold,
+        "n_test_clips": len(result.evaluation.scores),
         "network": recipe.network,
         "features": type(recipe.frontend).kind,
         "epochs": EPOCHS[name],
         "epochs_of_the_recipe": recipe.epochs,
-        "minutes": round(sum(json.loads(line)["seconds"] for line in lines) / 60, 1),
-        "n_parameters": sum(p.numel() for p in classifier.parameters()),
-        "accuracy": test["accuracy"],
-        "macro_f1": test["macro_f1"],
+        "minutes": round(result.minutes, 1),
+        "n_parameters": sum(p.numel() for p in result.ema.parameters()),
+        "accuracy": round(metrics.accuracy, 6),
+        "macro_f1": round(metrics.macro_f1, 6),
     }
 
 

@@ -2,6 +2,10 @@
 
 With ``--held-out 0`` all five folds are learnt. Sounds of none of the labels come from classes of
 UrbanSound8K (folds 1 and 2) and from folders of recordings, backgrounds from a folder.
+
+The training starts from the trunk of ``audioset-mn04`` with a head fitted to some scenes, or, with
+``--initial FOLDER``, from what an earlier training left in its output folder (or from any folder of
+a frame-wise classifier): a second stage.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from soundsep import Classifier, ClassifierConfig, load_audio
 from soundsep.datasets import ESC50, UrbanSound8K, load_examples
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.frontends import KaldiMelConfig
-from soundsep.training.scenes import SceneRecipe, train_scenes
+from soundsep.training import SceneRecipe, load_tags_head, train_scenes
 
 RATE = 16_000
 #: Classes of UrbanSound8K that are ESC-50's too; its six others are strangers.
@@ -85,6 +89,37 @@ def fit_head(model: Classifier, scenes: Soundscapes, n_epochs: int = 12) -> None
         model.network.head.bias.copy_(head.bias - head.weight @ (mean / scale))
 
 
+def with_trunk(teacher: Classifier, labels: tuple[str, ...]) -> Classifier:
+    """A frame-wise classifier with the trunk of a MobileNet, and a head that knows nothing."""
+    config = ClassifierConfig(
+        labels=labels, network="mn04-frames", frontend=FRONTEND, activation="sigmoid"
+    )
+    model = Classifier(config).eval()
+    body = {k: v for k, v in teacher.network.state_dict().items() if not k.startswith("head.")}
+    missing, unexpected = model.network.load_state_dict(body, strict=False)
+    assert not unexpected
+    assert all(k.startswith(("head.", "attention.")) for k in missing)
+    return model
+
+
+def saved(folder: str, labels: tuple[str, ...], tags_head: nn.Module) -> Classifier:
+    """The classifier of an earlier training; its head of tags is loaded, where it was kept."""
+    at = Path(folder)
+    if not (at / "config.json").exists():
+        at = at / "ema"
+    model = Classifier.from_pretrained(at)
+    if model.config.network != "mn04-frames" or model.labels != labels:
+        raise SystemExit(f"{at} is no classifier of frames for the labels of ESC-50")
+    if model.sample_rate != RATE:
+        raise SystemExit(f"{at} wants {model.sample_rate} Hz; scenes are made at {RATE} Hz")
+    states = [place / "state.safetensors" for place in (at, at.parent)]
+    state = next((path for path in states if path.exists()), None)
+    if state is not None:
+        load_tags_head(state, tags_head)
+    print(f"starts from {at}, with the head of tags of {state or 'audioset-mn04'}")
+    return model
+
+
 def main() -> None:
     """Assemble the data, train, and save the averaged weights."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -96,6 +131,7 @@ def main() -> None:
     parser.add_argument("--output", required=True)
     parser.add_argument("--cache", help="folder for decoded clips")
     parser.add_argument("--recipe", help="JSON of settings that differ")
+    parser.add_argument("--initial", metavar="FOLDER", help="of an earlier training, or a model's")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
@@ -119,27 +155,22 @@ def main() -> None:
     print(f"{len(examples)} clips, {len(strangers)} strangers, {len(backgrounds)} backgrounds")
 
     teacher = Classifier.from_pretrained("audioset-mn04")
-    model = Classifier(
-        ClassifierConfig(
-            labels=esc50.labels, network="mn04-frames", frontend=FRONTEND, activation="sigmoid"
-        )
-    ).eval()
-    body = {k: v for k, v in teacher.network.state_dict().items() if not k.startswith("head.")}
-    missing, unexpected = model.network.load_state_dict(body, strict=False)
-    assert not unexpected
-    assert all(k.startswith(("head.", "attention.")) for k in missing)
     settings = json.loads(Path(args.recipe).read_text()) if args.recipe else {}
     recipe = SceneRecipe.from_dict(settings)
-    if not (Path(args.output) / "state.safetensors").exists():
-        scenes = Soundscapes(
-            examples,
-            n_scenes=1_200,
-            seed=args.seed + 1,
-            config=recipe.scenes,
-            backgrounds=backgrounds,
-            strangers=strangers,
-        )
-        fit_head(model, scenes)
+    if args.initial:
+        model = saved(args.initial, esc50.labels, teacher.network.head)
+    else:
+        model = with_trunk(teacher, esc50.labels)
+        if not (Path(args.output) / "state.safetensors").exists():
+            scenes = Soundscapes(
+                examples,
+                n_scenes=1_200,
+                seed=args.seed + 1,
+                config=recipe.scenes,
+                backgrounds=backgrounds,
+                strangers=strangers,
+            )
+            fit_head(model, scenes)
     trained = train_scenes(
         recipe,
         model,

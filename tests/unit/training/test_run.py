@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soundsep import Classifier
+from soundsep.datasets import AudioFolder
+from soundsep.errors import ConfigError
+from soundsep.frontends import MelConfig
+from soundsep.training import Recipe, Stage, train_recipe
+from soundsep.training.classifier_task import ClassifierTask
+
+TINY = Recipe(
+    name="tiny",
+    description="for these tests",
+    network="cnn4",
+    frontend=MelConfig(n_mels=16),
+    window_seconds=0.5,
+    stages=(Stage(epochs=2, crop_seconds=0.25),),
+    batch_size=4,
+    report_every=1,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> AudioFolder:
+    """Two classes of ten clips of noise, and one of a single recording."""
+    root = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    for where, n_clips in (("hiss", 10), ("hum", 10), ("once/recording", 2)):
+        (root / where).mkdir(parents=True)
+        for i in range(n_clips):
+            soundfile.write(root / where / f"{i}.wav", 0.1 * rng.standard_normal(8_000), 16_000)
+    return AudioFolder(root)
+
+
+@pytest.fixture(scope="module")
+def whole(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("run")
+    return train_recipe(TINY, folder, 2, output=output, progress=False), output
+
+
+def test_a_data_set_becomes_a_model_and_its_figures_on_the_fold_held_out(whole):
+    result, output = whole
+    assert (result.fold, result.recipe) == (2, TINY)
+    assert [row["epoch"] for row in result.rows] == [1, 2]
+    assert result.rows[-1]["held_out_accuracy"] == pytest.approx(result.evaluation.metrics.accuracy)
+    assert result.minutes == pytest.approx(sum(row["seconds"] for row in result.rows) / 60)
+    assert json.loads((output / "test.json").read_text()) == result.evaluation.to_dict()
+    for name, model in (("last", result.last), ("ema", result.ema)):
+        saved = Classifier.from_pretrained(output / name).state_dict()
+        assert all(torch.equal(saved[key], value) for key, value in model.state_dict().items())
+    assert result.ema.labels == ("hiss", "hum", "once")
+
+
+def test_the_same_call_again_loads_what_was_trained(whole, folder, monkeypatch):
+    result, output = whole
+    monkeypatch.setattr(ClassifierTask, "loss", lambda *_: pytest.fail("trained again"))
+    again = train_recipe(TINY, folder, 2, output=output, progress=False)
+    assert again.rows == result.rows
+    for key, value in again.ema.state_dict().items():
+        assert torch.equal(value, result.ema.state_dict()[key])
+    with pytest.raises(ConfigError, match="other settings"):
+        train_recipe(TINY, folder, 1, output=output, progress=False)
+
+
+def test_what_looks_like_a_mistake_is_told_before_the_training(folder, tmp_path):
+    told = []
+
+    class Enough(Exception):
+        pass
+
+    def stop(warning: str) -> None:
+        told.append(warning)
+        raise Enough
+
+    lonely = next(f for f in range(1, 6) if _is_in(folder, f))
+    with pytest.raises(Enough):
+        train_recipe(TINY, folder, lonely, output=tmp_path / "a", progress=False, on_warning=stop)
+    assert told == ["in the fold held out only, so not learnt: once"]
+    assert not [*(tmp_path / "a").iterdir()]
+
+
+def _is_in(folder: AudioFolder, fold: int) -> bool:
+    from soundsep.datasets import Concatenation
+
+    _, test = Concatenation([folder]).split(fold)
+    return any(clip.label == "once" for clip in test)
+
+
+def test_a_recipe_is_known_by_its_name(folder, tmp_path):
+    with pytest.raises(ConfigError, match="nonesuch"):
+        train_recipe("nonesuch", folder, output=tmp_path)
+    with pytest.raises(ConfigError, match="fold 9"):
+        train_recipe("esc50-resnet18", folder, 9, output=tmp_path)
