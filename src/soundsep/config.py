@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin,
 
 from soundsep.errors import ConfigError
 
-__all__ = ["Config", "check_names", "check_number", "check_numbers", "check_whole"]
+__all__ = ["Config", "check_kind", "check_names", "check_number", "check_numbers", "check_whole"]
 
 MAX_SHOWN = 80  # characters of a wrong value in a message
 
@@ -113,6 +114,20 @@ def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -
         wanted = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ConfigError(f"{name} must be an integer {wanted}, got {_shown(value)}")
     return int(value)
+
+
+def check_kind(owner: str, value: Any, kind: type) -> None:
+    """See that a constructor was given what it takes, and not the name of something published.
+
+    Raises:
+        ConfigError: it was not.
+    """
+    if isinstance(value, kind):
+        return
+    hint = ""
+    if isinstance(value, (str, os.PathLike)):
+        hint = f"; {owner}.from_pretrained({os.fspath(value)!r}) loads what is called so"
+    raise ConfigError(f"{owner} takes a {kind.__name__}, got {_shown(value)}{hint}")
 
 
 def check_number(name: str, value: Any) -> float:

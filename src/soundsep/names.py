@@ -10,7 +10,7 @@ from pathlib import Path
 
 from soundsep.errors import ConfigError
 
-__all__ = ["MAX_LABEL", "did_you_mean", "label_fault", "local_path", "printable"]
+__all__ = ["MAX_LABEL", "did_you_mean", "label_fault", "local_path", "meant", "printable"]
 
 MAX_LABEL = 200  # characters
 # Control characters, invisible formats (zero-width ones, those that turn the direction of reading),
@@ -50,6 +50,24 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     names = {other.casefold(): other for other in known}
     close = difflib.get_close_matches(str(name).casefold(), names, n=1, cutoff=0.6)
     return f", did you mean {names[close[0]]!r}?" if close else ""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The known name that was typed in other letters, where there is exactly one; else the name.
+
+    Examples:
+        >>> meant("Dog", ["dog", "cat"]), meant("door-wood knock", ["door_wood_knock"])
+        ('dog', 'door_wood_knock')
+        >>> meant("bird", ["dog", "cat"])
+        'bird'
+    """
+    names = list(known)
+    alike = [other for other in names if _plain(other) == _plain(name)]
+    return name if name in names or len(alike) != 1 else alike[0]
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", " ").replace("-", " ")
 
 
 def label_fault(label: str) -> str | None:

@@ -199,4 +199,4 @@ def test_a_run_that_is_stopped_leaves_whole_lines_and_a_rerun_the_rest(
     assert written == [f"{i:03}.wav" for i in range(len(written))]
     assert main([*map(str, command), "--resume"]) == 1
     assert names(output) == [f"{i:03}.wav" for i in range(N_MANY)]
-    assert f"{len(written)} were done before" in capsys.readouterr().err
+    assert f"{len(written)} done before" in capsys.readouterr().err

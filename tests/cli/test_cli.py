@@ -14,7 +14,7 @@ import soundfile
 import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.checkpoints import DEFAULT_MODEL, PUBLISHED
-from soundsep.cli import COMMANDS, main
+from soundsep.cli import COMMANDS, _parser, main
 from soundsep.labels import ESC50_LABELS
 
 
@@ -132,6 +132,11 @@ def test_a_model_that_is_not_here_is_shown_too(capsys):
         (["classify", "--model", "esc50-mn4", "gone.wav"], "did you mean 'esc50-mn04'?"),
         (["recipes", "finetun"], "did you mean 'finetune'?"),
         (["clasify"], "did you mean 'classify'? (choose from"),
+        (["classify", "--tpo", "3", "a.wav"], "arguments: --tpo, did you mean '--top'?"),
+        (["events", "a.wav", "--merge_gap=2"], "--merge_gap=2, did you mean '--merge-gap'?"),
+        (["--versoin"], "did you mean '--version'?"),
+        (["train", "--data", "x", "--out", "y", "--recipe", "finetun"], "did you mean 'finetune'?"),
+        (["events", "a.wav", "--format", "jsn"], "did you mean 'json'?"),
     ],
 )
 def test_a_name_that_is_nearly_right_gets_a_hint(wrong, hint, capsys):
@@ -141,6 +146,24 @@ def test_a_name_that_is_nearly_right_gets_a_hint(wrong, hint, capsys):
         status = stop.code
     assert status == 2
     assert hint in capsys.readouterr().err
+
+
+def test_an_unknown_option_shows_the_usage_of_its_command(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["classify", "--nonesuch", "a.wav"])
+    error = capsys.readouterr().err
+    assert error.startswith("usage: soundsep classify [-h]")
+    assert error.endswith("soundsep classify: error: unrecognized arguments: --nonesuch\n")
+
+
+def test_the_bare_command_shows_examples_that_can_be_typed(capsys):
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) < 15
+    shown = re.findall(r"^  soundsep (.*?)  ", text, re.MULTILINE)
+    assert len(shown) > 3
+    for line in shown:
+        _parser().parse_args(line.split())
 
 
 def test_the_package_runs_as_a_command():

@@ -52,6 +52,17 @@ def test_a_table_for_people(clip, capsys):
     assert capsys.readouterr().out == "    3.00 -     6.00 s  0.750  rooster\n"
 
 
+@pytest.mark.parametrize("label", ["Rooster", "ROOSTER"])
+def test_the_case_of_a_label_does_not_matter(label, clip, capsys):
+    assert main(["events", clip, "--label", label]) == 0
+    assert capsys.readouterr().out == "    3.00 -     6.00 s  0.750  rooster\n"
+
+
+def test_an_unknown_label_gets_a_hint(clip, capsys):
+    assert main(["events", clip, "--label", "roster"]) == 2
+    assert "no label 'roster', did you mean 'rooster'?" in capsys.readouterr().err
+
+
 def test_what_the_model_doubts_can_be_left_out(clip, monkeypatch, capsys):
     pipe, given = Pipeline.from_pretrained("any"), {}
     monkeypatch.setattr(

@@ -130,10 +130,10 @@ def test_a_second_run_goes_on_and_a_finished_one_has_nothing_left(
     assert "--resume" in capsys.readouterr().err
     assert run(command, models, card, "-o", output, *tell(command), "--resume") == 1
     err = capsys.readouterr().err
-    assert "1 of 3 recordings failed, 1 were done before; the results are in" in err
+    assert "1 of 3 recordings failed, 1 done before; the results are in" in err
     assert contents(output) == contents(whole)
     assert run(command, models, card, "-o", output, *tell(command), "--resume") == 1
-    assert "1 of 3 recordings failed, 3 were done before" in capsys.readouterr().err
+    assert "1 of 3 recordings failed, 3 done before" in capsys.readouterr().err
     assert contents(output) == contents(whole)
     assert run(command, models, card, "-o", output, *tell(command), "--overwrite") == 1
     assert contents(output) == contents(whole)
@@ -252,7 +252,7 @@ def test_label_files_are_gone_on_with_and_never_replaced(models, card, tmp_path,
     assert run("events", models, *arguments) == 2
     assert "exists already" in capsys.readouterr().err
     assert run("events", models, *arguments, "--resume") == 1
-    assert "2 were done before" in capsys.readouterr().err
+    assert "2 done before" in capsys.readouterr().err
     assert other.read_text() == "corrected by hand"
     assert (tmp_path / "labels" / "b.txt").exists()
     # Labels of other settings are others, and not done.
@@ -380,7 +380,7 @@ def test_runs_share_a_folder_of_sources(models, card, tmp_path, capsys):
     capsys.readouterr()
     both = (card / "b.WAV", card / "deep" / "a.wav")
     assert run("separate", models, *both, "-o", output, "--resume") == 0
-    assert "0 of 2 recordings failed, 2 were done before" in capsys.readouterr().err
+    assert "2 recordings, none failed, 2 done before" in capsys.readouterr().err
     # A recording of the same name from another card is no reason to pass it over.
     other = record(tmp_path / "card2" / "b.WAV")
     assert run("separate", models, other, "-o", output, "--resume") == 2

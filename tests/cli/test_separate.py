@@ -51,7 +51,7 @@ def test_a_folder_of_sources_for_each_recording(model, clips, capsys):
     printed = capsys.readouterr()
     assert str(clips / "out" / "two" / "b.wav") in printed.out
     assert printed.err.splitlines() == [  # no bar where nobody watches
-        f"soundsep: 0 of 2 recordings failed; the results are in {clips / 'out'}"
+        f"soundsep: 2 recordings, none failed; the results are in {clips / 'out'}"
     ]
 
     assert main(command) == 2

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import FrozenInstanceError, dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soundsep import Classifier, Pipeline, Separator
 from soundsep.config import Config
 from soundsep.errors import ConfigError, SoundsepError
 
@@ -92,3 +95,16 @@ def test_configs_are_immutable():
 def test_config_error_is_caught_as_value_error_and_as_ours():
     assert issubclass(ConfigError, ValueError)
     assert issubclass(ConfigError, SoundsepError)
+
+
+@pytest.mark.parametrize("name", ["esc50-mn04", Path("a/folder")])
+@pytest.mark.parametrize("kind", [Pipeline, Classifier, Separator])
+def test_a_name_given_to_a_constructor_is_told_of_from_pretrained(kind, name):
+    text = re.escape(f"{kind.__name__}.from_pretrained({str(name)!r})")
+    with pytest.raises(ConfigError, match=text):
+        kind(name)
+
+
+def test_another_object_given_to_a_constructor_is_named():
+    with pytest.raises(ConfigError, match=r"Pipeline takes a Classifier, got 3$"):
+        Pipeline(3)

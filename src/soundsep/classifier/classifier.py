@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from soundsep.checkpoints.files import WEIGHTS_NAME, read_config, read_weights, write_checkpoint
 from soundsep.checkpoints.resolve import resolve
 from soundsep.classifier.config import ClassifierConfig
+from soundsep.config import check_kind
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import build_frontend
 from soundsep.models import FrameNetwork, build_network
@@ -27,7 +28,8 @@ class Classifier(nn.Module):
         config: Settings; the network starts with random weights.
 
     Raises:
-        ConfigError: a window is too short for the frontend, or for a frame of the network.
+        ConfigError: ``config`` is no `ClassifierConfig`, or a window is too short for the frontend,
+            or for a frame of the network.
 
     Shape:
         waveform: (batch, time), mono, at `sample_rate`. Returns logits (batch, n_labels).
@@ -41,6 +43,7 @@ class Classifier(nn.Module):
 
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
+        check_kind("Classifier", config, ClassifierConfig)
         self.config = config
         self.frontend = build_frontend(config.frontend)
         window = round(config.window_seconds * self.sample_rate)

@@ -37,7 +37,7 @@ from soundsep.cli import (
     train,
     train_separator,
 )
-from soundsep.cli.console import note, standard_streams
+from soundsep.cli.console import note, say, standard_streams
 from soundsep.errors import SoundsepError, SoundsepWarning, WeightsError
 from soundsep.names import did_you_mean, printable
 
@@ -62,6 +62,18 @@ COMMANDS = (
     plot,
 )
 
+
+HINTS = """\
+soundsep identifies the sounds in recordings.
+
+  soundsep classify yard.wav             name the sounds of a recording, or a folder of them
+  soundsep events night.flac             when which sounds are heard
+  soundsep events nights/ -o events.csv  the same of many recordings, into one table
+  soundsep fit clips/ -o model/          a model of your own classes
+  soundsep example                       recordings to try
+  soundsep models                        what can be heard with
+
+soundsep --help lists all commands, soundsep COMMAND --help the options of one."""
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
@@ -107,6 +119,11 @@ def _run(arguments: argparse.Namespace) -> int:
     return status
 
 
+def _show_hints(arguments: argparse.Namespace) -> int:
+    say(HINTS)
+    return 0
+
+
 def _show_warning(otherwise: Callable[..., None], message: Warning | str, *about: Any) -> None:
     """Show a warning of ours as a line of the command, for nobody asks which line of Python."""
     if isinstance(message, SoundsepWarning):
@@ -132,6 +149,19 @@ def _drop_output() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse_known_args(  # type: ignore[override]  # nobody here asks for another namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        # argparse leaves what a command does not know to the outermost parser, which shows its own
+        # usage and not that of the command.
+        found, rest = super().parse_known_args(args, namespace)
+        if rest:
+            known = self._option_string_actions
+            options = [text for text in rest if text.startswith("-")]
+            hint = did_you_mean(options[0].partition("=")[0], known) if options else ""
+            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
+        return found, rest
+
     def error(self, message: str) -> NoReturn:
         # The command's own words, for argparse suggests nothing before Python 3.14.
         if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
@@ -141,9 +171,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="soundsep", description="Find out what is to be heard in a recording.")
+    parser = _Parser(prog="soundsep", description="Identify the sounds in recordings.")
     parser.add_argument("--version", action="version", version=f"soundsep {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser.set_defaults(run=_show_hints)
     for command in COMMANDS:
         command.add_command(commands)
     return parser

@@ -59,10 +59,16 @@ def go_through(
             note(f"{n_done} results are in {output}; the same command with --resume goes on")
         raise
     if many or n_before or always_sum_up:
-        before = f", {n_before} were done before" if n_before else ""
+        before = f", {n_before} done before" if n_before else ""
         where = f"; the results are in {output}" if output else ""
-        note(f"{n_failed} of {len(recordings)} recordings failed{before}{where}")
+        note(f"{_counted(len(recordings), n_failed)}{before}{where}")
     return 1 if n_failed else 0
+
+
+def _counted(n: int, n_failed: int) -> str:
+    if n_failed:
+        return f"{n_failed} of {n} recordings failed"
+    return f"{n} recordings, none failed" if n > 1 else "1 recording, done"
 
 
 def _groups(paths: Sequence[str], size: int) -> Iterator[list[str]]:

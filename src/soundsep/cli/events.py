@@ -24,7 +24,7 @@ from soundsep.cli.options import (
 from soundsep.cli.output import check_output, is_regular, refuse_recordings
 from soundsep.cli.recordings import given_recordings, own_places, recording_options
 from soundsep.errors import AudioError, ConfigError
-from soundsep.names import did_you_mean
+from soundsep.names import did_you_mean, meant
 
 if TYPE_CHECKING:
     from soundsep.audio import FoundRecordings
@@ -45,7 +45,7 @@ def event_options() -> argparse.ArgumentParser:
         "--label",
         action="append",
         metavar="LABEL",
-        help="report this label only; may be given several times",
+        help="report this label only, in upper or lower case; may be given several times",
     )
     parent.add_argument(
         "--threshold",
@@ -126,6 +126,8 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
         silence_db=arguments.silence_db,
         device=arguments.device,
     )
+    if arguments.label:
+        arguments.label = [meant(label, pipe.labels) for label in arguments.label]
     if unknown := set(arguments.label or ()) - set(pipe.labels):
         hints = (f"{label!r}{did_you_mean(label, pipe.labels)}" for label in sorted(unknown))
         raise ConfigError(f"the model knows no label {'; '.join(hints)}")

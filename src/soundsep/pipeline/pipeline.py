@@ -17,7 +17,7 @@ from soundsep.audio.inputs import name_of, path_of, unpack
 from soundsep.audio.mixdown import check_channel, to_mono
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import clip_windows, is_silent, score_waveforms
-from soundsep.config import check_number, check_whole
+from soundsep.config import check_kind, check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline.events import silence_error
@@ -63,8 +63,9 @@ class Pipeline(Listener):
         device: Where the classifier runs, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: there is no such device here, ``silence_db`` is above 0, or ``unknown`` is
-            asked of a classifier of which nobody has measured it.
+        ConfigError: ``classifier`` is a name and no `Classifier` (see `from_pretrained`), there is
+            no such device here, ``silence_db`` is above 0, or ``unknown`` is asked of a classifier
+            of which nobody has measured it.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Pipeline(Listener):
         silence_db: float | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
+        check_kind("Pipeline", classifier, Classifier)
         if unknown and classifier.config.unknown_below is None:
             raise ConfigError(
                 "the classifier's config has no unknown_below: a score to be chosen on sounds that "

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from soundsep.errors import AudioError, ConfigError
-from soundsep.names import printable
+from soundsep.names import did_you_mean, printable
 from soundsep.pipeline.tables import Table
 
 if TYPE_CHECKING:
@@ -324,7 +324,8 @@ class Scores:
             ConfigError: there is no such label.
         """
         if label not in self.labels:
-            raise ConfigError(f"there is no label {label!r}; Scores.labels lists them")
+            hint = did_you_mean(label, self.labels)
+            raise ConfigError(f"there is no label {label!r}{hint}; Scores.labels lists them")
         return self.values[:, self.labels.index(label)]
 
     @property

@@ -15,6 +15,7 @@ from soundsep.audio.arrays import warn_of_rate
 from soundsep.audio.inputs import name_of
 from soundsep.audio.mixdown import mixed_blocks, to_mono
 from soundsep.classifier.scoring import SILENCE
+from soundsep.config import check_kind
 from soundsep.devices import move
 from soundsep.errors import ConfigError, warn
 from soundsep.progress import progress_bar
@@ -74,6 +75,7 @@ class Separator:
         *,
         device: str | torch.device = "cpu",
     ) -> None:
+        check_kind("Separator", network, nn.Module)
         theirs = is_demucs(network)
         if config is None and not theirs:
             raise ConfigError("a network that is not of demucs needs a SeparatorConfig")
