@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -78,6 +79,45 @@ def test_output_holds_a_line_of_every_recording_and_a_summary_ends_it(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == f"soundsep: 1 of 5 recordings failed; the results are in {output}\n"
+
+
+def test_a_table_has_a_row_for_every_recording(model, clips, tmp_path, capsys):
+    (clips / "000.wav").rename(clips / "000 20240519_033000.WAV")
+    table = tmp_path / "tags.csv"
+    assert classify(model, clips, "-o", table) == 1
+    rows = list(csv.DictReader(io.StringIO(table.read_text(), newline="")))
+    assert [Path(row["path"]).stem[:3] for row in rows] == ["000", "001", "002", "003", "004"]
+    assert [row["start_time"] for row in rows] == ["2024-05-19T03:30:00.000", *[""] * 4]
+    assert "cannot be read as audio" in rows[1]["error"]
+    assert rows[0]["label"] == rows[0]["label_1"] in ("dog", "rain")
+    assert rows[0]["duration_seconds"] == "0.5000"
+    assert f"1 of 5 recordings failed; the results are in {table}" in capsys.readouterr().err
+    whole = table.read_bytes()
+    assert classify(model, clips, "-o", table) == 2
+    (clips / "004.wav").rename(tmp_path / "004.wav")
+    table.unlink()
+    classify(model, clips, "-o", table, "--overwrite")
+    (tmp_path / "004.wav").rename(clips / "004.wav")
+    assert classify(model, clips, "-o", table, "--resume") == 1
+    assert table.read_bytes() == whole
+    assert classify(model, clips, "-o", table, "--resume", "--unknown") == 2
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert classify(model, clips, "-o", tmp_path / "tags.parquet") == 1
+    read = parquet.read_table(tmp_path / "tags.parquet").to_pylist()
+    assert [row["path"] for row in read] == [row["path"] for row in rows]
+    assert read[1]["label"] is None
+    assert classify(model, clips, "-o", tmp_path / "tags", "--format", "csv", "--top", "2") == 1
+    assert (tmp_path / "tags").read_text().splitlines()[0].endswith(",label_2,score_2")
+    assert classify(model, clips, "-o", tmp_path / "tags.xls") == 2
+    assert "no format ends in .xls" in capsys.readouterr().err
+
+
+def test_results_tell_the_time_of_day(model, clips, capsys):
+    (clips / "000.wav").rename(clips / "20240519_033000.WAV")
+    assert classify(model, clips / "20240519_033000.WAV", clips / "002.wav", "--json") == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["start_time"] == "2024-05-19T03:30:00.000"
+    assert "start_time" not in second
 
 
 def test_an_output_that_exists_is_kept_unless_told_otherwise(model, clips, tmp_path, capsys):

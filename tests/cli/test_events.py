@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from pathlib import Path
@@ -80,14 +81,142 @@ def test_what_the_model_doubts_can_be_left_out(clip, monkeypatch, capsys):
 
 
 def test_json_and_csv_for_programs(clip, capsys):
-    assert run(clip, clip, "--format", "json") == 0  # given twice, heard once
+    assert run(clip, clip, "--format", "jsonl") == 0  # given twice, heard once
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     expected = {"start_seconds": 3.0, "end_seconds": 6.0, "label": "rooster", "score": 0.75}
-    assert records == [{"path": clip, **expected}]
+    assert records == [{"path": clip, **expected, "start_time": None}]
     assert run(clip, "--format", "csv") == 0
     (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
     assert row["path"] == clip
     assert (float(row["start_seconds"]), row["label"]) == (3.0, "rooster")
+
+
+@pytest.fixture
+def card(tmp_path) -> Path:
+    """Three recordings of an hour apart, of which the second is none."""
+    folder = tmp_path / "CARD"
+    folder.mkdir()
+    for hour, kind in ((0, "loud"), (22, "loud"), (23, "broken")):
+        path = folder / f"20240519_{hour:02}5959.WAV"
+        soundfile.write(path, np.full(16_000 * 2, 0.5), 16_000)
+        if kind == "broken":
+            path.write_bytes(b"no sound")
+    return folder
+
+
+def test_a_card_to_a_table_with_the_time_of_day(card, tmp_path, capsys):
+    table = tmp_path / "night.csv"
+    assert run(str(card), "-o", str(table)) == 1
+    assert f"1 of 3 recordings failed; the results are in {table}" in capsys.readouterr().err
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row["path"], row["start_time"]) for row in rows] == [
+        (str(card / "20240519_005959.WAV"), "2024-05-19T00:59:59.000"),
+        (str(card / "20240519_225959.WAV"), "2024-05-19T22:59:59.000"),
+    ]
+    assert rows[0].items() >= {"end_seconds": "2.0000", "label": "rooster"}.items()
+    before = table.read_bytes()
+    soundfile.write(card / "20240520_000000.WAV", np.full(16_000, 0.5), 16_000)
+    assert run(str(card), "-o", str(table)) == 2
+    assert run(str(card), "-o", str(table), "--resume") == 1
+    assert "3 were done before" in capsys.readouterr().err
+    assert table.read_bytes().startswith(before)
+    assert table.read_bytes().count(b"\n") == before.count(b"\n") + 1
+
+
+def test_the_ending_of_the_output_is_its_format(clip, tmp_path, capsys):
+    def written(name: str, *options: str) -> str:
+        assert run(clip, "-o", str(tmp_path / name), *options) == 0
+        return (tmp_path / name).read_text()
+
+    assert json.loads(written("a.jsonl"))["label"] == "rooster"
+    assert json.loads(written("a.ndjson"))["label"] == "rooster"
+    assert written("A.CSV").startswith("path,start_seconds,")
+    assert written("a.txt") == "3.0000\t6.0000\trooster\n"
+    assert written("a.Table.1.selections.txt").startswith("Selection\t")
+    assert written("a") == written("b.txt", "--format", "table")
+    assert written("b.csv", "--format", "jsonl").startswith("{")
+    for name, message in (("a.xlsx", "no format ends in .xlsx"), ("", "is a folder")):
+        assert run(clip, "-o", str(tmp_path / name)) == 2
+        assert message in capsys.readouterr().err
+    assert run(clip, str(tmp_path / "b.flac"), "-o", str(tmp_path / "c.txt")) == 2
+    assert "-o FOLDER and --format audacity" in capsys.readouterr().err
+
+
+def test_parquet_is_made_of_what_is_done_and_gone_on_with(card, tmp_path, capsys):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "night.parquet"
+    assert run(str(card), "-o", str(file)) == 1
+    rows = parquet.read_table(file).to_pylist()
+    assert [row["start_time"] for row in rows] == [
+        "2024-05-19T00:59:59.000",
+        "2024-05-19T22:59:59.000",
+    ]
+    assert rows[0]["score"] == 0.75
+    before = file.read_bytes()
+    assert run(str(card), "-o", str(file)) == 2
+    soundfile.write(card / "20240520_000000.WAV", np.full(16_000, 0.5), 16_000)
+    assert run(str(card), "-o", str(file), "--resume") == 1
+    assert parquet.read_table(file).to_pylist()[:2] == rows
+    assert parquet.read_table(file).num_rows == 3
+    file.unlink()  # as a kill would have left it
+    capsys.readouterr()
+    assert run(str(card), "-o", str(file)) == 2
+    assert "was begun by a run that was stopped" in capsys.readouterr().err
+    assert run(str(card), "-o", str(file), "--resume") == 1
+    assert parquet.read_table(file).num_rows == 3
+    (tmp_path / ".night.parquet.rows").unlink()
+    assert run(str(card), "-o", str(file), "--resume") == 2
+    (card / "20240520_000000.WAV").unlink()
+    assert run(str(card), "-o", str(file), "--overwrite") == 1
+    assert parquet.read_table(file) == parquet.read_table(io.BytesIO(before))
+    quiet = tmp_path / "quiet.parquet"
+    for option in ("--overwrite", "--resume"):
+        assert run(str(card), "-o", str(quiet), "--min-score", "0.9", option) == 1
+        assert parquet.read_table(quiet).num_rows == 0
+
+
+def test_parquet_needs_pyarrow_and_a_file(clip, tmp_path, monkeypatch, capsys):
+    assert run(clip, "--format", "parquet") == 2
+    assert "needs -o FILE" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert run(clip, "-o", str(tmp_path / "a.parquet")) == 2
+    assert "pip install pyarrow" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [Path(clip)]
+
+
+def test_a_pattern_of_ones_own_for_the_time(card, tmp_path, capsys):
+    soundfile.write(card / "dog.wav", np.full(16_000, 0.5), 16_000)
+    options = (str(card), "--format", "jsonl", "--time-pattern")
+    assert run(*options, "%Y%m%d_%H") == 1
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["start_time"] for line in out.splitlines()] == [
+        "2024-05-19T00:00:00.000",
+        "2024-05-19T22:00:00.000",
+        None,
+    ]
+    assert "fits the names of 3 of 4 recordings" in err
+    assert run(*options, "%d-%m-%Y") == 2
+    assert "fits no name" in capsys.readouterr().err
+    assert run(*options, "%d-%Q") == 2
+
+
+def test_thresholds_of_single_labels_and_a_least_score(clip, capsys):
+    def labels(*options: str) -> list[str]:
+        assert main(["events", clip, "--format", "jsonl", *options]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [json.loads(line)["label"] for line in lines]
+
+    assert labels() == ["rain", "rooster", "rain"]
+    assert labels("--threshold", "Rain=0.8") == ["rooster"]
+    assert labels("--threshold", "rain=0.6", "--threshold", "0.8") == ["rain", "rain"]
+    assert labels("--min-score", "0.8") == []
+    for option, message in (("cat=0.5", "knows no label 'cat'"), ("rooster=7", "at most 1")):
+        assert main(["events", clip, "--threshold", option]) == 2
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["events", clip, "--threshold", "rooster"])
+    assert "LABEL=SCORE" in capsys.readouterr().err
 
 
 def test_a_label_track_for_audacity(clip, tmp_path):

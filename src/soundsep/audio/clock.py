@@ -196,8 +196,4 @@ def _compiled(pattern: str) -> re.Pattern[str]:
             parts, given = parts + _DIRECTIVES[letter], given | {letter}
     if not given & {"Y", "y"} or not given >= {"m", "d"} or {"Y", "y"} <= given:
         raise ConfigError(f"the pattern {pattern!r} needs a whole date: %Y (or %y), %m and %d")
-    return re.compile(
-        ("(?<!\\d)" if pattern[0] == "%" else "")
-        + parts
-        + ("(?!\\d)" if pattern[-2] == "%" else "")
-    )
+    return re.compile(("(?<!\\d)" if pattern[0] == "%" else "") + parts)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from soundsep.cli.batch import go_through
 from soundsep.cli.console import note, say
+from soundsep.cli.formats import (
+    RESULT_FORMATS,
+    ResultLines,
+    check_time_pattern,
+    format_of,
+    time_options,
+)
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -21,8 +28,11 @@ from soundsep.cli.options import (
     doubt_options,
 )
 from soundsep.cli.output import check_output
+from soundsep.cli.parquet import sink_of
 from soundsep.cli.recordings import given_recordings, recording_options
 from soundsep.cli.results_file import ResultsFile
+from soundsep.cli.sinks import Settings
+from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from soundsep.pipeline.results import ClipResult
@@ -45,6 +55,7 @@ def add_command(commands: Commands) -> None:
             channel_options(),
             device_options(),
             batch_options(),
+            time_options(),
         ],
         help="name the sounds of recordings",
         description="Name the sounds of recordings. A recording that cannot be read is reported "
@@ -69,41 +80,94 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument("--json", action="store_true", help="print one JSON object a line")
     command.add_argument(
+        "--format",
+        choices=RESULT_FORMATS,
+        help="of the output: csv and parquet have a row for each recording, jsonl an object a line "
+        "(default: as the output ends, else jsonl)",
+    )
+    command.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FILE",
-        help="write one JSON object a line into this file instead, errors too; lines are whole "
+        help="write into this file instead (csv, jsonl or parquet), errors too; lines are whole "
         "whenever it stops",
     )
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.errors import ConfigError
-
     recordings = given_recordings(arguments).paths
-    if arguments.output is None:
-        if arguments.resume or arguments.overwrite:
-            raise ConfigError("--resume and --overwrite need --output, the file they are about")
+    output = arguments.output
+    if output is None and (arguments.resume or arguments.overwrite or arguments.format):
+        raise ConfigError("--resume, --overwrite and --format need --output, which they are about")
+    if output is not None:
+        check_output(
+            output,
+            overwrite=arguments.resume or arguments.overwrite,
+            recordings=recordings,
+            hint="--resume goes on with it, --overwrite begins it anew",
+        )
+    check_time_pattern(arguments.time_pattern, recordings)
+    if output is None:
         return _classify(arguments, recordings, None)
-    check_output(
-        arguments.output,
-        overwrite=arguments.resume or arguments.overwrite,
-        recordings=recordings,
-        hint="--resume goes on with it, --overwrite begins it anew",
-    )
-    with closing(
-        ResultsFile(
+    with closing(_output(arguments)) as results:
+        return _classify(arguments, recordings, results)
+
+
+def _output(arguments: argparse.Namespace) -> ResultsFile | TableFile:
+    kind = format_of(arguments.output, arguments.format, RESULT_FORMATS, "jsonl")
+    # What was heard with another separator is another model's result, too.
+    model = " + ".join(filter(None, (arguments.model, arguments.separator)))
+    if kind == "jsonl":
+        return ResultsFile(
             arguments.output,
-            # What was heard with another separator is another model's result, too.
-            model=" + ".join(filter(None, (arguments.model, arguments.separator))),
+            model=model,
             options=_options(arguments),
             resume=arguments.resume,
             overwrite=arguments.overwrite,
         )
-    ) as output:
-        return _classify(arguments, recordings, output)
+    settings = Settings(
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        model=model,
+        options=" ".join(filter(None, (kind, _options(arguments)))),
+        command="classify",
+    )
+    return TableFile(arguments, kind, settings)
+
+
+class TableFile:
+    """One file with a row of every recording.
+
+    Args:
+        arguments: Of the command.
+        kind: "csv" or "parquet".
+        settings: What becomes of a file that exists.
+
+    Attributes:
+        done: Whether it failed, of each recording of an earlier run that is gone on with.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, kind: str, settings: Settings) -> None:
+        from soundsep.pipeline.tabulate import result_columns
+
+        lines = ResultLines(kind, top_k=arguments.top, time_pattern=arguments.time_pattern)
+        columns = result_columns(arguments.top)
+        self._sink = sink_of(arguments.output, kind, lines, settings, columns)
+        self.done = self._sink.done
+
+    def write_results(self, results: Iterable[ClipResult]) -> None:
+        """Add a row each; a failure has one too."""
+        for result in results:
+            with suppress(AudioError), self._sink.recording(str(result.path)) as write:
+                write(result)
+                if result.error is not None:
+                    raise AudioError(result.error)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._sink.close()
 
 
 def _options(arguments: argparse.Namespace) -> str:
@@ -111,6 +175,7 @@ def _options(arguments: argparse.Namespace) -> str:
     given = {
         f"--top {arguments.top}": arguments.top != DEFAULT_TOP,
         f"--channel {arguments.channel}": arguments.channel is not None,
+        f"--time-pattern {arguments.time_pattern}": arguments.time_pattern is not None,
         "--unknown": arguments.unknown,
         f"--silence-db {arguments.silence_db}": arguments.silence_db is not None,
     }
@@ -118,7 +183,7 @@ def _options(arguments: argparse.Namespace) -> str:
 
 
 def _classify(
-    arguments: argparse.Namespace, recordings: list[str], output: ResultsFile | None
+    arguments: argparse.Namespace, recordings: list[str], output: ResultsFile | TableFile | None
 ) -> int:
     from soundsep.pipeline import Pipeline
 
@@ -139,8 +204,10 @@ def _classify(
             progress=False,
             errors="return",
         )
-        if output:
-            output.write(result.to_dict() for result in results)
+        if isinstance(output, TableFile):
+            output.write_results(results)
+        elif output:
+            output.write(_timed(result, arguments.time_pattern) for result in results)
         else:
             _show(results, arguments)
         return (result.error for result in results)
@@ -159,8 +226,17 @@ def _classify(
 def _show(results: Iterable[ClipResult], arguments: argparse.Namespace) -> None:
     for result in results:
         if arguments.json:
-            say(json.dumps(result.to_dict()))
+            say(json.dumps(_timed(result, arguments.time_pattern)))
         elif result.error is not None:
             note(result.error)
         else:
             say(result.table(arguments.top))
+
+
+def _timed(result: ClipResult, pattern: str | None) -> dict[str, Any]:
+    """A result as a dictionary, with the time of day where the recording tells it."""
+    from soundsep.audio import recording_start
+    from soundsep.pipeline.tables import clock_time
+
+    start = None if result.path is None else recording_start(result.path, pattern=pattern)
+    return result.to_dict() | ({} if start is None else {"start_time": clock_time(start, 0.0)})

@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from soundsep.cli.batch import go_through
 from soundsep.cli.console import note
-from soundsep.cli.event_files import EachToItsFile, OneFile, Screen, Settings, Sink
-from soundsep.cli.event_formats import FORMATS, EventLines
+from soundsep.cli.formats import (
+    APART,
+    ENDINGS,
+    EVENT_FORMATS,
+    EventLines,
+    check_time_pattern,
+    format_of,
+    time_options,
+)
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -21,8 +28,10 @@ from soundsep.cli.options import (
     device_options,
     doubt_options,
 )
-from soundsep.cli.output import check_output, is_regular, refuse_recordings
+from soundsep.cli.output import check_output, refuse_recordings
+from soundsep.cli.parquet import sink_of
 from soundsep.cli.recordings import given_recordings, own_places, recording_options
+from soundsep.cli.sinks import EachToItsFile, Screen, Settings, Sink
 from soundsep.errors import AudioError, ConfigError
 from soundsep.names import did_you_mean, meant
 
@@ -30,7 +39,7 @@ if TYPE_CHECKING:
     from soundsep.audio import FoundRecordings
     from soundsep.pipeline import Pipeline
 
-__all__ = ["add_command", "event_options", "load_pipeline"]
+__all__ = ["add_command", "event_options", "found_options", "load_pipeline"]
 
 
 def event_options() -> argparse.ArgumentParser:
@@ -49,9 +58,18 @@ def event_options() -> argparse.ArgumentParser:
     )
     parent.add_argument(
         "--threshold",
+        action="append",
+        type=_threshold,
+        metavar="[LABEL=]SCORE",
+        help="score that begins an event, of all labels or of one; may be given several times "
+        "(default: that of the model for each label, or 0.5)",
+    )
+    parent.add_argument(
+        "--min-score",
         type=float,
+        default=0.0,
         metavar="SCORE",
-        help="score that begins an event (default: that of the model for each label, or 0.5)",
+        help="drop events whose highest score is lower (default: 0)",
     )
     parent.add_argument(
         "--hop",
@@ -89,6 +107,7 @@ def add_command(commands: Commands) -> None:
             channel_options(),
             device_options(),
             batch_options(),
+            time_options(),
         ],
         help="say when which sounds are heard, in files of any length",
         description="Say when which sounds are heard, in files of any length. A recording that "
@@ -96,10 +115,10 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument(
         "--format",
-        choices=tuple(FORMATS),
-        default="table",
-        help="table, json (one object a line), csv, audacity (a label track) or raven (a "
-        "selection table); default: table",
+        choices=EVENT_FORMATS,
+        help="table (lines for people), csv, jsonl (one object a line), parquet, audacity (a label "
+        "track) or raven (a selection table); default: as the output ends, .txt being audacity, "
+        "else table",
     )
     command.add_argument(
         "-o",
@@ -110,6 +129,17 @@ def add_command(commands: Commands) -> None:
         "which each has a file",
     )
     command.set_defaults(run=_run)
+
+
+def _threshold(text: str) -> tuple[str | None, float]:
+    """A score, or a label's; a label may hold an equals sign itself."""
+    label, is_of_one, score = text.rpartition("=")
+    try:
+        return (label if is_of_one else None), float(score)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a score, such as 0.6, or LABEL=SCORE, such as dog=0.8, got {text!r}"
+        ) from None
 
 
 def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
@@ -128,41 +158,68 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
     )
     if arguments.label:
         arguments.label = [meant(label, pipe.labels) for label in arguments.label]
-    if unknown := set(arguments.label or ()) - set(pipe.labels):
+    if arguments.threshold:
+        arguments.threshold = [
+            (label and meant(label, pipe.labels), score) for label, score in arguments.threshold
+        ]
+    asked = {label for label, _ in arguments.threshold or () if label is not None}
+    if unknown := {*asked, *(arguments.label or ())} - set(pipe.labels):
         hints = (f"{label!r}{did_you_mean(label, pipe.labels)}" for label in sorted(unknown))
         raise ConfigError(f"the model knows no label {'; '.join(hints)}")
     return pipe
 
 
+def found_options(arguments: argparse.Namespace, pipe: Pipeline) -> dict[str, Any]:
+    """The options of `event_options` as `Pipeline.events` and `listen` take them."""
+    thresholds: dict[str, float] = {}
+    for label, score in sorted(arguments.threshold or (), key=lambda item: item[0] is not None):
+        thresholds |= dict.fromkeys(pipe.labels, score) if label is None else {label: score}
+    return {
+        "threshold": thresholds or None,
+        "hop_seconds": arguments.hop,
+        "min_duration_seconds": arguments.min_duration,
+        "merge_gap_seconds": arguments.merge_gap,
+        "labels": arguments.label,
+        "min_score": arguments.min_score,
+        "batch_size": arguments.batch_size,
+    }
+
+
 def _run(arguments: argparse.Namespace) -> int:
     found = given_recordings(arguments)
-    many = len(found.paths) > 1
+    output, many = arguments.output, len(found.paths) > 1
     is_expanded = found.paths != arguments.files
-    apart = arguments.format in ("audacity", "raven") and (
-        many or (arguments.output is not None and (is_expanded or arguments.output.is_dir()))
-    )
-    if apart and arguments.output is None:
+    if output is not None:
+        refuse_recordings([output], found.paths)
+    kind = format_of(output, arguments.format, EVENT_FORMATS, "table")
+    is_folder = output is not None and arguments.format is not None
+    apart = kind in APART and (many or (is_folder and (is_expanded or output.is_dir())))
+    if apart and not is_folder:
         raise ConfigError(
-            f"several recordings with --format {arguments.format} need -o FOLDER: it knows no "
-            "names of recordings, so each has a file of its own"
+            f"several recordings as {kind} need -o FOLDER and --format {kind}: it knows no names "
+            "of recordings, so each has a file of its own. A .csv holds all"
         )
-    if arguments.output is None and (arguments.resume or arguments.overwrite):
+    if output is None and (arguments.resume or arguments.overwrite):
         raise ConfigError("--resume and --overwrite need --output, the file they are about")
-    outputs = _outputs(arguments, found) if apart else {}
-    if arguments.output is not None and not apart:
+    outputs = _outputs(output, kind, found) if apart else {}
+    if output is not None and not apart:
         check_output(
-            arguments.output,
+            output,
             overwrite=arguments.resume or arguments.overwrite,
             recordings=found.paths,
             hint="--resume goes on with it, --overwrite begins it anew",
         )
+    check_time_pattern(arguments.time_pattern, found.paths)
     pipe = load_pipeline(arguments)
-    with closing(_sink(arguments, outputs, pipe, titles=many)) as sink:
+    options = found_options(arguments, pipe) | {"channel": arguments.channel}
+    with closing(_sink(arguments, kind, outputs, pipe, titles=many)) as sink:
 
         def work(group: list[str]) -> Iterator[str | None]:
             (path,) = group
             try:
-                _find(arguments, pipe, path, sink, progress=not many)
+                with sink.recording(path) as write:
+                    for event in pipe.events(path, progress=not many, **options):
+                        write(event)
             except AudioError as error:
                 note(error)
                 yield str(error)
@@ -173,20 +230,19 @@ def _run(arguments: argparse.Namespace) -> int:
             found.paths,
             work,
             done=dict(sink.done),
-            output=arguments.output,
+            output=output,
             can_resume=not isinstance(sink, Screen),
         )
 
 
-def _outputs(arguments: argparse.Namespace, found: FoundRecordings) -> dict[str, Path]:
+def _outputs(folder: Path, kind: str, found: FoundRecordings) -> dict[str, Path]:
     """Where the events of each recording go; looked at before hours are spent on the first.
 
     Raises:
         ConfigError: two would have the same file, or a recording would be replaced.
     """
-    ending = FORMATS[arguments.format]
     outputs = {
-        path: arguments.output / place.with_name(place.name + ending)
+        path: folder / place.with_name(place.name + ENDINGS[kind][0])
         for path, place in own_places(found.places).items()
     }
     refuse_recordings(outputs.values(), found.paths)
@@ -194,49 +250,46 @@ def _outputs(arguments: argparse.Namespace, found: FoundRecordings) -> dict[str,
 
 
 def _sink(
-    arguments: argparse.Namespace, outputs: dict[str, Path], pipe: Pipeline, *, titles: bool
+    arguments: argparse.Namespace,
+    kind: str,
+    outputs: dict[str, Path],
+    pipe: Pipeline,
+    *,
+    titles: bool,
 ) -> Sink:
-    lines = partial(EventLines, arguments.format, high_hz=pipe.sample_rate / 2, titles=titles)
-    output = arguments.output
-    if output is None or (not outputs and output.exists() and not is_regular(output)):
-        return Screen(lines(), output)
+    from soundsep.pipeline.events import EVENT_COLUMNS
+
+    lines = partial(
+        EventLines,
+        kind,
+        high_hz=pipe.sample_rate / 2,
+        titles=titles,
+        time_pattern=arguments.time_pattern,
+    )
     settings = Settings(
         resume=arguments.resume,
         overwrite=arguments.overwrite,
         model=arguments.model,
-        options=_options(arguments),
+        options=_options(arguments, kind),
     )
     if outputs:
-        return EachToItsFile(output, outputs, lines, settings)
-    return OneFile(output, lines(), settings)
+        return EachToItsFile(arguments.output, outputs, lines, settings)
+    return sink_of(arguments.output, kind, lines(), settings, EVENT_COLUMNS)
 
 
-def _options(arguments: argparse.Namespace) -> str:
+def _options(arguments: argparse.Namespace, kind: str) -> str:
     """All that changes what is written of a recording."""
-    numbers = (arguments.threshold, arguments.hop, arguments.min_duration, arguments.merge_gap)
-    given = [arguments.format, *map(str, numbers), *sorted(set(arguments.label or ()))]
+    thresholds = sorted(
+        f"{label}={score}" if label else str(score) for label, score in arguments.threshold or ()
+    )
+    numbers = (arguments.hop, arguments.min_duration, arguments.merge_gap, arguments.min_score)
+    given = [kind, *thresholds, *map(str, numbers), *sorted(set(arguments.label or ()))]
     if arguments.channel is not None:
         given.append(f"--channel {arguments.channel}")
+    if arguments.time_pattern is not None:
+        given.append(f"--time-pattern {arguments.time_pattern}")
     if arguments.unknown:
         given.append("--unknown")
     if arguments.silence_db is not None:
         given.append(f"--silence-db {arguments.silence_db}")
     return " ".join(given)
-
-
-def _find(
-    arguments: argparse.Namespace, pipe: Pipeline, path: str, sink: Sink, *, progress: bool
-) -> None:
-    with sink.recording(path) as write:
-        for event in pipe.events(
-            path,
-            threshold=arguments.threshold,
-            hop_seconds=arguments.hop,
-            min_duration_seconds=arguments.min_duration,
-            merge_gap_seconds=arguments.merge_gap,
-            batch_size=arguments.batch_size,
-            channel=arguments.channel,
-            progress=progress,
-        ):
-            if not arguments.label or event.label in arguments.label:
-                write(event)

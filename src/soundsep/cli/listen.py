@@ -9,7 +9,7 @@ import sys
 import threading
 
 from soundsep.cli.console import note, say
-from soundsep.cli.events import event_options, load_pipeline
+from soundsep.cli.events import event_options, found_options, load_pipeline
 from soundsep.cli.options import Commands, batch_options, device_options
 
 __all__ = ["add_command"]
@@ -38,7 +38,6 @@ def add_command(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from soundsep.pipeline.microphone import Microphone, listen
-    from soundsep.pipeline.results import Event
 
     name = arguments.microphone
     microphone = Microphone(device=int(name) if name and name.isdecimal() else name)
@@ -51,18 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())  # so that the last events come
     try:
         note("listening; Ctrl-C ends it")
-        for heard in listen(
-            pipe,
-            microphone,
-            stop=stop,
-            threshold=arguments.threshold,
-            hop_seconds=arguments.hop,
-            min_duration_seconds=arguments.min_duration,
-            merge_gap_seconds=arguments.merge_gap,
-            batch_size=arguments.batch_size,
-        ):
-            if isinstance(heard, Event) and arguments.label and heard.label not in arguments.label:
-                continue
+        for heard in listen(pipe, microphone, stop=stop, **found_options(arguments, pipe)):
             say(json.dumps(heard.to_dict()) if arguments.json else heard)
             sys.stdout.flush()
     finally:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import struct
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -69,6 +70,17 @@ def test_names(name, expected):
     assert (found and found.isoformat()) == expected
 
 
+def test_the_page_tells_the_truth():
+    page = (Path(__file__).parents[3] / "docs" / "night.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|`]+ \| (`.+`) \| (20\S+) \|$", page, re.MULTILINE)
+    assert len(rows) == 9
+    for names, expected in rows:
+        for name in re.findall("`(.+?)`", names):
+            found = recording_start(name)
+            assert found is not None
+            assert found.isoformat() == expected
+
+
 OWN = [
     ("REC %d.%m.%y %Hh%M.wav", "REC 19.05.24 03h30.wav", "2024-05-19T03:30:00"),
     ("%Y-%m-%d/%H%M", "card/2024-05-19/0330.wav", "2024-05-19T03:30:00"),
@@ -77,6 +89,7 @@ OWN = [
     ("%Y%m%d_%H%M%S.%f%z", "20240519_033000.5+0200.wav", "2024-05-19T03:30:00.500000+02:00"),
     ("100%% %Y%m%d", "100% 20240519.wav", "2024-05-19T00:00:00"),
     ("%Y%m%d", "20241319.wav", None),
+    ("%Y%m%d_%H%M", "20240519_033015.wav", "2024-05-19T03:30:00"),
     ("%Y%m%d", "120240519.wav", None),
     ("%d%m%Y_%H%M%S", "20240519_033000.wav", None),  # nothing else counts then
 ]

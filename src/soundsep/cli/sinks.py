@@ -1,4 +1,4 @@
-"""Where events go: to the screen, to one file of all recordings, or to a file for each."""
+"""Where rows go: to the screen, to one file of all recordings, or to a file for each."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from soundsep.cli.claimed_file import ClaimedFile
 from soundsep.cli.console import say
-from soundsep.cli.event_formats import EventLines
+from soundsep.cli.formats import Lines
 from soundsep.cli.output import check_free, is_regular, writing
 from soundsep.cli.results_file import ResultsFile, record_of
 from soundsep.errors import AudioError, ConfigError
 from soundsep.files import write_bytes
 
-if TYPE_CHECKING:
-    from soundsep.pipeline.results import Event
-
-__all__ = ["EachToItsFile", "OneFile", "Screen", "Settings", "Sink"]
+__all__ = ["EachToItsFile", "Lines", "OneFile", "Screen", "Settings", "Sink"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What is to become of an output that exists, and what its events depend on.
+    """What is to become of an output that exists, and what its rows depend on.
 
     Attributes:
         resume: Go on with it.
         overwrite: Begin it anew.
         model: Name of the model.
         options: All else.
+        command: Whose they are, for messages.
     """
 
     resume: bool
     overwrite: bool
     model: str
     options: str
+    command: str = "events"
 
 
 class Sink(Protocol):
-    """Takes the events of recordings.
+    """Takes the rows of recordings: events, or a result.
 
     Attributes:
         done: Whether it failed, of every recording of an earlier run that is gone on with.
@@ -50,7 +49,7 @@ class Sink(Protocol):
     done: dict[str, bool]
 
     def recording(self, path: str) -> Any:
-        """A context in which `write` takes the events of a recording; an `AudioError` may end it.
+        """A context in which `write` takes the rows of a recording; an `AudioError` may end it.
 
         What was written before the error is kept.
         """
@@ -67,7 +66,7 @@ class Screen:
         path: Instead of standard output.
     """
 
-    def __init__(self, lines: EventLines, path: Path | None) -> None:
+    def __init__(self, lines: Lines, path: Path | None) -> None:
         self.done: dict[str, bool] = {}
         self._lines = lines
         self._file = None if path is None else ClaimedFile(path, may_exist=True)
@@ -86,10 +85,10 @@ class Screen:
         sys.stdout.flush()
 
     @contextmanager
-    def recording(self, path: str) -> Iterator[Callable[[Event], None]]:
+    def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
         """As of a `Sink`."""
         self._print(self._lines.title(path))
-        yield lambda event: self._print([self._lines.line(path, event)])
+        yield lambda item: self._print([self._lines.line(path, item)])
 
     def close(self) -> None:
         """As of a `Sink`."""
@@ -98,7 +97,7 @@ class Screen:
 
 
 class OneFile:
-    """One file with the events of all recordings, and a record beside it of what is done.
+    """One file with the rows of all recordings, and a record beside it of what is done.
 
     The record says up to which byte the file belongs to recordings that are done. Going on cuts off
     what follows, which a run that was stopped has left of one.
@@ -107,15 +106,18 @@ class OneFile:
         path: The file; it is made with the first line.
         lines: Their format.
         settings: Whether to go on with it, or to begin it anew.
+        record: Where the record is, if not at its usual place.
 
     Raises:
         ConfigError: the file cannot be gone on with, or written.
     """
 
-    def __init__(self, path: Path, lines: EventLines, settings: Settings) -> None:
+    def __init__(
+        self, path: Path, lines: Lines, settings: Settings, *, record: Path | None = None
+    ) -> None:
         self.path, self._lines = path, lines
         self._file: ClaimedFile | None = None
-        record, exists = record_of(path, ""), is_regular(path)
+        record, exists = record or record_of(path, ""), is_regular(path)
         if settings.resume and exists and not record.is_file():
             raise ConfigError(
                 f"{path} cannot be gone on with, for {record.name}, which says what is done, is "
@@ -125,7 +127,7 @@ class OneFile:
             record,
             model=settings.model,
             options=settings.options,
-            command="events",
+            command=settings.command,
             resume=settings.resume and exists,
             overwrite=True,
             keep=("bytes",),
@@ -151,14 +153,14 @@ class OneFile:
         return size if end else int(start)
 
     @contextmanager
-    def recording(self, path: str) -> Iterator[Callable[[Event], None]]:
+    def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
         """As of a `Sink`."""
         start = self._size
         title = self._lines.title(path)
         self._record.write([{"path": path, "bytes": [start], "unfinished": True}])
 
-        def write(event: Event) -> None:
-            self._append([*title, self._lines.line(path, event)])
+        def write(item: Any) -> None:
+            self._append([*title, self._lines.line(path, item)])
             title.clear()
 
         failure: dict[str, str] = {}
@@ -209,7 +211,7 @@ class EachToItsFile:
         self,
         folder: Path,
         outputs: Mapping[str, Path],
-        lines: Callable[[], EventLines],
+        lines: Callable[[], Lines],
         settings: Settings,
     ) -> None:
         self._outputs, self._lines, self._overwrite = outputs, lines, settings.overwrite
@@ -236,12 +238,12 @@ class EachToItsFile:
             raise
 
     @contextmanager
-    def recording(self, path: str) -> Iterator[Callable[[Event], None]]:
+    def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
         """As of a `Sink`."""
         output, lines = self._outputs[path], self._lines()
         written = list[str]()
         try:
-            yield lambda event: written.append(lines.line(path, event))
+            yield lambda item: written.append(lines.line(path, item))
         except AudioError as error:
             if written:
                 self._keep(output, [*lines.head(), *written])

@@ -1,0 +1,220 @@
+"""How events and results are written: for people, for programs, for Audacity and for Raven."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from soundsep.errors import ConfigError
+from soundsep.names import printable
+
+if TYPE_CHECKING:
+    from soundsep.pipeline.results import ClipResult, Event
+
+__all__ = [
+    "APART",
+    "ENDINGS",
+    "EVENT_FORMATS",
+    "RESULT_FORMATS",
+    "EventLines",
+    "Lines",
+    "ResultLines",
+    "check_time_pattern",
+    "format_of",
+    "time_options",
+]
+
+# How the name of a file of a format ends; the first is that of files that are named here.
+ENDINGS = {
+    "table": (".txt",),
+    "csv": (".csv",),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "parquet": (".parquet",),
+    "audacity": (".txt",),
+    "raven": (".Table.1.selections.txt", ".selections.txt"),
+}
+EVENT_FORMATS = tuple(ENDINGS)
+RESULT_FORMATS = ("csv", "jsonl", "parquet")
+APART = ("audacity", "raven")  # know no names of recordings, so each has a file of its own
+RAVEN_COLUMNS = (
+    "Selection",
+    "View",
+    "Channel",
+    "Begin Time (s)",
+    "End Time (s)",
+    "Low Freq (Hz)",
+    "High Freq (Hz)",
+    "Annotation",
+    "Score",
+)
+
+
+def format_of(output: Path | None, given: str | None, formats: Sequence[str], usual: str) -> str:
+    """The format that is asked for, or else that of the output's ending.
+
+    Args:
+        output: A file, a folder, or the screen.
+        given: By --format.
+        formats: Those that there are.
+        usual: That of the screen, of pipes, and of a name without an ending.
+
+    Raises:
+        ConfigError: the ending is that of no format, or the format needs a file.
+    """
+    if given is None:
+        if output is None or not output.suffix or output.is_dir():
+            return usual
+        name = output.name.lower()
+        fitting = [
+            (len(ending), kind)
+            for kind in formats
+            for ending in ENDINGS[kind]
+            if name.endswith(ending.lower()) and kind != "table"
+        ]
+        if not fitting:
+            known = ", ".join(ENDINGS[kind][0] for kind in formats if kind != "table")
+            raise ConfigError(
+                f"{output}: no format ends in {output.suffix}; expected {known}, or --format"
+            )
+        given = max(fitting)[1]
+    if given == "parquet" and output is None:
+        raise ConfigError("--format parquet needs -o FILE: it is no text")
+    return given
+
+
+def time_options() -> argparse.ArgumentParser:
+    """--time-pattern."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument(
+        "--time-pattern",
+        metavar="PATTERN",
+        help="how names of recordings hold the time at which they begin, such as "
+        '"%%Y-%%m-%%d_%%Hh%%M" (default: the ways of common recorders, and headers)',
+    )
+    return parent
+
+
+def check_time_pattern(pattern: str | None, paths: Sequence[str]) -> None:
+    """See that names of recordings hold times as --time-pattern says.
+
+    Raises:
+        ConfigError: it is no pattern, or no name does.
+    """
+    from soundsep.audio import recording_start
+    from soundsep.cli.console import note
+
+    if pattern is None:
+        return
+    strangers = [path for path in paths if recording_start(path, pattern=pattern) is None]
+    if len(strangers) == len(paths):
+        raise ConfigError(f"--time-pattern {pattern!r} fits no name, such as {strangers[0]}")
+    if strangers:
+        note(
+            f"--time-pattern fits the names of {len(paths) - len(strangers)} of {len(paths)} "
+            f"recordings, and not {strangers[0]}; those have no time of day"
+        )
+
+
+class Lines(Protocol):
+    """The lines of one file of events or results."""
+
+    def head(self) -> list[str]:
+        """What stands above all."""
+
+    def title(self, path: str) -> list[str]:
+        """What stands above those of a recording."""
+
+    def line(self, path: str, item: Any) -> str:
+        """The next one."""
+
+
+class EventLines:
+    """The lines of one file of events; the file of one recording or of several.
+
+    Args:
+        kind: One of `EVENT_FORMATS`; the lines of parquet are those that it is made of later.
+        high_hz: Highest frequency that the model hears; the upper edge of a selection in Raven.
+        titles: The name of each recording stands above its table.
+        time_pattern: How names of recordings hold the time.
+    """
+
+    def __init__(
+        self, kind: str, *, high_hz: float, titles: bool, time_pattern: str | None = None
+    ) -> None:
+        self._kind, self._high_hz, self._titles = kind, high_hz, titles
+        self._time_pattern = time_pattern
+        self._n_events = 0
+        self._start: tuple[str, datetime | None] | None = None  # of the latest recording
+
+    def head(self) -> list[str]:
+        """What stands above all events."""
+        from soundsep.pipeline.events import EVENT_COLUMNS
+        from soundsep.pipeline.tables import csv_line
+
+        if self._kind == "csv":
+            return [csv_line(EVENT_COLUMNS)]
+        return [csv_line(RAVEN_COLUMNS, "\t")] if self._kind == "raven" else []
+
+    def title(self, path: str) -> list[str]:
+        """What stands above the events of a recording."""
+        return [printable(path)] if self._titles and self._kind == "table" else []
+
+    def line(self, path: str, item: Event) -> str:
+        """The next event."""
+        from soundsep.pipeline.events import event_row
+        from soundsep.pipeline.tables import csv_line
+
+        self._n_events += 1
+        start, end = item.start_seconds, item.end_seconds
+        if self._kind in ("csv", "jsonl", "parquet"):
+            row = event_row(item, path, self._start_of(path))
+            return csv_line(row.values()) if self._kind == "csv" else json.dumps(row)
+        if self._kind == "audacity":
+            return csv_line((start, end, item.label), "\t")
+        if self._kind == "raven":
+            box = (self._n_events, "Spectrogram 1", 1, start, end, "0.0", f"{self._high_hz:.1f}")
+            return csv_line((*box, item.label, item.score), "\t")
+        return str(item)
+
+    def _start_of(self, path: str) -> datetime | None:
+        from soundsep.audio import recording_start
+
+        if self._start is None or self._start[0] != path:
+            self._start = path, recording_start(path, pattern=self._time_pattern)
+        return self._start[1]
+
+
+class ResultLines:
+    """The lines of one file of results, one for each recording.
+
+    Args:
+        kind: "csv", or "parquet", which is made of them later.
+        top_k: Best labels of each.
+        time_pattern: How names of recordings hold the time.
+    """
+
+    def __init__(self, kind: str, *, top_k: int, time_pattern: str | None) -> None:
+        self._kind, self._top_k, self._time_pattern = kind, top_k, time_pattern
+
+    def head(self) -> list[str]:
+        """What stands above all results."""
+        from soundsep.pipeline.tables import csv_line
+        from soundsep.pipeline.tabulate import result_columns
+
+        return [csv_line(result_columns(self._top_k))] if self._kind == "csv" else []
+
+    def title(self, path: str) -> list[str]:
+        """Nothing: a result names its recording."""
+        return []
+
+    def line(self, path: str, item: ClipResult) -> str:
+        """The next result."""
+        from soundsep.pipeline.tables import csv_line
+        from soundsep.pipeline.tabulate import result_row
+
+        row = result_row(item, self._top_k, time_pattern=self._time_pattern)
+        return csv_line(row.values()) if self._kind == "csv" else json.dumps(row)
