@@ -19,6 +19,10 @@ from soundsep.checkpoints import DEFAULT_MODEL
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def page_text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "tool",
     ["update_results", "run_recipes", "measure_onnx", "measure_separation"],
@@ -29,18 +33,18 @@ def test_every_page_agrees_with_its_results_file(tool):
 
 def test_the_first_pages_use_the_default_model():
     for page in ("README.md", "docs/index.md", "docs/quickstart.md"):
-        text = (ROOT / page).read_text(encoding="utf-8")
+        text = page_text(page)
         names = re.findall(r'Pipeline\.from_pretrained\("([^"]+)"', text)
         assert names
         assert set(names) == {DEFAULT_MODEL}
 
 
 def test_the_demo_names_what_the_readme_shows(tmp_path):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = page_text("README.md")
     shown = dict(re.findall(r"^examples/sounds/(\S+), 5.0 s\n  (\w+)", readme, re.MULTILINE))
     runpy.run_path(str(ROOT / "examples" / "synthesise_sounds.py"))["main"](tmp_path)
-    files = sorted(tmp_path.iterdir())
-    assert [file.name for file in files] == sorted(shown)
+    assert len(shown) == 3
+    files = [tmp_path / name for name in shown]
     results = Pipeline.from_pretrained(DEFAULT_MODEL)(files)
     assert {file.name: r.label for file, r in zip(files, results, strict=True)} == shown
 
@@ -106,3 +110,29 @@ def test_the_citation_is_of_the_newest_release():
     releases = re.findall(r"^## \[([\d.]+)\] - ([\d-]+)$", changelog, re.MULTILINE)
     assert f"\nversion: {releases[0][0]}\n" in citation
     assert f'\ndate-released: "{releases[0][1]}"\n' in citation
+
+
+def test_the_first_page_shows_what_its_code_draws_and_prints(tmp_path):
+    page = importlib.import_module("draw_first_page")
+    printed = page.run(tmp_path)
+    assert (tmp_path / "street.png").read_bytes().startswith(b"\x89PNG")
+    for file in page.PAGES:
+        text = file.read_text(encoding="utf-8")
+        shown = re.search(rf"{re.escape(page.code())}```\n\n```text\n(.*?)```", text, re.DOTALL)
+        assert shown, file
+        labels, numbers = labels_and_numbers(printed)
+        assert labels_and_numbers(shown[1]) == (labels, pytest.approx(numbers, abs=0.01))
+    assert page.PICTURE.stat().st_size < 200_000
+
+
+def labels_and_numbers(events: str) -> tuple[list[str], list[float]]:
+    """What a printed list of events says, apart."""
+    return re.findall(r"[a-z_]{2,}", events), [float(n) for n in re.findall(r"\d+\.\d+", events)]
+
+
+def test_the_first_page_states_the_accuracy_of_the_default_model():
+    shown = re.search(r"right \[in (\d+) % of cases\]", page_text("docs/index.md"))
+    row = re.search(rf"^\| `{DEFAULT_MODEL}` \| ([\d.]+)% ", page_text("docs/models.md"), re.M)
+    assert shown
+    assert row
+    assert int(shown[1]) == int(float(row[1]))

@@ -179,7 +179,15 @@ def mel_centres(config: MelConfig) -> NDArray[np.float64]:
     return centres
 
 
-def draw_bands(figure: Figure, axes: Axes, shown: Columns, centres: NDArray[np.float64]) -> None:
+def draw_bands(
+    figure: Figure,
+    axes: Axes,
+    shown: Columns,
+    centres: NDArray[np.float64],
+    *,
+    colour_bar: bool = True,
+) -> None:
     """Levels over an axis that counts bands and names their frequencies."""
-    draw_levels(figure, axes, shown, bottom=-0.5, top=len(centres) - 0.5)
+    top = len(centres) - 0.5
+    draw_levels(figure, axes, shown, bottom=-0.5, top=top, colour_bar=colour_bar)
     axes.set_yticks(*hz_ticks(centres))

@@ -11,7 +11,6 @@ from soundsep.names import printable
 from soundsep.pipeline.results import Event
 from soundsep.plots.bands import draw_bands, mel_centres, mel_columns, mel_config
 from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
-from soundsep.plots.sound import HEIGHT, WIDTH
 from soundsep.plots.spectrogram import load_excerpt
 
 if TYPE_CHECKING:
@@ -20,15 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = ["name_rows", "plot_events"]
 
+# Smaller than other pictures, so that names can be read on a phone.
+WIDTH, HEIGHT = 7.2, 3.8  # inches
 # Each stands out from the spectrogram's black, purple, orange and yellow, and carries black text.
 COLOURS = ("#7fdbff", "#7cfc9a", "#ffffff", "#ffb3de", "#ffe45e", "#b8c4ff")
-FONT_SIZE = 10  # points
+FONT_SIZE = 11  # points
 LINE_WIDTH = 1.8
 PADDING = 3  # around a name
-LETTER_INCHES = 0.09  # of a name at that size, with room to spare
-SPECTROGRAM_INCHES = 7.0  # what the colour bar and the axis leave of the width
+LETTER_INCHES = 0.1  # of a name at that size, with room to spare
+SPECTROGRAM_INCHES = 6.3  # what the axis leaves of the width
 MAX_ROWS = 6  # of names, from the top
-ROW_HEIGHT = 0.085  # as a share of the picture
+ROW_HEIGHT = 0.095  # as a share of the picture
 
 
 def plot_events(
@@ -41,7 +42,7 @@ def plot_events(
     title: str | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """Mel spectrogram in dB, with a named box around every event.
+    """Mel spectrogram, with a named box around every event.
 
     A label has one colour. Where events are so dense that their names would cover each other, some
     boxes have none.
@@ -70,7 +71,8 @@ def plot_events(
     )
     config = mel_config(excerpt.rate)
     axes = figure.add_subplot()
-    draw_bands(figure, axes, mel_columns(excerpt, config), mel_centres(config))
+    columns = mel_columns(excerpt, config)
+    draw_bands(figure, axes, columns, mel_centres(config), colour_bar=False)
     axes.set_ylabel("frequency (Hz), mel scale")
     shown = [
         Event(

@@ -173,8 +173,9 @@ def draw_levels(
     bottom: float,
     top: float,
     loudest: float | None = None,
+    colour_bar: bool = True,
 ) -> None:
-    """Columns in dB as an image with its colour bar.
+    """Columns in dB as an image.
 
     Args:
         figure: Of the axes.
@@ -183,6 +184,7 @@ def draw_levels(
         bottom: Edge of the image.
         top: Likewise.
         loudest: Level that counts as 0 dB; by default that of the loudest point.
+        colour_bar: Whether it stands beside the image.
     """
     image = axes.imshow(
         below_loudest(shown.values, loudest),
@@ -193,4 +195,5 @@ def draw_levels(
         vmax=0,
         extent=(shown.first_edge_seconds, shown.last_edge_seconds, bottom, top),
     )
-    figure.colorbar(image, ax=axes, label=LEVEL_LABEL, pad=0.02)
+    if colour_bar:
+        figure.colorbar(image, ax=axes, label=LEVEL_LABEL, pad=0.02)
