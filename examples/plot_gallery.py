@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from soundsep import Pipeline, load_audio, plots
+from soundsep import Pipeline, example, load_audio, plots
 from soundsep.checkpoints import DEFAULT_MODEL
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
@@ -45,6 +45,13 @@ def draw_sound(sound: Path, folder: Path) -> None:
     plots.plot_mfcc(sound, path=folder / "mfcc.png")
     plots.plot_gammatone(sound, path=folder / "gammatone.png")
     plots.plot_3d(sound, path=folder / "3d.png")
+
+
+def draw_events(folder: Path) -> None:
+    """What happens in a night, by a published model."""
+    night = example("night")
+    events = list(Pipeline.from_pretrained(DEFAULT_MODEL).events(night))
+    plots.plot_events(night, events, path=folder / "events.png")
 
 
 def draw_probabilities(sounds: list[Path], folder: Path) -> None:
@@ -106,6 +113,7 @@ def main(sounds: Path, folder: Path, sound: Path | None = None) -> None:
     if len(files) < 2:
         sys.exit(f"{sounds} holds no wav files; examples/synthesise_sounds.py writes some")
     draw_sound(sound or sounds / "synthetic_siren.wav", folder)
+    draw_events(folder)
     draw_probabilities(files, folder)
     draw_separation(sounds / "synthetic_wind.wav", sounds / "synthetic_crickets.wav", folder)
     draw_training(files, folder)
