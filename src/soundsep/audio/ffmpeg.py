@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from soundsep.audio.amr import skip_zeros_at_end
 from soundsep.audio.boxes import counts_too_many
 from soundsep.audio.contents import MOV, Contents, convert_command
 from soundsep.audio.file import AudioFile, UnreadableError
@@ -112,6 +113,8 @@ class FfmpegReader:
     def _open(self, demuxer: str) -> None:
         if demuxer == MOV and counts_too_many(self._file):
             raise UnreadableError("its header counts more samples than the file has bytes")
+        if demuxer == "amr":
+            skip_zeros_at_end(self._file)
         self._file.seek(0)
         self._container = self._av.open(
             _File(self._file),

@@ -10,9 +10,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from soundsep.audio.extents import is_left_open
 from soundsep.audio.file import AudioFile, UnreadableError
 from soundsep.audio.flac import FLAC, hide_length
-from soundsep.audio.headers import is_left_open, settle
+from soundsep.audio.headers import settle
 from soundsep.audio.mpeg import (
     count_samples,
     find_frames,
@@ -34,14 +35,13 @@ OF_ITS_OWN = r"(?i)internal|not a regular file|resource fork|bad (data|map) (off
 EMPTY_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)  # libsndfile overlooks one of less
 SAMPLE_DUMP = b"\xf0\x7e"  # MIDI's; reading a damaged one, libsndfile writes to standard output
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
-# Formats that tell no length: bytes of the header (the second line's end in PVF), and of a sample.
-HEADERS = {"PAF": 2_048, "IRCAM": 1_024, "XI": 338, "PVF": None}
-# fmt: off
-WIDTHS = {
-    "PCM_S8": 1, "PCM_U8": 1, "ULAW": 1, "ALAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4,
-    "FLOAT": 4, "DOUBLE": 8, "DPCM_8": 1, "DPCM_16": 2,
+# Formats of a header that states no length: whatever is appended to the sound would be heard.
+NO_LENGTH = {
+    "IRCAM": "an IRCAM (BICSF)",
+    "PAF": "an Ensoniq PARIS (PAF)",
+    "PVF": "a Portable Voice Format (PVF)",
+    "XI": "a FastTracker instrument (XI)",
 }
-# fmt: on
 MAX_DELAY = 4_096  # samples that decoders leave out at the ends
 MAX_PER_BYTE = 8  # samples; ADPCM of 16 kbit/s has 4, GSM 5
 UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
@@ -81,7 +81,6 @@ class SndfileReader:
         self.n_frames = self._frames_by_header()
         self._n_read = 0
         self._check_size()
-        self._check_whole_frames()
         self.is_lossy = self._file.subtype in LOSSY
 
     def _opened(self) -> _Forward:
@@ -101,10 +100,24 @@ class SndfileReader:
             if file.failure is not None or is_mpeg or not skip_torn_frame(file):
                 raise
             return self._opened()
-        if opened.format == "SD2":  # which is told by another file alone
+        try:
+            self._check_format(opened.format, opened.subtype)
+        except BaseException:
             opened.close()
-            raise UnreadableError("Format not recognised")
+            raise
         return opened
+
+    def _check_format(self, container: str, subtype: str) -> None:
+        if what := NO_LENGTH.get(container):
+            raise AudioError(
+                f"{self._audio.title} is {what} file, a format that does not state how long the "
+                "sound is, so that anything appended to it would be heard; convert it to WAV or "
+                "FLAC with the program that wrote it, or with sox"
+            )
+        if container == "SD2":  # which is told by another file alone
+            raise UnreadableError("Format not recognised")
+        if subtype == "ALAC_32":  # of which libsndfile 1.2.2 hears what is not compressed wrong
+            raise UnreadableError("Apple Lossless of 32 bits")
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
         """The next samples, (frames, channels), at most so many; none at the end.
@@ -136,21 +149,6 @@ class SndfileReader:
             return
         if self._file.frames * self.n_channels > MAX_PER_BYTE * self._audio.size:
             raise UnreadableError("its header is damaged")
-
-    def _check_whole_frames(self) -> None:
-        """Refuse what ends within a frame, in formats that tell no length: junk may follow."""
-        if self._file.format not in HEADERS:
-            return
-        n_header = HEADERS[self._file.format]
-        if n_header is None:
-            position = self._audio.tell()
-            n_header = self._audio.peek(0, 256).index(b"\n", 5) + 1
-            self._audio.seek(position)  # from where libsndfile reads on
-        width = WIDTHS[self._file.subtype] * self.n_channels
-        if self._file.format == "PAF" and self._file.subtype == "PCM_24":
-            width = 32 * self.n_channels  # of ten samples
-        if (self._audio.size - n_header) % width:
-            raise UnreadableError(f"{self._file.format} that tells no length and ends in a sample")
 
     def _check_end(self) -> None:
         """Refuse a file of which more is left than libsndfile gives."""

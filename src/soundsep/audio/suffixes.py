@@ -8,7 +8,7 @@ __all__ = ["AUDIO_SUFFIXES", "FFMPEG_SUFFIXES", "LIBSNDFILE_SUFFIXES"]
 # fmt: off
 LIBSNDFILE_SUFFIXES = (
     ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".mp1", ".mp2", ".mp3", ".mpga",
-    ".nist", ".oga", ".ogg", ".opus", ".paf", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav",
+    ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav",
     ".wave",
 )
 # What the extra "formats" reads. Without it they are found all the same, and refused with the way

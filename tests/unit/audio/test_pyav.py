@@ -16,6 +16,7 @@ import torch
 
 from soundsep import AudioError, load_audio
 from soundsep.audio import audio_blocks
+from soundsep.audio.amr import skip_zeros_at_end
 from soundsep.audio.contents import Contents, contents_of, convert_command
 from soundsep.audio.ffmpeg import FfmpegReader
 from soundsep.audio.file import AudioFile
@@ -184,6 +185,35 @@ def test_of_a_stream_that_was_stopped_all_is_heard(kind):
     assert len(half) / len(whole) == pytest.approx(0.5, abs=0.05)
     n = len(half) - rate // 5  # the last frame may be cut
     assert torch.equal(half[:n], whole[:n])
+
+
+@pytest.mark.parametrize("n_zeros", [2, 13, 14, 20_000, 2**17])
+def test_zeros_after_the_frames_of_amr_are_no_silence(n_zeros):
+    data = encode("amr", *tones("amr"))
+    assert torch.equal(load_audio(data + bytes(n_zeros))[0], load_audio(data)[0])
+
+
+def test_what_else_follows_the_frames_of_amr_is_refused():
+    data = encode("amr", *tones("amr"))
+    with pytest.raises(AudioError, match="damaged after"):
+        load_audio(data + np.random.default_rng(1).bytes(20_000))
+
+
+@pytest.mark.parametrize(
+    ("start", "frames"),
+    [
+        (b"#!AMR\n", [(0, 13), (7, 32), (8, 6), (15, 1)]),
+        (b"#!AMR-WB\n", [(0, 18), (8, 61), (9, 6), (14, 1), (15, 1), (1, 24)]),
+    ],
+)
+def test_frames_of_amr_keep_their_own_zeros(start, frames):
+    data = start + b"".join(bytes([kind << 3 | 4]) + bytes(n - 1) for kind, n in frames)
+    file = AudioFile(data + bytes(70_000))
+    skip_zeros_at_end(file)
+    assert file.peek(0, file.size) == data
+    damaged = AudioFile(start + b"\x64" + data[len(start) :] + bytes(70_000))
+    skip_zeros_at_end(damaged)  # a type that is none
+    assert damaged.size == 1 + len(data) + 70_000
 
 
 def test_damage_ends_the_blocks_where_it_is():
