@@ -18,6 +18,7 @@ from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
 from soundsep.datasets import balanced_order, class_weights
 from soundsep.devices import to_device
+from soundsep.training.autocast import bfloat16_for
 from soundsep.training.examples import Example
 from soundsep.training.fixed_features import fixed_features
 from soundsep.training.held_out import held_out_metrics
@@ -140,7 +141,7 @@ class ClassifierTask(Task[ClipBatch]):
             waveform, targets = Augment(recipe.waveform_steps)(waveform, targets, rng=rng)
             features = model.frontend(waveform)
         features = Augment(recipe.feature_steps)(features, rng=rng)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=recipe.bfloat16):
+        with bfloat16_for(features, enabled=recipe.bfloat16):
             embedding = model.network.embed(features)
             logits = model.network.head(embedding)
         regression: Tensor | float = 0.0

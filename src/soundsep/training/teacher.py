@@ -18,6 +18,7 @@ from soundsep._torchaudio import torchaudio
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import embed_waveforms
 from soundsep.errors import ConfigError
+from soundsep.training.autocast import bfloat16_for
 
 __all__ = ["Teacher"]
 
@@ -67,7 +68,7 @@ class Teacher(nn.Module):
             waveform: (batch, time). Returns (batch, n_labels) and (batch, embedding_dim).
         """
         features = self.classifier.frontend(self._at_its_rate(waveform))
-        with torch.autocast(waveform.device.type, torch.bfloat16, enabled=bfloat16):
+        with bfloat16_for(features, enabled=bfloat16):
             embedding = self.classifier.network.embed(features)
             logits = self.classifier.network.head(embedding)
         standard = (embedding.float() - self.mean) / self.scale
