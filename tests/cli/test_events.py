@@ -118,7 +118,7 @@ def test_a_card_to_a_table_with_the_time_of_day(card, tmp_path, capsys):
     soundfile.write(card / "20240520_000000.WAV", np.full(16_000, 0.5), 16_000)
     assert run(str(card), "-o", str(table)) == 2
     assert run(str(card), "-o", str(table), "--resume") == 1
-    assert "3 were done before" in capsys.readouterr().err
+    assert "3 done before" in capsys.readouterr().err
     assert table.read_bytes().startswith(before)
     assert table.read_bytes().count(b"\n") == before.count(b"\n") + 1
 
