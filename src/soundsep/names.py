@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 from soundsep.errors import ConfigError
 
-__all__ = ["MAX_LABEL", "did_you_mean", "label_fault", "local_path", "meant", "printable"]
+__all__ = [
+    "MAX_LABEL",
+    "did_you_mean",
+    "label_fault",
+    "local_path",
+    "meant",
+    "printable",
+    "safe_name",
+]
 
 MAX_LABEL = 200  # characters
 # Control characters, invisible formats (zero-width ones, those that turn the direction of reading),
 # halves of characters, and separators of lines: a terminal obeys them, or shows nothing.
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters without ink
+# Windows opens devices by these names, whatever follows a dot.
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)")
 _INK = ("L", "N", "P", "S")
 
 
@@ -106,3 +117,27 @@ def local_path(path: str | os.PathLike[str]) -> Path:
         return literal.expanduser()
     except RuntimeError as error:
         raise ConfigError(f"{printable(str(path))}: {error}; write the folder out") from error
+
+
+def safe_name(text: str, max_bytes: int = 100) -> str:
+    r"""A part of a file's name, on every system, of a text that may hold anything.
+
+    Letters and digits of any script, dots, hyphens and underscores stay; all else is an underscore.
+
+    Args:
+        text: Such as a label from a stranger's model.
+        max_bytes: What is longer in UTF-8 is cut.
+
+    Examples:
+        >>> safe_name("Bark, bow-wow"), safe_name("../../etc/passwd\n"), safe_name("con.wav")
+        ('Bark_bow-wow', 'etc_passwd', '_con.wav')
+        >>> safe_name("...")
+        '_'
+    """
+    kept = (
+        c if c.isalnum() or c in "-." or unicodedata.category(c).startswith("M") else "_"
+        for c in unicodedata.normalize("NFC", text)
+    )
+    name = re.sub("__+", "_", "".join(kept)).encode()[:max_bytes].decode("utf-8", "ignore")
+    name = name.strip("._ -") or "_"
+    return f"_{name}" if _RESERVED.match(name) else name

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -217,6 +218,48 @@ def test_thresholds_of_single_labels_and_a_least_score(clip, capsys):
     with pytest.raises(SystemExit):
         main(["events", clip, "--threshold", "rooster"])
     assert "LABEL=SCORE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_clips_are_cut_out_and_gone_on_with(ending, card, tmp_path, capsys):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    table, clips = tmp_path / f"night.{ending}", tmp_path / "clips"
+    options = (str(card), "-o", str(table), "--clips", str(clips), "--clip-margin", "0")
+    assert run(*options) == 1
+    assert f"2 of 2 clips written to {clips}" in capsys.readouterr().err
+    first = clips / "rooster" / "20240519_005959_00h00m00.00s_rooster_0.750.WAV".lower()
+    names = sorted(path.name for path in (clips / "rooster").iterdir())
+    assert names[0] == first.name
+    assert soundfile.info(first).frames == 32_000
+    soundfile.write(card / "20240520_000000.WAV", np.full(16_000, 0.5), 16_000)
+    first.unlink()
+    assert run(*options, "--resume") == 1
+    assert "2 of 3 clips written" in (message := capsys.readouterr().err)
+    assert "1 were there already" in message
+    assert len([*clips.rglob("*.wav")]) == 3
+    assert run(*options, "--overwrite", "--clips-per-label", "1") == 1
+    assert "1 of 1 clips written" in capsys.readouterr().err
+
+
+def test_clips_without_a_table_and_of_recordings_of_one_name(clip, card, tmp_path, capsys):
+    other = tmp_path / "CARD2"
+    shutil.copytree(card, other)
+    clips = tmp_path / "clips"
+    assert run(str(tmp_path / "CARD*"), "--clips", str(clips)) == 1
+    names = {path.name[:21] for path in clips.rglob("*.wav")}
+    assert names == {
+        "CARD_20240519_005959_",
+        "CARD_20240519_225959_",
+        "CARD2_20240519_005959",
+        "CARD2_20240519_225959",
+    }
+    assert run(clip, "--clips", clip) == 2
+    assert "is a file" in capsys.readouterr().err
+    track = str(tmp_path / "a.txt")
+    assert run(clip, "-o", track, "--resume", "--clips", str(clips)) == 2
+    assert "audacity holds too little" in capsys.readouterr().err
+    assert run(clip, "--clips", str(clips), "--clip-margin", "-1") == 2
 
 
 def test_a_label_track_for_audacity(clip, tmp_path):

@@ -29,6 +29,7 @@ class AudioBlocks:
         sample_rate: Rate of the blocks, in Hz.
         n_channels: Channels of the recording, whether or not all of them are given.
         duration_seconds: Length that the header promises; ``None`` where it does not know.
+        sample_type: The type of samples that keeps those of the recording, as libsndfile calls it.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class AudioBlocks:
             rate, known = self._decoder.sample_rate, self._decoder.n_frames
             self.n_channels = self._decoder.n_channels
         self.sample_rate = target_rate or rate
+        self.sample_type = "FLOAT" if self._decoder is None else self._decoder.sample_type
         self.duration_seconds = None if known is None else known / rate
         name = "the array" if self._decoder is None else self._decoder.name
         try:

@@ -32,12 +32,14 @@ class Reader(Protocol):
         n_channels: Their number.
         n_frames: Length by the header, in samples a channel; ``None`` where it does not know.
         is_lossy: Whether the count of the header may differ by the delay of a decoder.
+        sample_type: The type of samples that keeps them, as libsndfile calls it.
     """
 
     sample_rate: int
     n_channels: int
     n_frames: int | None
     is_lossy: bool
+    sample_type: str
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
         """The next samples, (frames, channels), at most so many; none at the end.
@@ -62,6 +64,7 @@ class Decoder:
         sample_rate: In Hz.
         n_channels: Their number.
         n_frames: Length by the header, in samples a channel; ``None`` where it does not know.
+        sample_type: The type of samples that keeps them, as libsndfile calls it.
 
     Raises:
         AudioError: there is no such file, or it is not audio.
@@ -82,6 +85,7 @@ class Decoder:
             raise
         self.n_channels = self._reader.n_channels
         self.n_frames = self._reader.n_frames
+        self.sample_type = self._reader.sample_type
         self._held: list[NDArray[np.float32]] = []  # (frames, channels), not given yet
         self._n_held = self._n_read = 0
         self._ended = False

@@ -58,6 +58,7 @@ class FfmpegReader:
         n_channels: Their number.
         n_frames: Length by the header, in samples per channel; ``None`` where it states none.
         is_lossy: Whether its length may differ by the delay of a decoder.
+        sample_type: The type of samples that keeps them, as libsndfile calls it.
 
     Raises:
         AudioError: PyAV is missing, or there is no sound that it can decode.
@@ -145,6 +146,7 @@ class FfmpegReader:
             raise UnreadableError("its header is damaged")
         decoder.thread_count = 1
         self.is_lossy = not decoder.codec.name.startswith(LOSSLESS)
+        self.sample_type = "PCM_16" if self.is_lossy else "PCM_24"
         packets: Iterator[Any] = self._container.demux(self._track)
         return packets
 

@@ -42,6 +42,13 @@ NO_LENGTH = {
     "PVF": "a Portable Voice Format (PVF)",
     "XI": "a FastTracker instrument (XI)",
 }
+# What keeps all of the samples; 16 bits do for the other types.
+# fmt: off
+KEPT_AS = {
+    "PCM_24": "PCM_24", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "PCM_32": "PCM_32",
+    "ALAC_32": "PCM_32", "FLOAT": "FLOAT", "DOUBLE": "FLOAT",
+}
+# fmt: on
 MAX_DELAY = 4_096  # samples that decoders leave out at the ends
 MAX_PER_BYTE = 8  # samples; ADPCM of 16 kbit/s has 4, GSM 5
 UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
@@ -82,6 +89,7 @@ class SndfileReader:
         self._n_read = 0
         self._check_size()
         self.is_lossy = self._file.subtype in LOSSY
+        self.sample_type = KEPT_AS.get(self._file.subtype, "PCM_16")
 
     def _opened(self) -> _Forward:
         file, is_mpeg = self._audio, False

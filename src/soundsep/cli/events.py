@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundsep.cli.batch import go_through
+from soundsep.cli.clips import Clips, clip_options
 from soundsep.cli.console import note
 from soundsep.cli.formats import (
     APART,
@@ -29,7 +30,7 @@ from soundsep.cli.options import (
     doubt_options,
 )
 from soundsep.cli.output import check_output, refuse_recordings
-from soundsep.cli.parquet import sink_of
+from soundsep.cli.parquet import rows_of, sink_of
 from soundsep.cli.recordings import given_recordings, own_places, recording_options
 from soundsep.cli.sinks import EachToItsFile, Screen, Settings, Sink
 from soundsep.errors import AudioError, ConfigError
@@ -37,9 +38,11 @@ from soundsep.names import did_you_mean, meant
 
 if TYPE_CHECKING:
     from soundsep.audio import FoundRecordings
-    from soundsep.pipeline import Pipeline
+    from soundsep.pipeline import Pipeline, TimedEvent
 
 __all__ = ["add_command", "event_options", "found_options", "load_pipeline"]
+
+TABLES = ("csv", "jsonl", "parquet")  # that can be read again
 
 
 def event_options() -> argparse.ArgumentParser:
@@ -108,6 +111,7 @@ def add_command(commands: Commands) -> None:
             device_options(),
             batch_options(),
             time_options(),
+            clip_options(),
         ],
         help="say when which sounds are heard, in files of any length",
         description="Say when which sounds are heard, in files of any length. A recording that "
@@ -199,8 +203,13 @@ def _run(arguments: argparse.Namespace) -> int:
             f"several recordings as {kind} need -o FOLDER and --format {kind}: it knows no names "
             "of recordings, so each has a file of its own. A .csv holds all"
         )
-    if output is None and (arguments.resume or arguments.overwrite):
+    if output is None and (arguments.resume or (arguments.overwrite and not arguments.clips)):
         raise ConfigError("--resume and --overwrite need --output, the file they are about")
+    if arguments.clips and arguments.resume and kind not in TABLES:
+        raise ConfigError(
+            f"--clips with --resume needs events that can be read again, in {', '.join(TABLES)}; "
+            f"{kind} holds too little"
+        )
     outputs = _outputs(output, kind, found) if apart else {}
     if output is not None and not apart:
         check_output(
@@ -212,7 +221,10 @@ def _run(arguments: argparse.Namespace) -> int:
     check_time_pattern(arguments.time_pattern, found.paths)
     pipe = load_pipeline(arguments)
     options = found_options(arguments, pipe) | {"channel": arguments.channel}
+    clips = Clips(arguments, found.places) if arguments.clips else None
     with closing(_sink(arguments, kind, outputs, pipe, titles=many)) as sink:
+        if clips and sink.done:
+            clips.go_on_with(_earlier(output, kind))
 
         def work(group: list[str]) -> Iterator[str | None]:
             (path,) = group
@@ -220,19 +232,31 @@ def _run(arguments: argparse.Namespace) -> int:
                 with sink.recording(path) as write:
                     for event in pipe.events(path, progress=not many, **options):
                         write(event)
+                        if clips:
+                            clips.add(path, event)
             except AudioError as error:
                 note(error)
                 yield str(error)
             else:
                 yield None
 
-        return go_through(
+        status = go_through(
             found.paths,
             work,
             done=dict(sink.done),
             output=output,
             can_resume=not isinstance(sink, Screen),
         )
+    return max(status, clips.cut()) if clips else status
+
+
+def _earlier(output: Path, kind: str) -> Iterator[TimedEvent]:
+    """The events of an earlier run."""
+    from soundsep.pipeline.event_table import read_events
+
+    table = rows_of(output) if kind == "parquet" else output
+    if table.is_file():
+        yield from read_events(table, kind="csv" if kind == "csv" else "jsonl")
 
 
 def _outputs(folder: Path, kind: str, found: FoundRecordings) -> dict[str, Path]:

@@ -15,7 +15,7 @@ from soundsep.cli.sinks import Lines, OneFile, Screen, Settings, Sink
 from soundsep.errors import ConfigError, DependencyError
 from soundsep.files import replacing
 
-__all__ = ["ParquetFile", "sink_of"]
+__all__ = ["ParquetFile", "rows_of", "sink_of"]
 
 N_ROWS = 10_000  # of a group, which is in memory
 NUMBERS = ("start_seconds", "end_seconds", "duration_seconds", "score")  # and score_1, ...
@@ -41,7 +41,7 @@ class ParquetFile:
         self, path: Path, columns: Sequence[str], lines: Lines, settings: Settings
     ) -> None:
         self._path, self._columns = path, columns
-        self._rows = path.with_name(f".{path.name}.rows")
+        self._rows = rows_of(path)
         if is_regular(self._rows) and not (settings.resume or settings.overwrite):
             raise ConfigError(
                 f"{path} was begun by a run that was stopped: {self._rows.name} lies beside it; "
@@ -98,6 +98,11 @@ def sink_of(
     if kind == "parquet":
         return ParquetFile(output, columns, lines, settings)
     return OneFile(output, lines, settings)
+
+
+def rows_of(output: Path) -> Path:
+    """The hidden file that a Parquet file is made of; it has a JSON object a line."""
+    return output.with_name(f".{output.name}.rows")
 
 
 def _check_pyarrow() -> None:

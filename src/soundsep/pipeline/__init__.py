@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from soundsep.pipeline.clips import cut_clips
+from soundsep.pipeline.event_table import TimedEvent, read_events
 from soundsep.pipeline.events import Events
 from soundsep.pipeline.microphone import Microphone, listen
 from soundsep.pipeline.pipeline import Pipeline
@@ -19,7 +21,10 @@ __all__ = [
     "Prediction",
     "Scores",
     "Stream",
+    "TimedEvent",
+    "cut_clips",
     "listen",
+    "read_events",
     "to_csv",
     "to_dataframe",
 ]

@@ -1,0 +1,269 @@
+"""Events cut out of their recordings, as files of their own."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import soundfile
+from torch import Tensor
+
+from soundsep.audio import audio_blocks
+from soundsep.audio.blocks import AudioBlocks
+from soundsep.config import check_number, check_whole
+from soundsep.errors import ConfigError
+from soundsep.files import replacing
+from soundsep.names import local_path, printable, safe_name
+from soundsep.pipeline.results import Event
+
+__all__ = ["BestEvents", "ClipFile", "cut_clips", "place_clips", "write_clips"]
+
+MAX_WAV = 2**32 - 2**16  # bytes of samples; longer clips are RF64
+MAX_MARGIN = 3600.0  # seconds
+
+
+class BestEvents:
+    """The events with the highest scores of each label, as they come.
+
+    Args:
+        max_per_label: So many are kept of each; all by default.
+    """
+
+    def __init__(self, max_per_label: int | None = None) -> None:
+        self._most = (
+            None if max_per_label is None else check_whole("max_per_label", max_per_label, least=1)
+        )
+        self._kept: dict[str, list[tuple[float, int, str, Event]]] = defaultdict(list)
+        self._n_seen = 0
+
+    def add(self, path: str, event: Event) -> None:
+        """Take an event of a recording; of equal scores the first counts."""
+        self._n_seen += 1
+        heap = self._kept[event.label]
+        heapq.heappush(heap, (event.score, -self._n_seen, path, event))
+        if self._most is not None and len(heap) > self._most:
+            heapq.heappop(heap)
+
+    def by_recording(self) -> dict[str, list[Event]]:
+        """What was kept, by recording and start."""
+        found: dict[str, list[Event]] = defaultdict(list)
+        kept = (item for heap in self._kept.values() for item in heap)
+        for _, _, path, event in sorted(kept, key=lambda item: -item[1]):
+            found[path].append(event)
+        return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFile:
+    """What is cut out, and where it goes.
+
+    Attributes:
+        start_seconds: From the beginning of the recording.
+        end_seconds: Likewise; the clip may end sooner, with the recording.
+        path: The file.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    path: Path
+
+
+def cut_clips(
+    path: str | os.PathLike[str],
+    events: Iterable[Event],
+    folder: str | os.PathLike[str],
+    *,
+    margin_seconds: float = 1.0,
+    max_per_label: int | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Cut events out of a recording, at its own rate, with its channels and bits.
+
+    Each is ``FOLDER/LABEL/RECORDING_00h03m12.50s_LABEL_0.912.wav``, with the begin of the event in
+    the recording and its score; FLAC stays FLAC. `soundsep.fit` takes such a folder.
+
+    Args:
+        path: The recording, which is read once from the beginning to the last event.
+        events: Of the recording.
+        folder: Is made where it does not exist.
+        margin_seconds: So much before and after each event is cut out with it.
+        max_per_label: Cut out so many events of each label, those with the highest scores.
+        overwrite: Replace files that exist; else they stay as they are.
+
+    Returns:
+        The files of all events, whether they were there before or not, by label and start.
+
+    Raises:
+        AudioError: the recording cannot be read; what was cut out before is kept.
+        ConfigError: a file cannot be written.
+    """
+    best = BestEvents(max_per_label)
+    for event in events:
+        best.add(os.fspath(path), event)
+    clips = place_clips(best.by_recording(), folder, margin_seconds=margin_seconds)
+    for recording, files in clips.items():
+        write_clips(recording, files, overwrite=overwrite)
+    return [file.path for files in clips.values() for file in files]
+
+
+def place_clips(
+    events: Mapping[str, Iterable[Event]],
+    folder: str | os.PathLike[str],
+    *,
+    margin_seconds: float = 1.0,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, list[ClipFile]]:
+    """The files of events, no two of them the same on any system.
+
+    Args:
+        events: Of each recording.
+        folder: Of all files.
+        margin_seconds: Before and after each event.
+        names: What files call a recording, if not by its name without the suffix.
+
+    Raises:
+        ConfigError: the margin is out of range.
+    """
+    if not 0 <= check_number("margin_seconds", margin_seconds) <= MAX_MARGIN:
+        raise ConfigError(f"margin_seconds must be from 0 to {MAX_MARGIN:g}, got {margin_seconds}")
+    root, taken = local_path(folder), set[str]()
+    placed: dict[str, list[ClipFile]] = {}
+    for recording, found in events.items():
+        name = safe_name((names or {}).get(recording) or Path(recording).stem)
+        suffix = ".flac" if Path(recording).suffix.lower() == ".flac" else ".wav"
+        files = placed.setdefault(recording, [])
+        for event in sorted(found, key=lambda e: (e.label, e.start_seconds)):
+            label = safe_name(event.label, max_bytes=80)
+            hours, rest = divmod(round(event.start_seconds, 2), 3600)
+            begin = f"{int(hours):02}h{int(rest // 60):02}m{rest % 60:05.2f}s"
+            stem = f"{name}_{begin}_{label}_{event.score:.3f}"
+            place, number = f"{label}/{stem}", 1
+            while (key := unicodedata.normalize("NFKC", place).casefold()) in taken:
+                number += 1
+                place = f"{label}/{stem}_{number}"
+            taken.add(key)
+            start = max(0.0, event.start_seconds - margin_seconds)
+            files.append(
+                ClipFile(start, event.end_seconds + margin_seconds, root / f"{place}{suffix}")
+            )
+    return placed
+
+
+def write_clips(
+    recording: str | os.PathLike[str], clips: Iterable[ClipFile], *, overwrite: bool
+) -> int:
+    """Cut pieces out of one recording, which is read once, forward, to the last of them.
+
+    Args:
+        recording: Its path.
+        clips: The pieces; those that begin after the end of the recording are left out.
+        overwrite: Replace files that exist; else they stay as they are.
+
+    Returns:
+        How many files were written.
+
+    Raises:
+        AudioError: the recording cannot be read; what was cut out before is kept.
+        ConfigError: a file cannot be written.
+    """
+    wanted = [clip for clip in clips if overwrite or not os.path.lexists(clip.path)]
+    if not wanted:
+        return 0
+    waiting = sorted(wanted, key=lambda clip: clip.start_seconds, reverse=True)
+    n_written, position = 0, 0
+    with ExitStack() as stack, audio_blocks(recording, mono=False) as blocks:
+        open_clips: list[_Writer] = []
+        for block in blocks:
+            end = position + block.shape[1]
+            while waiting and _sample(waiting[-1].start_seconds, blocks) < end:
+                open_clips.append(stack.enter_context(_Writer(waiting.pop(), blocks)))
+            for clip in list(open_clips):
+                if clip.write(block, position):
+                    open_clips.remove(clip)
+                    n_written += clip.finish()
+            position = end
+            if not waiting and not open_clips:
+                break
+        return n_written + sum(clip.finish() for clip in open_clips)
+
+
+class _Writer:
+    """One piece of a recording as it is read; it gets its name in the end, or nothing is left."""
+
+    def __init__(self, clip: ClipFile, blocks: AudioBlocks) -> None:
+        self._path, self._type = clip.path, blocks.sample_type
+        self._first = _sample(clip.start_seconds, blocks)
+        self._last = math.ceil(round(clip.end_seconds * blocks.sample_rate, 3))
+        self._rate, self._n_channels = blocks.sample_rate, blocks.n_channels
+        self._open = ExitStack()
+
+    def __enter__(self) -> _Writer:
+        """Open it, under a temporary name."""
+        is_flac = self._path.suffix == ".flac"
+        if is_flac and self._type not in ("PCM_16", "PCM_24"):
+            self._type = "PCM_24"
+        n_bytes = 4 * self._n_channels * (self._last - self._first)
+        with self._explained():
+            (temporary,) = self._open.enter_context(replacing(self._path))
+            self._file = self._open.enter_context(
+                soundfile.SoundFile(
+                    temporary if os.name == "nt" else os.fsencode(temporary),  # of any bytes
+                    "w",
+                    self._rate,
+                    self._n_channels,
+                    self._type,
+                    format="FLAC" if is_flac else "WAV" if n_bytes < MAX_WAV else "RF64",
+                )
+            )
+        return self
+
+    def write(self, block: Tensor, position: int) -> bool:
+        """Take what belongs to it of a block that begins at a sample; ``True`` at its end."""
+        piece = block[:, max(0, self._first - position) : self._last - position].t().numpy()
+        if self._type != "FLOAT":
+            # libsndfile would scale by one less than it did when it read them.
+            n_bits = int(self._type.removeprefix("PCM_"))
+            most = 2.0 ** (n_bits - 1)
+            scaled = np.rint(piece.astype(np.float64) * most).clip(-most, most - 1)
+            piece = scaled.astype(np.int32) << (32 - n_bits)
+        with self._explained():
+            self._file.write(piece)
+        return self._last <= position + block.shape[1]
+
+    def finish(self) -> int:
+        """Give it its name; returns 1, the number of files."""
+        with self._explained():
+            self._open.close()
+        return 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leave nothing of it where it was not finished."""
+        with suppress(OSError, soundfile.SoundFileError):
+            self._open.__exit__(kind, error, traceback)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        # AssertionError: soundfile's word for a disk that took less than it was given
+        except (OSError, soundfile.SoundFileError, AssertionError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"cannot write {printable(str(self._path))}: {reason}") from error
+
+
+def _sample(seconds: float, blocks: AudioBlocks) -> int:
+    return math.floor(round(seconds * blocks.sample_rate, 3))

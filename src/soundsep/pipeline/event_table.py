@@ -1,0 +1,112 @@
+"""Tables of events that were written before, read again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from soundsep.errors import ConfigError, DatasetError, DependencyError
+from soundsep.names import local_path
+from soundsep.pipeline.results import Event
+
+__all__ = ["TimedEvent", "read_events"]
+
+NEEDED = ("start_seconds", "end_seconds", "label")
+
+
+class TimedEvent(NamedTuple):
+    """An event of a table.
+
+    Attributes:
+        path: Of its recording; empty where the table does not tell.
+        event: The event; its score is 1 where the table has none.
+        start_time: The time of day at which it begins, where the table tells.
+    """
+
+    path: str
+    event: Event
+    start_time: datetime | None
+
+
+def read_events(path: str | Path, *, kind: str | None = None) -> Iterator[TimedEvent]:
+    """Read a table that ``soundsep events`` wrote, one event after the other.
+
+    Args:
+        path: A ``.csv``, ``.jsonl`` or ``.parquet`` file with the columns ``start_seconds``,
+            ``end_seconds`` and ``label``, and if there are any ``path``, ``score``, ``start_time``.
+        kind: "csv", "jsonl" or "parquet", where the ending does not tell.
+
+    Raises:
+        ConfigError: the ending is another one.
+        DatasetError: the file cannot be read, or a row of it holds something else.
+        DependencyError: Parquet is read and pyarrow is not installed.
+    """
+    path = local_path(path)
+    kind = kind or path.suffix.lower().removeprefix(".").replace("ndjson", "jsonl")
+    readers = {"csv": _csv_rows, "jsonl": _json_rows, "json": _json_rows, "parquet": _parquet_rows}
+    if kind not in readers:
+        raise ConfigError(f"{path}: a table of events ends in .csv, .jsonl or .parquet")
+    try:
+        for number, row in readers[kind](path):
+            yield _event(f"{path}, {'row' if kind == 'parquet' else 'line'} {number}", row)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, csv.Error) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise DatasetError(f"{path} is no table of events: {error}") from error
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            yield reader.line_num, row
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                yield number, json.loads(line)
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise DependencyError(
+            f"reading Parquet needs pyarrow, which cannot be imported: {error}; install it with: "
+            "pip install pyarrow"
+        ) from error
+    number = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+
+
+def _event(where: str, row: Any) -> TimedEvent:
+    if not isinstance(row, Mapping) or any(row.get(name) in (None, "") for name in NEEDED):
+        raise DatasetError(f"{where}: expected values for {', '.join(NEEDED)}")
+    try:
+        start, end = float(row["start_seconds"]), float(row["end_seconds"])
+        score = float(1.0 if row.get("score") in (None, "") else row["score"])
+        told = row.get("start_time") or None
+        when = None if told is None else datetime.fromisoformat(str(told).replace("Z", "+00:00"))
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}") from error
+    if not 0 <= start <= end or not math.isfinite(end) or not 0 <= score <= 1:
+        raise DatasetError(
+            f"{where}: an event starts at 0 s or later, ends no sooner and has a score from 0 to "
+            f"1, got {start} to {end} with {score}"
+        )
+    path = row.get("path")
+    label = str(row["label"])
+    return TimedEvent(path if isinstance(path, str) else "", Event(start, end, label, score), when)

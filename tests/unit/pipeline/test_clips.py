@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundsep import AudioError, ConfigError, Event
+from soundsep.pipeline import cut_clips
+from soundsep.pipeline.clips import BestEvents, place_clips
+
+RATE = 48_000
+
+
+def recording(path: Path, subtype: str = "PCM_24", seconds: int = 10, n_channels: int = 2) -> Path:
+    """Noise of all bits, full scale on both sides included."""
+    samples = np.random.default_rng(0).integers(
+        -(2**31), 2**31, (seconds * RATE, n_channels), dtype=np.int32
+    )
+    samples[::1000], samples[1::1000] = -(2**31), 2**31 - 1
+    soundfile.write(path, samples, RATE, subtype)
+    return path
+
+
+def event(start: float, end: float, label: str = "dog", score: float = 0.5) -> Event:
+    return Event(start, end, label, score)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [("wav", "PCM_16"), ("wav", "PCM_24"), ("flac", "PCM_24"), ("flac", "PCM_16")],
+)
+def test_rate_channels_and_every_bit_are_kept(suffix, subtype, tmp_path):
+    night = recording(tmp_path / f"night.{suffix}", subtype)
+    (clip,) = cut_clips(night, [event(3.0, 4.5)], tmp_path / "clips", margin_seconds=0.25)
+    assert clip == tmp_path / "clips" / "dog" / f"night_00h00m03.00s_dog_0.500.{suffix}"
+    whole, _ = soundfile.read(night, dtype="int32")
+    cut, rate = soundfile.read(clip, dtype="int32")
+    assert rate == RATE
+    assert np.array_equal(cut, whole[int(2.75 * RATE) : int(4.75 * RATE)])
+    assert soundfile.info(clip).subtype == subtype
+
+
+@pytest.mark.parametrize(("subtype", "kept"), [("FLOAT", "FLOAT"), ("DOUBLE", "FLOAT")])
+def test_floats_stay_floats(subtype, kept, tmp_path):
+    samples = np.random.default_rng(0).standard_normal(RATE * 3).astype(np.float32) * 2
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype)
+    (clip,) = cut_clips(tmp_path / "a.wav", [event(1.0, 2.0)], tmp_path, margin_seconds=0)
+    assert np.array_equal(soundfile.read(clip, dtype="float32")[0], samples[RATE : 2 * RATE])
+    assert soundfile.info(clip).subtype == kept
+
+
+def test_what_is_lossy_is_cut_to_wav(tmp_path):
+    tone = 0.5 * np.sin(np.arange(RATE * 3) / 20)
+    soundfile.write(tmp_path / "a.ogg", tone, RATE)
+    (clip,) = cut_clips(tmp_path / "a.ogg", [event(1.0, 2.0)], tmp_path, margin_seconds=0)
+    cut, _ = soundfile.read(clip)
+    assert (clip.suffix, soundfile.info(clip).subtype) == (".wav", "PCM_16")
+    assert np.abs(cut - soundfile.read(tmp_path / "a.ogg")[0][RATE : 2 * RATE]).max() < 2**-15
+
+
+def test_margins_end_with_the_recording_and_events_overlap(tmp_path):
+    night = recording(tmp_path / "night.wav", seconds=5)
+    whole, _ = soundfile.read(night, dtype="int32")
+    spans = [(0.5, 1.0), (0.0, 5.0), (4.5, 5.0), (0.75, 2.0)]
+    clips = cut_clips(night, [event(*span) for span in spans], tmp_path / "c", margin_seconds=1.0)
+    for clip, (start, end) in zip(clips, sorted(spans), strict=True):
+        expected = whole[int(max(0, start - 1) * RATE) : int((end + 1) * RATE)]
+        assert np.array_equal(soundfile.read(clip, dtype="int32")[0], expected)
+
+
+def test_the_best_of_each_label(tmp_path):
+    best = BestEvents(2)
+    for number, score in enumerate((0.5, 0.9, 0.7, 0.9, 0.6)):
+        best.add("b.wav" if number % 2 else "a.wav", event(number, number + 1, score=score))
+    best.add("a.wav", event(9.0, 10.0, "cat", 0.1))
+    kept = best.by_recording()
+    assert [e.start_seconds for e in kept["b.wav"]] == [1, 3]
+    assert [e.label for e in kept["a.wav"]] == ["cat"]
+    everything = BestEvents()
+    for start in (0.0, 1.0, 2.0):
+        everything.add("a.wav", event(start, start + 1))
+    assert len(everything.by_recording()["a.wav"]) == 3
+    night = recording(tmp_path / "night.wav", seconds=3)
+    events = [event(0.0, 1.0, score=0.6), event(1.0, 2.0, score=0.8)]
+    (clip,) = cut_clips(night, events, tmp_path / "c", max_per_label=1)
+    assert clip.name == "night_00h00m01.00s_dog_0.800.wav"
+
+
+def test_a_file_that_exists_stays_unless_told_otherwise(tmp_path):
+    night = recording(tmp_path / "night.wav", seconds=3)
+    events = [event(0.0, 1.0), event(1.0, 2.0)]
+    first, second = cut_clips(night, events, tmp_path / "c")
+    whole = first.read_bytes()
+    first.write_bytes(b"precious")
+    second.unlink()
+    cut_clips(night, events, tmp_path / "c")
+    assert first.read_bytes() == b"precious"
+    assert second.exists()
+    cut_clips(night, events, tmp_path / "c", overwrite=True)
+    assert first.read_bytes() == whole
+
+
+HOSTILE = ["../../etc/passwd", "/etc/passwd", "..", "", "a\x00b", "con", "dog\n\x1b[31m", "x" * 300]
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_no_label_leads_out_of_the_folder(label, tmp_path):
+    night = recording(tmp_path / "night.wav", seconds=2)
+    (clip,) = cut_clips(night, [event(0.0, 1.0, label)], tmp_path / "c")
+    assert clip.resolve().parent.parent == (tmp_path / "c").resolve()
+    assert len(clip.name.encode()) < 250
+    assert clip.name.isprintable()
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == {clip, night}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_recordings_of_any_name(tmp_path):
+    folder = tmp_path / os.fsdecode(b"\xef")
+    folder.mkdir()
+    night = recording(tmp_path / "a.wav", seconds=2)
+    night = night.rename(folder / os.fsdecode(b'na\xefve "1"\n.wav'))
+    (clip,) = cut_clips(night, [event(0.0, 1.0, "Hähne, früh")], folder / "c")
+    assert clip.relative_to(folder / "c").as_posix() == (
+        "Hähne_früh/na_ve_1_00h00m00.00s_Hähne_früh_0.500.wav"
+    )
+
+
+def test_no_two_clips_have_one_file():
+    events = [event(1.0, 2.0, label) for label in ("a/b", "a b", "A_B")]
+    placed = place_clips({"x/night.wav": events, "y/Night.WAV": events}, "c")
+    paths = [str(clip.path).casefold() for clips in placed.values() for clip in clips]
+    assert len(set(paths)) == 6
+    named = place_clips({"x/night.wav": events[:1]}, "c", names={"x/night.wav": "x/night"})
+    assert named["x/night.wav"][0].path.name == "x_night_00h00m01.00s_a_b_0.500.wav"
+
+
+def test_times_sort_and_round_without_60_seconds():
+    placed = place_clips({"n.wav": [event(35_999.999, 36_001.0)]}, "c")
+    assert placed["n.wav"][0].path.name == "n_10h00m00.00s_dog_0.500.wav"
+
+
+def test_damage_ends_it_and_what_was_cut_before_is_kept(tmp_path):
+    night = recording(tmp_path / "night.wav", seconds=20, n_channels=1)
+    night.write_bytes(night.read_bytes()[: RATE * 3 * 10])
+    events = [event(1.0, 2.0), event(9.0, 15.0)]
+    with pytest.raises(AudioError, match="truncated"):
+        cut_clips(night, events, tmp_path / "c")
+    (clip,) = (tmp_path / "c").rglob("*.*")
+    assert clip.name.startswith("night_00h00m01")
+    with pytest.raises(AudioError, match="does not exist"):
+        cut_clips("no.wav", events, tmp_path / "c")
+
+
+def test_a_disk_that_cannot_be_written_says_so(tmp_path):
+    night = recording(tmp_path / "night.wav", seconds=2)
+    (tmp_path / "c").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot write"):
+        cut_clips(night, [event(0.0, 1.0)], tmp_path / "c")
+    for options in ({"margin_seconds": -1}, {"max_per_label": 0}):
+        with pytest.raises(ConfigError, match=next(iter(options))):
+            cut_clips(night, [event(0.0, 1.0)], tmp_path / "d", **options)
