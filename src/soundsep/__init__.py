@@ -13,6 +13,7 @@ from soundsep._version import __version__
 
 if TYPE_CHECKING:
     from soundsep.audio import load_audio
+    from soundsep.checkpoints import list_models
     from soundsep.classifier import Classifier, ClassifierConfig
     from soundsep.errors import (
         AudioError,
@@ -70,6 +71,7 @@ __all__ = [
     "example",
     "fit",
     "list_examples",
+    "list_models",
     "load_audio",
     "to_csv",
     "to_dataframe",
@@ -79,6 +81,7 @@ _MODULE_OF = {
     "example": "examples",
     "fit": "training",
     "list_examples": "examples",
+    "list_models": "checkpoints",
     "load_audio": "audio",
     "Classifier": "classifier",
     "ClassifierConfig": "classifier",

@@ -12,6 +12,7 @@ from soundsep.checkpoints.registry import (
     PublishedFile,
     PublishedModel,
     Upstream,
+    list_models,
     published_results,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "PublishedFile",
     "PublishedModel",
     "Upstream",
+    "list_models",
     "published_results",
 ]

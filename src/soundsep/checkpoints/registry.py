@@ -21,6 +21,7 @@ __all__ = [
     "PublishedFile",
     "PublishedModel",
     "Upstream",
+    "list_models",
     "published_results",
     "read_registry",
 ]
@@ -148,6 +149,26 @@ def _check(model: PublishedModel) -> None:
 PUBLISHED = read_registry(
     (resources.files("soundsep") / "checkpoints" / "registry.json").read_text("utf-8")
 )
+
+
+def list_models(*, all_folds: bool = False) -> tuple[str, ...]:
+    """The names of the published models, the recommended one first.
+
+    Args:
+        all_folds: Also the copies that have each learnt from other folds, for measuring.
+
+    Examples:
+        >>> list_models()[0]
+        'esc50-mn04'
+    """
+    names = sorted(PUBLISHED, key=lambda name: name != DEFAULT_MODEL)
+    return tuple(name for name in names if all_folds or not _is_copy(name))
+
+
+def _is_copy(name: str) -> bool:
+    """Whether a model is one of the several that a plain name stands for."""
+    plain, fold, _ = name.rpartition("-fold")
+    return bool(fold) and plain in PUBLISHED
 
 
 def published_results() -> dict[str, dict[str, Any]]:

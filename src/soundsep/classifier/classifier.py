@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,12 @@ class Classifier(nn.Module):
     def frame_seconds(self) -> float | None:
         """Step between the network's frames; ``None`` where it has none."""
         return None if self.frame_length is None else self.frame_length / self.sample_rate
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits, (batch, n_labels)."""

@@ -37,7 +37,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.checkpoints.registry import PUBLISHED, published_results
+    from soundsep.checkpoints.registry import PUBLISHED, list_models, published_results
 
     results = published_results()
     if (name := arguments.name) is not None:
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
             hint = did_you_mean(name, PUBLISHED)
             raise ConfigError(
                 f"no published model is called {name!r}{hint}; there are "
-                f"{', '.join(_ordered(PUBLISHED))}"
+                f"{', '.join(list_models(all_folds=True))}"
             )
         row = _row(name, PUBLISHED[name], results.get(name))
         row |= _details(PUBLISHED[name])
@@ -57,8 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     rows = [
         _row(name, PUBLISHED[name], results.get(name))
-        for name in _ordered(PUBLISHED)
-        if arguments.all or not _is_copy(name, PUBLISHED)
+        for name in list_models(all_folds=arguments.all)
     ]
     if arguments.json:
         say(json.dumps(rows, indent=2))
@@ -66,17 +65,6 @@ def _run(arguments: argparse.Namespace) -> int:
     for row in rows:
         _show(row)
     return 0
-
-
-def _ordered(names: dict[str, PublishedModel]) -> list[str]:
-    """The recommended one first."""
-    return sorted(names, key=lambda name: name != DEFAULT_MODEL)
-
-
-def _is_copy(name: str, names: dict[str, PublishedModel]) -> bool:
-    """Whether a model is one of the several that a plain name stands for."""
-    plain, fold, _ = name.rpartition("-fold")
-    return bool(fold) and plain in names
 
 
 def _show(row: dict[str, Any]) -> None:

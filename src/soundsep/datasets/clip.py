@@ -55,6 +55,13 @@ class FoldedClips:
     def __iter__(self) -> Iterator[Clip]:
         return iter(self.clips)
 
+    def __repr__(self) -> str:
+        """Its name and size."""
+        folds = ", ".join(map(str, sorted({clip.fold for clip in self.clips} - {0})))
+        where = f" in folds {folds}" if folds else ""
+        labels = f"{len(self.labels)} labels"
+        return f"{type(self).__name__}({self.name}: {len(self)} clips of {labels}{where})"
+
     def recording(self, clip: Clip) -> tuple[str, ...]:
         """What must not stand on both sides of a split."""
         return (clip.origin,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ class Mixture:
         clips: Index of each among the clips that were mixed.
     """
 
-    sources: Tensor
+    sources: Tensor = field(repr=False)
     targets: tuple[int, ...]
     clips: tuple[int, ...]
 
@@ -124,6 +124,11 @@ class Mixtures(Sequence[Mixture]):
                 f"a mixture of {self.config.n_sources} classes cannot be made from clips of "
                 f"{n_classes}"
             )
+
+    def __repr__(self) -> str:
+        """How many, of what, and the seed."""
+        what = f"{len(self)} of {self.config.n_sources} sources"
+        return f"Mixtures({what}, {self.config.seconds} s each, seed {self.seed})"
 
     def __len__(self) -> int:
         return self.n_mixtures

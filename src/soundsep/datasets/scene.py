@@ -169,6 +169,11 @@ class Scene:
     strangers: tuple[int, ...]
     is_clip: bool
 
+    def __repr__(self) -> str:
+        """What it holds."""
+        counts = f"{len(self.events)} events, {len(self.strangers)} strangers"
+        return f"Scene({len(self.waveform)} samples, {counts})"
+
     def frame_targets(self, n_classes: int, n_frames: int, frame: int) -> tuple[Tensor, Tensor]:
         """Presence and weight of every class in longer frames, each centred on its time.
 

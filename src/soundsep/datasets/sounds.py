@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,9 @@ class Sound:
         level: Mean power of its loud frames.
     """
 
-    waveform: NDArray[np.float32]
-    energy: NDArray[np.float32]
-    is_active: NDArray[np.bool_]
+    waveform: NDArray[np.float32] = field(repr=False)
+    energy: NDArray[np.float32] = field(repr=False)
+    is_active: NDArray[np.bool_] = field(repr=False)
     level: float
 
 

@@ -114,6 +114,11 @@ class Soundscapes(Sequence[Scene]):
             strangers=strangers,
         )
 
+    def __repr__(self) -> str:
+        """How many, of what, and the seed."""
+        what = f"{len(self)} of {len(self.examples)} clips"
+        return f"Soundscapes({what}, {self.config.seconds} s each, seed {self.seed})"
+
     def __len__(self) -> int:
         return self.n_scenes
 

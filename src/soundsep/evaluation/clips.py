@@ -116,6 +116,11 @@ class Evaluation:
         pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
         return [(int(wrong[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if wrong[i, j]]
 
+    def __repr__(self) -> str:
+        """Its size and the accuracy."""
+        accuracy = f"{self.metrics.accuracy:.4f}" if self.n_clips else "unknown"
+        return f"Evaluation({self.n_clips} clips, {len(self.labels)} labels, accuracy {accuracy})"
+
     def __str__(self) -> str:
         """The figures and the commonest mistakes."""
         metrics = self.metrics

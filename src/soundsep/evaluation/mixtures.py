@@ -89,6 +89,12 @@ class SeparationMetrics:
     targets: NDArray[np.int64]
     seconds_per_second: float
 
+    def __repr__(self) -> str:
+        """Its size and the mean."""
+        n_mixtures, n_sources = self.improvements.shape
+        size = f"{n_mixtures} mixtures of {n_sources} sources"
+        return f"SeparationMetrics({size}, SI-SDR improved by {self.improvements.mean():.2f} dB)"
+
     def by_class(self) -> dict[int, float]:
         """Mean improvement of the sources of each class, best first."""
         found: dict[int, list[float]] = defaultdict(list)

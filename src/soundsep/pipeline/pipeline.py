@@ -16,7 +16,7 @@ from soundsep.audio import AudioInput, is_array, load_audio, resample
 from soundsep.audio.inputs import name_of, path_of, unpack
 from soundsep.audio.mixdown import check_channel, to_mono
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import clip_windows, is_silent, score_waveforms
+from soundsep.classifier.scoring import clip_windows, embed_waveforms, is_silent, score_waveforms
 from soundsep.config import check_kind, check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
@@ -151,9 +151,9 @@ class Pipeline(Listener):
     ) -> ClipResult: ...
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]
+    def __call__(
         self,
-        audio: Sequence[Any] | Column,
+        audio: Sequence[AudioInput] | Column,
         *,
         sample_rate: int | None = ...,
         top_k: int | None = ...,
@@ -168,7 +168,7 @@ class Pipeline(Listener):
     @overload
     def __call__(
         self,
-        audio: Iterable[Any],
+        audio: Iterator[AudioInput],  # any Iterable will do, but to mypy an array of Any is one
         *,
         sample_rate: int | None = ...,
         top_k: int | None = ...,
@@ -182,7 +182,7 @@ class Pipeline(Listener):
 
     def __call__(
         self,
-        audio: AudioInput | Sequence[Any] | Column | Iterable[Any],
+        audio: AudioInput | Sequence[AudioInput] | Column | Iterable[AudioInput],
         *,
         sample_rate: int | None = None,
         top_k: int | None = None,
@@ -246,6 +246,50 @@ class Pipeline(Listener):
         results = list(self._classified(shown, options))
         return results if many else results[0]
 
+    def embed(
+        self,
+        audio: AudioInput | Sequence[AudioInput] | Column | Iterable[AudioInput],
+        *,
+        sample_rate: int | None = None,
+        batch_size: int = 16,
+        progress: bool = True,
+        channel: int | None = None,
+    ) -> Tensor:
+        """Embeddings of recordings: the input of the model's final layer, to search or group by.
+
+        That of a recording is the mean over its windows; windows of digital silence do not count.
+        A separator is not asked.
+
+        Args:
+            audio: As the pipeline itself takes it.
+            sample_rate: Likewise; so are the others.
+            batch_size: Most windows per forward pass.
+            progress: Show a progress bar over many recordings, where there is a terminal.
+            channel: Number of the only channel that is heard.
+
+        Shape:
+            Returns (embedding_dim,) for one recording, else (n_recordings, embedding_dim), on the
+            CPU.
+
+        Raises:
+            AudioError: a recording cannot be read, is too short, or is digital silence.
+            ConfigError: an option is out of range.
+        """
+        many, _ = _is_many(audio)
+        channel = check_channel(channel)
+        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by _is_many
+        shown = progress_bar(items, progress=progress and many, unit="clip", desc="embedding")
+        rows = [
+            *embed_waveforms(
+                self.classifier,
+                (self._waveform(item, sample_rate, channel) for item in shown),
+                batch_size=check_whole("batch_size", batch_size, least=1),
+            )
+        ]
+        if not many:
+            return rows[0].clone()
+        return torch.stack(rows) if rows else torch.empty(0, self.classifier.network.embedding_dim)
+
     def _lazily(self, items: Iterator[Any], options: _Options) -> Iterator[ClipResult]:
         for first in items:
             batch = chain([first], islice(items, options.batch_size - 1))
@@ -304,12 +348,9 @@ class Pipeline(Listener):
         self, audio: AudioInput, options: _Options
     ) -> tuple[dict[str, Tensor], Separation | None]:
         """All that is classified of a recording, (time,) each, by name; and its separation."""
-        rate, channel = self._rate_of(audio, options.sample_rate), options.channel
         if self.separator is None:
-            waveform, _ = load_audio(
-                audio, sample_rate=rate, target_rate=self.sample_rate, channel=channel
-            )
-            return {MIXTURE: self._checked(waveform, audio)}, None
+            return {MIXTURE: self._waveform(audio, options.sample_rate, options.channel)}, None
+        rate, channel = self._rate_of(audio, options.sample_rate), options.channel
         # The separator hears the recording itself, not what the classifier's rate leaves of it.
         is_mono = self.separator.config.n_channels == 1
         heard, rate = load_audio(audio, sample_rate=rate, mono=is_mono, channel=channel)
@@ -320,6 +361,14 @@ class Pipeline(Listener):
         sources = audible_sources(separation, self.sample_rate)
         loud = {name: part for name, part in sources.items() if not self._is_unheard(part)}
         return {MIXTURE: waveform, **loud}, separation
+
+    def _waveform(self, audio: AudioInput, sample_rate: int | None, channel: int | None) -> Tensor:
+        """A recording as the classifier hears it, (time,)."""
+        rate = self._rate_of(audio, sample_rate)
+        waveform, _ = load_audio(
+            audio, sample_rate=rate, target_rate=self.sample_rate, channel=channel
+        )
+        return self._checked(waveform, audio)
 
     def _checked(self, waveform: Tensor, audio: AudioInput) -> Tensor:
         shortest = self.classifier.config.frontend.win_length

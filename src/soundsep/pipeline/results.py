@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from soundsep.separator import Separation
+
 __all__ = ["ClipResult", "Event", "Gap", "Prediction", "Scores"]
 
 N_PRINTED = 5
@@ -84,7 +86,7 @@ class ClipResult:
     error: str | None = None
     is_known: bool = True
     named: tuple[Prediction, ...] | None = None
-    separation: Any = field(default=None, compare=False)
+    separation: Separation | None = field(default=None, compare=False)
 
     @property
     def best(self) -> Prediction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ AMIN = 1e-30  # 300 dB below 1: whatever is not digital silence lies above it
 class Excerpt:
     """A stretch of a recording: its samples (time,), their rate in Hz, and where it begins."""
 
-    waveform: Tensor
+    waveform: Tensor = field(repr=False)
     rate: int
     start_seconds: float
 
@@ -52,7 +52,7 @@ class Excerpt:
 class Columns:
     """Levels (bands, columns), and the outer edges of the first and the last column."""
 
-    values: NDArray[np.float32]
+    values: NDArray[np.float32] = field(repr=False)
     first_edge_seconds: float
     last_edge_seconds: float
 

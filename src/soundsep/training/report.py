@@ -165,6 +165,12 @@ class FitReport:
         columns = (self.labels, self.clips_per_class, self.recordings_per_class, self.recalls)
         return list(zip(*columns, strict=True))
 
+    def __repr__(self) -> str:
+        """What was fitted to what, and the accuracy."""
+        size = f"{self.n_clips} clips, {len(self.labels)} labels"
+        accuracy = "unknown" if self.accuracy is None else f"{self.accuracy:.4f}"
+        return f"FitReport({self.mode} on {self.backbone}: {size}, accuracy {accuracy})"
+
     def __str__(self) -> str:
         """The figures, a line a class, the commonest mistakes, and what it is all worth."""
         lines = [

@@ -49,6 +49,11 @@ class TrainingResult:
     evaluation: Evaluation
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """The recipe and what came of it."""
+        title = f"{self.recipe.name!r} without fold {self.fold}, {len(self.rows)} epochs"
+        return f"TrainingResult({title}: {self.evaluation!r})"
+
     @property
     def minutes(self) -> float:
         """Time that all epochs took."""

@@ -18,6 +18,7 @@ from soundsep.checkpoints.registry import (
     PUBLISHED,
     PublishedFile,
     PublishedModel,
+    list_models,
     read_registry,
 )
 from soundsep.errors import ConfigError
@@ -249,3 +250,12 @@ def test_models_that_wait_for_a_release_are_known() -> None:
     }
     # No tag holds any of them yet: the list for the release of 0.2.0.
     assert waiting == (set(ours) if ".dev" in __version__ else set())
+
+
+def test_the_names_begin_with_the_recommended_one_and_hide_copies() -> None:
+    names = list_models()
+    assert names[0] == DEFAULT_MODEL
+    assert len(set(names)) == len(names)
+    assert not [name for name in names if "-fold" in name]
+    assert set(list_models(all_folds=True)) == set(PUBLISHED)
+    assert {name.rpartition("-fold")[0] or name for name in PUBLISHED} == set(names)

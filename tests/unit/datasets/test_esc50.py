@@ -176,3 +176,8 @@ def test_real_table_is_balanced_and_splits_without_leak(esc50_root):
         train, test = data.split(fold)
         assert (len(train), len(test)) == (1600, 400)
         assert not {c.path for c in train} & {c.path for c in test}
+
+
+def test_what_is_printed_says_what_it_is(tmp_path):
+    data = ESC50(write(tmp_path, rows()), folds=[2, 4])
+    assert repr(data) == "ESC50(ESC-50: 4 clips of 50 labels in folds 2, 4)"

@@ -81,3 +81,10 @@ def test_what_cannot_be_mixed():
     for wrong in ({"n_sources": 5}, {"level_db": -1.0}, {"seconds": 0.0}, {"sample_rate": 10}):
         with pytest.raises(ConfigError):
             MixtureConfig(**wrong)
+
+
+def test_what_is_printed_is_one_line_without_samples():
+    mixtures = Mixtures(examples(), n_mixtures=20, seed=3, config=CONFIG)
+    assert repr(mixtures) == "Mixtures(20 of 2 sources, 2.0 s each, seed 3)"
+    mixture = mixtures[0]
+    assert repr(mixture) == f"Mixture(targets={mixture.targets}, clips={mixture.clips})"

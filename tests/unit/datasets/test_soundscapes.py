@@ -253,3 +253,10 @@ def test_training_and_test_folds_are_never_mixed(data):
     assert all(torch.equal(test[i].waveform, again[i].waveform) for i in range(4))
     with pytest.raises(ConfigError, match="no clips in fold 4"):
         Soundscapes.of_fold(data, 4, n_scenes=1)
+
+
+def test_what_is_printed_is_one_line_without_samples():
+    made = scenes(n_scenes=4, seed=2)
+    assert repr(made) == "Soundscapes(4 of 12 clips, 6.0 s each, seed 2)"
+    n_events = len(made[0].events)
+    assert repr(made[0]) == f"Scene(96000 samples, {n_events} events, 0 strangers)"

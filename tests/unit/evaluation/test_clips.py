@@ -39,6 +39,7 @@ def test_figures_of_a_known_case(tmp_path):
     assert evaluation.confusion.tolist() == [[1, 2, 0], [0, 1, 0], [0, 0, 0]]
     assert evaluation.most_confused(5) == [(2, "dog", "rain")]
     assert "2 x dog taken for rain" in str(evaluation)
+    assert repr(evaluation) == "Evaluation(4 clips, 3 labels, accuracy 0.5000)"
 
 
 def test_every_class_has_a_line_in_the_table(tmp_path):

@@ -72,6 +72,8 @@ def test_a_separator_that_does_it_right_and_what_is_written_of_it():
     assert told["si_sdr_improvement_mean_db"] == pytest.approx(
         figures.improvements.mean(), abs=1e-3
     )
+    improved = f"SI-SDR improved by {figures.improvements.mean():.2f} dB"
+    assert repr(figures) == f"SeparationMetrics(12 mixtures of 2 sources, {improved})"
 
 
 def test_of_another_rate_or_number_of_sources_it_cannot_be_told():

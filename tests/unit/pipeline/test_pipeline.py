@@ -388,3 +388,34 @@ def test_options_may_be_integers_of_numpy(pipe):
     assert len(result.predictions) == 2
     with pytest.raises(ConfigError, match="silence_db"):
         Pipeline(pipe.classifier, silence_db="-60")
+
+
+def test_an_embedding_is_the_mean_over_windows(pipe):
+    clip = torch.from_numpy(noise(2.0)).float()
+    found = pipe.embed(clip, sample_rate=16_000)
+    windows = clip.unfold(0, 16_000, 8_000)
+    with torch.no_grad():
+        expected = pipe.classifier.embed(windows).mean(dim=0)
+    assert found.shape == (pipe.classifier.network.embedding_dim,)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert not found.is_inference()  # so that a model can be fitted to it
+
+
+def test_embeddings_of_many_are_those_of_each(pipe):
+    clips = [noise(1.0), noise(2.5, seed=1), noise(1.7)]
+    alone = torch.stack([pipe.embed(clip) for clip in clips])
+    together = pipe.embed(clips, batch_size=3)
+    assert together.shape == (3, pipe.classifier.network.embedding_dim)
+    assert not together.is_inference()
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(pipe.embed(iter(clips)), together)
+    assert pipe.embed([]).shape == (0, pipe.classifier.network.embedding_dim)
+
+
+def test_what_cannot_be_heard_has_no_embedding(pipe):
+    with pytest.raises(AudioError, match="digital silence"):
+        pipe.embed(np.zeros(16_000))
+    with pytest.raises(AudioError, match="too short"):
+        pipe.embed([noise(1.0), noise(0.01)])
+    with pytest.raises(ConfigError, match="batch_size"):
+        pipe.embed(noise(1.0), batch_size=0)

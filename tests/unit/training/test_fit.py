@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -58,6 +59,9 @@ def test_a_folder_becomes_a_model_that_names_new_clips(tones, tmp_path, backbone
     classifier, report = soundsep.fit(tones, backbone=backbone, progress=False)
     assert isinstance(report, soundsep.FitReport)
     assert report.accuracy == 1.0
+    assert re.fullmatch(
+        r"FitReport\(probe on \S+: \d+ clips, \d labels, accuracy 1\.0000\)", repr(report)
+    )
     assert report.interval == pytest.approx((18 / (18 + 1.96**2), 1.0), abs=1e-4)
     assert (report.n_clips, report.n_recordings, report.n_folds) == (18, 18, 5)
     assert report.warnings == ()

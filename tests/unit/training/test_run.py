@@ -55,6 +55,8 @@ def test_a_data_set_becomes_a_model_and_its_figures_on_the_fold_held_out(whole):
         saved = Classifier.from_pretrained(output / name).state_dict()
         assert all(torch.equal(saved[key], value) for key, value in model.state_dict().items())
     assert result.ema.labels == ("hiss", "hum", "once")
+    evaluation = repr(result.evaluation)
+    assert repr(result) == f"TrainingResult('tiny' without fold 2, 2 epochs: {evaluation})"
 
 
 def test_the_same_call_again_loads_what_was_trained(whole, folder, monkeypatch):

@@ -1,0 +1,81 @@
+"""What a user writes; `test_user_script.py` runs it, and mypy --strict over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import assert_type
+
+import soundsep
+from soundsep import (
+    Classifier,
+    ClassifierConfig,
+    ClipResult,
+    Event,
+    Pipeline,
+    Prediction,
+    Scores,
+    Separation,
+)
+from soundsep.datasets import read_truth
+
+path = soundsep.example("street")
+assert_type(path, Path)
+assert_type(soundsep.list_examples(), tuple[str, ...])
+assert_type(soundsep.list_models(), tuple[str, ...])
+
+pipe = Pipeline.from_pretrained(soundsep.list_models()[0])
+assert_type(pipe, Pipeline)
+
+# One in, one out: a path, bytes, arrays, a dictionary as data sets of Hugging Face have them.
+result = pipe(path)
+assert_type(result, ClipResult)
+assert_type(pipe(str(path)), ClipResult)
+assert_type(pipe(path.read_bytes()), ClipResult)
+samples = np.zeros(32_000, np.float32) + 0.1
+assert_type(pipe(samples, sample_rate=32_000), ClipResult)
+assert_type(pipe(torch.from_numpy(samples), sample_rate=32_000), ClipResult)
+assert_type(pipe({"array": samples, "sampling_rate": 32_000}), ClipResult)
+with path.open("rb") as file:
+    assert_type(pipe(file), ClipResult)
+
+# A list in, a list out; an iterator in, an iterator out.
+assert_type(pipe([path, path]), list[ClipResult])
+assert_type(pipe((str(path), samples), sample_rate=32_000), list[ClipResult])
+assert_type(pipe(path.parent.glob("knock.ogg")), Iterator[ClipResult])
+assert_type(pipe(soundsep.example(name) for name in ("knock",)), Iterator[ClipResult])
+
+assert_type(result.label, str | None)
+assert_type(result.score, float)
+assert_type(result.top(3), tuple[Prediction, ...])
+assert_type(result.path, str | None)
+assert_type(result.separation, Separation | None)
+if result.separation is not None:
+    assert_type(result.separation.audio, Tensor)
+
+for event in pipe.events(path):
+    assert_type(event, Event)
+    assert_type(event.label, str)
+    assert_type(event.start_seconds, float)
+for true in read_truth(path.with_suffix(".csv")):
+    assert_type(true, Event)
+scores = pipe.scores(path)
+assert_type(scores, Scores)
+assert_type(scores["siren"], Tensor)
+
+embedding = pipe.embed(path)
+assert_type(embedding, Tensor)
+assert_type(pipe.embed([path, path]), Tensor)
+
+model = Classifier(ClassifierConfig(labels=("dog", "cat"), network="resnet18"))
+assert_type(model(torch.zeros(1, 16_000)), Tensor)
+assert_type(model.embed(torch.zeros(1, 16_000)), Tensor)
+assert_type(model.labels, tuple[str, ...])
+
+waveform, rate = soundsep.load_audio(path)
+assert_type(waveform, Tensor)
+assert_type(rate, int)
