@@ -9,21 +9,41 @@
     python3 dev.py results ESC50 URBANSOUND8K   measure the shipped weights again
 
 Each makes the virtual environment .venv first, if it is not there or pyproject.toml has changed.
+On Windows type py instead of python3.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+
+def programs(environment: Path, system: str = os.name) -> tuple[Path, Path]:
+    """Where the programs of an environment lie, and its Python."""
+    folder = environment / ("Scripts" if system == "nt" else "bin")
+    return folder, folder / ("python.exe" if system == "nt" else "python")
+
+
+BIN, PYTHON = programs(VENV)
+
+
+def to_type(program: str, folder: str, path: ModuleType = os.path) -> str:
+    """What starts a program from a folder; ``path`` is `posixpath` or `ntpath`."""
+    drives = (path.normcase(path.splitdrive(name)[0]) for name in (program, folder))
+    if len(set(drives)) == 1:  # on Windows there is no way from one drive to another
+        program = path.relpath(program, folder)
+    if path.sep == "/":
+        return shlex.quote(program)
+    return f'"{program}"' if " " in program else program
 
 
 def run(*command: str | Path) -> None:
@@ -43,7 +63,8 @@ def prepare(extras: str) -> None:
     """Make the virtual environment and install the package with its ``extras``."""
     wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest() + extras
     stamp = VENV / f"installed-{extras or 'package'}"
-    if stamp.is_file() and stamp.read_text() == wanted:
+    # Another system may have made it: Windows and its Linux keep programs in different folders.
+    if PYTHON.exists() and stamp.is_file() and stamp.read_text() == wanted:
         return
     if not PYTHON.exists():
         print("making .venv; torch is a large download, this can take some minutes", flush=True)
@@ -61,9 +82,7 @@ def demo(*files: str) -> None:
         python("examples/synthesise_sounds.py", "examples/sounds")
         paths = ["examples/sounds"]
     python("-m", "soundsep.cli", "classify", "--top", "3", *paths)
-    command = (
-        os.path.relpath(BIN / "soundsep") if BIN.drive == Path.cwd().drive else BIN / "soundsep"
-    )
+    command = to_type(str(BIN / "soundsep"), str(Path.cwd()))
     print(f"\nnow a recording of yours: {command} classify RECORDING", flush=True)
 
 

@@ -62,7 +62,13 @@ def test_broken_recordings_are_read_or_refused(seed, n_files):
     assert kinds == set(KINDS)
     assert len(counts.outcomes) == 2 * len(kinds), "of every kind some can be read, and some not"
     # What FFmpeg reads for us it reads alike for itself. libsndfile may take damage otherwise.
-    differing = {kind for kind, opinion in counts.opinions if opinion != "same"}
+    # Zeros at the end of AMR are silence to FFmpeg.
+    allowed = {"same", "length"}
+    differing = {
+        kind
+        for kind, opinion in counts.opinions
+        if opinion not in (allowed if kind == "amr" else {"same"})
+    }
     assert differing.isdisjoint(BY_FFMPEG), counts.others
     compared = [kind for kind, opinion in counts.opinions.elements()]
     same = [kind for kind, opinion in counts.opinions.elements() if opinion == "same"]
