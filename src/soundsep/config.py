@@ -5,14 +5,24 @@ from __future__ import annotations
 import math
 import os
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from soundsep.errors import ConfigError
 
-__all__ = ["Config", "check_kind", "check_names", "check_number", "check_numbers", "check_whole"]
+__all__ = [
+    "Config",
+    "check_choice",
+    "check_kind",
+    "check_names",
+    "check_number",
+    "check_numbers",
+    "check_range",
+    "check_seed",
+    "check_whole",
+]
 
 MAX_SHOWN = 80  # characters of a wrong value in a message
 
@@ -23,11 +33,26 @@ C = TypeVar("C", bound="Config")
 class Config:
     """Base of all configs: immutable, made of plain values, strict about unknown keys.
 
-    Where a field may hold one of several configs, each of them has a ``kind``, which stands beside
-    its values in the JSON; without it the first that the field's annotation names is meant.
+    A field that is annotated as ``Literal`` holds one of its values; what else a class refuses is
+    said in its `_check`. Where a field may hold one of several configs, each of them has a
+    ``kind``, which stands beside its values in the JSON; without it the first that the field's
+    annotation names is meant.
     """
 
     kind: ClassVar[str | None] = None
+
+    def __post_init__(self) -> None:
+        """See that the settings are some that make sense.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        for field, choices in _choices(type(self)):
+            check_choice(f"{type(self).__name__}.{field}", getattr(self, field), choices)
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse settings that are out of range, or contradict each other."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types only; tuples become lists."""
@@ -46,7 +71,7 @@ class Config:
         if cls.kind is not None and data.get("kind", cls.kind) != cls.kind:
             raise ConfigError(f"{cls.__name__}: kind is {data['kind']!r}, expected {cls.kind!r}")
         data = {k: v for k, v in data.items() if k != "kind" or cls.kind is None}
-        hints = get_type_hints(cls)
+        hints = _hints(cls)
         known = {f.name for f in fields(cls)}
         if unknown := sorted(str(key) for key in data if key not in known):
             raise ConfigError(
@@ -103,6 +128,52 @@ def check_numbers(config: Config, field: str, *, n: int) -> tuple[float, ...] | 
     return numbers
 
 
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """See that an option is one of a few.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if value not in tuple(choices):  # which a list may be, unhashable as it is
+        listed = ", ".join(map(repr, choices))
+        raise ConfigError(f"{name} must be one of {listed}; got {_shown(value)}")
+
+
+def check_seed(seed: Any) -> int:
+    """See that NumPy's generators and torch's can start from a seed.
+
+    Raises:
+        ConfigError: it is not an integer, below 0, or above 2 ** 64 - 1.
+    """
+    return check_whole("seed", seed, least=0, most=2**64 - 1)
+
+
+def check_range(config: Config, *fields: str, **bounds: float) -> None:
+    """See that each of some fields holds a number within bounds.
+
+    Where the annotation says so, it must be an integer, or may be ``None``.
+
+    Args:
+        config: That has the fields.
+        fields: Their names.
+        bounds: As `check_number` takes them; of integers ``least`` and ``most``.
+
+    Raises:
+        ConfigError: a field holds something else.
+    """
+    hints = _hints(type(config))
+    for field in fields:
+        options = get_args(hints[field]) or (hints[field],)
+        value, where = getattr(config, field), f"{type(config).__name__}.{field}"
+        if value is None and type(None) in options:
+            continue
+        if int in options:
+            most = int(bounds["most"]) if "most" in bounds else None
+            check_whole(where, value, least=int(bounds["least"]), most=most)
+        else:
+            check_number(where, value, **bounds)
+
+
 def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> int:
     """The option as an int, whatever type of integer it is.
 
@@ -130,16 +201,59 @@ def check_kind(owner: str, value: Any, kind: type) -> None:
     raise ConfigError(f"{owner} takes a {kind.__name__}, got {_shown(value)}{hint}")
 
 
-def check_number(name: str, value: Any) -> float:
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
     """The option as a float, whatever type of number it is.
 
+    Args:
+        name: Of the option.
+        value: What it was given.
+        least: It may be this, and no less.
+        most: It may be this, and no more.
+        above: It must be more than this.
+        below: It must be less than this.
+
     Raises:
-        ConfigError: it is not a number, NaN or infinite.
+        ConfigError: it is not a number, NaN, infinite or out of range.
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
-        raise ConfigError(f"{name} must be a number, got {_shown(value)}")
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not (least <= value <= most and above < value < below):
+        bounds = {"of at least": least, "above": above, "at most": most, "below": below}
+        if math.isfinite(least) and math.isfinite(most):
+            bounds = {f"from {least:g} to": most}
+        wanted = " and ".join(f"{k} {v:g}" for k, v in bounds.items() if math.isfinite(v))
+        raise ConfigError(f"{name} must be a number{wanted and ' '}{wanted}, got {_shown(value)}")
     return float(value)
+
+
+_HINTS: dict[type[Config], dict[str, Any]] = {}
+
+
+def _hints(config: type[Config]) -> dict[str, Any]:
+    """The annotations, which are texts that take a while to evaluate."""
+    if config not in _HINTS:
+        _HINTS[config] = get_type_hints(config)
+    return _HINTS[config]
+
+
+def _choices(config: type[Config]) -> list[tuple[str, tuple[Any, ...]]]:
+    """The fields that hold one of a few values, each with all of these."""
+    choices = []
+    for field in fields(config):
+        hint = _hints(config)[field.name]
+        options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+        literals = [option for option in options if get_origin(option) is Literal]
+        if literals and all(o in literals or o is type(None) for o in options):
+            values = tuple(value for option in literals for value in get_args(option))
+            choices.append((field.name, values + (None,) * (type(None) in options)))
+    return choices
 
 
 def _shown(value: Any) -> str:
@@ -164,8 +278,7 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
         options = [option for option in get_args(hint) if option is not type(None)]
         return _typed(where, value, _chosen(where, value, options))
     if origin is Literal:
-        if value not in get_args(hint):
-            raise ConfigError(f"{where}: expected one of {get_args(hint)}, got {_shown(value)}")
+        check_choice(where, value, get_args(hint))
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):

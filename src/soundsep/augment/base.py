@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep.config import Config
-from soundsep.errors import ConfigError, ShapeError
+from soundsep.config import Config, check_range
+from soundsep.errors import ShapeError
 
-__all__ = ["ClipStep", "check_input", "check_range"]
+__all__ = ["ClipStep", "check_input"]
 
 LAYOUTS = {2: "waveforms (batch, time)", 3: "features (batch, n_bands, frames)"}
 
@@ -29,15 +29,6 @@ def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
         raise ShapeError(f"{type(step).__name__} takes floating-point numbers, got {x.dtype}")
 
 
-def check_range(step: Config, name: str, low: float, high: float) -> None:
-    """Refuse a setting that is out of range, or NaN."""
-    value = getattr(step, name)
-    if not low <= value <= high:
-        raise ConfigError(
-            f"{type(step).__name__}.{name} must be from {low:g} to {high:g}, got {value}"
-        )
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipStep(Config):
     """Base of the steps that change each clip with some probability, by itself.
@@ -50,9 +41,9 @@ class ClipStep(Config):
 
     probability: float = 1.0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the range."""
-        check_range(self, "probability", 0, 1)
+        check_range(self, "probability", least=0, most=1)
 
     def apply(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Change a batch; the input itself stays as it is.

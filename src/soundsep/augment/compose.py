@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from soundsep.augment.layout import Mask, RandomCrop, Roll
 from soundsep.augment.waveforms import Gain, Mixup, Noise, PitchShift, Polarity, TimeStretch
+from soundsep.config import check_seed
 from soundsep.errors import ConfigError
 
 __all__ = ["Augment", "FeatureStep", "Step", "WaveformStep"]
@@ -34,7 +35,7 @@ class Augment(nn.Module):
         steps: The same as a tuple.
 
     Raises:
-        ConfigError: something else is among the steps.
+        ConfigError: something else is among the steps, or the seed is not one.
 
     Examples:
         >>> import torch
@@ -48,6 +49,7 @@ class Augment(nn.Module):
 
     def __init__(self, steps: Sequence[Step], seed: int = 0) -> None:
         super().__init__()
+        check_seed(seed)
         self.steps = tuple(steps)
         for step in self.steps:
             if not isinstance(step, Step):

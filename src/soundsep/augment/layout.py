@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep.augment.base import ClipStep, check_input, check_range
+from soundsep.augment.base import ClipStep, check_input
 from soundsep.augment.functions import mask
-from soundsep.config import Config
-from soundsep.errors import ConfigError
+from soundsep.config import Config, check_range
 
 __all__ = ["Mask", "RandomCrop", "Roll"]
 
@@ -51,13 +50,11 @@ class Mask(ClipStep):
     max_share: float = 0.15
     n_masks: int = 1
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the ranges."""
-        ClipStep.__post_init__(self)
-        if self.axis not in ("time", "frequency"):
-            raise ConfigError(f"Mask.axis must be 'time' or 'frequency', got {self.axis!r}")
-        check_range(self, "max_share", 0, 1)
-        check_range(self, "n_masks", 1, 100)
+        ClipStep._check(self)
+        check_range(self, "max_share", least=0, most=1)
+        check_range(self, "n_masks", least=1, most=100)
 
     def _change(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         dim = -1 if self.axis == "time" else -2
@@ -82,11 +79,9 @@ class RandomCrop(Config):
     length: int
     n_bands: int | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the ranges."""
-        for name in ("length", "n_bands"):
-            if getattr(self, name) is not None:
-                check_range(self, name, 1, 2**31)
+        check_range(self, "length", "n_bands", least=1, most=2**31)
 
     def apply(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         """Crop a batch, each clip elsewhere.

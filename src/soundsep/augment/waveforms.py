@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep.augment.base import ClipStep, check_input, check_range
+from soundsep.augment.base import ClipStep, check_input
 from soundsep.augment.functions import add_noise, mixup, random_gain, ring_slice
 from soundsep.augment.vocoder import shift_pitch, stretch_time
-from soundsep.config import Config
+from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["Gain", "Mixup", "Noise", "PitchShift", "Polarity", "TimeStretch"]
@@ -34,10 +34,10 @@ class PitchShift(ClipStep):
     n_fft: int = 1024
     probability: float = 0.5
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the ranges."""
-        ClipStep.__post_init__(self)
-        check_range(self, "max_semitones", 0, 24)
+        ClipStep._check(self)
+        check_range(self, "max_semitones", least=0, most=24)
         _check_n_fft(self)
 
     def _change(self, x: Tensor, rng: np.random.Generator) -> Tensor:
@@ -66,10 +66,10 @@ class TimeStretch(ClipStep):
     n_fft: int = 1024
     probability: float = 0.5
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the ranges."""
-        ClipStep.__post_init__(self)
-        check_range(self, "max_rate", 1, 4)
+        ClipStep._check(self)
+        check_range(self, "max_rate", least=1, most=4)
         _check_n_fft(self)
 
     def _change(self, x: Tensor, rng: np.random.Generator) -> Tensor:
@@ -83,7 +83,7 @@ class TimeStretch(ClipStep):
 
 
 def _check_n_fft(step: PitchShift | TimeStretch) -> None:
-    check_range(step, "n_fft", 16, 2**16)
+    check_range(step, "n_fft", least=16, most=2**16)
     if step.n_fft % 4:
         raise ConfigError(f"{type(step).__name__}.n_fft must be a multiple of 4, got {step.n_fft}")
 
@@ -102,9 +102,9 @@ class Noise(ClipStep):
     snr_db: tuple[float, float] = (10.0, 30.0)
     probability: float = 0.5
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the ranges."""
-        ClipStep.__post_init__(self)
+        ClipStep._check(self)
         if len(self.snr_db) != 2 or not -100 <= self.snr_db[0] <= self.snr_db[1] <= 100:
             raise ConfigError(
                 f"Noise.snr_db must be two rising numbers from -100 to 100, got {self.snr_db}"
@@ -127,10 +127,10 @@ class Gain(ClipStep):
 
     max_db: float = 6.0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the ranges."""
-        ClipStep.__post_init__(self)
-        check_range(self, "max_db", 0, 100)
+        ClipStep._check(self)
+        check_range(self, "max_db", least=0, most=100)
 
     def _change(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         return random_gain(x, max_db=self.max_db, rng=rng)
@@ -166,10 +166,10 @@ class Mixup(Config):
     probability: float = 0.5
     alpha: float = 1.0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Check the ranges."""
-        check_range(self, "probability", 0, 1)
-        check_range(self, "alpha", 0.01, 100)
+        check_range(self, "probability", least=0, most=1)
+        check_range(self, "alpha", least=0.01, most=100)
 
     def apply(self, x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Mix a batch.

@@ -51,7 +51,7 @@ class PublishedFile(Config):
     size: int
     url: str | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if not _FILE_NAME.fullmatch(self.name):
             raise ConfigError(f"{self.name!r} is no name of a file of a checkpoint")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
@@ -101,7 +101,7 @@ class PublishedModel(Config):
     test_fold: int | None = None
     release: str | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         for name in (self.name, *self.also):
             if not _MODEL_NAME.fullmatch(name):
                 raise ConfigError(f"{name!r} is no name of a model, such as {DEFAULT_MODEL!r}")
@@ -122,7 +122,7 @@ def read_registry(text: str) -> dict[str, PublishedModel]:
         raise ConfigError("registry.json: expected a list of models")
     models: dict[str, PublishedModel] = {}
     for model in map(PublishedModel.from_dict, entries):
-        _check(model)
+        _require_complete(model)
         for name in (model.name, *model.also):
             if name in models:
                 raise ConfigError(f"registry.json: two models are called {name!r}")
@@ -130,7 +130,7 @@ def read_registry(text: str) -> dict[str, PublishedModel]:
     return models
 
 
-def _check(model: PublishedModel) -> None:
+def _require_complete(model: PublishedModel) -> None:
     names = [file.name for file in model.files]
     if not model.description or not model.licence:
         raise ConfigError(f"registry.json: {model.name} needs a description and a licence")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from soundsep.config import Config, check_names, check_numbers
+from soundsep.config import Config, check_names, check_number, check_numbers, check_range
 from soundsep.errors import ConfigError
 from soundsep.frontends import FrontendConfig, MelConfig, frontend_cost
 from soundsep.models import NETWORK_BYTES, check_features
@@ -56,7 +56,7 @@ class ClassifierConfig(Config):
     thresholds: tuple[float, ...] | None = None
     median_seconds: float | tuple[float, ...] = 0.5
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject settings that contradict each other.
 
         Raises:
@@ -92,12 +92,7 @@ class ClassifierConfig(Config):
                 f"thousandth of the window or more: at least {shortest:.3g}"
             )
         self._check_numbers()
-        if self.unknown_below is not None and not 0 < self.unknown_below <= 1:
-            raise ConfigError(
-                f"ClassifierConfig.unknown_below must be above 0, at most 1: {self.unknown_below}"
-            )
-        if self.activation not in ("softmax", "sigmoid") or self.padding not in ("zero", "reflect"):
-            raise ConfigError("ClassifierConfig: activation or padding is not one of those listed")
+        check_range(self, "unknown_below", above=0, most=1)
 
     @property
     def window_bytes(self) -> int:
@@ -114,11 +109,8 @@ class ClassifierConfig(Config):
             "median_seconds": (0.0, MAX_MEDIAN_SECONDS),
         }
         for name, (least, most) in ranges.items():
-            numbers = check_numbers(self, name, n=len(self.labels)) or ()
-            if wrong := [number for number in numbers if not least <= number <= most]:
-                raise ConfigError(
-                    f"ClassifierConfig.{name} must be from {least:g} to {most:g}, got {wrong[0]}"
-                )
+            for number in check_numbers(self, name, n=len(self.labels)) or ():
+                check_number(f"ClassifierConfig.{name}", number, least=least, most=most)
         if self.thresholds is not None and not (
             isinstance(self.thresholds, tuple) and min(self.thresholds) > 0
         ):

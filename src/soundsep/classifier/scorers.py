@@ -13,7 +13,6 @@ from soundsep.classifier.classifier import Classifier
 from soundsep.classifier.config import MAX_OVERLAP
 from soundsep.classifier.scoring import batch_limit, check_finite, is_silent
 from soundsep.config import check_number, check_whole
-from soundsep.errors import ConfigError
 
 __all__ = ["FrameScorer", "Row", "Scorer", "WindowScorer", "build_scorer"]
 
@@ -276,11 +275,8 @@ def build_scorer(
     config, rate, frame = classifier.config, classifier.sample_rate, classifier.frame_length
     if hop_seconds is not None:
         shortest = max(1 / rate, config.window_seconds / MAX_OVERLAP)
-        if not shortest <= check_number("hop_seconds", hop_seconds) <= config.window_seconds:
-            raise ConfigError(
-                f"hop_seconds must be from {shortest:.3g}, a sample and a thousandth of the "
-                f"window, to the window's {config.window_seconds}, got {hop_seconds}"
-            )
+        # A sample and a thousandth of the window, up to the whole window.
+        check_number("hop_seconds", hop_seconds, least=shortest, most=config.window_seconds)
     kind: type[Scorer]
     if frame is None:
         hop_seconds = config.hop_seconds if hop_seconds is None else hop_seconds

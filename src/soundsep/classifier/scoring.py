@@ -9,9 +9,11 @@ from torch import Tensor
 
 from soundsep.audio.windows import split_windows
 from soundsep.classifier.classifier import Classifier
+from soundsep.config import check_whole
 from soundsep.errors import WeightsError
 
 __all__ = [
+    "MAX_SHIFTS",
     "SILENCE",
     "batch_limit",
     "check_finite",
@@ -23,6 +25,7 @@ __all__ = [
 
 # Of a batch, by the estimate of its config. Larger ones are hardly any faster.
 MAX_BATCH_BYTES, MAX_BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an accelerator
+MAX_SHIFTS = 64
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
 
@@ -80,8 +83,11 @@ def score_waveforms(
         One tensor (n_labels,) a clip, on the CPU.
 
     Raises:
+        ConfigError: ``batch_size`` or ``n_shifts`` is out of range.
         WeightsError: the network's answer is not finite.
     """
+    check_whole("batch_size", batch_size, least=1)
+    check_whole("n_shifts", n_shifts, least=1, most=MAX_SHIFTS)
     is_any = classifier.config.activation == "sigmoid"
     return _over_windows(
         classifier,
@@ -102,6 +108,7 @@ def embed_waveforms(
     Yields:
         One tensor (embedding_dim,) a clip, on the CPU.
     """
+    check_whole("batch_size", batch_size, least=1)
     return _over_windows(
         classifier, classifier.embed, _mean, waveforms, batch_size=batch_size, n_shifts=1
     )

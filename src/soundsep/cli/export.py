@@ -47,12 +47,9 @@ def add_command(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from soundsep.classifier import Classifier
-    from soundsep.errors import ConfigError
     from soundsep.export import TOLERANCE, export_onnx
 
     name = Path(arguments.model).resolve().name
-    if arguments.tolerance is not None and not arguments.tolerance >= 0:
-        raise ConfigError(f"--tolerance must be at least 0, got {arguments.tolerance}")
     output = arguments.output or Path(f"{name}.onnx")
     check_output(output, overwrite=arguments.overwrite)
     classifier = Classifier.from_pretrained(arguments.model)

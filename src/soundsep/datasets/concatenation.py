@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from soundsep.config import check_seed, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.crosswalk import crosswalk
 from soundsep.datasets.leakage import without_origins_of
 from soundsep.datasets.origins import merge_parts
-from soundsep.datasets.seed import check_seed
 from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Concatenation"]
@@ -87,9 +87,11 @@ class Concatenation(FoldedClips):
         self.name = " + ".join(getattr(part, "name", "clips") for part in parts)
         has = _n_folds(parts)
         given = [n for n in has if n]
+        if n_folds is not None:
+            check_whole("n_folds", n_folds, least=2)
         n_origins = len({clip.origin for part in parts for clip in part})
         n_folds = n_folds or min(given, default=max(2, min(N_FOLDS, n_origins)))
-        if not 2 <= n_folds <= min(given, default=n_folds):
+        if n_folds > min(given, default=n_folds):
             raise ConfigError(
                 f"{self.name}: cannot make {n_folds} folds; the parts have "
                 f"{', '.join(map(str, has))} (0: will be dealt out)"

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep.config import Config
-from soundsep.datasets.seed import check_seed
-from soundsep.errors import ConfigError, DatasetError
+from soundsep.config import Config, check_range, check_seed, check_whole
+from soundsep.errors import DatasetError
 
 __all__ = ["Mixture", "MixtureConfig", "Mixtures"]
 
@@ -45,18 +44,16 @@ class MixtureConfig(Config):
     seconds: float = 5.0
     is_rolled: bool = False
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject what cannot be mixed.
 
         Raises:
             ConfigError: a value is out of range.
         """
-        if not 1 <= self.n_sources <= 4:
-            raise ConfigError(f"MixtureConfig.n_sources must be 1 to 4, got {self.n_sources}")
-        if not 0 <= self.level_db <= 60 or not 0.1 <= self.seconds <= 60:
-            raise ConfigError("MixtureConfig needs level_db 0 to 60 and seconds 0.1 to 60")
-        if not 1_000 <= self.sample_rate <= 192_000:
-            raise ConfigError("MixtureConfig.sample_rate must be 1000 to 192000")
+        check_range(self, "n_sources", least=1, most=4)
+        check_range(self, "level_db", least=0, most=60)
+        check_range(self, "seconds", least=0.1, most=60)
+        check_range(self, "sample_rate", least=1_000, most=192_000)
 
     @property
     def n_samples(self) -> int:
@@ -116,6 +113,7 @@ class Mixtures(Sequence[Mixture]):
         config: MixtureConfig | None = None,
     ) -> None:
         check_seed(seed)
+        check_whole("n_mixtures", n_mixtures, least=0)
         self.examples, self.n_mixtures, self.seed = examples, n_mixtures, seed
         self.config = config or MixtureConfig()
         n_classes = len({target for _, target in examples})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.config import Config
+from soundsep.config import Config, check_range
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.errors import ConfigError
 
@@ -67,7 +67,7 @@ class SoundscapeConfig(Config):
     clip_db: tuple[float, ...] = (0.0, 10.0)
     gain_db: tuple[float, ...] = (-50.0, 0.0)
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject what cannot be made.
 
         Raises:
@@ -79,27 +79,16 @@ class SoundscapeConfig(Config):
             value = getattr(self, name)
             if len(value) != 2 or not value[0] <= value[1]:
                 raise ConfigError(f"SoundscapeConfig.{name} must be (lowest, highest): {value}")
-        for name in (
-            "clip_share",
-            "part_share",
-            "speed_share",
-            "stranger_share",
-            "silent_share",
-            "real_share",
-            "reverb_share",
-            "device_share",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"SoundscapeConfig.{name} must be from 0 to 1")
-        if self.sounds_per_minute is not None and not 0 < self.sounds_per_minute <= 60:
-            raise ConfigError("SoundscapeConfig.sounds_per_minute must be above 0, at most 60")
-        if not 1 <= self.max_at_once <= 16:
-            raise ConfigError("SoundscapeConfig.max_at_once must be from 1 to 16")
-        if not 0 <= self.cut <= 0.9 or not 0.5 <= self.seconds <= 3_600:
-            raise ConfigError("SoundscapeConfig needs cut 0 to 0.9 and seconds 0.5 to 3600")
-        if not 8_000 <= self.sample_rate <= 192_000 or self.sample_rate % 50:
+        shares = (field.name for field in fields(self) if field.name.endswith("_share"))
+        check_range(self, *shares, least=0, most=1)
+        check_range(self, "sounds_per_minute", above=0, most=60)
+        check_range(self, "max_at_once", least=1, most=16)
+        check_range(self, "cut", least=0, most=0.9)
+        check_range(self, "seconds", least=0.5, most=3_600)
+        check_range(self, "sample_rate", least=8_000, most=192_000)
+        if self.sample_rate % 50:
             raise ConfigError(
-                "SoundscapeConfig.sample_rate must be a multiple of 50 from 8000 to 192000"
+                f"SoundscapeConfig.sample_rate must be a multiple of 50, got {self.sample_rate}"
             )
 
     @property

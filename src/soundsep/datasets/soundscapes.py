@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.augment.acoustics import noise
+from soundsep.config import check_seed, check_whole
 from soundsep.datasets._scene_mixing import PlacedSound, between, mix, power_gain, tell_truth
 from soundsep.datasets.clip import FoldedClips
 from soundsep.datasets.leakage import without_origins_of
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
-from soundsep.datasets.seed import check_seed
 from soundsep.datasets.sounds import FRAME_SECONDS, Sound, prepare_sound
 from soundsep.errors import ConfigError, DatasetError
 
@@ -58,6 +58,7 @@ class Soundscapes(Sequence[Scene]):
         strangers: Sequence[Tensor] = (),
     ) -> None:
         check_seed(seed)
+        check_whole("n_scenes", n_scenes, least=0)
         self.examples, self.n_scenes, self.seed = examples, n_scenes, seed
         self.config = config or SoundscapeConfig()
         self.backgrounds, self.strangers = backgrounds, strangers

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soundsep._version import __version__
 from soundsep.classifier import Classifier
+from soundsep.config import check_number
 from soundsep.errors import ConfigError, DependencyError, ExportError
 from soundsep.export.check import TOLERANCE, ExportReport, compare, example_length
 from soundsep.export.graph import quantised, traced
@@ -45,11 +46,13 @@ def export_onnx(
             `Classifier.frame_scores`.
 
     Raises:
-        ConfigError: ``frames`` is asked of a classifier that has none.
+        ConfigError: ``frames`` is asked of a classifier that has none, or ``tolerance`` is no
+            number of at least 0.
         DependencyError: onnx or onnxruntime is not installed.
         ExportError: the classifier cannot be expressed in ONNX, its scores there differ by more
             than ``tolerance`` or are no numbers, or the file cannot be written.
     """
+    check_number("tolerance", tolerance, least=0)
     if frames and classifier.frame_seconds is None:
         raise ConfigError(
             f"network {classifier.config.network!r} has no frames whose scores could be exported"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from soundsep.config import Config
+from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = [
-    "check_choice",
     "check_decibels",
     "check_sizes",
     "check_table",
@@ -62,14 +61,9 @@ def check_sizes(config: Config, *names: str) -> None:
     """Refuse counts and lengths that no computer holds.
 
     Raises:
-        ConfigError: one of the fields is below 1 or above `MAX_SIZE`.
+        ConfigError: one of the fields is no integer, below 1 or above `MAX_SIZE`.
     """
-    for name in names:
-        if not 1 <= getattr(config, name) <= MAX_SIZE:
-            raise ConfigError(
-                f"{type(config).__name__}.{name} must be from 1 to {MAX_SIZE}, got "
-                f"{getattr(config, name)}"
-            )
+    check_range(config, *names, least=1, most=MAX_SIZE)
 
 
 def check_table(config: Config, what: str, size: int) -> None:
@@ -84,32 +78,14 @@ def check_table(config: Config, what: str, size: int) -> None:
         )
 
 
-def check_choice(config: Config, name: str, allowed: tuple[Any, ...]) -> None:
-    """Refuse a word that is not one of those listed.
-
-    Raises:
-        ConfigError: the field holds something else.
-    """
-    if getattr(config, name) not in allowed:
-        raise ConfigError(
-            f"{type(config).__name__}.{name} must be one of {allowed}, got "
-            f"{getattr(config, name)!r}"
-        )
-
-
-def check_decibels(config: Config, *, amin: float, top_db: float | None) -> None:
+def check_decibels(config: Config) -> None:
     """Refuse a logarithm without a floor, and a range that is not one.
 
     Raises:
         ConfigError: ``amin`` or ``top_db`` is not above 0, or float32 cannot hold ``amin``.
     """
-    if not MIN_AMIN <= amin <= 1 / MIN_AMIN:
-        raise ConfigError(
-            f"{type(config).__name__}.amin must be above 0, and what float32 can hold: from "
-            f"{MIN_AMIN:g} to {1 / MIN_AMIN:g}, got {amin}"
-        )
-    if top_db is not None and not top_db > 0:
-        raise ConfigError(f"{type(config).__name__}.top_db must be above 0 or None, got {top_db}")
+    check_range(config, "amin", least=MIN_AMIN, most=1 / MIN_AMIN)
+    check_range(config, "top_db", above=0)
 
 
 def preset(config: C | str, presets: Mapping[str, C], what: str) -> C:

@@ -12,13 +12,12 @@ from torch import Tensor, nn
 from soundsep.config import Config
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import (
-    check_choice,
     check_decibels,
     check_sizes,
     check_table,
     check_waveform,
 )
-from soundsep.frontends.scaling import SCALINGS, Scaling, limit_range, power_to_db, scale
+from soundsep.frontends.scaling import Scaling, limit_range, power_to_db, scale
 
 __all__ = ["GammatoneConfig", "GammatoneFrontend", "erb_centres", "gammatone_taps"]
 
@@ -58,7 +57,7 @@ class GammatoneConfig(Config):
     amin: float = 1e-12
     scaling: Scaling = "standardize"
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject settings that no signal could satisfy.
 
         Raises:
@@ -72,8 +71,7 @@ class GammatoneConfig(Config):
             )
         n_taps = _n_taps(self.sample_rate, self.f_min)
         check_table(self, "n_bands times the length of the longest filter", self.n_bands * n_taps)
-        check_decibels(self, amin=self.amin, top_db=self.top_db)
-        check_choice(self, "scaling", SCALINGS)
+        check_decibels(self)
 
 
 class GammatoneFrontend(nn.Module):

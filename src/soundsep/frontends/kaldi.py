@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from soundsep.config import Config
+from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import check_sizes, check_table, check_waveform
 from soundsep.frontends.filterbank import kaldi_filterbank
@@ -60,7 +59,7 @@ class KaldiMelConfig(Config):
     scale: float = 5.0
     level_db: float | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject settings that no signal could satisfy.
 
         Raises:
@@ -80,12 +79,10 @@ class KaldiMelConfig(Config):
                 f"sample_rate, got f_min {self.f_min}, f_max {self.f_max}, sample_rate "
                 f"{self.sample_rate}"
             )
-        if not (0 < self.offset < math.inf and 0 < self.scale < math.inf):
-            raise ConfigError("KaldiMelConfig.offset and scale must be above 0")
-        if not (math.isfinite(self.shift) and 0 <= self.preemphasis <= 1):
-            raise ConfigError("KaldiMelConfig: shift must be finite, preemphasis from 0 to 1")
-        if self.level_db is not None and not -100 <= self.level_db <= 100:
-            raise ConfigError(f"KaldiMelConfig.level_db must be -100 to 100, got {self.level_db}")
+        check_range(self, "offset", "scale", above=0)
+        check_range(self, "shift")
+        check_range(self, "preemphasis", least=0, most=1)
+        check_range(self, "level_db", least=-100, most=100)
 
 
 class KaldiMelFrontend(nn.Module):

@@ -32,13 +32,13 @@ class MFCCConfig(MelConfig):
 
     n_mfcc: int = 40
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject settings that no signal could satisfy.
 
         Raises:
             ConfigError: a size, frequency or name is out of range.
         """
-        MelConfig.__post_init__(self)  # super() does not know a class with slots
+        MelConfig._check(self)  # super() does not know a class with slots
         check_sizes(self, "n_mfcc")
         check_table(self, "n_mfcc times n_mels", self.n_mfcc * self.n_mels)
         if self.n_mfcc > self.n_mels:

@@ -7,10 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["SCALINGS", "Scaling", "limit_range", "power_to_db", "scale", "standardize"]
+__all__ = ["Scaling", "limit_range", "power_to_db", "scale", "standardize"]
 
 Scaling = Literal["none", "standardize", "image"]
-SCALINGS = ("none", "standardize", "image")
 
 
 def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10) -> Tensor:

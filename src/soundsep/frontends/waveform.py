@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from soundsep.config import Config
-from soundsep.frontends.checks import check_choice, check_sizes, check_waveform
+from soundsep.frontends.checks import check_sizes, check_waveform
 from soundsep.frontends.scaling import standardize
 
 __all__ = ["WaveformConfig", "WaveformFrontend"]
@@ -32,14 +32,13 @@ class WaveformConfig(Config):
     sample_rate: int = 16_000
     scaling: Literal["none", "peak", "standardize"] = "none"
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject settings that no signal could satisfy.
 
         Raises:
             ConfigError: the rate or the name is out of range.
         """
         check_sizes(self, "sample_rate")
-        check_choice(self, "scaling", ("none", "peak", "standardize"))
 
     @property
     def win_length(self) -> int:

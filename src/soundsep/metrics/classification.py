@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from soundsep.errors import ConfigError, ShapeError
+from soundsep.config import check_seed, check_whole
+from soundsep.errors import ShapeError
 
 __all__ = [
     "ClassMetrics",
@@ -166,8 +167,7 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
         )
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise ShapeError("confidences must be numbers from 0 to 1")
-    if n_bins < 1:
-        raise ConfigError(f"n_bins must be at least 1, got {n_bins}")
+    check_whole("n_bins", n_bins, least=1)
     bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     gaps = np.bincount(bins, weights=confidence - right, minlength=n_bins)
     return float(np.abs(gaps).sum() / confidence.size)
@@ -198,8 +198,8 @@ def calibration_floor(
         Roelofs et al. (2022), "Mitigating bias in calibration error estimation", AISTATS, for the
         bias of few answers.
     """
-    if n_draws < 1:
-        raise ConfigError(f"n_draws must be at least 1, got {n_draws}")
+    check_whole("n_draws", n_draws, least=1)
+    check_seed(seed)
     confidence = np.asarray(confidences, np.float64)
     rng = np.random.default_rng(seed)
     draws = (

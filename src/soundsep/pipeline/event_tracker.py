@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from soundsep.config import check_number
-from soundsep.errors import ConfigError
 from soundsep.pipeline.results import Event
 
 __all__ = ["EventRules", "EventTracker"]
@@ -45,12 +44,9 @@ class EventRules:
         """
         each = self.threshold if isinstance(self.threshold, tuple) else (self.threshold,)
         for value in each:
-            if not 0 < check_number("threshold", value) <= 1:
-                raise ConfigError(f"threshold must be above 0 and at most 1, got {value}")
+            check_number("threshold", value, above=0, most=1)
         for name in ("min_duration_seconds", "merge_gap_seconds"):
-            value = getattr(self, name)
-            if not 0 <= check_number(name, value) < MAX_SECONDS:
-                raise ConfigError(f"{name} must be from 0 to below {MAX_SECONDS}, got {value}")
+            check_number(name, getattr(self, name), least=0, below=MAX_SECONDS)
 
 
 @dataclass(slots=True)

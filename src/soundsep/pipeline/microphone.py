@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.config import check_number
-from soundsep.errors import AudioError, ConfigError, DependencyError
+from soundsep.errors import AudioError, DependencyError
 from soundsep.pipeline.long_recordings import Listener
 from soundsep.pipeline.results import Event, Gap
+from soundsep.pipeline.stream import Stream
 
 __all__ = ["Microphone", "listen"]
 
@@ -51,10 +52,9 @@ class Microphone:
         sample_rate: int | None = None,
         queue_seconds: float = 30.0,
     ) -> None:
-        if not BLOCK_SECONDS <= check_number("queue_seconds", queue_seconds) <= 3_600:
-            raise ConfigError(
-                f"queue_seconds must be from {BLOCK_SECONDS} to 3600, got {queue_seconds}"
-            )
+        check_number("queue_seconds", queue_seconds, least=BLOCK_SECONDS, most=3_600)
+        if sample_rate is not None:
+            check_number("sample_rate", sample_rate)
         sounddevice = _sounddevice()
         n_blocks = math.ceil(queue_seconds / BLOCK_SECONDS)
         self._queue: queue.Queue[tuple[int, NDArray[np.float32]]] = queue.Queue(n_blocks)
@@ -164,7 +164,7 @@ def listen(
         min_score: Likewise.
         batch_size: Likewise.
 
-    Yields:
+    Returns:
         Events, with times from the beginning on. A `Gap` stands for sound that came faster than
         the model could hear it; an event does not reach over it.
 
@@ -182,9 +182,13 @@ def listen(
         min_score=min_score,
         batch_size=batch_size,
     )
+    return _heard(stream, microphone, stop or threading.Event())
+
+
+def _heard(stream: Stream, microphone: Microphone, stop: threading.Event) -> Iterator[Event | Gap]:
     with microphone:
         try:
-            for n_lost, block in microphone.blocks(stop or threading.Event()):
+            for n_lost, block in microphone.blocks(stop):
                 if n_lost:
                     at = stream.duration_seconds
                     yield from stream.skip(n_lost)

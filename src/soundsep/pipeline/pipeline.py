@@ -16,8 +16,14 @@ from soundsep.audio import AudioInput, is_array, load_audio, resample
 from soundsep.audio.inputs import name_of, path_of, unpack
 from soundsep.audio.mixdown import check_channel, to_mono
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import clip_windows, embed_waveforms, is_silent, score_waveforms
-from soundsep.config import check_kind, check_number, check_whole
+from soundsep.classifier.scoring import (
+    MAX_SHIFTS,
+    clip_windows,
+    embed_waveforms,
+    is_silent,
+    score_waveforms,
+)
+from soundsep.config import check_choice, check_kind, check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline.events import silence_error
@@ -28,8 +34,6 @@ from soundsep.progress import progress_bar
 from soundsep.separator import Separation, Separator
 
 __all__ = ["Pipeline"]
-
-MAX_SHIFTS = 64
 
 
 class Column(Protocol):
@@ -83,8 +87,8 @@ class Pipeline(Listener):
                 "the classifier's config has no unknown_below: a score to be chosen on sounds that "
                 "it should not name"
             )
-        if silence_db is not None and check_number("silence_db", silence_db) > 0:
-            raise ConfigError(f"silence_db must be at most 0, such as -60, got {silence_db}")
+        if silence_db is not None:
+            check_number("silence_db", silence_db, most=0)
         self.classifier = to_device(classifier, device).eval()
         self.separator = separator
         self.unknown, self.silence_db = unknown, silence_db
@@ -225,8 +229,7 @@ class Pipeline(Listener):
         Warns:
             SoundsepWarning: an array came without ``sample_rate``; once per pipeline.
         """
-        if errors not in ("raise", "return"):
-            raise ConfigError(f'errors must be "raise" or "return", got {errors!r}')
+        check_choice("errors", errors, ("raise", "return"))
         if sample_rate is not None:
             check_number("sample_rate", sample_rate)
         many, lazily = _is_many(audio)

@@ -9,6 +9,7 @@ import numpy as np
 
 from soundsep.audio import AudioInput
 from soundsep.checkpoints.registry import DEFAULT_MODEL
+from soundsep.config import check_whole
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import Pipeline
 from soundsep.pipeline.results import Scores
@@ -64,8 +65,7 @@ def plot_probabilities(
         WeightsError: the model's files cannot be had.
         DependencyError: matplotlib is not installed.
     """
-    if top_k < 1:
-        raise ConfigError(f"top_k must be at least 1, got {top_k}")
+    check_whole("top_k", top_k, least=1)
     figure = new_figure(path, WIDTH, 2.5 + 0.3 * top_k)
     pipeline = (
         model if isinstance(model, Pipeline) else Pipeline.from_pretrained(model, device=device)
@@ -113,8 +113,7 @@ def plot_scores(
         ConfigError: there are no scores, ``top_k`` is below 1, or ``path`` cannot be written.
         DependencyError: matplotlib is not installed.
     """
-    if top_k < 1:
-        raise ConfigError(f"top_k must be at least 1, got {top_k}")
+    check_whole("top_k", top_k, least=1)
     if not len(scores.values):
         raise ConfigError("there is nothing to show: the scores hold no window")
     n_rows = min(top_k, len(scores.labels))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from soundsep.audio import AudioInput, load_audio, resample
 from soundsep.audio.windows import pad_to
+from soundsep.config import check_number
 from soundsep.errors import ConfigError
 
 __all__ = [
@@ -71,14 +72,15 @@ def load_excerpt(
         AudioError: it cannot be read.
         ConfigError: nothing of the recording lies in the stretch asked for.
     """
+    check_number("start_seconds", start_seconds, least=0)
+    if duration_seconds is not None:
+        check_number("duration_seconds", duration_seconds, above=0)
     waveform, rate = load_audio(audio, sample_rate=sample_rate)
     seconds = len(waveform) / rate
-    if not 0 <= start_seconds < seconds:
+    if start_seconds >= seconds:
         raise ConfigError(
             f"the recording is {seconds:.3f} s long, so it cannot be shown from {start_seconds} s"
         )
-    if duration_seconds is not None and not duration_seconds > 0:
-        raise ConfigError(f"expected a duration above 0 s, got {duration_seconds}")
     first = int(start_seconds * rate)
     if duration_seconds is not None and duration_seconds < seconds:
         waveform = waveform[first : first + max(1, round(duration_seconds * rate))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from soundsep.config import Config, check_names
+from soundsep.config import Config, check_names, check_range
 from soundsep.errors import ConfigError
 
 __all__ = ["SeparatorConfig"]
@@ -43,7 +43,7 @@ class SeparatorConfig(Config):
     overlap: float = 0.25
     interchangeable: bool = False
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject settings that make no sense.
 
         Raises:
@@ -60,17 +60,10 @@ class SeparatorConfig(Config):
                 )
         if len({name.casefold() for name in self.sources}) != len(self.sources):
             raise ConfigError(f"SeparatorConfig.sources: a name is there twice in {self.sources}")
-        if not 1_000 <= self.sample_rate <= 768_000:
-            raise ConfigError(
-                f"SeparatorConfig.sample_rate must be 1000 to 768000 Hz, got {self.sample_rate}"
-            )
-        if self.n_channels not in (1, 2):
-            raise ConfigError(f"SeparatorConfig.n_channels must be 1 or 2, got {self.n_channels}")
-        if not 0.01 <= self.segment_seconds <= MAX_SEGMENT_SECONDS:
-            raise ConfigError(
-                f"SeparatorConfig.segment_seconds must be 0.01 to {MAX_SEGMENT_SECONDS:g}, got "
-                f"{self.segment_seconds}"
-            )
+        check_range(self, "sample_rate", least=1_000, most=768_000)
+        check_range(self, "n_channels", least=1, most=2)
+        check_range(self, "segment_seconds", least=0.01, most=MAX_SEGMENT_SECONDS)
+        check_range(self, "overlap", least=0, most=0.9)
         if self.segment_samples > MAX_SEGMENT_SAMPLES:
             raise ConfigError(
                 f"SeparatorConfig.segment_seconds: more than {MAX_SEGMENT_SAMPLES} samples"
@@ -81,8 +74,6 @@ class SeparatorConfig(Config):
                 f"need about {self.segment_bytes / 2**30:.3g} GiB of memory; expected at most "
                 f"{MAX_SEGMENT_BYTES / 2**30:g} GiB: a shorter one"
             )
-        if not 0 <= self.overlap <= 0.9:
-            raise ConfigError(f"SeparatorConfig.overlap must be 0 to 0.9, got {self.overlap}")
         if self.interchangeable and not self.overlap:
             raise ConfigError("SeparatorConfig.interchangeable needs an overlap to find the order")
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.classifier import Classifier, ClassifierConfig
-from soundsep.datasets.seed import check_seed
+from soundsep.config import check_seed
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.files import digest

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.errors import ConfigError
+from soundsep.config import check_whole
 from soundsep.progress import progress_bar
 from soundsep.training.learner import Learner
 
@@ -42,8 +42,7 @@ def group_folds(
         >>> n_folds, sorted(folds[:2]) == sorted(folds[2:]) == [0, 1]
         (2, True)
     """
-    if n_folds < 2:
-        raise ConfigError(f"cross-validation needs at least 2 folds, got {n_folds}")
+    check_whole("n_folds", n_folds, least=2)
     target = np.asarray(targets, np.int64)
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     counts = np.zeros((group.max() + 1, target.max() + 1), np.int64)  # (n_groups, n_classes)

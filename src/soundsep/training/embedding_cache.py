@@ -17,6 +17,7 @@ from soundsep.audio import load_audio
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import SILENCE, embed_waveforms
+from soundsep.config import check_choice
 from soundsep.datasets.array_cache import ArrayCache, audio_digest
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
@@ -82,6 +83,7 @@ def embed_files(
         AudioError: a file cannot be read, or holds digital silence.
         ConfigError: there is no such device.
     """
+    check_choice("errors", errors, ("raise", "skip"))
     cache = EmbeddingCache(backbone)
     found: dict[Path, Tensor] = {}
     skipped: dict[Path, str] = {}

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from soundsep.audio import passed_over
 from soundsep.classifier import Classifier
+from soundsep.config import check_choice, check_seed, check_whole
 from soundsep.datasets import AudioFolder, AudioTable, Clip
 from soundsep.datasets.folder import require_classes
-from soundsep.datasets.seed import check_seed
-from soundsep.errors import ConfigError, DatasetError
+from soundsep.errors import DatasetError
 from soundsep.metrics import calibration_error, confusion_matrix
 from soundsep.names import label_fault
 from soundsep.training.calibration import fit_temperature
@@ -80,11 +80,9 @@ def fit(
             backbone or device.
         WeightsError: the backbone cannot be had, or is damaged.
     """
-    if mode not in ("probe", "finetune") or errors not in ("raise", "skip"):
-        raise ConfigError(
-            "fit knows the modes 'probe' and 'finetune', and errors='raise' or 'skip'; got "
-            f"mode={mode!r}, errors={errors!r}"
-        )
+    check_choice("mode", mode, ("probe", "finetune"))
+    check_choice("errors", errors, ("raise", "skip"))
+    check_whole("n_folds", n_folds, least=2)
     check_seed(seed)
     where = str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
     if isinstance(data, (str, Path)):

@@ -64,7 +64,7 @@ class SceneRecipe(Config):
     tags_weight: float = 0.1
     steps_per_save: int = 100
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject what cannot be run.
 
         Raises:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
-from soundsep.datasets.seed import check_seed
+from soundsep.config import check_seed
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.devices import to_device
 from soundsep.errors import WeightsError

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from soundsep.config import Config
+from soundsep.config import Config, check_seed
 from soundsep.datasets import MixtureConfig, Mixtures
-from soundsep.datasets.seed import check_seed
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError
 from soundsep.metrics import permutation_invariant, snr
@@ -61,7 +60,7 @@ class SeparationRecipe(Config):
     ceiling_db: float = 30.0
     bfloat16: bool = True
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         """Reject what cannot be run.
 
         Raises:
