@@ -38,6 +38,7 @@ from soundsep.integrations.ray import Tagger
 from soundsep.metrics import calibration_error, calibration_floor
 from soundsep.pipeline.microphone import Microphone, listen
 from soundsep.plots import (
+    PictureOptions,
     plot_3d,
     plot_events,
     plot_gammatone,
@@ -197,9 +198,11 @@ def public_callables() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 def options_of(function: Callable[..., Any]) -> set[str]:
     try:
-        return set(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
         return set()
+    is_picture = any(p.annotation == "Unpack[PictureOptions]" for p in parameters.values())
+    return {*parameters, *(PictureOptions.__annotations__ if is_picture else ())}
 
 
 # Made by functions that check; a number that is only written down; rates to be resampled to.

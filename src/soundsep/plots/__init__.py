@@ -10,12 +10,14 @@ from soundsep.plots.bands import plot_gammatone, plot_mel
 from soundsep.plots.events import plot_events
 from soundsep.plots.learning import plot_confusion, plot_curves
 from soundsep.plots.mfcc import plot_mfcc
+from soundsep.plots.picture import PictureOptions
 from soundsep.plots.probabilities import plot_probabilities, plot_scores
 from soundsep.plots.separation import plot_separation
 from soundsep.plots.sound import plot_stft, plot_waveform
 from soundsep.plots.surface import plot_3d
 
 __all__ = [
+    "PictureOptions",
     "plot_3d",
     "plot_confusion",
     "plot_curves",

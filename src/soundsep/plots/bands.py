@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,24 +17,21 @@ from soundsep.frontends import (
 from soundsep.frontends.filterbank import mel_filterbank
 from soundsep.plots.canvas import (
     hz_ticks,
-    new_figure,
-    save_figure,
-    set_time_axis,
-    set_title,
 )
-from soundsep.plots.sound import HEIGHT, WIDTH, draw_levels
+from soundsep.plots.picture import Picture, PictureOptions
+from soundsep.plots.sound import draw_levels
 from soundsep.plots.spectrogram import (
     AMIN,
     Columns,
     Excerpt,
     columns,
-    load_excerpt,
     window_samples,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = ["draw_bands", "mel_centres", "mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
 
@@ -46,80 +42,50 @@ def plot_mel(
     audio: AudioInput,
     *,
     config: MelConfig | str | None = None,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """Mel spectrogram in dB.
 
     Args:
-        audio: As for `plot_waveform`, like all arguments that are not named here.
+        audio: As for `plot_waveform`.
         config: Settings, or the name of one of `soundsep.frontends.MEL_PRESETS`, to see what a
             model hears; the picture is of the decibels, before ``top_db`` and ``scaling``. By
             default 128 bands from 20 Hz to half of the recording's own rate.
-        sample_rate: Rate of an array, in Hz.
-        start_seconds: Where the picture begins.
-        duration_seconds: How much is shown.
-        title: Above the picture.
-        path: Where the picture is written.
+        options: As for `plot_waveform`.
 
     Raises:
         ConfigError: no preset has that name; and the errors of `plot_waveform`.
     """
-    figure = new_figure(path, WIDTH, HEIGHT)
+    picture = Picture(audio, **options)
     if isinstance(config, str):
         config = MelFrontend(config).config
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-        target_rate=config.sample_rate if config else None,
-    )
+    excerpt = picture.excerpt(config.sample_rate if config else None)
     config = config or mel_config(excerpt.rate)
-    axes = figure.add_subplot()
-    draw_bands(figure, axes, mel_columns(excerpt, config), mel_centres(config))
+    axes = picture.figure.add_subplot()
+    draw_bands(picture.figure, axes, mel_columns(excerpt, config), mel_centres(config))
     axes.set_ylabel("frequency (Hz), mel scale")
-    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
-    set_title(axes, title, audio)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, axes)
 
 
 def plot_gammatone(
     audio: AudioInput,
     *,
     config: GammatoneConfig | None = None,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """Gammatonegram in dB: the energies of filters like those of the ear.
 
     Args:
-        audio: As for `plot_waveform`, like all arguments that are not named here.
+        audio: As for `plot_waveform`.
         config: Settings; the picture is of the decibels, before ``top_db`` and ``scaling``. By
             default 64 bands from 50 Hz to 0.45 of the recording's own rate.
-        sample_rate: Rate of an array, in Hz.
-        start_seconds: Where the picture begins.
-        duration_seconds: How much is shown.
-        title: Above the picture.
-        path: Where the picture is written.
+        options: As for `plot_waveform`.
 
     Raises:
         ConfigError: and the other errors of `plot_waveform`.
     """
-    figure = new_figure(path, WIDTH, HEIGHT)
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-        target_rate=config.sample_rate if config else None,
-    )
+    picture = Picture(audio, **options)
+    excerpt = picture.excerpt(config.sample_rate if config else None)
     window = window_samples(excerpt.rate)
     config = config or GammatoneConfig(
         sample_rate=excerpt.rate,
@@ -129,12 +95,10 @@ def plot_gammatone(
     )
     frontend = GammatoneFrontend(config.replace(top_db=None, scaling="none", amin=AMIN))
     shown = columns(frontend, excerpt, hop=config.hop_length, min_samples=frontend.min_samples)
-    axes = figure.add_subplot()
-    draw_bands(figure, axes, shown, frontend.centre_frequencies.numpy())
+    axes = picture.figure.add_subplot()
+    draw_bands(picture.figure, axes, shown, frontend.centre_frequencies.numpy())
     axes.set_ylabel("centre frequency (Hz), ERB scale")
-    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
-    set_title(axes, title, audio)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, axes)
 
 
 def mel_columns(excerpt: Excerpt, config: MelConfig) -> Columns:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.audio import AudioInput
 from soundsep.names import printable
 from soundsep.pipeline.results import Event
 from soundsep.plots.bands import draw_bands, mel_centres, mel_columns, mel_config
-from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
-from soundsep.plots.spectrogram import load_excerpt
+from soundsep.plots.picture import Picture, PictureOptions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = ["name_rows", "plot_events"]
 
@@ -35,12 +34,7 @@ ROW_HEIGHT = 0.095  # as a share of the picture
 def plot_events(
     audio: AudioInput,
     events: Iterable[Event],
-    *,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """Mel spectrogram, with a named box around every event.
 
@@ -48,13 +42,9 @@ def plot_events(
     boxes have none.
 
     Args:
-        audio: As for `plot_waveform`, like all arguments that are not named here.
+        audio: As for `plot_waveform`.
         events: From `soundsep.Pipeline.events`; those outside the part that is shown are left out.
-        sample_rate: Rate of an array, in Hz.
-        start_seconds: Where the picture begins.
-        duration_seconds: How much is shown.
-        title: Above the picture.
-        path: Where the picture is written.
+        options: As for `plot_waveform`.
 
     Raises:
         AudioError: the recording cannot be read.
@@ -62,17 +52,12 @@ def plot_events(
             rate, or ``path`` cannot be written.
         DependencyError: matplotlib is not installed.
     """
-    figure = new_figure(path, WIDTH, HEIGHT)
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-    )
+    picture = Picture(audio, **options)
+    excerpt = picture.excerpt()
     config = mel_config(excerpt.rate)
-    axes = figure.add_subplot()
+    axes = picture.figure.add_subplot()
     columns = mel_columns(excerpt, config)
-    draw_bands(figure, axes, columns, mel_centres(config), colour_bar=False)
+    draw_bands(picture.figure, axes, columns, mel_centres(config), colour_bar=False)
     axes.set_ylabel("frequency (Hz), mel scale")
     shown = [
         Event(
@@ -85,9 +70,7 @@ def plot_events(
         if event.end_seconds > excerpt.start_seconds and event.start_seconds < excerpt.end_seconds
     ]
     _draw_events(axes, shown, excerpt.start_seconds, excerpt.end_seconds)
-    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
-    set_title(axes, title, audio)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, axes)
 
 
 def name_rows(spans: Iterable[tuple[float, float]]) -> list[int | None]:

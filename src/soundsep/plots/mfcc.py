@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +12,12 @@ from soundsep.errors import ConfigError
 from soundsep.frontends import MFCCConfig, MFCCFrontend
 from soundsep.frontends.scaling import limit_range
 from soundsep.plots.bands import mel_columns, mel_config
-from soundsep.plots.canvas import count_axis, new_figure, save_figure, set_time_axis, set_title
-from soundsep.plots.sound import HEIGHT, WIDTH
-from soundsep.plots.spectrogram import load_excerpt
+from soundsep.plots.canvas import count_axis
+from soundsep.plots.picture import HEIGHT, Picture, PictureOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = ["plot_mfcc"]
 
@@ -27,11 +26,7 @@ def plot_mfcc(
     audio: AudioInput,
     *,
     config: MFCCConfig | str | None = None,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """Mel-frequency cepstral coefficients: the mean level as a curve, the others as an image.
 
@@ -39,15 +34,11 @@ def plot_mfcc(
     it. Where several frames make one column, its coefficients are those of its loudest levels.
 
     Args:
-        audio: As for `plot_waveform`, like all arguments that are not named here.
+        audio: As for `plot_waveform`.
         config: Settings, of which ``scaling`` is not applied and ``amin`` is low enough for any
             sound, or the name of one of `soundsep.frontends.mfcc.MFCC_PRESETS`. By default 20
             coefficients of the bands of `plot_mel`.
-        sample_rate: Rate of an array, in Hz.
-        start_seconds: Where the picture begins.
-        duration_seconds: How much is shown.
-        title: Above the picture.
-        path: Where the picture is written.
+        options: As for `plot_waveform`.
 
     Raises:
         ConfigError: no preset has that name, there is one coefficient only; and the errors of
@@ -55,16 +46,10 @@ def plot_mfcc(
     """
     from scipy.fft import dct  # it takes long to import
 
-    figure = new_figure(path, WIDTH, HEIGHT + 1.0)
+    picture = Picture(audio, HEIGHT + 1.0, **options)
     if isinstance(config, str):
         config = MFCCFrontend(config).config
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-        target_rate=config.sample_rate if config else None,
-    )
+    excerpt = picture.excerpt(config.sample_rate if config else None)
     config = config or MFCCConfig.from_dict(
         mel_config(excerpt.rate).to_dict() | {"kind": "mfcc", "n_mfcc": 20}
     )
@@ -73,7 +58,7 @@ def plot_mfcc(
     mel = mel_columns(excerpt, config)
     db = limit_range(torch.from_numpy(mel.values), config.top_db)
     coefficients = dct(db.double().numpy(), axis=0, norm="ortho")[: config.n_mfcc]
-    above, below = figure.subplots(2, sharex=True, height_ratios=(1, 3))
+    above, below = picture.figure.subplots(2, sharex=True, height_ratios=(1, 3))
     edges = mel.first_edge_seconds, mel.last_edge_seconds
     times = np.linspace(*edges, coefficients.shape[1] + 1)
     above.stairs(coefficients[0], times, baseline=None, color="#0072B2")
@@ -91,9 +76,7 @@ def plot_mfcc(
         vmax=limit,
         extent=(*edges, 0.5, config.n_mfcc - 0.5),
     )
-    figure.colorbar(image, ax=below, label="coefficient (dB)", pad=0.02, extend="both")
+    picture.figure.colorbar(image, ax=below, label="coefficient (dB)", pad=0.02, extend="both")
     count_axis(below.yaxis)
     below.set_ylabel("number of the coefficient")
-    set_time_axis(below, excerpt.start_seconds, excerpt.end_seconds)
-    set_title(above, title, audio)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, below, top=above)

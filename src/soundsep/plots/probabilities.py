@@ -14,12 +14,13 @@ from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import Pipeline
 from soundsep.pipeline.results import Scores
 from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
-from soundsep.plots.sound import WIDTH, draw_waveform
-from soundsep.plots.spectrogram import load_excerpt
+from soundsep.plots.picture import WIDTH, Picture, PictureOptions
+from soundsep.plots.sound import draw_waveform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = ["plot_probabilities", "plot_scores"]
 
@@ -34,11 +35,7 @@ def plot_probabilities(
     top_k: int = 10,
     batch_size: int = 16,
     progress: bool = True,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """Probabilities of the classes over time, below the waveform.
 
@@ -46,17 +43,13 @@ def plot_probabilities(
     the shown classes are those with the highest peaks. Windows of digital silence stay empty.
 
     Args:
-        audio: As for `plot_waveform`, like all arguments that are not named here.
+        audio: As for `plot_waveform`.
         model: A pipeline, or what `Pipeline.from_pretrained` takes.
         device: Where a model that is given by name runs.
         top_k: Most classes shown, at least 1.
         batch_size: Windows a forward pass.
         progress: Show a progress bar, where there is a terminal.
-        sample_rate: Rate of an array, in Hz.
-        start_seconds: Where the picture begins.
-        duration_seconds: How much is shown.
-        title: Above the picture.
-        path: Where the picture is written.
+        options: As for `plot_waveform`.
 
     Raises:
         AudioError: the recording cannot be read, is too short to analyse, or is digital silence.
@@ -66,30 +59,22 @@ def plot_probabilities(
         DependencyError: matplotlib is not installed.
     """
     check_whole("top_k", top_k, least=1)
-    figure = new_figure(path, WIDTH, 2.5 + 0.3 * top_k)
+    picture = Picture(audio, 2.5 + 0.3 * top_k, **options)
     pipeline = (
         model if isinstance(model, Pipeline) else Pipeline.from_pretrained(model, device=device)
     )
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-        target_rate=pipeline.sample_rate,
-    )
+    excerpt = picture.excerpt(pipeline.sample_rate)
     heard = pipeline.scores(
         excerpt.waveform, sample_rate=excerpt.rate, batch_size=batch_size, progress=progress
     )
     if not heard.values.any():
         raise AudioError("there is nothing to show: the recording is digital silence")
     n_rows = min(top_k, len(heard.labels))
-    above, below = figure.subplots(2, sharex=True, height_ratios=(1.2, 0.3 * n_rows + 0.2))
+    above, below = picture.figure.subplots(2, sharex=True, height_ratios=(1.2, 0.3 * n_rows + 0.2))
     draw_waveform(above, excerpt)
     above.set_xlabel("")
-    set_title(above, title, audio)
     _draw_scores(below, heard, n_rows, start_seconds=excerpt.start_seconds)
-    set_time_axis(below, excerpt.start_seconds, excerpt.end_seconds)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, below, top=above)
 
 
 def plot_scores(

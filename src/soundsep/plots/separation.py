@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
-from soundsep.plots.sound import WIDTH, draw_levels, set_frequency_axis, stft_columns
+from soundsep.plots.picture import WIDTH
+from soundsep.plots.sound import draw_levels, set_frequency_axis, stft_columns
 from soundsep.plots.spectrogram import Excerpt, window_samples
 from soundsep.separator import Separation
 

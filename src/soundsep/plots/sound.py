@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,18 +14,15 @@ from soundsep.audio import AudioInput
 from soundsep.frontends import power_to_db
 from soundsep.plots.canvas import (
     format_hz,
-    new_figure,
-    save_figure,
     set_time_axis,
-    set_title,
 )
+from soundsep.plots.picture import HEIGHT, Picture, PictureOptions
 from soundsep.plots.spectrogram import (
     AMIN,
     Columns,
     Excerpt,
     columns,
     envelope,
-    load_excerpt,
     stft_power,
     window_samples,
 )
@@ -34,6 +30,7 @@ from soundsep.plots.spectrogram import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = [
     "below_loudest",
@@ -45,7 +42,6 @@ __all__ = [
     "stft_columns",
 ]
 
-WIDTH, HEIGHT = 9.0, 4.5  # inches
 RANGE_DB = 80.0  # below the loudest point all is of one colour
 SILENCE_DB = -220.0  # what is as quiet as this everywhere is digital silence, and stays dark
 LEVEL_LABEL = "level (dB, loudest point = 0)"
@@ -53,22 +49,13 @@ LEVEL_LABEL = "level (dB, loudest point = 0)"
 
 def plot_waveform(
     audio: AudioInput,
-    *,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """The samples over time; of a long recording the lowest and highest of each short stretch.
 
     Args:
         audio: Whatever `soundsep.load_audio` takes; channels are averaged.
-        sample_rate: Rate of an array, in Hz; files carry their own.
-        start_seconds: Where the picture begins in the recording.
-        duration_seconds: How much of it is shown; by default all.
-        title: Above the picture; by default the name of the file.
-        path: Where the picture is written, in the format its ending names (png, pdf, svg...).
+        options: Which part is shown, the title and the file, as `PictureOptions` says.
 
     Raises:
         DependencyError: matplotlib is not installed.
@@ -76,17 +63,11 @@ def plot_waveform(
         ConfigError: nothing of the recording lies in the stretch asked for, an array came without
             its rate, or ``path`` cannot be written.
     """
-    figure = new_figure(path, WIDTH, HEIGHT - 1.5)
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-    )
-    axes = figure.add_subplot()
+    picture = Picture(audio, HEIGHT - 1.5, **options)
+    excerpt = picture.excerpt()
+    axes = picture.figure.add_subplot()
     draw_waveform(axes, excerpt)
-    set_title(axes, title, audio)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, axes)
 
 
 def draw_waveform(axes: Axes, excerpt: Excerpt) -> None:
@@ -109,33 +90,23 @@ def draw_waveform(axes: Axes, excerpt: Excerpt) -> None:
 
 def plot_stft(
     audio: AudioInput,
-    *,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """Short-time Fourier transform in dB, over a linear frequency axis.
 
     The Hann window is the power of two nearest to 40 ms (2048 samples at 44.1 kHz), the step a
     quarter of it. The arguments and errors are those of `plot_waveform`.
     """
-    figure = new_figure(path, WIDTH, HEIGHT)
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-    )
-    axes = figure.add_subplot()
+    picture = Picture(audio, **options)
+    excerpt = picture.excerpt()
+    axes = picture.figure.add_subplot()
     bin_hz = excerpt.rate / window_samples(excerpt.rate)
     shown = stft_columns(excerpt)
-    draw_levels(figure, axes, shown, bottom=-bin_hz / 2, top=(len(shown.values) - 0.5) * bin_hz)
+    draw_levels(
+        picture.figure, axes, shown, bottom=-bin_hz / 2, top=(len(shown.values) - 0.5) * bin_hz
+    )
     set_frequency_axis(axes, excerpt)
-    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
-    set_title(axes, title, audio)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, axes)
 
 
 def set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:

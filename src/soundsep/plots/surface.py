@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from soundsep.audio import AudioInput
 from soundsep.plots.bands import mel_centres, mel_columns, mel_config
-from soundsep.plots.canvas import hz_ticks, new_figure, save_figure, set_time_axis, set_title
-from soundsep.plots.sound import LEVEL_LABEL, RANGE_DB, WIDTH, below_loudest
-from soundsep.plots.spectrogram import load_excerpt
+from soundsep.plots.canvas import hz_ticks
+from soundsep.plots.picture import Picture, PictureOptions
+from soundsep.plots.sound import LEVEL_LABEL, RANGE_DB, below_loudest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = ["plot_3d"]
 
@@ -25,25 +25,16 @@ COLOURS = (0.88, 0.22, 0.022, 0.55)
 
 def plot_3d(
     audio: AudioInput,
-    *,
-    sample_rate: int | None = None,
-    start_seconds: float = 0.0,
-    duration_seconds: float | None = None,
-    title: str | None = None,
-    path: str | Path | None = None,
+    **options: Unpack[PictureOptions],
 ) -> Figure:
     """The mel spectrogram of `plot_mel` as a surface over time and frequency.
 
     The surface has at most 240 times; each is the loudest of its stretch in every band. The
     arguments and errors are those of `plot_waveform`.
     """
-    figure = new_figure(path, WIDTH, 7.0)
-    excerpt = load_excerpt(
-        audio,
-        sample_rate=sample_rate,
-        start_seconds=start_seconds,
-        duration_seconds=duration_seconds,
-    )
+    picture = Picture(audio, 7.0, **options)
+    figure = picture.figure
+    excerpt = picture.excerpt()
     config = mel_config(excerpt.rate)
     level = below_loudest(mel_columns(excerpt, config).values)
     n_bands, n = level.shape
@@ -76,6 +67,4 @@ def plot_3d(
     axes.set_yticks(*hz_ticks(mel_centres(config)))
     axes.set_ylabel("frequency (Hz), mel scale")
     axes.yaxis.labelpad = 12  # the ticks are wide
-    set_time_axis(axes, excerpt.start_seconds, excerpt.end_seconds)
-    set_title(axes, title, audio)
-    return save_figure(figure, path)
+    return picture.finish(excerpt, axes)
