@@ -1,7 +1,9 @@
-"""Where a module runs, and how its weights lie."""
+"""Where a module runs, how its weights lie, and what random numbers it draws."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -9,7 +11,7 @@ from torch import nn
 
 from soundsep.errors import ConfigError
 
-__all__ = ["move", "to_device"]
+__all__ = ["forked_rng", "move", "to_device"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -36,3 +38,18 @@ def move(module: M, device: str | torch.device) -> M:
     except (RuntimeError, AssertionError) as error:  # both are torch's ways to say it
         reason = str(error).splitlines()[0]
         raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error
+
+
+@contextmanager
+def forked_rng(seed: int | None = None) -> Iterator[None]:
+    """Leave torch's global generator as it was, whatever is drawn from it in between.
+
+    Layers draw their first weights from it, and those with dropout go on drawing.
+
+    Args:
+        seed: What it starts from in between; by default it goes on as it is.
+    """
+    with torch.random.fork_rng(devices=[]):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield

@@ -86,7 +86,7 @@ def test_mistakes_are_answered_before_the_work(folder, backbone, tmp_path, capsy
         ((folder / "low", "-o", tmp_path / "m"), "at least two classes"),
         ((folder, "-o", tmp_path / "file"), "cannot write to"),
         ((folder, "-o", tmp_path / "m", "--group", "("), "not a regular expression"),
-        ((folder, "-o", tmp_path / "m", "--folds", 1, "--backbone", backbone), "at least 2 folds"),
+        ((folder, "-o", tmp_path / "m", "--folds", 1, "--backbone", backbone), "n_folds must be"),
         ((folder, "-o", tmp_path / "m", "--backbone", "nonesuch"), "nonesuch"),
     ):
         assert run(*arguments) == 2

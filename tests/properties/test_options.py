@@ -52,11 +52,14 @@ from soundsep.plots import (
 )
 from soundsep.separator import Separator, SeparatorConfig
 from soundsep.training import (
+    SceneRecipe,
     SeparationRecipe,
     fit,
     get_recipe,
     probe_classifier,
     train,
+    train_recipe,
+    train_scenes,
     train_separator,
 )
 
@@ -171,6 +174,10 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
         "fit": lambda **o: fit(clips, backbone=model, **o),
         "probe_classifier": lambda **o: probe_classifier(model, ("a", "b"), examples, **o),
         "train": lambda **o: train(RECIPE, labels=model.labels, held_out=examples, **learning, **o),
+        "train_recipe": lambda **o: train_recipe(RECIPE, data, output=folder / "run", **o),
+        "train_scenes": lambda **o: train_scenes(
+            SceneRecipe(), model, nn.Identity(), clip_tags=torch.zeros(2, 1), **learning, **o
+        ),
         "train_separator": lambda **o: train_separator(SeparationRecipe(), **learning, **o),
     }
     return {

@@ -177,6 +177,18 @@ def test_one_place_decides_about_progress_bars():
     assert users == {"progress.py"}
 
 
+def test_one_place_keeps_the_global_generator_as_it_was():
+    users = {
+        str(module.relative_to(PACKAGE))
+        for module in MODULES
+        if re.search(
+            r"\bfork_rng|manual_seed\(",
+            module.read_text("utf-8").replace("Generator().manual_seed(", ""),
+        )
+    }
+    assert users == {"devices.py"}
+
+
 def test_unknown_names_raise_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Pipelin'"):
         _ = soundsep.Pipelin

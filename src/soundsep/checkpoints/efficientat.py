@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from soundsep.devices import forked_rng
 from soundsep.errors import WeightsError
 from soundsep.frontends import KaldiMelConfig
 from soundsep.labels import AUDIOSET_LABELS
@@ -39,7 +40,7 @@ def read_efficientat(path: Path, network: str) -> tuple[dict[str, Any], dict[str
         WeightsError: the file is damaged, holds more than tensors, or other tensors than the
             network has.
     """
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+    with forked_rng():  # the weights drawn here are replaced
         module = NETWORKS[network](len(AUDIOSET_LABELS))
     names = _names(module)
     content = _unpickle(path)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from soundsep.checkpoints.files import WEIGHTS_NAME, read_config, read_weights, write_checkpoint
 from soundsep.checkpoints.resolve import resolve
 from soundsep.classifier.config import ClassifierConfig
 from soundsep.config import check_kind
+from soundsep.devices import forked_rng
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import build_frontend
 from soundsep.models import FrameNetwork, build_network
@@ -164,7 +164,7 @@ class Classifier(nn.Module):
         """
         folder = resolve(name_or_dir)
         config = _checked_config(folder)
-        with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+        with forked_rng():  # the weights drawn here are replaced
             model = cls(config)
         weights = read_weights(folder / WEIGHTS_NAME, like=model.state_dict())
         model.load_state_dict(weights)

@@ -52,7 +52,7 @@ def plot_events(
             rate, or ``path`` cannot be written.
         DependencyError: matplotlib is not installed.
     """
-    picture = Picture(audio, **options)
+    picture = Picture(audio, HEIGHT, width=WIDTH, **options)
     excerpt = picture.excerpt()
     config = mel_config(excerpt.rate)
     axes = picture.figure.add_subplot()

@@ -44,6 +44,7 @@ class Picture:
     Attributes:
         audio: The recording.
         height: In inches.
+        width: Likewise.
         figure: Empty at first.
 
     Raises:
@@ -53,6 +54,7 @@ class Picture:
 
     audio: AudioInput
     height: float = HEIGHT
+    width: float = field(default=WIDTH, kw_only=True)
     sample_rate: int | None = field(default=None, kw_only=True)
     start_seconds: float = field(default=0.0, kw_only=True)
     duration_seconds: float | None = field(default=None, kw_only=True)
@@ -61,7 +63,7 @@ class Picture:
     figure: Figure = field(init=False)
 
     def __post_init__(self) -> None:
-        self.figure = new_figure(self.path, WIDTH, self.height)
+        self.figure = new_figure(self.path, self.width, self.height)
 
     def excerpt(self, target_rate: int | None = None) -> Excerpt:
         """The part of the recording that is shown, as one channel.

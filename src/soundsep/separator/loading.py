@@ -17,6 +17,7 @@ from soundsep.checkpoints.files import (
     write_checkpoint,
 )
 from soundsep.checkpoints.resolve import resolve
+from soundsep.devices import forked_rng
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.models.separation import build_separation_network
 from soundsep.separator.config import SeparatorConfig
@@ -76,7 +77,7 @@ def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, Separa
 
 
 def _network(config: SeparatorConfig) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are not used
+    with forked_rng():  # the weights drawn here are replaced
         return build_separation_network(config.network, n_sources=len(config.sources))
 
 

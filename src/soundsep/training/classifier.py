@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.config import check_seed
-from soundsep.devices import to_device
+from soundsep.devices import forked_rng, to_device
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.files import digest
 from soundsep.models import is_head
@@ -115,8 +115,7 @@ def train(
     )
     if initial is not None:
         config = initial.config.replace(temperature=1.0, unknown_below=None, thresholds=None)
-    with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
-        torch.manual_seed(seed)
+    with forked_rng(seed):  # initialisation draws from the global generator
         model = to_device(Classifier(config), device)
         if initial is not None:
             model.load_state_dict(initial.state_dict())

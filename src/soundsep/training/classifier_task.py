@@ -17,7 +17,7 @@ from soundsep.audio.windows import pad_to
 from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
 from soundsep.datasets import balanced_order, class_weights
-from soundsep.devices import to_device
+from soundsep.devices import forked_rng, to_device
 from soundsep.training.autocast import bfloat16_for
 from soundsep.training.examples import Example
 from soundsep.training.fixed_features import fixed_features
@@ -122,8 +122,7 @@ class ClassifierTask(Task[ClipBatch]):
                 weight,
             )
 
-        with torch.random.fork_rng(devices=[]):  # for networks with dropout
-            torch.manual_seed(int(rng.integers(2**62)))
+        with forked_rng(int(rng.integers(2**62))):  # for networks with dropout
             yield map(batch, range(len(steps)))
 
     def loss(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:

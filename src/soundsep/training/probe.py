@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import embed_waveforms
+from soundsep.devices import forked_rng
 from soundsep.errors import DatasetError
 from soundsep.models import is_head
 
@@ -84,7 +85,7 @@ def as_backbone(classifier: Classifier) -> Classifier:
     if name not in LINEAR_HEADED:
         return classifier
     config = classifier.config.replace(network=LINEAR_HEADED[name])
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced, or not used
+    with forked_rng():  # the weights drawn here are replaced, or not used
         model = Classifier(config)
     state = classifier.state_dict()
     state = {k: v if is_head(k) else state[k] for k, v in model.state_dict().items()}
@@ -114,7 +115,7 @@ def with_head(
         thresholds=None,
         median_seconds=max(backbone.config.label_medians),
     )
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+    with forked_rng():  # the weights drawn here are replaced at once
         model = Classifier(config)
     # A new attention counts all frames alike, so that the layer sees what it was fitted to.
     body = {k: v for k, v in backbone.state_dict().items() if not is_head(k)}

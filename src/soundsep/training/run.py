@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from soundsep.classifier import Classifier
+from soundsep.config import check_seed
 from soundsep.datasets import Clip, Concatenation, load_examples
 from soundsep.datasets.clip import FoldedClips
 from soundsep.datasets.subsets import few_of_each, hold_out, not_learnt
@@ -110,13 +111,14 @@ def train_recipe(
         on_warning: Called, before the training, with what looks like a mistake in the data.
 
     Raises:
-        ConfigError: there is no such recipe, fold or device, the recipe does not fit the data,
-            or ``output`` cannot be made or holds another run.
+        ConfigError: there is no such recipe, fold, seed or device, the recipe does not fit the
+            data, or ``output`` cannot be made or holds another run.
         AudioError: a clip cannot be read.
         DatasetError: there are too few clips, or a recording is on both sides of the split.
         WeightsError: a backbone or teacher cannot be had, a saved state is damaged, or the
             training diverged.
     """
+    check_seed(seed)
     recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
     dataset, fold = default_fold(dataset, fold)
     training, test = dataset.split(fold)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from soundsep.config import Config, check_seed
 from soundsep.datasets import MixtureConfig, Mixtures
-from soundsep.devices import to_device
+from soundsep.devices import forked_rng, to_device
 from soundsep.errors import ConfigError
 from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network
@@ -145,8 +145,7 @@ def train_separator(
         "seed": seed,
         "training_sha256": examples_digest(training),
     }
-    with torch.random.fork_rng(devices=[]):  # initialisation draws from the global generator
-        torch.manual_seed(seed)
+    with forked_rng(seed):  # initialisation draws from the global generator
         model = build_separation_network(recipe.network, n_sources=recipe.mixtures.n_sources)
     model = to_device(model, device)
     ema = copy.deepcopy(model).requires_grad_(requires_grad=False)

@@ -46,7 +46,7 @@ def test_classes_differ_and_levels_are_as_asked(n_sources):
 
 
 def test_a_seed_out_of_range_is_refused():
-    with pytest.raises(ConfigError, match="a seed is"):
+    with pytest.raises(ConfigError, match="seed must be"):
         Mixtures(examples(), n_mixtures=1, seed=-1, config=CONFIG)
 
 

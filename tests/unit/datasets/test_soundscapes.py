@@ -210,7 +210,7 @@ def test_clips_of_silence_are_passed_over_and_a_list_of_nothing_else_is_refused(
 def test_bad_places_and_seeds_are_refused():
     with pytest.raises(IndexError):
         scenes(n_scenes=2)[2]
-    with pytest.raises(ConfigError, match="a seed is"):
+    with pytest.raises(ConfigError, match="seed must be"):
         scenes(seed=-1)
 
 

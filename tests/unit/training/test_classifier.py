@@ -512,7 +512,7 @@ def test_clips_that_do_not_fit_are_refused(tmp_path, clips, wrong, error):
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_seeds_out_of_range_are_refused(tmp_path, seed):
-    with pytest.raises(ConfigError, match="a seed is"):
+    with pytest.raises(ConfigError, match="seed must be"):
         run(tmp_path, seed=seed)
 
 

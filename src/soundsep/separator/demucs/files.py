@@ -21,6 +21,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from soundsep.checkpoints.files import read_weights
+from soundsep.devices import forked_rng
 from soundsep.errors import WeightsError
 from soundsep.separator.demucs.package import demucs_module
 
@@ -127,7 +128,7 @@ def _built(path: Path, metadata: dict[str, str], n_numbers: int) -> Any:
             raise WeightsError(f"{path}: {key} is {value!r}; expected 0 to {MAX_LAYERS}")
     try:
         # The weights drawn here are replaced at once.
-        with torch.random.fork_rng(devices=[]), _Budget(n_numbers + SLACK):
+        with forked_rng(), _Budget(n_numbers + SLACK):
             network = build(*args, **kwargs)
     except Exception as error:  # there is no end to what senseless arguments can raise
         reason = str(error) or type(error).__name__

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from soundsep.devices import forked_rng, to_device
+from soundsep.errors import ConfigError
+
+
+def test_what_is_drawn_in_between_leaves_the_generator_as_it_was():
+    state = torch.get_rng_state()
+    with forked_rng():
+        first = torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), state)
+    with forked_rng():
+        assert torch.equal(torch.rand(3), first)  # it goes on from where it was
+
+
+def test_a_seed_decides_what_is_drawn():
+    state = torch.get_rng_state()
+    with forked_rng(7):
+        drawn = torch.rand(3)
+    assert torch.equal(drawn, torch.rand(3, generator=torch.Generator().manual_seed(7)))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_error_leaves_the_generator_as_it_was_too():
+    state = torch.get_rng_state()
+    with pytest.raises(RuntimeError, match="size"), forked_rng(7):
+        torch.rand(1).reshape(2, 2)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(ConfigError, match="cannot use the device 'nowhere'"):
+        to_device(nn.Linear(1, 1), "nowhere")
