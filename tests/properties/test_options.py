@@ -133,6 +133,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
     heard = {"audio": NOISE, "sample_rate": RATE}
     with_sound = {
         "Pipeline.__call__": pipe,
+        "Pipeline.embed": pipe.embed,
         "Pipeline.events": pipe.events,
         "Pipeline.scores": pipe.scores,
         "load_audio": load_audio,
