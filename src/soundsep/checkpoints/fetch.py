@@ -21,7 +21,7 @@ from soundsep.errors import WeightsError
 from soundsep.files import file_digest
 from soundsep.progress import progress_bar
 
-__all__ = ["fetch_file", "mismatch", "receive"]
+__all__ = ["fetch_file", "may_pass", "mismatch", "receive"]
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
@@ -64,7 +64,7 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
                 error.close()
             message = str(error) or type(error).__name__
             # The same wrong hash twice is no accident.
-            again = _may_pass(error) and not (type(error) is RuntimeError and message == last)
+            again = may_pass(error) and not (type(error) is RuntimeError and message == last)
             last = message
             if mismatch(target, file) is None:  # another process was quicker
                 return
@@ -100,7 +100,9 @@ def _fetch_once(url: str, target: Path, file: PublishedFile, *, progress: bool) 
             partial.unlink()
 
 
-def receive(url: str, stream: BinaryIO, *, size: int | None, progress: bool) -> None:
+def receive(
+    url: str, stream: BinaryIO, *, size: int | None, progress: bool, resume: bool = False
+) -> None:
     """What an address gives, into an open file: so many bytes and no more, at no less than a rate.
 
     Args:
@@ -108,6 +110,8 @@ def receive(url: str, stream: BinaryIO, *, size: int | None, progress: bool) -> 
         stream: Where it goes.
         size: How many bytes are expected; by default as many as the server announces.
         progress: Show a progress bar, where there is a terminal.
+        resume: Ask for what comes after the bytes that the stream, opened to append, already holds;
+            of a server that sends all of it again, they are replaced.
 
     Raises:
         OSError: it cannot be had, ends early, stops, or comes too slowly.
@@ -116,21 +120,35 @@ def receive(url: str, stream: BinaryIO, *, size: int | None, progress: bool) -> 
     """
     timeout = socket.getdefaulttimeout() or TIMEOUT_SECONDS
     opener = build_opener(_SameScheme, *paced_handlers(_Pace))
+    start = stream.tell() if resume else 0
+    if start:
+        opener.addheaders.append(("Range", f"bytes={start}-"))
     with opener.open(url, timeout=timeout) as reply:
+        if start and not (reply.headers["Content-Range"] or "").startswith(f"bytes {start}-"):
+            stream.truncate(0)
+            start = 0
         announced = reply.headers["Content-Length"]
-        if announced is not None and size is not None and int(announced) != size:
-            raise ValueError(f"the server announces {announced} bytes where {size} are expected")
+        if announced is not None and size is not None and int(announced) != size - start:
+            raise ValueError(
+                f"the server announces {announced} bytes where {size - start} are expected"
+            )
         if size is None:
             if announced is None or not 0 <= int(announced) <= MAX_BYTES:
                 raise ValueError(
                     f"the server announces {announced} bytes; expected a number up to {MAX_BYTES}"
                 )
             size = int(announced)
-        label = url.rsplit("/", 1)[-1]
+        label = urlsplit(url).path.rsplit("/", 1)[-1]
         with progress_bar(
-            progress=progress, total=size, desc=label, unit="B", unit_scale=True, unit_divisor=1024
+            progress=progress,
+            total=size,
+            initial=start,
+            desc=label,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
         ) as bar:
-            n_received, pace = 0, _Pace()
+            n_received, pace = start, _Pace()
             # read1 gives what is there; read would wait for all that was asked for, however slow
             while chunk := reply.read1(min(CHUNK_BYTES, size + 1 - n_received)):
                 n_received += len(chunk)
@@ -180,7 +198,7 @@ class _SameScheme(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _may_pass(error: Exception) -> bool:
+def may_pass(error: Exception) -> bool:
     """Whether the next attempt may fare better."""
     if isinstance(error, HTTPError):
         return error.code >= 500 or error.code in (408, 429)

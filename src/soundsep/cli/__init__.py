@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 from soundsep._version import __version__
 from soundsep.cli import (
     classify,
+    download,
     evaluate,
     evaluate_events,
     evaluate_mixtures,
@@ -52,6 +53,7 @@ COMMANDS = (
     example,
     models,
     recipes,
+    download,
     train,
     train_separator,
     evaluate,

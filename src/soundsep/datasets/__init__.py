@@ -1,5 +1,6 @@
 """Data sets on disk, as lists of labelled clips with their folds."""
 
+from soundsep.datasets.archives import download
 from soundsep.datasets.audio_table import AudioTable
 from soundsep.datasets.balance import balanced_order, class_weights
 from soundsep.datasets.clip import Clip
@@ -42,6 +43,7 @@ __all__ = [
     "check_leakage",
     "class_weights",
     "crosswalk",
+    "download",
     "find_near_duplicates",
     "load_examples",
     "load_recordings",

@@ -1,0 +1,34 @@
+"""``soundsep download``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soundsep.cli.console import say
+from soundsep.cli.options import Commands
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "download",
+        help="fetch a data set from its authors",
+        description="Fetch the official archive of a data set (esc50: 0.6 GB, esc10: the clips of "
+        "it that may be used commercially, urbansound8k: 6 GB), verify and unpack it. What was "
+        "interrupted goes on in DIR.partial when the same command is given again.",
+    )
+    command.add_argument("name", metavar="NAME", help="esc50, esc10 or urbansound8k")
+    command.add_argument("folder", type=Path, metavar="DIR", help="a new folder for it")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.datasets.archives import ARCHIVES, download
+
+    data = download(arguments.name, arguments.folder)
+    say(f"{len(data)} clips of {data.name} are in {arguments.folder}")
+    say(f"licence: {ARCHIVES[arguments.name].licence}")
+    return 0

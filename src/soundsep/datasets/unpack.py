@@ -1,0 +1,129 @@
+"""Unpack an archive that nobody vouches for: no way out, no link, no more than was agreed."""
+
+from __future__ import annotations
+
+import gzip
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from soundsep.errors import DatasetError
+from soundsep.names import printable
+
+__all__ = ["unpack"]
+
+CHUNK_BYTES = 1 << 20
+# The last two are zipfile's words for what is encrypted, or packed in a way it does not know.
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+)
+Member = tuple[str, IO[bytes]]
+
+
+def unpack(archive: Path, folder: Path, *, max_files: int, max_bytes: int) -> None:
+    """The files of a zip or tar.gz archive, without the one folder that all of them are in.
+
+    Hidden files are left out.
+
+    Args:
+        archive: Its kind is told by its suffix.
+        folder: A new one, for the files alone; where this fails it may hold some of them.
+        max_files: Most files that are written.
+        max_bytes: Most bytes that are written.
+
+    Raises:
+        DatasetError: the archive is damaged, or holds what is not to be unpacked.
+        OSError: a file cannot be written.
+    """
+    n_files, n_left = 0, max_bytes
+    with _members(archive) as members:
+        for name, stream in members:
+            path = _place(archive, name)
+            if path is None:
+                continue
+            n_files += 1
+            if n_files > max_files:
+                raise DatasetError(f"{archive} holds more than {max_files} files")
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                file = target.open("xb")
+            except FileExistsError as error:
+                raise DatasetError(f"{archive} holds {printable(name)} twice") from error
+            with file:
+                while chunk := stream.read(CHUNK_BYTES):
+                    n_left -= len(chunk)
+                    if n_left < 0:
+                        raise DatasetError(f"{archive} unpacks to more than {max_bytes} bytes")
+                    file.write(chunk)
+
+
+@contextmanager
+def _members(archive: Path) -> Iterator[Iterator[Member]]:
+    """Name and contents of every file.
+
+    Raises:
+        DatasetError: the archive is damaged, or holds a link or a device.
+    """
+    try:
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive) as zipped:
+                yield _of_zip(archive, zipped)
+        else:
+            with tarfile.open(archive, "r|gz") as tarred:
+                yield _of_tar(archive, tarred)
+    except DAMAGE as error:
+        raise DatasetError(f"{archive} is damaged: {error}") from error
+
+
+def _of_zip(archive: Path, zipped: zipfile.ZipFile) -> Iterator[Member]:
+    for member in zipped.infolist():
+        kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where it was not made on a Unix
+        if member.is_dir():
+            continue
+        if kind not in (0, stat.S_IFREG):
+            raise _no_file(archive, member.filename)
+        with zipped.open(member) as stream:
+            yield member.filename, stream
+
+
+def _of_tar(archive: Path, tarred: tarfile.TarFile) -> Iterator[Member]:
+    for member in tarred:
+        if member.isdir():
+            continue
+        if not member.isreg():
+            raise _no_file(archive, member.name)
+        stream = tarred.extractfile(member)
+        assert stream is not None, "a regular file has contents"
+        yield member.name, stream
+
+
+def _no_file(archive: Path, name: str) -> DatasetError:
+    return DatasetError(f"{archive}: {printable(name)} is a link or a device, expected files alone")
+
+
+def _place(archive: Path, name: str) -> Path | None:
+    """Where a file goes, below the folder; ``None`` for a hidden one.
+
+    Raises:
+        DatasetError: it leads elsewhere.
+    """
+    parts = PurePosixPath(name).parts
+    is_plain = name.isprintable() and not set(name) & set('\\:*?"<>|')
+    if not is_plain or name.startswith("/") or ".." in parts or len(parts) < 2:
+        raise DatasetError(
+            f"{archive}: {printable(name)!r} leads out of the folder of the archive, or is no name"
+        )
+    inside = parts[1:]
+    return None if any(part.startswith(".") for part in inside) else Path(*inside)
