@@ -136,7 +136,7 @@ def test_a_model_that_is_not_here_is_shown_too(capsys):
         (["events", "a.wav", "--merge_gap=2"], "--merge_gap=2, did you mean '--merge-gap'?"),
         (["--versoin"], "did you mean '--version'?"),
         (["train", "--data", "x", "--out", "y", "--recipe", "finetun"], "did you mean 'finetune'?"),
-        (["events", "a.wav", "--format", "jsn"], "did you mean 'json'?"),
+        (["events", "a.wav", "--format", "audacty"], "did you mean 'audacity'?"),
     ],
 )
 def test_a_name_that_is_nearly_right_gets_a_hint(wrong, hint, capsys):
