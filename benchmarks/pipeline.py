@@ -51,7 +51,7 @@ def make_stages(pipe: Pipeline, files: list[Path]) -> dict[str, Callable[[int], 
     """What is timed, by name: each a function of the batch size."""
     device = next(pipe.classifier.parameters()).device
     waveforms = [load_audio(file, target_rate=pipe.sample_rate)[0] for file in files]
-    n_samples = round(pipe.classifier.config.window_seconds * pipe.sample_rate)
+    n_samples = pipe.classifier.config.window_samples
     with torch.inference_mode():
         features = pipe.classifier.frontend(
             torch.stack([w.repeat(-(-n_samples // len(w)))[:n_samples] for w in waveforms]).to(
@@ -64,7 +64,7 @@ def make_stages(pipe: Pipeline, files: list[Path]) -> dict[str, Callable[[int], 
         return [pipe.classifier.network(part).cpu() for part in features.split(size)]
 
     def scores(size: int) -> object:
-        return list(score_waveforms(pipe.classifier, waveforms, batch_size=size))
+        return list(score_waveforms(pipe.classifier, enumerate(waveforms), batch_size=size))
 
     def results(size: int) -> object:
         return pipe(files, batch_size=size, progress=False)

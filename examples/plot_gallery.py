@@ -97,11 +97,13 @@ def draw_training(sounds: list[Path], folder: Path) -> None:
 
 def evaluate(model: Classifier, clips: list[Example]) -> Evaluation:
     """The model's answers to waveforms; for files there is `soundsep.evaluation.evaluate`."""
-    scores = torch.stack([*score_waveforms(model, (clip for clip, _ in clips), batch_size=16)])
+    keyed = ((target, clip) for clip, target in clips)
+    scored = [*score_waveforms(model, keyed, batch_size=16)]
+    scores = torch.stack([scores for _, scores in scored])
     best = scores.max(dim=1)
     return Evaluation(
         labels=model.labels,
-        targets=np.array([target for _, target in clips]),
+        targets=np.array([target for target, _ in scored]),
         answers=best.indices.numpy(),
         scores=best.values.double().numpy(),
     )

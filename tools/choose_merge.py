@@ -48,7 +48,8 @@ def heard(
         levels.append(10 * power.clamp(min=1e-12).log10())
         all_parts = torch.cat((waveform[None], separation.audio[:, 0]))
         parts += [*resample(all_parts, separator.sample_rate, classifier.sample_rate)]
-    rows = torch.stack([*score_waveforms(classifier, iter(parts), batch_size=16)])
+    scored = score_waveforms(classifier, enumerate(parts), batch_size=16)
+    rows = torch.stack([scores for _, scores in scored])
     n_heard = 1 + len(separator.sources)
     return [*zip(rows.split(n_heard), levels, strict=True)]
 

@@ -41,16 +41,15 @@ def measure_model(name: str, clips: Any) -> list[dict[str, Any]]:
 
     from soundsep import Classifier, Pipeline
     from soundsep.evaluation import evaluate
-    from soundsep.export import export_onnx
+    from soundsep.export import OnnxClassifier, export_onnx
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, "float32.onnx"), Path(folder, "int8.onnx")]
         for file in files:
             export_onnx(Classifier.from_pretrained(name), file, int8=file.stem == "int8")
-        pipes = [Pipeline.from_pretrained(name) for _ in KINDS]
-        for pipe, file in zip(pipes[1:], files, strict=True):
-            pipe.classifier.predict = single_threaded(file)  # type: ignore[method-assign]
+        exported = [Pipeline(OnnxClassifier(file, n_threads=1)) for file in files]
+        pipes = [Pipeline.from_pretrained(name), *exported]
         milliseconds = time_in_turns([pipe.classifier for pipe in pipes])
         evaluations = [evaluate(pipe, clips) for pipe in pipes]
         sizes = [None, *(file.stat().st_size for file in files)]
@@ -70,27 +69,11 @@ def measure_model(name: str, clips: Any) -> list[dict[str, Any]]:
     ]
 
 
-def single_threaded(file: Path) -> Any:
-    """`OnnxClassifier.predict` of a file, on one thread."""
-    import onnxruntime
-
-    from soundsep.export import OnnxClassifier
-
-    classifier = OnnxClassifier(file)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    classifier._session = onnxruntime.InferenceSession(
-        str(file), options, providers=["CPUExecutionProvider"]
-    )
-    return classifier.predict
-
-
 def time_in_turns(classifiers: list[Any]) -> list[float]:
     """Median milliseconds that each takes for one window."""
     import torch
 
-    config = classifiers[0].config
-    window = 0.1 * torch.randn(1, round(config.window_seconds * classifiers[0].sample_rate))
+    window = 0.1 * torch.randn(1, classifiers[0].config.window_samples)
     seconds: list[list[float]] = [[] for _ in classifiers]
     with torch.inference_mode():
         for _ in range(N_TURNS):

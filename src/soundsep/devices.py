@@ -11,7 +11,7 @@ from torch import nn
 
 from soundsep.errors import ConfigError
 
-__all__ = ["forked_rng", "move", "to_device"]
+__all__ = ["forked_rng", "move", "prepare", "to_device"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -38,6 +38,17 @@ def move(module: M, device: str | torch.device) -> M:
     except (RuntimeError, AssertionError) as error:  # both are torch's ways to say it
         reason = str(error).splitlines()[0]
         raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error
+
+
+def prepare(model: object) -> torch.device:
+    """Put a network into evaluation mode, and say where it runs; what is no network, on the CPU.
+
+    In training mode batch normalisation would hear a clip's neighbours, and learn them.
+    """
+    if not isinstance(model, nn.Module):
+        return torch.device("cpu")
+    weight = next(model.eval().parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
 
 
 @contextmanager

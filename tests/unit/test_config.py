@@ -106,5 +106,5 @@ def test_a_name_given_to_a_constructor_is_told_of_from_pretrained(kind, name):
 
 
 def test_another_object_given_to_a_constructor_is_named():
-    with pytest.raises(ConfigError, match=r"Pipeline takes a Classifier, got 3$"):
+    with pytest.raises(ConfigError, match=r"Pipeline takes a ClassifierLike, got 3$"):
         Pipeline(3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from soundsep.config import check_number
 from soundsep.errors import AudioError
 from soundsep.names import printable
 
-__all__ = ["name_of", "path_of", "unpack"]
+__all__ = ["is_many", "name_of", "path_of", "unpack"]
 
 
 def unpack(audio: Any, sample_rate: Any) -> tuple[Any, int | None]:
@@ -82,3 +83,13 @@ def path_of(audio: object) -> str | None:
         return os.fspath(audio) if isinstance(audio, str) else str(audio)
     name = getattr(audio, "name", None)
     return name if isinstance(name, str) else None
+
+
+def is_many(audio: Any) -> tuple[bool, bool]:
+    """Whether these are several recordings, and whether they come one after the other."""
+    is_one = isinstance(audio, (str, bytes, bytearray, memoryview, Mapping)) or is_array(audio)
+    if is_one or not isinstance(audio, Iterable) or hasattr(audio, "read"):
+        return False, False
+    if isinstance(audio, (tuple, list)) and len(audio) == 2 and isinstance(audio[1], Real):
+        unpack(audio, None)  # a pair (samples, rate) is refused with a hint
+    return True, not (isinstance(audio, Sequence) or hasattr(audio, "to_list"))

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from soundsep.classifier.classifier import Classifier
 from soundsep.classifier.config import ClassifierConfig
+from soundsep.classifier.protocol import ClassifierLike, ScoringSettings
 
-__all__ = ["Classifier", "ClassifierConfig"]
+__all__ = ["Classifier", "ClassifierConfig", "ClassifierLike", "ScoringSettings"]

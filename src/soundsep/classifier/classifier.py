@@ -46,7 +46,7 @@ class Classifier(nn.Module):
         check_kind("Classifier", config, ClassifierConfig)
         self.config = config
         self.frontend = build_frontend(config.frontend)
-        window = round(config.window_seconds * self.sample_rate)
+        window = config.window_samples
         if window < self.frontend.min_samples:
             raise ConfigError(
                 f"ClassifierConfig.window_seconds is {config.window_seconds}, {window} samples; "

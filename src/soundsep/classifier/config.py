@@ -95,10 +95,24 @@ class ClassifierConfig(Config):
         check_range(self, "unknown_below", above=0, most=1)
 
     @property
+    def window_samples(self) -> int:
+        """``window_seconds`` in samples."""
+        return round(self.window_seconds * self.frontend.sample_rate)
+
+    @property
+    def hop_samples(self) -> int:
+        """``hop_seconds`` in samples."""
+        return round(self.hop_seconds * self.frontend.sample_rate)
+
+    @property
+    def min_samples(self) -> int:
+        """Length of the shortest recording that can be heard, one analysis frame, in samples."""
+        return self.frontend.win_length
+
+    @property
     def window_bytes(self) -> int:
         """Estimate of the memory that a forward pass needs for each window, in bytes."""
-        n_samples = round(self.window_seconds * self.frontend.sample_rate)
-        n_bytes, n_features = frontend_cost(self.frontend, n_samples)
+        n_bytes, n_features = frontend_cost(self.frontend, self.window_samples)
         return n_bytes + n_features * NETWORK_BYTES.get(self.network, 512)
 
     def _check_numbers(self) -> None:

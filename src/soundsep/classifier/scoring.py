@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from soundsep.audio.windows import split_windows
 from soundsep.classifier.classifier import Classifier
+from soundsep.classifier.protocol import ClassifierLike, ScoringSettings
 from soundsep.config import check_whole
+from soundsep.devices import prepare
 from soundsep.errors import WeightsError
 
 __all__ = [
     "MAX_SHIFTS",
     "SILENCE",
+    "audible_windows",
     "batch_limit",
     "check_finite",
-    "clip_windows",
     "embed_waveforms",
+    "embed_windows",
     "is_silent",
     "score_waveforms",
+    "score_windows",
 ]
 
 # Of a batch, by the estimate of its config. Larger ones are hardly any faster.
@@ -28,12 +33,13 @@ MAX_BATCH_BYTES, MAX_BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an a
 MAX_SHIFTS = 64
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
+K = TypeVar("K")
 
-def batch_limit(classifier: Classifier, batch_size: int) -> int:
+
+def batch_limit(config: ScoringSettings, batch_size: int, device: torch.device) -> int:
     """As many windows as were asked for, or as fit into the budget of memory, but at least one."""
-    is_cpu = next(classifier.parameters()).device.type == "cpu"
-    budget = MAX_BATCH_BYTES if is_cpu else MAX_BATCH_BYTES_ELSEWHERE
-    return min(batch_size, max(1, budget // classifier.config.window_bytes))
+    budget = MAX_BATCH_BYTES if device.type == "cpu" else MAX_BATCH_BYTES_ELSEWHERE
+    return min(batch_size, max(1, budget // config.window_bytes))
 
 
 def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
@@ -48,39 +54,61 @@ def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
     return bool(10 * waveform.square().mean().log10() < silence_db)
 
 
-def clip_windows(classifier: Classifier, waveform: Tensor) -> list[Tensor]:
-    """What the classifier hears of a clip (time,), one tensor (window,) after the other."""
-    config = classifier.config
+def audible_windows(
+    config: ScoringSettings, waveform: Tensor, silence_db: float | None = None
+) -> list[Tensor]:
+    """The windows (window,) of a clip (time,) in which there is something to name."""
+    return [w for w in _cut(config, waveform) if not is_silent(w, silence_db)]
+
+
+def _cut(config: ScoringSettings, waveform: Tensor) -> list[Tensor]:
     return split_windows(
-        waveform,
-        window=round(config.window_seconds * classifier.sample_rate),
-        hop=round(config.hop_seconds * classifier.sample_rate),
-        padding=config.padding,
+        waveform, window=config.window_samples, hop=config.hop_samples, padding=config.padding
     )
 
 
 def score_waveforms(
-    classifier: Classifier,
-    waveforms: Iterable[Tensor],
+    classifier: ClassifierLike, waveforms: Iterable[tuple[K, Tensor]], *, batch_size: int
+) -> Iterator[tuple[K, Tensor]]:
+    """Scores of whole clips, in order; those of `score_windows`.
+
+    Windows of digital silence do not count, unless a clip has no other.
+
+    Args:
+        classifier: The model.
+        waveforms: A key of any kind, and the clip (time,), mono, at the classifier's rate.
+        batch_size: Windows a forward pass.
+
+    Yields:
+        Each key, and its scores (n_labels,) on the CPU.
+
+    Raises:
+        WeightsError: the network's answer is not finite.
+    """
+    return score_windows(classifier, _windows(classifier.config, waveforms), batch_size=batch_size)
+
+
+def score_windows(
+    classifier: ClassifierLike,
+    windows: Iterable[tuple[K, list[Tensor]]],
     *,
     batch_size: int,
     n_shifts: int = 1,
-    silence_db: float | None = None,
-) -> Iterator[Tensor]:
-    """Scores of whole clips, in order.
+) -> Iterator[tuple[K, Tensor]]:
+    """Scores of clips that are cut already, in order.
 
     With softmax they are the mean over each clip's windows. With sigmoid they are each label's
     highest: a sound in one window of many is in the clip.
 
     Args:
-        classifier: The model; it is put into evaluation mode.
-        waveforms: Each (time,), mono, at the classifier's rate.
+        classifier: The model; a network is put into evaluation mode.
+        windows: A key of any kind, and windows (window,), of which each counts. A clip without
+            windows has the scores (0,).
         batch_size: Windows a forward pass.
         n_shifts: Every window is heard so many times, its end moved to its front in equal steps.
-        silence_db: Windows of a lower level do not count, in dBFS.
 
     Yields:
-        One tensor (n_labels,) a clip, on the CPU.
+        Each key, and its scores (n_labels,) on the CPU.
 
     Raises:
         ConfigError: ``batch_size`` or ``n_shifts`` is out of range.
@@ -88,30 +116,39 @@ def score_waveforms(
     """
     check_whole("batch_size", batch_size, least=1)
     check_whole("n_shifts", n_shifts, least=1, most=MAX_SHIFTS)
-    is_any = classifier.config.activation == "sigmoid"
+    pool = _highest if classifier.config.activation == "sigmoid" else _mean
     return _over_windows(
-        classifier,
-        classifier.predict,
-        _highest if is_any else _mean,
-        waveforms,
-        batch_size=batch_size,
-        n_shifts=n_shifts,
-        silence_db=silence_db,
+        classifier, classifier.predict, pool, windows, batch_size=batch_size, n_shifts=n_shifts
     )
 
 
 def embed_waveforms(
-    classifier: Classifier, waveforms: Iterable[Tensor], *, batch_size: int
-) -> Iterator[Tensor]:
+    classifier: Classifier, waveforms: Iterable[tuple[K, Tensor]], *, batch_size: int
+) -> Iterator[tuple[K, Tensor]]:
     """Embeddings of whole clips, in order, otherwise as `score_waveforms`.
 
     Yields:
-        One tensor (embedding_dim,) a clip, on the CPU.
+        Each key, and its embedding (embedding_dim,) on the CPU.
     """
+    return embed_windows(classifier, _windows(classifier.config, waveforms), batch_size=batch_size)
+
+
+def embed_windows(
+    classifier: Classifier, windows: Iterable[tuple[K, list[Tensor]]], *, batch_size: int
+) -> Iterator[tuple[K, Tensor]]:
+    """The mean embedding of each clip's windows, otherwise as `score_windows`."""
     check_whole("batch_size", batch_size, least=1)
     return _over_windows(
-        classifier, classifier.embed, _mean, waveforms, batch_size=batch_size, n_shifts=1
+        classifier, classifier.embed, _mean, windows, batch_size=batch_size, n_shifts=1
     )
+
+
+def _windows(
+    config: ScoringSettings, waveforms: Iterable[tuple[K, Tensor]]
+) -> Iterator[tuple[K, list[Tensor]]]:
+    for key, waveform in waveforms:
+        windows = _cut(config, waveform)
+        yield key, [w for w in windows if not is_silent(w)] or windows
 
 
 def _mean(rows: Tensor) -> Tensor:
@@ -125,27 +162,22 @@ def _highest(rows: Tensor) -> Tensor:
 
 
 def _over_windows(
-    classifier: Classifier,
+    classifier: ClassifierLike,
     forward: Callable[[Tensor], Tensor],
     pool: Callable[[Tensor], Tensor],
-    waveforms: Iterable[Tensor],
+    clips: Iterable[tuple[K, list[Tensor]]],
     *,
     batch_size: int,
     n_shifts: int,
-    silence_db: float | None = None,
-) -> Iterator[Tensor]:
-    """One row a clip, pooled; the windows of several clips share a forward pass.
-
-    Of windows that are silent none counts, unless the clip has no other.
-    """
-    classifier.eval()  # else batch normalisation would hear a clip's neighbours, and learn them
-    device = next(classifier.parameters()).device
-    batch_size = batch_limit(classifier, batch_size)
-    window = round(classifier.config.window_seconds * classifier.sample_rate)
+) -> Iterator[tuple[K, Tensor]]:
+    """One row a clip, pooled; the windows of several clips share a forward pass."""
+    device = prepare(classifier)
+    batch_size = batch_limit(classifier.config, batch_size, device)
+    window = classifier.config.window_samples
     shifts = [window * i // n_shifts for i in range(n_shifts)]
     queue: list[tuple[Tensor, int]] = []  # windows that wait for a full batch, and their shifts
-    counts: list[int] = []  # windows of each clip that has not been answered
-    rows: list[Tensor] = []  # one a window
+    asked: list[tuple[K, int]] = []  # clips that have not been answered, and their rows
+    rows: list[Tensor] = []  # one a window and shift
 
     @torch.inference_mode()
     def run(n: int) -> None:
@@ -153,17 +185,18 @@ def _over_windows(
         del queue[:n]
         rows.extend(check_finite(forward(batch).cpu()))
 
-    def finished() -> Iterator[Tensor]:
-        while counts and len(rows) >= counts[0]:
-            n = counts.pop(0)
-            yield pool(torch.stack(rows[:n]).reshape(n // n_shifts, n_shifts, -1))
+    def finished() -> Iterator[tuple[K, Tensor]]:
+        while asked and len(rows) >= asked[0][1]:
+            key, n = asked.pop(0)
+            if n:
+                yield key, pool(torch.stack(rows[:n]).reshape(n // n_shifts, n_shifts, -1))
+            else:
+                yield key, torch.empty(0)
             del rows[:n]
 
-    for waveform in waveforms:
-        windows = clip_windows(classifier, waveform)
-        windows = [w for w in windows if not is_silent(w, silence_db)] or windows
+    for key, windows in clips:
         queue.extend((w, shift) for w in windows for shift in shifts)
-        counts.append(len(windows) * n_shifts)
+        asked.append((key, len(windows) * n_shifts))
         while len(queue) >= batch_size:
             run(batch_size)
         yield from finished()

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from soundsep.audio import resample
-from soundsep.classifier import Classifier
+from soundsep.classifier import ClassifierLike
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.datasets import Mixture, Mixtures
 from soundsep.errors import ConfigError, DatasetError
@@ -164,7 +164,7 @@ def measure_separation(
 
 
 def measure_naming(
-    classifier: Classifier,
+    classifier: ClassifierLike,
     mixtures: Mixtures,
     *,
     separator: Separator | None = None,
@@ -175,7 +175,7 @@ def measure_naming(
     """Name the sounds of every mixture, as `soundsep.Pipeline` does, and compare with the truth.
 
     Args:
-        classifier: Whose labels are in the order of the mixtures' targets, in evaluation mode.
+        classifier: Whose labels are in the order of the mixtures' targets.
         mixtures: At any rate.
         separator: Takes them apart first; ``None`` classifies them as they are.
         use_true_sources: Give the classifier the true sources instead: what a perfect separator
@@ -191,22 +191,24 @@ def measure_naming(
         raise ConfigError("the true sources need no separator")
     if not len(mixtures):
         raise DatasetError("there are no mixtures to name")
-    counts: list[int] = []
     given, wanted = mixtures.config.sample_rate, classifier.sample_rate
 
-    def heard() -> Iterator[Tensor]:
-        for mixture in _bar(mixtures, "naming", progress):
-            parts = [resample(mixture.waveform, given, wanted)]
+    def heard() -> Iterator[tuple[int, Tensor]]:
+        for number, mixture in enumerate(_bar(mixtures, "naming", progress)):
+            yield number, resample(mixture.waveform, given, wanted)
             if use_true_sources:
-                parts += [*resample(mixture.sources, given, wanted)]
+                sources = [*resample(mixture.sources, given, wanted)]
             elif separator is not None:
                 separation = separator(mixture.waveform, given, progress=False)
-                parts += audible_sources(separation, wanted).values()
-            counts.append(len(parts))
-            yield from parts
+                sources = [*audible_sources(separation, wanted).values()]
+            else:
+                sources = []
+            yield from ((number, source) for source in sources)
 
-    rows = torch.stack([*score_waveforms(classifier, heard(), batch_size=batch_size)])
-    scores = torch.stack([merge_scores(part)[0] for part in torch.split(rows, counts)])
+    rows = defaultdict[int, list[Tensor]](list)
+    for number, row in score_waveforms(classifier, heard(), batch_size=batch_size):
+        rows[number].append(row)
+    scores = torch.stack([merge_scores(torch.stack(own))[0] for own in rows.values()])
     return NamingMetrics.of(scores.numpy(), [m.targets for m in mixtures])
 
 

@@ -116,6 +116,7 @@ def _metadata(classifier: Classifier, name: str, *, int8: bool, frames: bool) ->
         "model": name,
         "weights": "int8" if int8 else "float32",
         "soundsep_version": __version__,
+        "config": json.dumps(config.to_dict(), ensure_ascii=False),
         **more,
     }
 

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from soundsep.classifier import ClassifierConfig
+from soundsep.config import check_whole
 from soundsep.errors import ConfigError, DependencyError, ShapeError, WeightsError
 from soundsep.names import local_path
 
@@ -19,27 +21,43 @@ FRAMES = "frame_probabilities"  # the second output
 
 
 class OnnxClassifier:
-    """An exported file in ONNX Runtime on the CPU, with the tensors and names of `Classifier`.
+    """An exported file in ONNX Runtime on the CPU, for `soundsep.Pipeline` or by itself.
 
     Args:
         model: The file, or its bytes.
+        n_threads: Threads of ONNX Runtime; by default as many as there are cores.
+
+    Attributes:
+        metadata: What the file says of itself, as text.
+        config: Settings of the classifier that was exported.
+        labels: Names of the outputs, in order.
+        sample_rate: Rate of the waveforms, in Hz.
+        min_samples: Shortest waveform that the graph takes.
+        frame_length: Step between frames, in samples; ``None`` where the file has none.
 
     Raises:
         DependencyError: onnxruntime is not installed.
         WeightsError: the file cannot be read, or `export_onnx` did not write it.
     """
 
-    def __init__(self, model: str | Path | bytes) -> None:
+    def __init__(self, model: str | Path | bytes, *, n_threads: int | None = None) -> None:
         runtime = require("onnxruntime")
+        options = runtime.SessionOptions()
+        if n_threads is not None:
+            options.intra_op_num_threads = check_whole("n_threads", n_threads, least=1)
         try:
             self._session = runtime.InferenceSession(
                 model if isinstance(model, bytes) else str(local_path(model)),
+                options,
                 providers=["CPUExecutionProvider"],
             )
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-            self.labels = tuple(json.loads(self.metadata["labels"]))
-            self.sample_rate = int(self.metadata["sample_rate"])
+            self.config = ClassifierConfig.from_dict(json.loads(self.metadata["config"]))
+            self.labels = self.config.labels
+            self.sample_rate = self.config.frontend.sample_rate
             self.min_samples = int(self.metadata["min_samples"])
+            frame = self.metadata.get("frame_seconds")
+            self.frame_length = None if frame is None else round(float(frame) * self.sample_rate)
         except Exception as error:  # onnxruntime's exceptions have no common root
             name = "the exported model" if isinstance(model, bytes) else str(model)
             raise WeightsError(
@@ -67,7 +85,7 @@ class OnnxClassifier:
             ConfigError: the file has no scores of frames.
             ShapeError: as `predict`.
         """
-        if FRAMES not in [output.name for output in self._session.get_outputs()]:
+        if self.frame_length is None:
             raise ConfigError("the exported file has no scores of frames; export with frames=True")
         return self._run(waveform, FRAMES)
 

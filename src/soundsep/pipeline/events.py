@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundsep.audio import AudioInput, audio_blocks, recording_start
-from soundsep.audio.inputs import name_of
 from soundsep.errors import AudioError
+from soundsep.pipeline.hearing import silence_error
 from soundsep.pipeline.results import Event
 from soundsep.pipeline.stream import Stream
 from soundsep.pipeline.tables import Table, clock_time
@@ -20,7 +20,7 @@ from soundsep.progress import progress_bar
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EVENT_COLUMNS", "Events", "event_row", "find_events", "silence_error"]
+__all__ = ["EVENT_COLUMNS", "Events", "event_row", "find_events"]
 
 EVENT_COLUMNS = ("path", "start_seconds", "end_seconds", "label", "score", "start_time")
 
@@ -84,14 +84,6 @@ class Events(Iterator[Event]):
             ConfigError: the file cannot be written.
         """
         self._table().to_csv(path)
-
-
-def silence_error(audio: object) -> AudioError:
-    """What a recording is answered in which there is nothing at all."""
-    return AudioError(
-        f"{name_of(audio)} is digital silence, in which there is nothing to name; check the "
-        "recorder, its input and its level"
-    )
 
 
 def find_events(

@@ -9,7 +9,7 @@ from soundsep.audio import AudioInput, is_array
 from soundsep.audio.arrays import warn_of_rate
 from soundsep.audio.inputs import path_of
 from soundsep.audio.mixdown import check_channel
-from soundsep.classifier import Classifier
+from soundsep.classifier import ClassifierLike
 from soundsep.config import check_number
 from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean
@@ -24,7 +24,7 @@ __all__ = ["Listener"]
 class Listener:
     """Follows a classifier's scores over time; the base of `soundsep.Pipeline`."""
 
-    classifier: Classifier
+    classifier: ClassifierLike
     unknown: bool  # whether to name no sound that the model is not sure of
     silence_db: float | None  # level below which nothing is to be heard
     _has_warned = False  # of an array without a rate
@@ -212,8 +212,8 @@ class Listener:
         if threshold is None or isinstance(threshold, Mapping):
             own = threshold or {}
             self._check_labels(own)
-            config = self.classifier.config
-            pairs = zip(config.labels, config.label_thresholds, strict=True)
+            known, config = self.classifier.labels, self.classifier.config
+            pairs = zip(known, config.label_thresholds, strict=True)
             rule = tuple(own.get(label, default) for label, default in pairs)
         else:
             rule = threshold

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from soundsep.classifier.scorers import Row
+from soundsep.classifier.block_scorer import Row
 
 __all__ = ["MedianFilter"]
 

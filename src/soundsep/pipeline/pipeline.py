@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice
-from numbers import Real
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from soundsep.audio import AudioInput, is_array, load_audio, resample
-from soundsep.audio.inputs import name_of, path_of, unpack
-from soundsep.audio.mixdown import check_channel, to_mono
-from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import (
-    MAX_SHIFTS,
-    clip_windows,
-    embed_waveforms,
-    is_silent,
-    score_waveforms,
-)
+from soundsep.audio import AudioInput
+from soundsep.audio.inputs import is_many
+from soundsep.audio.mixdown import check_channel
+from soundsep.classifier import Classifier, ClassifierLike
+from soundsep.classifier.scoring import MAX_SHIFTS, embed_windows
 from soundsep.config import check_choice, check_kind, check_number, check_whole
 from soundsep.devices import to_device
-from soundsep.errors import AudioError, ConfigError
-from soundsep.pipeline.events import silence_error
+from soundsep.errors import ConfigError
+from soundsep.pipeline.call import Call
+from soundsep.pipeline.hearing import hear
 from soundsep.pipeline.long_recordings import Listener
-from soundsep.pipeline.mixtures import MIXTURE, audible_sources, merge_scores
-from soundsep.pipeline.results import ClipResult, Prediction
+from soundsep.pipeline.mixtures import MIXTURE
+from soundsep.pipeline.results import ClipResult
 from soundsep.progress import progress_bar
-from soundsep.separator import Separation, Separator
+from soundsep.separator import Separator
 
 __all__ = ["Pipeline"]
 
@@ -57,14 +49,15 @@ class Pipeline(Listener):
     those of sources count half.
 
     Args:
-        classifier: The model.
+        classifier: The model: a `Classifier`, a `soundsep.export.OnnxClassifier`, or anything else
+            that scores waveforms (`soundsep.classifier.ClassifierLike`).
         separator: Takes recordings apart; without one they are classified as they are.
         unknown: Name no sound whose best score is below ``classifier.config.unknown_below``: its
             label is ``None``, and it is no event.
         silence_db: Level in dBFS (mean power) below which nothing is to be heard: such windows do
             not count, and a recording of nothing else, digital silence included, has the label
             ``None`` and no predictions. By default digital silence is an error.
-        device: Where the classifier runs, such as ``"cpu"`` or ``"cuda"``.
+        device: Where a classifier of torch runs, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
         ConfigError: ``classifier`` is a name and no `Classifier` (see `from_pretrained`), there is
@@ -74,14 +67,14 @@ class Pipeline(Listener):
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: ClassifierLike,
         *,
         separator: Separator | None = None,
         unknown: bool = False,
         silence_db: float | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        check_kind("Pipeline", classifier, Classifier)
+        check_kind("Pipeline", classifier, ClassifierLike)
         if unknown and classifier.config.unknown_below is None:
             raise ConfigError(
                 "the classifier's config has no unknown_below: a score to be chosen on sounds that "
@@ -89,7 +82,14 @@ class Pipeline(Listener):
             )
         if silence_db is not None:
             check_number("silence_db", silence_db, most=0)
-        self.classifier = to_device(classifier, device).eval()
+        if isinstance(classifier, nn.Module):
+            to_device(classifier, device).eval()
+        elif str(device) != "cpu":
+            raise ConfigError(
+                f"{type(classifier).__name__} is no torch module, so it cannot be moved to "
+                f"{str(device)!r}; leave out the device"
+            )
+        self.classifier = classifier
         self.separator = separator
         self.unknown, self.silence_db = unknown, silence_db
 
@@ -232,21 +232,25 @@ class Pipeline(Listener):
         check_choice("errors", errors, ("raise", "return"))
         if sample_rate is not None:
             check_number("sample_rate", sample_rate)
-        many, lazily = _is_many(audio)
-        options = _Options(
-            sample_rate=sample_rate,
+        many, is_lazy = is_many(audio)
+        call = Call(
+            classifier=self.classifier,
+            separator=self.separator,
+            unknown=self.unknown,
+            silence_db=self.silence_db,
+            rate_of=lambda item: self._rate_of(item, sample_rate),
             channel=check_channel(channel),
             top_k=None if top_k is None else check_whole("top_k", top_k, least=1),
             batch_size=check_whole("batch_size", batch_size, least=1),
             n_shifts=check_whole("n_shifts", n_shifts, least=1, most=MAX_SHIFTS),
-            keeps=not many if keep_sources is None else keep_sources,
+            keeps_sources=not many if keep_sources is None else keep_sources,
             stops=errors == "raise",
         )
-        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by _is_many
+        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by is_many
         shown = progress_bar(items, progress=progress and many, unit="clip", desc="classifying")
-        if lazily:
-            return self._lazily(iter(shown), options)
-        results = list(self._classified(shown, options))
+        if is_lazy:
+            return call.lazily(iter(shown))
+        results = list(call.results(shown))
         return results if many else results[0]
 
     def embed(
@@ -276,173 +280,35 @@ class Pipeline(Listener):
 
         Raises:
             AudioError: a recording cannot be read, is too short, or is digital silence.
-            ConfigError: an option is out of range.
+            ConfigError: an option is out of range, or the classifier has no embeddings.
         """
-        many, _ = _is_many(audio)
-        channel = check_channel(channel)
-        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by _is_many
+        if not isinstance(self.classifier, Classifier):
+            raise ConfigError(f"{type(self.classifier).__name__} has scores, but no embeddings")
+        classifier, channel = self.classifier, check_channel(channel)
+        many, _ = is_many(audio)
+        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by is_many
         shown = progress_bar(items, progress=progress and many, unit="clip", desc="embedding")
-        rows = [
-            *embed_waveforms(
-                self.classifier,
-                (self._waveform(item, sample_rate, channel) for item in shown),
-                batch_size=check_whole("batch_size", batch_size, least=1),
-            )
-        ]
+
+        def windows() -> Iterator[tuple[int, list[Tensor]]]:
+            for number, item in enumerate(shown):
+                heard = hear(
+                    item,
+                    classifier,
+                    separator=None,
+                    silence_db=None,
+                    sample_rate=self._rate_of(item, sample_rate),
+                    channel=channel,
+                )
+                yield number, heard.windows[MIXTURE]
+
+        size = check_whole("batch_size", batch_size, least=1)
+        rows = [row for _, row in embed_windows(classifier, windows(), batch_size=size)]
         if not many:
             return rows[0].clone()
-        return torch.stack(rows) if rows else torch.empty(0, self.classifier.network.embedding_dim)
-
-    def _lazily(self, items: Iterator[Any], options: _Options) -> Iterator[ClipResult]:
-        for first in items:
-            batch = chain([first], islice(items, options.batch_size - 1))
-            yield from self._classified(batch, options)
-
-    def _classified(self, items: Iterable[Any], options: _Options) -> Iterator[ClipResult]:
-        """The results of some recordings, once all of them were read, and the first failure."""
-        results: list[ClipResult] = []
-        heard: list[tuple[str, ...]] = []  # of each clip without an error
-        failure: AudioError | None = None
-
-        def waveforms() -> Iterator[Tensor]:
-            # Lazy: of a long list only the clips of one batch are in memory.
-            nonlocal failure
-            for item in items:
-                path = path_of(item)
-                try:
-                    parts, separation = self._parts(item, options)
-                except AudioError as error:
-                    if options.stops:
-                        failure = error
-                        return
-                    results.append(ClipResult(path=path, error=str(error)))
-                    continue
-                result = ClipResult(
-                    path=path,
-                    duration_seconds=parts[MIXTURE].shape[0] / self.sample_rate,
-                    separation=separation if options.keeps else None,
-                )
-                if self._is_unheard(parts[MIXTURE]):
-                    results.append(replace(result, is_known=False))
-                    continue
-                results.append(result)
-                heard.append(tuple(parts))
-                yield from parts.values()
-
-        scores = list(
-            score_waveforms(
-                self.classifier,
-                waveforms(),
-                batch_size=options.batch_size,
-                n_shifts=options.n_shifts,
-                silence_db=self.silence_db,
-            )
-        )
-        rows, names = iter(scores), iter(heard)
-        for result in results:
-            if result.error is not None or not result.is_known:
-                yield result
-            else:
-                yield self._named(result, rows, next(names), options.top_k)
-        if failure is not None:
-            raise failure
-
-    def _parts(
-        self, audio: AudioInput, options: _Options
-    ) -> tuple[dict[str, Tensor], Separation | None]:
-        """All that is classified of a recording, (time,) each, by name; and its separation."""
-        if self.separator is None:
-            return {MIXTURE: self._waveform(audio, options.sample_rate, options.channel)}, None
-        rate, channel = self._rate_of(audio, options.sample_rate), options.channel
-        # The separator hears the recording itself, not what the classifier's rate leaves of it.
-        is_mono = self.separator.config.n_channels == 1
-        heard, rate = load_audio(audio, sample_rate=rate, mono=is_mono, channel=channel)
-        waveform = self._checked(resample(to_mono(heard, rate), rate, self.sample_rate), audio)
-        if self._is_unheard(waveform):
-            return {MIXTURE: waveform}, None
-        separation = self.separator(heard, rate, progress=False)
-        sources = audible_sources(separation, self.sample_rate)
-        loud = {name: part for name, part in sources.items() if not self._is_unheard(part)}
-        return {MIXTURE: waveform, **loud}, separation
-
-    def _waveform(self, audio: AudioInput, sample_rate: int | None, channel: int | None) -> Tensor:
-        """A recording as the classifier hears it, (time,)."""
-        rate = self._rate_of(audio, sample_rate)
-        waveform, _ = load_audio(
-            audio, sample_rate=rate, target_rate=self.sample_rate, channel=channel
-        )
-        return self._checked(waveform, audio)
-
-    def _checked(self, waveform: Tensor, audio: AudioInput) -> Tensor:
-        shortest = self.classifier.config.frontend.win_length
-        if waveform.shape[0] < shortest:
-            raise AudioError(
-                f"{name_of(audio)} is too short to analyse: "
-                f"{waveform.shape[0] / self.sample_rate:.4f} s, at least "
-                f"{shortest / self.sample_rate:.3f} s are needed"
-            )
-        if self.silence_db is None and is_silent(waveform):
-            raise silence_error(audio)
-        return waveform
-
-    def _is_unheard(self, waveform: Tensor) -> bool:
-        """Whether all windows are softer than the pipeline is told to listen."""
-        if self.silence_db is None:
-            return False
-        windows = clip_windows(self.classifier, waveform)
-        return all(is_silent(window, self.silence_db) for window in windows)
-
-    def _named(
-        self, result: ClipResult, rows: Iterator[Tensor], heard: tuple[str, ...], top_k: int | None
-    ) -> ClipResult:
-        """With the next scores, those of all that was heard of the recording."""
-        alone = torch.stack([*islice(rows, len(heard))])
-        scores, where = merge_scores(alone)
-        best = scores.topk(len(self.labels))
-        order = best.indices.tolist()
-        ranked = tuple(
-            Prediction(
-                self.labels[index],
-                score,
-                None if self.separator is None else heard[int(where[index])],
-            )
-            for index, score in zip(order, best.values.tolist(), strict=True)
-        )
-        least = self.classifier.config.unknown_below if self.unknown else None
-        # What was heard in a source counts less, but not because it was heard any worse.
-        own = alone.gather(0, where.unsqueeze(0))[0]
-        is_known = least is None or float(own[order[0]]) >= least
-        named = None
-        if self.classifier.config.activation == "sigmoid":
-            reach = own >= own.new_tensor(self.classifier.config.label_thresholds)
-            named = tuple(p for p, index in zip(ranked, order, strict=True) if reach[index])
-            is_known &= bool(named)
-        return replace(result, predictions=ranked[:top_k], is_known=is_known, named=named)
+        return torch.stack(rows) if rows else torch.empty(0, classifier.network.embedding_dim)
 
     def __repr__(self) -> str:
         """The network, the number of labels and the rate."""
-        config = self.classifier.config
-        return f"Pipeline({config.network}, {len(self.labels)} labels, {self.sample_rate} Hz)"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Options:
-    """Those of one call, checked."""
-
-    sample_rate: int | None
-    channel: int | None
-    top_k: int | None
-    batch_size: int
-    n_shifts: int
-    keeps: bool  # the separated sources
-    stops: bool  # at the first bad recording
-
-
-def _is_many(audio: Any) -> tuple[bool, bool]:
-    """Whether these are several recordings, and whether they come one after the other."""
-    is_one = isinstance(audio, (str, bytes, bytearray, memoryview, Mapping)) or is_array(audio)
-    if is_one or not isinstance(audio, Iterable) or hasattr(audio, "read"):
-        return False, False
-    if isinstance(audio, (tuple, list)) and len(audio) == 2 and isinstance(audio[1], Real):
-        unpack(audio, None)  # a pair (samples, rate) is refused with a hint
-    return True, not (isinstance(audio, Sequence) or hasattr(audio, "to_list"))
+        model = self.classifier
+        name = model.config.network if isinstance(model, Classifier) else type(model).__name__
+        return f"Pipeline({name}, {len(self.labels)} labels, {self.sample_rate} Hz)"

@@ -12,8 +12,9 @@ from soundsep.audio import Mixer, StreamingResampler
 from soundsep.audio.arrays import from_array, is_array
 from soundsep.audio.checks import Samples, check_format
 from soundsep.audio.mixdown import check_channel
-from soundsep.classifier import Classifier
-from soundsep.classifier.scorers import Row, build_scorer
+from soundsep.classifier import ClassifierLike
+from soundsep.classifier.block_scorer import Row
+from soundsep.classifier.scorers import build_scorer
 from soundsep.classifier.scoring import SILENCE
 from soundsep.config import check_number
 from soundsep.errors import AudioError, ConfigError
@@ -45,7 +46,7 @@ class Stream:
     from the first sample. Memory does not grow, unless the scores are kept.
 
     Args:
-        classifier: The model, in evaluation mode.
+        classifier: The model.
         rules: What counts as an event.
         sample_rate: Rate of the blocks, in Hz.
         hop_seconds: Step between windows, as `soundsep.classifier.scorers.build_scorer` takes it.
@@ -62,7 +63,7 @@ class Stream:
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: ClassifierLike,
         rules: EventRules,
         *,
         sample_rate: int,
@@ -94,7 +95,7 @@ class Stream:
     def _begin(self) -> None:
         """What follows is a recording of its own, its times still those of the stream."""
         self._offset_seconds = self._reached_seconds = self.duration_seconds
-        frame = self._classifier.frame_seconds
+        frame = self._frame_seconds
         self._median = None
         if frame is not None:
             lengths = [
@@ -111,6 +112,11 @@ class Stream:
             trim=round((0.5 - NOTICED) * self._scorer.window) if frame is None else 0,
             offset_seconds=self._offset_seconds,
         )
+
+    @property
+    def _frame_seconds(self) -> float | None:
+        length = self._classifier.frame_length
+        return None if length is None else length / self._classifier.sample_rate
 
     @property
     def sample_rate(self) -> int:
@@ -130,7 +136,7 @@ class Stream:
     @property
     def min_seconds(self) -> float:
         """Length of one analysis frame; less than that is not heard."""
-        return self._classifier.config.frontend.win_length / self._classifier.sample_rate
+        return self._classifier.config.min_samples / self._classifier.sample_rate
 
     @property
     def certain_until_seconds(self) -> float:
@@ -239,7 +245,7 @@ class Stream:
         """
         if self._kept is None:
             raise ConfigError("a stream keeps its scores if it is made with keep_scores=True")
-        kept, frame = self._kept, self._classifier.frame_seconds
+        kept, frame = self._kept, self._frame_seconds
         labels, rate = self._classifier.labels, self._classifier.sample_rate
         spans = torch.tensor([(row.begin, row.end) for row in kept], dtype=torch.float64)
         return Scores(

@@ -81,9 +81,10 @@ def held_out_temperature(classifier: Classifier, examples: Sequence[tuple[Tensor
     Raises:
         ShapeError: there are no examples.
     """
-    scores = [*score_waveforms(classifier, (waveform for waveform, _ in examples), batch_size=16)]
-    if not scores:
+    keyed = ((target, waveform) for waveform, target in examples)
+    scored = [*score_waveforms(classifier, keyed, batch_size=16)]
+    if not scored:
         raise ShapeError("there are no clips to take a temperature from")
     # The mean over windows is one of scores; their logarithm serves as logits.
-    logits = torch.stack(scores).clamp(min=1e-30).log()
-    return fit_temperature(logits, torch.tensor([target for _, target in examples]))
+    logits = torch.stack([scores for _, scores in scored]).clamp(min=1e-30).log()
+    return fit_temperature(logits, torch.tensor([target for target, _ in scored]))

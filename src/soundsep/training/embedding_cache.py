@@ -104,9 +104,8 @@ def embed_files(
     if not missing:
         return found, skipped
     model = to_device(copy.deepcopy(backbone), device).eval()
-    decoded: list[tuple[Path, str]] = []
 
-    def waveforms() -> Iterator[Tensor]:
+    def waveforms() -> Iterator[tuple[tuple[Path, str], Tensor]]:
         for path, key in progress_bar(missing, progress=progress, unit="clip", desc="embedding"):
             try:
                 waveform = load_clip(path, model)
@@ -115,11 +114,9 @@ def embed_files(
                     raise
                 skipped[path] = str(error)
                 continue
-            decoded.append((path, key))
-            yield waveform
+            yield (path, key), waveform
 
-    for i, embedding in enumerate(embed_waveforms(model, waveforms(), batch_size=batch_size)):
-        path, key = decoded[i]
+    for (path, key), embedding in embed_waveforms(model, waveforms(), batch_size=batch_size):
         found[path] = embedding
         cache.put(key, embedding)
     return found, skipped
@@ -133,7 +130,7 @@ def load_clip(path: Path, classifier: Classifier) -> Tensor:
             pipeline refuses the same.
     """
     waveform, _ = load_audio(path, target_rate=classifier.sample_rate)
-    if waveform.shape[0] < classifier.config.frontend.win_length:
+    if waveform.shape[0] < classifier.config.min_samples:
         raise AudioError(f"{path} is too short to learn from: {waveform.shape[0]} samples")
     if waveform.abs().max() <= SILENCE:
         raise AudioError(f"{path} is digital silence, from which there is nothing to learn")

@@ -50,7 +50,7 @@ def fixed_features(
         return None
     kept = ArrayCache(cache and local_path(cache) / f"features-{code_digest(*COMPUTED_BY)[:12]}")
     settings = json.dumps(model.config.frontend.to_dict(), sort_keys=True)
-    n_samples = round(model.config.window_seconds * model.sample_rate)
+    n_samples = model.config.window_samples
     device = next(model.parameters()).device
     features = []
     for clip, _ in progress_bar(training, progress=progress, unit="clip", desc="features"):

@@ -19,9 +19,11 @@ def held_out_metrics(model: Classifier, clips: Sequence[Example]) -> dict[str, f
     """Loss, accuracy and macro averages on clips that were not learnt from."""
     was_training = model.training
     model.eval()
-    scores = torch.stack([*score_waveforms(model, (clip for clip, _ in clips), batch_size=32)])
+    keyed = ((target, clip) for clip, target in clips)
+    scored = [*score_waveforms(model, keyed, batch_size=32)]
     model.train(was_training)
-    targets = torch.tensor([target for _, target in clips])
+    scores = torch.stack([scores for _, scores in scored])
+    targets = torch.tensor([target for target, _ in scored])
     loss = nn.functional.nll_loss(scores.clamp(min=1e-30).log(), targets)
     confusion = confusion_matrix(
         targets.numpy(), scores.argmax(dim=1).cpu().numpy(), n_classes=len(model.labels)

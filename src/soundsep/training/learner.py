@@ -83,9 +83,8 @@ class Learner:
         if self.waveforms is None:
             logits: Tensor = model.network.head(self.embeddings[chosen])
             return logits
-        waveforms = (self.waveforms[i] for i in chosen)
+        waveforms = ((i, self.waveforms[i]) for i in chosen)
         moved = to_device(copy.deepcopy(model), self.device)
         # The mean over windows is one of scores; their logarithm serves as logits.
-        return (
-            torch.stack([*score_waveforms(moved, waveforms, batch_size=16)]).clamp(min=1e-30).log()
-        )
+        scored = score_waveforms(moved, waveforms, batch_size=16)
+        return torch.stack([scores for _, scores in scored]).clamp(min=1e-30).log()

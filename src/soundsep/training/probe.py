@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -143,9 +143,10 @@ def probe_classifier(
         DatasetError: there are no examples.
     """
     backbone = as_backbone(classifier)
-    waveforms: Iterable[Tensor] = (waveform for waveform, _ in examples)
-    embeddings = [*embed_waveforms(backbone, waveforms, batch_size=batch_size)]
-    targets = torch.tensor([target for _, target in examples])
+    keyed = ((target, waveform) for waveform, target in examples)
+    embedded = [*embed_waveforms(backbone, keyed, batch_size=batch_size)]
+    embeddings = [embedding for _, embedding in embedded]
+    targets = torch.tensor([target for target, _ in embedded])
     weight, bias = linear_probe(
         torch.stack(embeddings) if embeddings else torch.empty(0, 0),
         targets,

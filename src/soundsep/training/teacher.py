@@ -44,8 +44,9 @@ class Teacher(nn.Module):
             raise ConfigError("a teacher must give exactly one label, by softmax")
         self.classifier = classifier.eval().requires_grad_(requires_grad=False)
         self.sample_rate = sample_rate
-        heard = (self._at_its_rate(waveform) for waveform in training)
-        embeddings = torch.stack([*embed_waveforms(classifier, heard, batch_size=32)])
+        heard = ((i, self._at_its_rate(waveform)) for i, waveform in enumerate(training))
+        embedded = embed_waveforms(classifier, heard, batch_size=32)
+        embeddings = torch.stack([embedding for _, embedding in embedded])
         self.register_buffer("mean", embeddings.mean(dim=0))
         self.register_buffer("scale", embeddings.std(dim=0, correction=0).clamp(min=1e-3))
         self.mean: Tensor

@@ -57,15 +57,16 @@ def test_score_waveforms_is_lazy(pipe):
 
     def clips():
         nonlocal taken
-        for _ in range(10):
+        for key in "abcdefghij":
             taken += 1
-            yield torch.from_numpy(noise(1)).float()
+            yield key, torch.from_numpy(noise(1)).float()
 
     stream = score_waveforms(pipe.classifier, clips(), batch_size=2)
-    assert next(stream).shape == (3,)
+    key, scores = next(stream)
+    assert (key, scores.shape) == ("a", (3,))
     assert taken == 2
     assert not torch.is_inference_mode_enabled()
-    assert len(list(stream)) == 9
+    assert [key for key, _ in stream] == list("bcdefghij")
 
 
 class Counter(Classifier):

@@ -14,6 +14,7 @@ from soundsep.errors import DependencyError, ExportError, ShapeError, WeightsErr
 from soundsep.export import TOLERANCE, OnnxClassifier, export_onnx
 from soundsep.export.graph import RealSpectrogram
 from soundsep.frontends import MEL_PRESETS, KaldiMelConfig, MelConfig, MelFrontend
+from soundsep.pipeline import Pipeline
 
 LABELS = ("dog", "Türklopfen", "rain")
 SMALL = MelConfig(n_fft=256, win_length=200, hop_length=160, n_mels=16)
@@ -80,6 +81,7 @@ def test_the_file_says_what_a_program_needs_and_the_model_stays_as_it_was(tmp_pa
     assert report.size_bytes == report.path.stat().st_size
     metadata = OnnxClassifier(report.path).metadata
     assert json.loads(metadata.pop("labels")) == list(LABELS)
+    assert ClassifierConfig.from_dict(json.loads(metadata.pop("config"))) == model.config
     assert metadata == {
         "sample_rate": "16000",
         "window_seconds": "0.5",
@@ -189,3 +191,25 @@ def test_only_the_spectrogram_and_single_channels_stay_exact(model, tmp_path):
     exact = [node for node in nodes if node.op_type == "Conv" and "/network/" in node.name]
     assert len(exact) == 15  # the depthwise ones
     assert all(a.i > 1 for node in exact for a in node.attribute if a.name == "group")
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_a_pipeline_takes_the_file_as_it_takes_the_classifier(tmp_path, frames):
+    frontend = KaldiMelConfig(
+        sample_rate=16_000, n_fft=512, win_length=400, hop_length=160, level_db=23.5
+    )
+    network = "mn04-frames" if frames else "resnet18"
+    model = classifier(
+        network=network, frontend=frontend if frames else MelConfig(), hop_seconds=0.5
+    )
+    path = export_onnx(model, tmp_path / "model.onnx", frames=frames, tolerance=0.01).path
+    recording = noise(1, 40_000)[0]
+    pipes = [Pipeline(model), Pipeline(OnnxClassifier(path, n_threads=1))]
+    one, other = (pipe(recording, sample_rate=16_000) for pipe in pipes)
+    found = {p.label: p.score for p in other.predictions}
+    assert {p.label: p.score for p in one.predictions} == pytest.approx(found, abs=0.01)
+    one, other = (pipe.scores(recording, sample_rate=16_000) for pipe in pipes)
+    assert one.rows == other.rows == ("frames" if frames else "windows")
+    torch.testing.assert_close(one.values, other.values, atol=0.01, rtol=0)
+    assert torch.equal(one.edges_seconds, other.edges_seconds)
+    assert repr(pipes[1]) == f"Pipeline(OnnxClassifier, {len(LABELS)} labels, 16000 Hz)"

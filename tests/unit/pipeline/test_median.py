@@ -4,7 +4,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from soundsep.classifier.scorers import Row
+from soundsep.classifier.block_scorer import Row
 from soundsep.pipeline.median import MedianFilter
 
 LENGTHS = (1, 3, 7, 3)

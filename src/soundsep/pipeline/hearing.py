@@ -1,0 +1,87 @@
+"""From a recording to all that is classified of it: its own windows, and those of its sources."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from soundsep.audio import AudioInput, load_audio, resample
+from soundsep.audio.inputs import name_of
+from soundsep.audio.mixdown import to_mono
+from soundsep.classifier import ClassifierLike
+from soundsep.classifier.scoring import audible_windows
+from soundsep.errors import AudioError
+from soundsep.pipeline.mixtures import MIXTURE, audible_sources
+from soundsep.separator import Separation, Separator
+
+__all__ = ["Heard", "hear", "silence_error"]
+
+
+class Heard(NamedTuple):
+    """What is heard of a recording.
+
+    Attributes:
+        duration_seconds: Its length.
+        windows: Those in which there is something to name, by what they are of: the recording
+            itself first, then its sources. Empty where there is nothing.
+        separation: The separated recording, where that was asked for and there is something.
+    """
+
+    duration_seconds: float
+    windows: dict[str, list[Tensor]]
+    separation: Separation | None
+
+
+def hear(
+    audio: AudioInput,
+    classifier: ClassifierLike,
+    *,
+    separator: Separator | None,
+    silence_db: float | None,
+    sample_rate: int | None,
+    channel: int | None,
+) -> Heard:
+    """Read a recording, and take it apart where there is a separator.
+
+    Raises:
+        AudioError: it cannot be read, is too short, or is digital silence without ``silence_db``.
+    """
+    target = classifier.sample_rate
+    if separator is None:
+        waveform, _ = load_audio(
+            audio, sample_rate=sample_rate, target_rate=target, channel=channel
+        )
+    else:
+        # The separator hears the recording itself, not what the classifier's rate leaves of it.
+        is_mono = separator.config.n_channels == 1
+        given, rate = load_audio(audio, sample_rate=sample_rate, mono=is_mono, channel=channel)
+        waveform = resample(to_mono(given, rate), rate, target)
+    if waveform.shape[0] < (shortest := classifier.config.min_samples):
+        raise AudioError(
+            f"{name_of(audio)} is too short to analyse: {waveform.shape[0] / target:.4f} s, at "
+            f"least {shortest / target:.3f} s are needed"
+        )
+    duration = waveform.shape[0] / target
+    windows = audible_windows(classifier.config, waveform, silence_db)
+    if not windows:
+        if silence_db is None:
+            raise silence_error(audio)
+        return Heard(duration, {}, None)
+    if separator is None:
+        return Heard(duration, {MIXTURE: windows}, None)
+    separation = separator(given, rate, progress=False)
+    sources = {
+        name: audible_windows(classifier.config, source, silence_db)
+        for name, source in audible_sources(separation, target).items()
+    }
+    audible = {name: windows for name, windows in sources.items() if windows}
+    return Heard(duration, {MIXTURE: windows, **audible}, separation)
+
+
+def silence_error(audio: object) -> AudioError:
+    """What a recording is answered in which there is nothing at all."""
+    return AudioError(
+        f"{name_of(audio)} is digital silence, in which there is nothing to name; check the "
+        "recorder, its input and its level"
+    )
