@@ -48,6 +48,11 @@ def make_inputs(folder: Path) -> Path:
         "start_seconds,end_seconds,label\n3.0,8.0,siren\n8.0,13.0,door_wood_knock\n",
         encoding="utf-8",
     )
+    (folder / "season.csv").write_text(
+        "path,start_seconds,end_seconds,label,score,start_time\n"
+        "20240519_033000.WAV,12.5,20.0,rooster,0.912,2024-05-19T03:30:12.500\n",
+        encoding="utf-8",
+    )
     (folder / "broken.wav").write_bytes(b"no sound")
     write_classes(folder / "insects", ("background", "bee", "mosquito"), n_clips=5)
     write_classes(folder / "mine", ("talk",), n_clips=5)

@@ -35,6 +35,7 @@ from soundsep.cli import (
     plot,
     recipes,
     separate,
+    summary,
     train,
     train_separator,
 )
@@ -47,6 +48,7 @@ __all__ = ["main"]
 COMMANDS = (
     classify,
     events,
+    summary,
     listen,
     separate,
     fit,

@@ -9,11 +9,13 @@ from soundsep.pipeline.microphone import Microphone, listen
 from soundsep.pipeline.pipeline import Pipeline
 from soundsep.pipeline.results import ClipResult, Event, Gap, Prediction, Scores
 from soundsep.pipeline.stream import Stream
+from soundsep.pipeline.summary import EventSummary, recorded_seconds, summarize
 from soundsep.pipeline.tabulate import to_csv, to_dataframe
 
 __all__ = [
     "ClipResult",
     "Event",
+    "EventSummary",
     "Events",
     "Gap",
     "Microphone",
@@ -25,6 +27,8 @@ __all__ = [
     "cut_clips",
     "listen",
     "read_events",
+    "recorded_seconds",
+    "summarize",
     "to_csv",
     "to_dataframe",
 ]

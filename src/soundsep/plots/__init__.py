@@ -12,6 +12,7 @@ from soundsep.plots.learning import plot_confusion, plot_curves
 from soundsep.plots.mfcc import plot_mfcc
 from soundsep.plots.picture import PictureOptions
 from soundsep.plots.probabilities import plot_probabilities, plot_scores
+from soundsep.plots.season import plot_season
 from soundsep.plots.separation import plot_separation
 from soundsep.plots.sound import plot_stft, plot_waveform
 from soundsep.plots.surface import plot_3d
@@ -27,6 +28,7 @@ __all__ = [
     "plot_mfcc",
     "plot_probabilities",
     "plot_scores",
+    "plot_season",
     "plot_separation",
     "plot_stft",
     "plot_waveform",

@@ -1,0 +1,134 @@
+"""``soundsep summary``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundsep.cli.console import note, say
+from soundsep.cli.formats import time_options
+from soundsep.cli.options import Commands, at_least_1
+from soundsep.cli.output import check_output
+from soundsep.cli.recordings import note_passed_over
+from soundsep.errors import ConfigError
+
+if TYPE_CHECKING:
+    from soundsep.pipeline import TimedEvent
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "summary",
+        parents=[time_options()],
+        help="count the events of a night or a season by label and hour",
+        description="Count the events of tables that `events -o` wrote, by label and hour of the "
+        "day, and draw them, hours by days.",
+    )
+    command.add_argument(
+        "tables",
+        nargs="+",
+        type=Path,
+        metavar="TABLE",
+        help="csv, jsonl or parquet files that `soundsep events` wrote",
+    )
+    command.add_argument(
+        "--recordings",
+        nargs="+",
+        metavar="FILE",
+        help="recordings, folders of them, or patterns: tell hours in which nothing was heard from "
+        "those in which nothing was recorded",
+    )
+    command.add_argument(
+        "--label",
+        action="append",
+        metavar="LABEL",
+        help="count this label only; may be given several times",
+    )
+    command.add_argument(
+        "--min-score",
+        type=float,
+        default=0.0,
+        metavar="SCORE",
+        help="leave out events with a lower score (default: 0)",
+    )
+    command.add_argument(
+        "--picture", type=Path, metavar="PICTURE", help="draw hours by days: png, pdf, svg..."
+    )
+    command.add_argument(
+        "--top",
+        type=at_least_1,
+        default=4,
+        metavar="K",
+        help="labels in the picture, the most frequent ones (default: 4)",
+    )
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="CSV", help="write the counts into this table"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.audio import find_recordings
+    from soundsep.pipeline import recorded_seconds, summarize
+
+    for output in filter(None, (arguments.picture, arguments.output)):
+        given = map(str, arguments.tables)
+        check_output(output, overwrite=arguments.overwrite, recordings=given)
+    recorded = None
+    if arguments.recordings:
+        found = find_recordings(*arguments.recordings)
+        note_passed_over(found.passed_over)
+        recorded, strangers = recorded_seconds(found.paths, time_pattern=arguments.time_pattern)
+        if strangers:
+            note(
+                f"{len(strangers)} of {len(found.paths)} recordings tell no time of day or no "
+                f"length, such as {strangers[0]}"
+            )
+    summary = summarize(_events(arguments), recorded=recorded)
+    if not summary.labels:
+        note("there are no events")
+    else:
+        say(summary)
+    if arguments.output:
+        summary.to_csv(arguments.output)
+        note(f"wrote {arguments.output}")
+    if arguments.picture:
+        from soundsep.plots import plot_season
+
+        plot_season(summary, top_k=arguments.top, path=arguments.picture)
+        note(f"wrote {arguments.picture}")
+    return 0
+
+
+def _events(arguments: argparse.Namespace) -> Iterator[TimedEvent]:
+    """Those of all tables that count, with the times of names where --time-pattern is given.
+
+    Raises:
+        ConfigError: a label does not occur.
+    """
+    from datetime import timedelta
+
+    from soundsep.audio import recording_start
+    from soundsep.names import did_you_mean
+    from soundsep.pipeline import read_events
+
+    labels, seen = set(arguments.label or ()), set[str]()
+    for table in arguments.tables:
+        for timed in read_events(table):
+            path, event, when = timed
+            seen.add(event.label)
+            if (labels and event.label not in labels) or event.score < arguments.min_score:
+                continue
+            if arguments.time_pattern is not None:
+                start = recording_start(path, pattern=arguments.time_pattern)
+                when = start and start + timedelta(seconds=event.start_seconds)
+            yield timed._replace(start_time=when)
+    if unknown := sorted(labels - seen):
+        hints = (f"{label!r}{did_you_mean(label, seen)}" for label in unknown)
+        raise ConfigError(f"there is no event {'; '.join(hints)}")

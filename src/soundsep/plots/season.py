@@ -1,0 +1,113 @@
+"""When in a season sounds were heard: hours by days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundsep.errors import ConfigError
+from soundsep.names import did_you_mean
+from soundsep.pipeline.summary import EventSummary, Hour
+from soundsep.plots.canvas import count_axis, new_figure, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_season"]
+
+WIDTH, HEIGHT = 8.0, 2.6  # inches; the height is that of one label
+MOST_PANELS = 24
+NOT_RECORDED = "#d9d9d9"
+
+
+def plot_season(
+    summary: EventSummary,
+    *,
+    labels: Sequence[str] | None = None,
+    top_k: int = 4,
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> Figure:
+    """How many events began in each hour of each day, below each other for several labels.
+
+    Hours in which nothing was recorded are grey, where the summary knows them.
+
+    Args:
+        summary: From `soundsep.pipeline.summarize`.
+        labels: Those that are shown; by default the most frequent.
+        top_k: So many of them.
+        title: Above the picture.
+        path: Where the picture is written.
+
+    Raises:
+        ConfigError: a label does not occur, no event has a time of day, an option is out of range,
+            or ``path`` cannot be written.
+        DependencyError: matplotlib is not installed.
+    """
+    if not 1 <= top_k <= MOST_PANELS:
+        raise ConfigError(f"top_k must be from 1 to {MOST_PANELS}, got {top_k}")
+    timed = [label for label in summary.labels if summary.counts.get(label)]
+    shown = timed[:top_k] if labels is None else list(labels)[:MOST_PANELS]
+    for label in shown:
+        if label not in timed:
+            raise ConfigError(
+                f"there is no event {label!r} with a time of day{did_you_mean(label, timed)}"
+            )
+    if not shown:
+        raise ConfigError(
+            "there is nothing to show: no event has a time of day; name recordings as their "
+            "recorders do, or say how their names hold the time (--time-pattern)"
+        )
+    figure = new_figure(path, WIDTH, 0.4 + HEIGHT * len(shown))
+    panels = figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0]
+    for axes, label in zip(panels, shown, strict=True):
+        _draw(axes, summary, label)
+    if title is not None:
+        figure.suptitle(title, parse_math=False)
+    return save_figure(figure, path)
+
+
+def _draw(axes: Axes, summary: EventSummary, label: str) -> None:
+    import matplotlib.dates
+    from matplotlib.ticker import MultipleLocator
+
+    dates: Any = matplotlib.dates  # which has no types
+    days = summary.days
+    first = dates.date2num(days[0])
+    edges = first + np.arange(len(days) + 1)
+    counts = np.ma.masked_array(_grid(days, summary.counts[label]), _unheard(summary, days))
+    axes.set_facecolor(NOT_RECORDED)
+    image = axes.pcolormesh(edges, np.arange(25), counts, cmap="viridis", vmin=0)
+    bar = axes.figure.colorbar(image, ax=axes, label="events", pad=0.02)
+    count_axis(bar.ax.yaxis)
+    axes.set_title(label, parse_math=False)
+    axes.set_ylabel("hour")
+    axes.set_ylim(24, 0)
+    axes.yaxis.set_major_locator(MultipleLocator(6))
+    locator = dates.AutoDateLocator(minticks=1, maxticks=10)
+    locator.intervald[3] = [1, 2, 3, 7, 14]  # days; never hours, of which there is an axis
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+
+
+def _grid(days: Sequence[date], cells: Mapping[Hour, float]) -> NDArray[np.float64]:
+    """A row for each hour, a column for each day."""
+    columns = {day: i for i, day in enumerate(days)}
+    grid = np.zeros((24, len(days)))
+    for (day, hour), n in cells.items():
+        grid[hour, columns[day]] = n
+    return grid
+
+
+def _unheard(summary: EventSummary, days: Sequence[date]) -> NDArray[np.bool_]:
+    """Hours in which nothing was recorded, and nothing heard."""
+    if not summary.recorded:
+        return np.zeros((24, len(days)), dtype=bool)
+    heard = sum(_grid(days, cells) for cells in summary.counts.values())
+    return (_grid(days, summary.recorded) <= 0) & (heard <= 0)

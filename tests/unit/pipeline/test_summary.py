@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import csv
+from datetime import date, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+import soundfile
+
+from soundsep.pipeline import Event, EventSummary, TimedEvent, recorded_seconds, summarize
+
+MAY_19, MAY_20, MAY_21 = (date(2024, 5, day) for day in (19, 20, 21))
+
+
+def heard(label: str, when: datetime | None) -> TimedEvent:
+    return TimedEvent("a.wav", Event(0.0, 1.0, label, 0.5), when)
+
+
+# Three days, counted by hand: owls at 22 (2, 0, 1) and at 3 (0, 1, 0), a dog at 3 on the last day.
+SEASON = [
+    heard("owl", datetime(2024, 5, 19, 22, 0)),
+    heard("owl", datetime(2024, 5, 19, 22, 59, 59, 999_000)),
+    heard("owl", datetime(2024, 5, 20, 3, 30, tzinfo=timezone(timedelta(hours=10)))),
+    heard("owl", datetime(2024, 5, 21, 22, 0, tzinfo=timezone.utc)),
+    heard("dog", datetime(2024, 5, 21, 3, 0)),
+    heard("rain", None),
+]
+
+
+def test_a_season_counted_by_hand():
+    summary = summarize(SEASON)
+    assert summary.labels == ("owl", "dog", "rain")
+    assert [summary.total(label) for label in summary.labels] == [4, 1, 1]
+    assert summary.counts["owl"] == {(MAY_19, 22): 2, (MAY_20, 3): 1, (MAY_21, 22): 1}
+    assert summary.by_hour("owl") == [0, 0, 0, 1, *[0] * 18, 3, 0]
+    assert summary.by_hour("rain") == [0] * 24
+    assert summary.untimed == {"rain": 1}
+    assert summary.days == (MAY_19, MAY_20, MAY_21)
+    assert str(summary).splitlines() == [
+        "      03  22  all",
+        "owl    1   3    4",
+        "dog    1   .    1",
+        "rain   .   .    1",
+        "without a time of day: 1",
+    ]
+
+
+def test_the_table(tmp_path):
+    summary = summarize(SEASON)
+    summary.to_csv(tmp_path / "a.csv")
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
+    assert rows[0].items() >= {"label": "owl", "total": "4", "03": "1", "22": "3"}.items()
+    assert rows[2].items() >= {"label": "rain", "total": "1", "no_time": "1"}.items()
+    frame = summary.to_dataframe().set_index("label")
+    assert frame["22"].tolist() == [3, 0, 0]
+    assert list(frame)[:2] == ["total", "00"]
+
+
+def test_without_events_and_without_times():
+    empty = summarize([])
+    assert (empty.labels, empty.days, str(empty)) == ((), (), "  all")
+    untimed = summarize([heard("dog\n", None)])
+    assert str(untimed) == "       all\ndog\\n    1\nwithout a time of day: 1"
+
+
+def test_what_was_recorded_is_split_at_the_hour_and_at_midnight(tmp_path):
+    def record(name: str, seconds: int) -> str:
+        soundfile.write(tmp_path / name, np.zeros(1_000 * seconds), 1_000)
+        return str(tmp_path / name)
+
+    paths = [
+        record("20240519_225950.wav", 3_620),  # 10 s, an hour, and 10 s after midnight
+        record("20240519_235000+0200.wav", 60),
+        record("dog.wav", 60),
+    ]
+    (tmp_path / "20240519_000000.wav").write_bytes(b"no sound")
+    seconds, strangers = recorded_seconds([*paths, str(tmp_path / "20240519_000000.wav")])
+    assert seconds == {(MAY_19, 22): 10, (MAY_19, 23): 3_660, (MAY_20, 0): 10}
+    assert [path.rpartition("/")[2] for path in strangers] == ["dog.wav", "20240519_000000.wav"]
+    summary = summarize(SEASON[:1], recorded=seconds)
+    assert summary.recorded_hours()[23] == pytest.approx(3_660 / 3_600)
+    assert str(summary).splitlines()[-1].split() == ["recorded", "(h)", "0.0", "0.0", "1.0", "1.0"]
+    seconds, strangers = recorded_seconds(paths[:1], time_pattern="%Y%m%d")
+    assert seconds == {(MAY_19, 0): 3_600, (MAY_19, 1): 20}
+
+
+def test_summaries_are_made_by_hand_too():
+    summary = EventSummary(counts={"owl": {(MAY_19, 22): 2}})
+    assert (summary.labels, summary.total("owl")) == (("owl",), 2)
