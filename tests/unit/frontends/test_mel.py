@@ -8,6 +8,7 @@ import torchaudio
 
 from soundsep.errors import ConfigError, ShapeError
 from soundsep.frontends import MEL_PRESETS, MelConfig, MelFrontend, power_to_db
+from soundsep.frontends.scaling import scale
 
 PLAIN = MelConfig(scaling="none")
 
@@ -83,6 +84,12 @@ def test_standardize_gives_every_clip_mean_0_and_deviation_1():
     features = MelFrontend("16k")(noise(3, 16_000) * torch.tensor([[1e-4], [1.0], [30.0]]))
     torch.testing.assert_close(features.mean(dim=(1, 2)), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(features.std(dim=(1, 2), correction=0), torch.ones(3))
+
+
+@pytest.mark.parametrize(("deviation", "expected"), [(1e-2, 1.0), (2e-2, 1.0), (1e-3, 0.1)])
+def test_what_varies_less_than_a_hundredth_of_a_decibel_is_not_blown_up(deviation, expected):
+    db = torch.tensor([1.0, -1.0]).repeat(8).reshape(1, 4, 4) * deviation - 40
+    assert scale(db, "standardize").std(correction=0) == pytest.approx(expected, rel=1e-3)
 
 
 def test_image_is_whole_numbers_over_the_full_range():

@@ -41,6 +41,13 @@ def test_silence_stays_silence(scaling):
     assert frontend(scaling)(faint).abs().max() < 0.5
 
 
+@pytest.mark.parametrize("scaling", ["peak", "standardize"])
+@pytest.mark.parametrize(("peak", "expected"), [(1e-5, 1.0), (2e-5, 1.0), (1e-6, 0.1)])
+def test_what_stays_below_a_third_of_a_16_bit_step_is_not_blown_up(scaling, peak, expected):
+    faint = peak * torch.tensor([[1.0, -1.0]]).repeat(1, 50)
+    assert frontend(scaling)(faint).abs().max() == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize(("field", "value"), [("sample_rate", 0), ("scaling", "image")])
 def test_settings_out_of_range_are_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=rf"WaveformConfig\.{field}"):

@@ -33,6 +33,9 @@ def spans(events: list[Event]) -> list[tuple[float, float]]:
         ([0, 0.6, 0.9, 0, 0], {}, [(1, 3)]),
         ([0, 0.4, 0.6, 0.4, 0], {}, [(2, 3)]),
         ([0.6, 0.3, 0.3, 0.3, 0.6, 0], {}, [(0, 5)]),  # above half the threshold it goes on
+        ([0.6, 0.25, 0.25, 0.25, 0.6, 0], {}, [(0, 5)]),  # at half of it, too
+        ([0.6, 0.249, 0.25, 0.25, 0.6, 0], {}, [(0, 1), (4, 5)]),
+        ([0.9, 0.35, 0.35, 0.35, 0.9], {"threshold": 0.7}, [(0, 5.3)]),
         ([0.6, 0.2, 0.2, 0.6, 0], {}, [(0, 1), (3, 4)]),
         ([0.6, 0.2, 0.2, 0.6, 0], {"merge_gap_seconds": 2}, [(0, 4)]),
         ([0.6, 0.2, 0.3, 0.6, 0], {}, [(0, 1), (3, 4)]),
@@ -114,6 +117,16 @@ def test_the_rest_of_what_was_cut_is_not_too_short():
     n = MAX_SECONDS + 30
     events = [e for i in range(1, n + 1) for e in tracker.push(torch.tensor([0.9]), i)]
     assert spans(events + tracker.flush(n)) == [(0, MAX_SECONDS), (MAX_SECONDS, n)]
+
+
+def test_what_is_cut_is_trimmed_at_its_real_ends_alone():
+    """A sound that began before the recording's second stretch, and stops 60 s after the hour."""
+    tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1, hop=1, trim=3)
+    scores = [0.0] * 10 + [0.9] * (MAX_SECONDS + 60) + [0.0] * 20
+    events = [e for i, s in enumerate(scores, 1) for e in tracker.push(torch.tensor([s]), i)]
+    begin, end = 10, 10 + MAX_SECONDS + 60
+    cut = begin + MAX_SECONDS
+    assert spans(events + tracker.flush(len(scores))) == [(begin + 3, cut), (cut, end - 3)]
 
 
 def test_the_cut_of_an_hour_leaves_an_hour_whole():

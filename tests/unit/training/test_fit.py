@@ -287,6 +287,18 @@ def test_folds_hold_whole_groups_and_every_class():
     assert (folds != other).any()
 
 
+@pytest.mark.parametrize(
+    ("targets", "n_folds"),
+    [([1, 0, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1], 5), ([1, 0, 1, 0, 0, 1], 3)],
+)
+def test_folds_that_could_be_equal_are(targets, n_folds):
+    """What sums of thirds and ninths lack to a tie in their last digit does not decide."""
+    groups = [f"g{i}" for i in range(len(targets))]
+    folds, n = group_folds(targets, groups, n_folds=n_folds, seed=0)
+    assert np.bincount(folds).tolist() == [len(targets) // n_folds] * n_folds
+    assert n == n_folds
+
+
 def test_a_recording_of_several_classes_is_held_out_as_a_whole():
     folds, n_folds = group_folds(
         [0, 1, 0, 1, 0, 1], ["a", "a", "b", "b", "c", "c"], n_folds=5, seed=0
