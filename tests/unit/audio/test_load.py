@@ -7,6 +7,7 @@ import struct
 import tempfile
 import tracemalloc
 import wave
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
@@ -305,6 +306,14 @@ def test_an_interrupt_while_reading_is_not_lost():
         load_audio(file)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Interrupted(io.BytesIO):
     """A file during whose n-th call the user presses Ctrl-C."""
 
@@ -326,6 +335,7 @@ class Interrupted(io.BytesIO):
         return super().readinto(buffer)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
 def test_an_interrupt_at_any_call_is_not_lost(kind, capfd):
     data = encoded(kind, tone(seconds=0.1))
@@ -344,6 +354,7 @@ def test_an_interrupt_at_any_call_is_not_lost(kind, capfd):
     assert "KeyboardInterrupt" not in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_interrupt_is_not_held_back():
     seen = []
 
