@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 
 import numpy as np
 import torch
 
+from ratios import add_json_option, save_ratios
 from soundsep.augment import (
     Gain,
     Mask,
@@ -25,6 +27,9 @@ REPETITIONS = 5
 
 def main() -> None:
     """Time the steps in turn, and print the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_json_option(parser)
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     waveform = torch.randn(32, 80_000, generator=torch.Generator().manual_seed(0))
@@ -52,12 +57,15 @@ def main() -> None:
             began = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - began)
-    slowest = max(map(statistics.median, seconds.values()))
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    slowest = max(medians.values())
     print("| step | seconds for 32 clips of 5 s at 16 kHz | ratio to the slowest |")
     print("|---|---|---|")
-    for name, values in seconds.items():
-        median = statistics.median(values)
+    for name, median in medians.items():
         print(f"| {name} | {median:.3f} | {median / slowest:.2f} |")
+    # What takes a millisecond moves too much from run to run to be compared.
+    slow = {name: median / slowest for name, median in medians.items() if median > 0.02 * slowest}
+    save_ratios(arguments.json, "augment", {f"{n} / slowest step": r for n, r in slow.items()})
 
 
 if __name__ == "__main__":

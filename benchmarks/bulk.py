@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ratios import add_json_option, save_ratios
+
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "tag_archive_with_ray.py"
 PLAIN = """\
 import json, pathlib, sys, soundsep
@@ -37,13 +39,14 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--broken", type=int, default=20, help="how many of them are broken")
     parser.add_argument("--workers", type=int, default=2, help="of Ray")
+    add_json_option(parser)
     arguments = parser.parse_args()
     root = Path(os.environ.get("SOUNDSEP_TEST_DATA", "../shared"))
     files = sorted((root / "data/esc50-16k/audio").glob("*.flac"))[: arguments.clips]
     if not files:
         sys.exit(f"no clips of ESC-50 below {root}; SOUNDSEP_TEST_DATA says where they are")
     ray = f"Ray, {arguments.workers} workers"
-    base = 0.0
+    base, ratios = 0.0, {}
     print("| way | seconds | ms a clip | time / plain pipeline |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         clips = Path(temporary, "clips")
@@ -68,7 +71,9 @@ def main() -> None:
             base = base or seconds
             check(output, clips, broken)
             ms = 1e3 * seconds / len(files)
+            ratios[f"{way.replace('`', '')} / plain pipeline"] = seconds / base
             print(f"| {way} | {seconds:.1f} | {ms:.1f} | {seconds / base:.2f} |", flush=True)
+    save_ratios(arguments.json, "bulk", ratios)
 
 
 def plant(files: list[Path], folder: Path, n_broken: int) -> set[str]:

@@ -14,6 +14,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from ratios import add_json_option, save_ratios
+
 
 def main() -> None:
     """Run both commands in turn and print the table."""
@@ -21,6 +23,7 @@ def main() -> None:
     parser.add_argument("model", help="a name of `soundsep models`, a folder, or org/repo")
     parser.add_argument("--file", type=Path, help="a recording; by default 5 s of noise")
     parser.add_argument("--repetitions", type=int, default=5)
+    add_json_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         recording = arguments.file or Path(folder, "noise.wav")
@@ -38,6 +41,8 @@ def main() -> None:
     print("|---|---|---|")
     for name, seconds in medians.items():
         print(f"| {name} | {seconds:.2f} | {seconds / base:.2f} |")
+    ratios = {f"{name} / import": seconds / base for name, seconds in medians.items()}
+    save_ratios(arguments.json, "first_result", ratios)
 
 
 def measure(commands: dict[str, list[str]], n_repetitions: int) -> dict[str, float]:

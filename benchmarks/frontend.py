@@ -19,6 +19,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ratios import add_json_option, save_ratios
+
 RATE, N_FFT, HOP, N_MELS, F_MIN, F_MAX, TOP_DB = 16_000, 1024, 320, 64, 50.0, 8_000.0, 80.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -30,12 +32,14 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5, help="processes of each method")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--child", choices=METHODS, help=argparse.SUPPRESS)
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.child:
         print(json.dumps(measure(arguments.child, arguments.clips, arguments.threads[0])))
         return
     print("| threads | method | ms a clip | time / soundsep | largest difference, dB |")
     print("|---|---|---|---|---|")
+    ratios = {}
     for threads in arguments.threads:
         rows: dict[str, list[dict[str, float]]] = {name: [] for name in METHODS}
         for _ in tqdm(range(arguments.repetitions), desc=f"{threads} threads"):
@@ -43,10 +47,13 @@ def main() -> None:
                 found.append(run_child(name, arguments.clips, threads))
         ms = {name: statistics.median(r["ms"] for r in found) for name, found in rows.items()}
         for name, found in rows.items():
+            if name != "soundsep":
+                ratios[f"{name} / soundsep, {threads} threads"] = ms[name] / ms["soundsep"]
             print(
                 f"| {threads} | {name} | {ms[name]:.2f} | {ms[name] / ms['soundsep']:.2f} "
                 f"| {found[0]['difference_db']:.1g} |"
             )
+    save_ratios(arguments.json, "frontend", ratios)
 
 
 def run_child(name: str, n_clips: int, threads: int) -> dict[str, float]:

@@ -16,6 +16,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from ratios import add_json_option, save_ratios
 from soundsep import Classifier, ClassifierConfig, Pipeline
 
 RATE = 44_100
@@ -88,8 +89,8 @@ def measure(seconds: int) -> tuple[int, float, float]:
     return n_events, took, peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def compare_speed(name: str, n_windows: int) -> None:
-    """A long recording against its windows as clips of one batched call."""
+def compare_speed(name: str, n_windows: int) -> float:
+    """Time of a long recording over that of its windows as clips of one batched call."""
     pipe = Pipeline.from_pretrained(name)
     config = pipe.classifier.config
     window, hop = (round(s * pipe.sample_rate) for s in (config.window_seconds, config.hop_seconds))
@@ -111,6 +112,7 @@ def compare_speed(name: str, n_windows: int) -> None:
     for call_name, values in seconds.items():
         median = statistics.median(values)
         print(f"| {call_name} | {n_windows / median:.1f} | {first / median:.2f} |")
+    return statistics.median(seconds["one long recording"]) / first
 
 
 def main() -> None:
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default="esc50-mn04-fold5", help="for the speed")
     parser.add_argument("--hours", type=float, default=10.0, help="of the long recording")
     parser.add_argument("--windows", type=int, default=160, help="for the speed")
+    add_json_option(parser)
     arguments = parser.parse_args()
     first = None
     print("| recording at 44.1 kHz | events | x real time | peak memory, MiB | ratio |")
@@ -131,7 +134,9 @@ def main() -> None:
         print(
             f"| {title} | {n_events} | {speed:.0f} | {peak:.0f} | {peak / first:.3f} |", flush=True
         )
-    compare_speed(arguments.model, arguments.windows)
+    speed = compare_speed(arguments.model, arguments.windows)
+    ratios = {"memory, long / 10 min": peak / first, "time, long / clips": speed}
+    save_ratios(arguments.json, "long_files", ratios)
 
 
 if __name__ == "__main__":

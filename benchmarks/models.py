@@ -19,6 +19,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ratios import add_json_option, save_ratios
+
 MODELS = ("esc50-mn04", "esc50-resnet34", "audioset-mn04")
 RUNTIMES = ("PyTorch", "ONNX Runtime")
 SECONDS = 5.0
@@ -34,19 +36,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--clips", type=int, default=32, help="clips of one repetition")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.child:
         answer(*arguments.child)
         return
     print("| model | threads | batch size | runtime | ms a clip | time / PyTorch | x real time |")
     print("|---|---|---|---|---|---|---|")
+    ratios: dict[str, float] = {}
     for model in arguments.models:
-        for line in measure(model, arguments):
+        for line in measure(model, arguments, ratios):
             print(line, flush=True)
+    save_ratios(arguments.json, "models", ratios)
 
 
-def measure(model: str, arguments: argparse.Namespace) -> list[str]:
-    """The rows of one model."""
+def measure(model: str, arguments: argparse.Namespace, ratios: dict[str, float]) -> list[str]:
+    """The rows of one model; its ratios go into ``ratios``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "model.onnx")
         export(model, file)
@@ -72,6 +77,9 @@ def measure(model: str, arguments: argparse.Namespace) -> list[str]:
             base = statistics.median(ms[threads, "PyTorch", size])
             for runtime in RUNTIMES:
                 median = statistics.median(ms[threads, runtime, size])
+                if runtime != "PyTorch":
+                    key = f"{model}, {runtime} / PyTorch, {threads} threads, batch of {size}"
+                    ratios[key] = median / base
                 lines.append(
                     f"| {model} | {threads} | {size} | {runtime} | {median:.1f} | "
                     f"{median / base:.2f} | {1e3 * SECONDS / median:.0f} |"

@@ -16,6 +16,7 @@ import soundfile
 import torch
 from tqdm import tqdm
 
+from ratios import add_json_option, save_ratios
 from soundsep import Pipeline, load_audio
 from soundsep.classifier.scoring import score_waveforms
 
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
+    add_json_option(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     pipe = Pipeline.from_pretrained(arguments.model, device=arguments.device)
@@ -45,6 +47,13 @@ def main() -> None:
             ratio = medians[name, arguments.batch_sizes[0]] / medians[name, size]
             cells.append(f"{len(files) / medians[name, size]:.1f} ({ratio:.2f})")
         print(f"| {size} | {' | '.join(cells)} |")
+    ratios = {
+        f"{name} / network only, batch of {size}": medians[name, size] / medians[last, size]
+        for size in arguments.batch_sizes
+        for *others, last in [stages]
+        for name in others
+    }
+    save_ratios(arguments.json, "pipeline", ratios)
 
 
 def make_stages(pipe: Pipeline, files: list[Path]) -> dict[str, Callable[[int], object]]:

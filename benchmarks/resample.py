@@ -20,6 +20,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ratios import add_json_option, save_ratios
+
 RATES = ((44_100, 16_000), (48_000, 16_000), (11_127, 32_000))
 METHODS = ("soundsep", "torchaudio")
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
@@ -33,6 +35,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory-gb", type=float, default=12.0, help="limit of a child")
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.child:
         method, source, target = arguments.child
@@ -48,6 +51,7 @@ def main() -> None:
         "| rates, Hz | method | first call, s | ratio | later calls, s | ratio | peak, MB | ratio |"
     )
     print("|---|---|---|---|---|---|---|---|")
+    ratios: dict[str, float] = {}
     for source, target in RATES:
         base = medians(runs[source, target, "soundsep"])
         for method in METHODS:
@@ -60,7 +64,11 @@ def main() -> None:
                     f"{row['later']:.3f} | {ratio(row, base, 'later')} | "
                     f"{row['peak_mb']:.0f} | {ratio(row, base, 'peak_mb')} |"
                 )
+                if method != "soundsep":
+                    key = f"{method} / soundsep, {source} to {target} Hz"
+                    ratios |= {f"{key}, {n}": row[n] / base[n] for n in ("first", "later")}
             print(f"| {source} to {target} | {method} | {cells}")
+    save_ratios(arguments.json, "resample", ratios)
 
 
 def run_child(

@@ -23,6 +23,8 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
+from ratios import add_json_option, save_ratios
+
 METHODS = ("soundsep", "demucs")
 RATE = 44_100
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a network that takes less time")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    add_json_option(parser)
     arguments = parser.parse_args()
     if arguments.child:
         print(*measure(*arguments.child, arguments))
@@ -57,6 +60,8 @@ def main() -> None:
         for method, found in peaks.items():
             slope, base = np.polyfit(minutes, found, 1)
             print(f"| {method} | {slope:.1f} | {base + 60 * slope:.0f} |")
+    ratios = {f"{m}, longest / shortest": found[-1] / found[0] for m, found in peaks.items()}
+    save_ratios(arguments.json, "separation_memory", ratios)
 
 
 def write_noise(path: Path, seconds: int) -> Path:

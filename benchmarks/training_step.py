@@ -18,6 +18,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ratios import add_json_option, save_ratios
 from soundsep import Classifier, ClassifierConfig
 from soundsep.training import Recipe, get_recipe
 
@@ -62,7 +63,9 @@ def main() -> None:
     """Time every network, and print a row for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", default=NAMES, metavar="RECIPE")
-    names = parser.parse_args().names
+    add_json_option(parser)
+    arguments = parser.parse_args()
+    names, ratios = arguments.names, {}
     torch.set_num_threads(1)
     kinds = {
         "channels last, bfloat16": (torch.channels_last, True),
@@ -84,8 +87,11 @@ def main() -> None:
                 if repetition:
                     seconds[kind].append(time.process_time() - began)
         medians = [statistics.median(values) for values in seconds.values()]
+        for kind, median in list(zip(kinds, medians, strict=True))[1:]:
+            ratios[f"{name}, {kind} / {next(iter(kinds))}"] = median / medians[0]
         figures = " | ".join(f"{median:.2f}" for median in medians)
         print(f"| `{name}` | {figures} | {medians[1] / medians[0]:.2f} |", flush=True)
+    save_ratios(arguments.json, "training_step", ratios)
 
 
 if __name__ == "__main__":

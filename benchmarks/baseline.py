@@ -1,0 +1,109 @@
+"""Run the benchmarks, short, and compare their ratios with the stored ones.
+
+    python benchmarks/baseline.py                     all of them, compared with baseline.json
+    python benchmarks/baseline.py frontend resample   some of them
+    python benchmarks/baseline.py --record            store what was measured as the baseline
+
+A ratio divides two things that took turns in one run, so that a slower machine changes it little.
+One that moved by more than the tolerance, up or down, ends the command with 1: something here or in
+a dependency became slower or faster. Record anew if it is meant. Nothing else may be busy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ratios import machine
+
+HERE = Path(__file__).resolve().parent
+BASELINE = HERE / "baseline.json"
+MODEL = "esc50-mn04-fold5"  # inside the package
+RUNS = {  # short: some minutes for all of them
+    "augment": [],
+    "bulk": [MODEL, "--clips", "400", "--broken", "4"],
+    "first_result": [MODEL],
+    "frontend": [],
+    "long_files": [MODEL, "--hours", "1"],
+    "models": [MODEL, "--repetitions", "5"],
+    "pipeline": [MODEL, "--repetitions", "3"],
+    "resample": ["--seconds", "10", "--repetitions", "3"],
+    "separation_memory": ["--small", "--seconds", "30", "60"],
+    "training_step": ["esc50-crop-cnn8"],
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, compare or record; 0 if all ratios are near those of the baseline."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RUNS)}")
+    parser.add_argument("--record", action="store_true", help="store the ratios as the baseline")
+    parser.add_argument(
+        "--tolerance", type=float, default=0.5, help="a ratio may grow by this share, or shrink"
+    )
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.names) - set(RUNS):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
+    if arguments.tolerance <= 0:
+        parser.error("--tolerance must be above 0")
+    old: dict[str, Any] = {}
+    if BASELINE.is_file():
+        old = json.loads(BASELINE.read_text(encoding="utf-8"))
+    elif not arguments.record:
+        parser.error(f"there is no {BASELINE}; make it with --record on a quiet machine")
+    ratios = {name: measure(name) for name in arguments.names or RUNS}
+    if arguments.record:
+        kept = old.get("ratios", {}) if arguments.names else {}
+        content = {**machine(), "ratios": {**kept, **ratios}}
+        BASELINE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        print(f"recorded in {BASELINE}")
+        return 0
+    lines, n_moved = compare(old["ratios"], ratios, tolerance=arguments.tolerance)
+    print(*lines, sep="\n")
+    print(f"\n{n_moved} of {len(lines) - 2} ratios moved; the baseline is of {old['measured']}")
+    return 1 if n_moved else 0
+
+
+def measure(name: str) -> dict[str, float]:
+    """The ratios of one benchmark, which prints its own table."""
+    print(f"== {name}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "ratios.json")
+        command = [sys.executable, str(HERE / f"{name}.py"), *RUNS[name], "--json", str(path)]
+        if status := subprocess.run(command, check=False).returncode:
+            sys.exit(f"{name} ended with {status}")
+        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["ratios"][name]
+    return found
+
+
+def compare(
+    old: dict[str, Any], new: dict[str, dict[str, float]], *, tolerance: float
+) -> tuple[list[str], int]:
+    """A table of all ratios, and how many of them moved, appeared or are gone."""
+    lines = ["| benchmark | ratio | baseline | now | |", "|---|---|---|---|---|"]
+    n_moved = 0
+    for name, ratios in new.items():
+        before = old.get(name, {})
+        for key in dict.fromkeys((*before, *ratios)):
+            was, now = before.get(key), ratios.get(key)
+            if was is None or now is None:
+                verdict = "new" if was is None else "gone"
+            elif was <= 0 or now <= 0:  # a memory of nothing is no measure
+                verdict = "" if was == now else "moved"
+            else:
+                verdict = "moved" if max(now / was, was / now) > 1 + tolerance else ""
+            n_moved += bool(verdict)
+            cells = ("-" if value is None else f"{value:.3g}" for value in (was, now))
+            lines.append(f"| {name} | {key} | {' | '.join(cells)} | {verdict} |")
+    return lines, n_moved
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Benchmarks write ratios, and one command compares them with those that were stored."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def baseline(monkeypatch, tmp_path):
+    """The command, with a table of its own."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("baseline", BENCHMARKS / "baseline.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "BASELINE", tmp_path / "baseline.json")
+    return module
+
+
+def test_every_benchmark_writes_its_ratios_and_is_run_by_the_command(baseline):
+    helpers = {"baseline", "ratios"}
+    scripts = {path.stem: path for path in BENCHMARKS.glob("*.py") if path.stem not in helpers}
+    assert scripts.keys() == baseline.RUNS.keys()
+    for name, path in scripts.items():
+        text = path.read_text(encoding="utf-8")
+        assert "add_json_option(parser)" in text
+        assert f'save_ratios(arguments.json, "{name}", ' in text
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "verdict"),
+    [
+        (2.0, 2.9, ""),
+        (2.0, 3.1, "moved"),
+        (2.0, 1.4, ""),
+        (2.0, 1.3, "moved"),
+        (None, 1.0, "new"),
+        (1.0, None, "gone"),
+        (1.0, 0.0, "moved"),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_a_ratio_may_move_by_the_tolerance_either_way(baseline, was, now, verdict):
+    old, new = ({"x": {"a / b": r} if r is not None else {}} for r in (was, now))
+    lines, n_moved = baseline.compare(old, new, tolerance=0.5)
+    assert len(lines) == 3
+    assert lines[2].endswith(f"| {verdict} |")
+    assert n_moved == bool(verdict)
+
+
+def test_recorded_and_compared(baseline, monkeypatch, capsys):
+    monkeypatch.setattr(baseline, "RUNS", {"x": [], "y": []})
+    found = {"x": {"a / b": 2.0}, "y": {"c / d": 1.0}}
+    monkeypatch.setattr(baseline, "measure", lambda name: found[name])
+    with pytest.raises(SystemExit, match="2"):  # nothing to compare with
+        baseline.main([])
+    assert "--record" in capsys.readouterr().err
+    assert baseline.main(["--record"]) == 0
+    stored = json.loads(baseline.BASELINE.read_text(encoding="utf-8"))
+    assert stored["ratios"] == found
+    assert stored["versions"]["torch"]
+    assert stored["machine"]["cores"]
+    assert baseline.main([]) == 0
+    found["x"] = {"a / b": 4.0}
+    assert baseline.main(["y"]) == 0
+    assert baseline.main(["x"]) == 1
+    assert baseline.main(["x", "--tolerance", "1.1"]) == 0
+    assert "| x | a / b | 2 | 4 | moved |" in capsys.readouterr().out
+    assert baseline.main(["x", "--record"]) == 0
+    assert json.loads(baseline.BASELINE.read_text(encoding="utf-8"))["ratios"] == found
+    with pytest.raises(SystemExit, match="2"):
+        baseline.main(["z"])
