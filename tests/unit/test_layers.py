@@ -142,24 +142,44 @@ def test_inference_never_imports_data_sets_or_training(module):
     assert not imported & {"datasets", "training", "evaluation", "cli"}
 
 
-def loaded_after(statement: str) -> set[str]:
-    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+STEPS = {  # one after the other in one process, for torch alone takes two seconds
+    "soundsep": "import soundsep; dir(soundsep); soundsep.__version__",
+    "inference": "from soundsep import Classifier, MelFrontend, Pipeline",
+    "separator": "soundsep.Separator",
+    "plots": "import numpy, soundsep.plots",
+    "picture": "soundsep.plots.plot_stft(numpy.zeros(9), sample_rate=8000)",
+    "ray": "from soundsep.integrations.ray import Tagger",
+}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """The modules that are loaded after each step."""
+    code = "import sys\n" + "".join(f"{step}\nprint(*sys.modules)\n" for step in STEPS.values())
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    lines = [set(line.split()) for line in done.stdout.splitlines()]
+    return dict(zip(STEPS, lines, strict=True))
 
 
-def test_import_is_lazy():
-    loaded = loaded_after("import soundsep; dir(soundsep); soundsep.__version__")
-    assert "soundsep" in loaded
+def test_import_is_lazy(loaded):
+    assert "soundsep" in loaded["soundsep"]
     heavy = {"torch", "torchaudio", "demucs", "matplotlib", "numpy", "scipy", "soundfile"}
-    assert not loaded & heavy
+    assert not loaded["soundsep"] & heavy
 
 
-def test_inference_loads_no_training_code():
-    loaded = loaded_after("from soundsep import Classifier, MelFrontend, Pipeline")
-    assert "soundsep.pipeline" in loaded
-    assert not {m for m in loaded if m.startswith(("soundsep.training", "soundsep.datasets"))}
-    assert not loaded & {"demucs", "matplotlib"}
+def test_inference_loads_no_training_code(loaded):
+    names = loaded["inference"]
+    assert "soundsep.pipeline" in names
+    assert not {m for m in names if m.startswith(("soundsep.training", "soundsep.datasets"))}
+    assert not names & {"demucs", "matplotlib"}
+
+
+def test_the_packages_of_extras_are_imported_only_where_they_are_needed(loaded):
+    assert "demucs" not in loaded["separator"]
+    assert "matplotlib" not in loaded["plots"]
+    assert "matplotlib" in loaded["picture"]
+    assert "matplotlib.pyplot" not in loaded["picture"]
+    assert not loaded["ray"] & {"ray", "pyarrow"}
 
 
 @pytest.mark.parametrize("name", soundsep.__all__)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -22,27 +23,29 @@ def _check_cuda_version():
     )
 """
 
+# One process for all, for torch takes two seconds; to soundsep each folder is a fresh one.
+CODE = """
+import json, sys, torch
 
-def after_import(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
-    """Run ``code`` where the torchaudio of a folder comes before the real one."""
-    code = f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+answers = {}
+for folder in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("soundsep", "torchaudio")]:
+        del sys.modules[name]
+    sys.path.insert(0, folder)
+    from soundsep import DependencyError, MelFrontend
+    from soundsep._torchaudio import torchaudio
+    try:
+        MelFrontend()
+    except DependencyError as error:
+        answers[folder] = str(error)
+    except AttributeError as error:  # what stands for torchaudio has no transforms
+        answers[folder] = "READY" if torchaudio().READY else str(error)
+    sys.path.remove(folder)
+print(json.dumps(answers))
+"""
 
 
-def error_of(folder: Path) -> str:
-    done = after_import(
-        folder,
-        "from soundsep import DependencyError, MelFrontend\n"
-        "try: MelFrontend()\n"
-        "except DependencyError as error: print(error)",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "torchaudio cannot be imported beside torch" in done.stdout
-    assert "pip install" in done.stdout
-    return done.stdout
-
-
-def fake(folder: Path, *, torch: str, torchaudio: str, rest: str = "") -> Path:
+def fake(folder: Path, *, torch: str, torchaudio: str, rest: str = "") -> None:
     extension = folder / "torchaudio" / "_extension"
     extension.mkdir(parents=True)
     (extension.parent / "__init__.py").write_text(f"from . import _extension\n{rest}\nREADY = True")
@@ -50,36 +53,50 @@ def fake(folder: Path, *, torch: str, torchaudio: str, rest: str = "") -> Path:
         "from .utils import _check_cuda_version\n_check_cuda_version()\n"
     )
     (extension / "utils.py").write_text(CHECK.format(torch=torch, torchaudio=torchaudio))
-    return folder
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-def test_a_torchaudio_that_does_not_fit_gives_one_clear_error(tmp_path, failure):
-    (tmp_path / "torchaudio.py").write_text(f"raise {failure}\n")
-    error_of(tmp_path)
-
-
-def test_another_minor_version_of_cuda_is_no_reason_to_fail(tmp_path):
-    done = after_import(
-        fake(tmp_path, torch="13.2", torchaudio="13.0"),
-        "from soundsep._torchaudio import torchaudio\nprint(torchaudio().READY)",
-    )
-    assert done.stdout == "True\n", done.stderr
-
-
-def test_another_major_version_of_cuda_is(tmp_path):
-    text = error_of(fake(tmp_path, torch="13.0", torchaudio="12.8"))
-    assert "CUDA version 13.0 whereas TorchAudio has CUDA version 12.8" in text
-
-
-def test_what_is_broken_behind_the_check_is_still_told(tmp_path):
-    rest = "raise OSError('undefined symbol: _ZN3c10')"
-    text = error_of(fake(tmp_path, torch="13.2", torchaudio="13.0", rest=rest))
-    assert "undefined symbol: _ZN3c10" in text
-
-
-def test_a_check_in_another_place_is_not_passed(tmp_path):
-    (tmp_path / "torchaudio.py").write_text(
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict[str, str]:
+    """What soundsep says of the torchaudio of each folder, which comes before the real one."""
+    root = tmp_path_factory.mktemp("torchaudio")
+    for failure in FAILURES:
+        (root / failure).mkdir()
+        (root / failure / "torchaudio.py").write_text(f"raise {failure}\n")
+    fake(root / "minor", torch="13.2", torchaudio="13.0")
+    fake(root / "major", torch="13.0", torchaudio="12.8")
+    broken = "raise OSError('undefined symbol: _ZN3c10')"
+    fake(root / "broken behind", torch="13.2", torchaudio="13.0", rest=broken)
+    (root / "elsewhere").mkdir()
+    (root / "elsewhere" / "torchaudio.py").write_text(
         CHECK.format(torch="13.2", torchaudio="13.0") + "\n_check_cuda_version()"
     )
-    assert "in an unknown place" in error_of(tmp_path)
+    folders = sorted(map(str, root.iterdir()))
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *folders], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = {Path(folder).name: answer for folder, answer in json.loads(done.stdout).items()}
+    assert len(found) == len(folders)
+    return found
+
+
+@pytest.mark.parametrize("which", [*FAILURES, "major", "broken behind", "elsewhere"])
+def test_a_torchaudio_that_does_not_fit_gives_one_clear_error(answers, which):
+    assert "torchaudio cannot be imported beside torch" in answers[which]
+    assert "pip install" in answers[which]
+
+
+def test_another_minor_version_of_cuda_is_no_reason_to_fail(answers):
+    assert answers["minor"] == "READY"
+
+
+def test_another_major_version_of_cuda_is(answers):
+    assert "CUDA version 13.0 whereas TorchAudio has CUDA version 12.8" in answers["major"]
+
+
+def test_what_is_broken_behind_the_check_is_still_told(answers):
+    assert "undefined symbol: _ZN3c10" in answers["broken behind"]
+
+
+def test_a_check_in_another_place_is_not_passed(answers):
+    assert "in an unknown place" in answers["elsewhere"]

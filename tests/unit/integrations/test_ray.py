@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -120,11 +118,3 @@ def test_mistakes_of_the_caller_are_raised_at_once(model, paths):
         Tagger(model, top_k=0)
     with pytest.raises(ConfigError, match="no column 'path', only \\['file'\\]"):
         Tagger(model)({"file": column(paths)})
-
-
-def test_the_class_is_there_without_ray():
-    code = (
-        "import sys; from soundsep.integrations.ray import Tagger\n"
-        "assert not {'ray', 'pyarrow'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from itertools import pairwise
 
@@ -275,15 +274,6 @@ def test_without_matplotlib_the_error_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(DependencyError, match=r'pip install "soundsep\[plot\]"'):
         draw("waveform")
-
-
-def test_matplotlib_is_imported_by_pictures_alone_and_pyplot_never():
-    code = (
-        "import sys, numpy, soundsep, soundsep.plots as p; assert 'matplotlib' not in sys.modules;"
-        "p.plot_stft(numpy.zeros(9), sample_rate=8000);"
-        "assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_surface_fills_the_picture_and_all_labels_are_in_it():
