@@ -10,7 +10,7 @@ import numpy as np
 from soundsep.config import check_seed, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.crosswalk import crosswalk
-from soundsep.datasets.leakage import without_origins_of
+from soundsep.datasets.leakage import JoinedClips
 from soundsep.datasets.origins import merge_parts
 from soundsep.errors import ConfigError, DatasetError
 
@@ -19,7 +19,7 @@ __all__ = ["Concatenation"]
 N_FOLDS = 5  # where no part has any
 
 
-class Concatenation(FoldedClips):
+class Concatenation(JoinedClips):
     """Several data sets under one label set, in folds that keep every recording whole.
 
     Folds of different number are joined: with ESC-50's five and UrbanSound8K's ten, fold k holds
@@ -112,17 +112,6 @@ class Concatenation(FoldedClips):
         clips, doubles = merge_parts(mapped)
         self.notes = (*(note for part in parts for note in getattr(part, "notes", ())), *doubles)
         self.clips = _deal(clips, n_folds, seed)
-
-    def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
-        """Training clips, and the clips of ``test_fold``.
-
-        A clip of another fold whose origin is in the test is in neither.
-
-        Raises:
-            ConfigError: one of the two would be empty.
-        """
-        training, test = self._hold_out(test_fold)
-        return without_origins_of(training, test), test
 
 
 def _labels(part: Iterable[Clip]) -> Iterable[str]:

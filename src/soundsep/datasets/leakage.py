@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from soundsep.datasets.clip import Clip
+from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.fingerprint import find_near_duplicates
 from soundsep.errors import DatasetError
 
-__all__ = ["check_leakage", "without_origins_of"]
+__all__ = ["JoinedClips", "check_leakage", "without_origins_of"]
+
+
+class JoinedClips(FoldedClips):
+    """Clips of several data sets, in which the same recordings may lie in different folds."""
+
+    def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+        """Training clips, and the clips of ``test_fold``.
+
+        A clip of another fold whose origin is in the test is in neither.
+
+        Raises:
+            ConfigError: one of the two would be empty.
+        """
+        training, test = self._hold_out(test_fold)
+        return without_origins_of(training, test), test
 
 
 def without_origins_of(clips: Iterable[Clip], test: Iterable[Clip]) -> tuple[Clip, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from soundsep.datasets.clip import Clip, FoldedClips
+from soundsep.datasets.clip import Clip
 from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN11, crosswalk
 from soundsep.datasets.esc50 import ESC50
-from soundsep.datasets.leakage import without_origins_of
+from soundsep.datasets.leakage import JoinedClips
 from soundsep.datasets.urbansound8k import UrbanSound8K
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.labels import URBAN11_LABELS
@@ -17,7 +17,7 @@ from soundsep.labels import URBAN11_LABELS
 __all__ = ["Urban11"]
 
 
-class Urban11(FoldedClips):
+class Urban11(JoinedClips):
     """Eleven urban sounds, drawn from ESC-50 and UrbanSound8K by a crosswalk, in five folds.
 
     Fold k holds fold k of ESC-50 and the folds 2k - 1 and 2k of UrbanSound8K. Several classes come
@@ -58,14 +58,3 @@ class Urban11(FoldedClips):
         self.clips = tuple(clip for clip in clips if clip.fold in kept)
         if not self.clips:
             raise DatasetError(f"no clip of urban11 is in the folds {sorted(kept)}")
-
-    def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
-        """Training clips, and the clips of ``test_fold``.
-
-        A clip of another fold whose origin is in the test is in neither.
-
-        Raises:
-            ConfigError: one of the two would be empty.
-        """
-        training, test = self._hold_out(test_fold)
-        return without_origins_of(training, test), test

@@ -6,7 +6,6 @@ import math
 import queue
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -127,12 +126,7 @@ class Microphone:
             raise _refusal(error) from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let go of the device."""
         self._input.close()
 

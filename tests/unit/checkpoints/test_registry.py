@@ -28,15 +28,6 @@ from soundsep.models import NETWORKS
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("SOUNDSEP_WEIGHTS", "SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-
-
 def test_files_of_others_are_converted_or_checked_by_their_digest() -> None:
     upstream = [model for model in PUBLISHED.values() if model.upstream is not None]
     assert [model.name for model in upstream] == ["audioset-mn04", "audioset-mn10"]

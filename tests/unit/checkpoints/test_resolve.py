@@ -22,13 +22,7 @@ TENSORS = {
 CONFIG = {"format": "test", "labels": ["Hund", "Föhn"], "rate": 0.5}
 
 
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("SOUNDSEP_WEIGHTS", "SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture
