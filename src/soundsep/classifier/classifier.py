@@ -105,16 +105,25 @@ class Classifier(nn.Module):
         Raises:
             ConfigError: the network has no frames; `frame_seconds` is ``None``.
         """
+        return self._frames_and_whole(waveform)[0]
+
+    def frame_scores(self, waveform: Tensor) -> Tensor:
+        """Scores from 0 to 1 of every frame; otherwise as `frame_logits`.
+
+        Each is the geometric mean of what the frame alone says and what `predict` says of the
+        whole: what is not in the whole is not in its frames.
+        """
+        frames, whole = map(self.probabilities, self._frames_and_whole(waveform))
+        return (frames * whole.unsqueeze(1)).sqrt()
+
+    def _frames_and_whole(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the frames and of the waveform."""
         if not isinstance(self.network, FrameNetwork):
             raise ConfigError(
                 f"network {self.config.network!r} answers for a whole window, not for its frames; "
                 "mn04-frames does"
             )
-        return self.network.frame_logits(self.frontend(waveform))
-
-    def frame_scores(self, waveform: Tensor) -> Tensor:
-        """Scores from 0 to 1 of every frame; otherwise as `frame_logits`."""
-        return self.probabilities(self.frame_logits(waveform))
+        return self.network.pooled(self.network.embed_frames(self.frontend(waveform)))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Scores from 0 to 1 by the config's temperature and activation; the shape stays."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from soundsep.classifier.block_scorer import BlockScorer, Row, Window
@@ -12,9 +13,6 @@ from soundsep.classifier.protocol import ClassifierLike
 from soundsep.config import check_number, check_whole
 
 __all__ = ["FrameScorer", "WindowScorer", "build_scorer"]
-
-CONTEXT_SECONDS = 0.48  # of a window that the middle of a frame has on either side, at least
-MAX_CONTEXT = 0.1  # of a window
 
 
 class WindowScorer(BlockScorer):
@@ -41,11 +39,12 @@ class WindowScorer(BlockScorer):
 
 
 class FrameScorer(BlockScorer):
-    """A row for each frame of the signal, from a window in whose middle the frame lies.
+    """A row for each frame of the signal: the mean over the windows that hear it.
 
     The windows start with a frame each, and follow each other by whole frames; the last one ends
     with the signal or goes less than a frame beyond it. The middle of frame ``i`` is ``i`` frame
-    lengths after the start, and it speaks for half a frame on either side.
+    lengths after the start, and it speaks for half a frame on either side. In the mean, a window
+    counts the more, the nearer the frame is to its middle.
     """
 
     def __init__(
@@ -63,14 +62,16 @@ class FrameScorer(BlockScorer):
         super().__init__(
             classifier, hop=hop, batch_size=batch_size, wait=wait, silence_db=silence_db
         )
-        n_given, n_full = hop // frame, self.window // frame
-        # The frames that a window gives are those in its middle, as far as they are whole.
-        before = round((self.window / frame - (n_given - 1)) / 2)
-        self._reach = n_given + min(before, n_full - n_given)  # one behind the last, in frames
+        middles = torch.arange(0, self.window, frame)
+        distance = (middles - self.window / 2).abs()
+        self._weights = 1 - distance / (self.window / 2 + frame)
 
     def _reset(self) -> None:
         super()._reset()
         self._n_queued = self._n_given = 0  # frames
+        # Of the frames that other windows may hear, too: sums of weighted scores, and of weights.
+        self._sums: list[Tensor] = []
+        self._totals: list[float] = []
 
     def _is_complete(self) -> bool:
         # Not without a sample beyond it: what ends with the signal is its last window.
@@ -81,7 +82,8 @@ class FrameScorer(BlockScorer):
         return -(-excess // self._frame) * self._frame
 
     def _n_rows(self, start: int, *, is_last: bool) -> int:
-        stop = -(-self.n_samples // self._frame) if is_last else start // self._frame + self._reach
+        """Those that come before the next window."""
+        stop = -(-(self.n_samples if is_last else start + self.hop) // self._frame)
         n_rows, self._n_queued = stop - self._n_queued, stop
         return n_rows
 
@@ -89,14 +91,28 @@ class FrameScorer(BlockScorer):
         return self._classifier.frame_scores(windows)
 
     def _rows(self, window: Window, scores: Tensor) -> Iterator[Row]:
-        if scores.ndim == 1:
-            scores = scores.expand(-(-self.window // self._frame), -1)
+        if scores.ndim == 1:  # of a window that is silent
+            scores = scores.expand(len(self._weights), -1)
+        weighted = scores[: len(self._weights)] * self._weights[: len(scores), None]
+        # The last window may begin among frames that were given.
+        first = window.start // self._frame - self._n_given
+        for place, (row, weight) in enumerate(
+            zip(weighted, self._weights.tolist(), strict=False), start=first
+        ):
+            if place == len(self._sums):
+                self._sums.append(row)
+                self._totals.append(weight)
+            elif place >= 0:
+                self._sums[place] = self._sums[place] + row
+                self._totals[place] += weight
         half = self._frame / 2
-        for _ in range(window.n_rows):
+        for total, weight in zip(
+            self._sums[: window.n_rows], self._totals[: window.n_rows], strict=True
+        ):
             middle = self._n_given * self._frame
-            row = scores[(middle - window.start) // self._frame]
             self._n_given += 1
-            yield Row(max(0, round(middle - half)), round(middle + half), row)
+            yield Row(max(0, round(middle - half)), round(middle + half), total / weight)
+        del self._sums[: window.n_rows], self._totals[: window.n_rows]
 
 
 def build_scorer(
@@ -112,8 +128,7 @@ def build_scorer(
     Args:
         classifier: The model.
         hop_seconds: Step between windows. By default the classifier's own; where it has frames,
-            what leaves `CONTEXT_SECONDS` at both ends of a window, and rounded down to whole
-            frames.
+            half a window, rounded down to whole frames.
         batch_size: As `BlockScorer`.
         wait: Likewise.
         silence_db: Likewise.
@@ -132,8 +147,7 @@ def build_scorer(
         kind, hop = WindowScorer, max(1, round(hop_seconds * rate))
     else:
         if hop_seconds is None:
-            context = min(CONTEXT_SECONDS, MAX_CONTEXT * config.window_seconds)
-            hop_seconds = config.window_seconds - 2 * context
+            hop_seconds = config.window_seconds / 2
         kind, most = FrameScorer, config.window_samples // frame
         hop = frame * min(max(1, int(hop_seconds * rate / frame + 1e-6)), most)
     batch_size = check_whole("batch_size", batch_size, least=1)

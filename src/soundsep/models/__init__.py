@@ -85,10 +85,6 @@ class FrameNetwork(Protocol):
         """Logits (batch, n_frames, n_classes) and (batch, n_classes) from `embed_frames`."""
         ...
 
-    def frame_logits(self, features: Tensor) -> Tensor:
-        """Features to logits (batch, n_frames, n_classes)."""
-        ...
-
 
 # A literal table: a name found in a file can only choose one of these, never import anything.
 NETWORKS: dict[str, Callable[[int], nn.Module]] = {

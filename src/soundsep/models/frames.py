@@ -37,7 +37,7 @@ class FrameMobileNetV3(MobileNetV3):
 
     Shape:
         features: (batch, n_mels, frames) with 97 to 128 mel bands. Returns (batch, n_classes), and
-        from `frame_logits` (batch, n_frames, n_classes), one frame for each `FRAME_STRIDE` frames
+        from `pooled` also (batch, n_frames, n_classes), one frame for each `FRAME_STRIDE` frames
         of the features or part of them, the first of which is its middle.
     """
 
@@ -79,10 +79,6 @@ class FrameMobileNetV3(MobileNetV3):
         logits: Tensor = self.head(frames)
         weight = self.attention(frames).softmax(dim=1)
         return logits, (logits * weight).sum(dim=1)
-
-    def frame_logits(self, features: Tensor) -> Tensor:
-        """(batch, n_mels, frames) to logits (batch, n_frames, n_classes)."""
-        return self.pooled(self.embed_frames(features))[0]
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, n_mels, frames) to logits (batch, n_classes)."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from soundsep import Classifier, ClassifierConfig, ConfigError
-from soundsep.classifier.scorers import CONTEXT_SECONDS, FrameScorer, build_scorer
+from soundsep.classifier.scorers import FrameScorer, build_scorer
 from soundsep.frontends import KaldiMelConfig
 
 RATE, FRAME = 2_000, 320
@@ -54,25 +54,31 @@ LENGTHS = [50, 319, 320, 321, 9_999, 10_000, 10_001, 10_320, 17_999, 18_000, 18_
 def test_every_frame_is_given_once_with_its_own_scores(n_samples, hop_seconds):
     rows, scores = heard(where(), n_samples, hop_seconds=hop_seconds)
     n_frames = math.ceil(n_samples / FRAME)
-    assert scores[:, 0].tolist() == [i * FRAME + 1 for i in range(n_frames)]
+    assert scores[:, 0].tolist() == pytest.approx([i * FRAME + 1 for i in range(n_frames)])
     # A frame speaks for half a frame on either side of its middle.
     assert [row.end for row in rows] == [i * FRAME + FRAME // 2 for i in range(n_frames)]
     assert [row.start for row in rows] == [0, *(row.end for row in rows[:-1])]
 
 
-def test_frames_come_from_the_middle_of_their_window():
+def test_a_frame_is_the_mean_over_its_windows_and_most_from_those_it_lies_in_the_middle_of():
     model = where()
-    rows, scores = heard(model, 60 * RATE)
-    context = CONTEXT_SECONDS * RATE
-    inner = [
-        place
-        for row, place in zip(rows, scores[:, 1].tolist(), strict=True)
-        if context < row.start < 60 * RATE - context
-    ]
-    assert min(inner) >= context
-    assert max(inner) <= 5 * RATE - context
-    # 14 windows of 4 s that are new, and one that ends with the recording.
-    assert model.n_windows == 15
+    _, scores = heard(model, 60 * RATE)
+    # Windows of 31.25 frames begin every 15 frames, and one ends with the recording.
+    starts = [*range(0, 344, 15), 344]
+    assert model.n_windows == len(starts)
+    for frame in range(330):  # before what the last window hears
+        places = [frame - start for start in starts if 0 <= frame - start < 31.25]
+        weights = [1 - abs(place - 15.625) / 16.625 for place in places]
+        mean = sum(p * w for p, w in zip(places, weights, strict=True)) / sum(weights)
+        assert scores[frame, 1].item() == pytest.approx(mean * FRAME, rel=1e-5)
+
+
+def test_the_mean_of_a_stream_is_that_of_the_whole_to_the_bit():
+    whole = heard(where(), 20_123)[1]
+    scorer = build_scorer(where(), hop_seconds=None, batch_size=1)
+    blocks = torch.arange(1.0, 20_124).split(777)
+    rows = [row for block in blocks for row in scorer.push(block)] + scorer.flush()
+    assert torch.equal(torch.stack([row.scores for row in rows]), whole)
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -83,7 +89,7 @@ def test_a_recording_of_one_window_is_heard_once(wait):
 
 
 @pytest.mark.parametrize(
-    ("hop_seconds", "n_frames"), [(None, 25), (5.0, 31), (0.4, 2), (0.32, 2), (0.01, 1)]
+    ("hop_seconds", "n_frames"), [(None, 15), (5.0, 31), (0.4, 2), (0.32, 2), (0.01, 1)]
 )
 def test_the_hop_is_a_whole_number_of_frames(hop_seconds, n_frames):
     scorer = build_scorer(where(), hop_seconds=hop_seconds, batch_size=1)
@@ -91,8 +97,8 @@ def test_the_hop_is_a_whole_number_of_frames(hop_seconds, n_frames):
     assert scorer.hop == n_frames * FRAME
 
 
-def test_short_windows_keep_most_of_their_frames():
-    assert build_scorer(where(1.0), hop_seconds=None, batch_size=1).hop == 5 * FRAME
+def test_short_windows_follow_each_other_by_half_their_frames():
+    assert build_scorer(where(1.0), hop_seconds=None, batch_size=1).hop == 3 * FRAME
 
 
 def test_silent_windows_score_0_in_all_frames():
