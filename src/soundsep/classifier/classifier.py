@@ -113,8 +113,16 @@ class Classifier(nn.Module):
         Each is the geometric mean of what the frame alone says and what `predict` says of the
         whole: what is not in the whole is not in its frames.
         """
+        return self.predict_with_frames(waveform)[1]
+
+    def predict_with_frames(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
+        """What `predict` and `frame_scores` give, in one pass.
+
+        Raises:
+            ConfigError: as `frame_logits`.
+        """
         frames, whole = map(self.probabilities, self._frames_and_whole(waveform))
-        return (frames * whole.unsqueeze(1)).sqrt()
+        return whole, (frames * whole.unsqueeze(1)).sqrt()
 
     def _frames_and_whole(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the frames and of the waveform."""

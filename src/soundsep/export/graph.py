@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from soundsep.classifier import Classifier
 from soundsep.export.runtime import require
 from soundsep.frontends.spectrogram import PowerSpectrogram
-from soundsep.models import FrameNetwork
 
 __all__ = ["RealSpectrogram", "quantised", "traced"]
 
@@ -85,9 +84,7 @@ class _Scores(nn.Module):
         """(batch, time) to (batch, n_labels), and to (batch, n_frames, n_labels)."""
         if not self.frames:
             return self.classifier.predict(waveform)
-        network = cast(FrameNetwork, self.classifier.network)
-        frames, whole = network.pooled(network.embed_frames(self.classifier.frontend(waveform)))
-        return self.classifier.probabilities(whole), self.classifier.probabilities(frames)
+        return self.classifier.predict_with_frames(waveform)
 
 
 def traced(

@@ -21,7 +21,7 @@ class SceneBatch(NamedTuple):
 
     Shape:
         waveform: (batch, time). presence, weight: (batch, n_frames, n_classes). clip_presence,
-        clip_weight: (batch, n_classes). tags: (batch, n_tags). is_clip: (batch,).
+        clip_weight: (batch, n_classes). tags: (batch, n_tags). is_clip: (batch,). step: ().
     """
 
     waveform: Tensor
@@ -31,6 +31,7 @@ class SceneBatch(NamedTuple):
     clip_weight: Tensor
     tags: Tensor
     is_clip: Tensor
+    step: Tensor
 
 
 class SceneBatches(Dataset[SceneBatch]):
@@ -66,9 +67,9 @@ class SceneBatches(Dataset[SceneBatch]):
 
     def __getitem__(self, step: int) -> SceneBatch:
         first = step * self.batch_size
-        return self._collate([self.scenes[first + i] for i in range(self.batch_size)])
+        return self._collate(step, [self.scenes[first + i] for i in range(self.batch_size)])
 
-    def _collate(self, scenes: Sequence[Scene]) -> SceneBatch:
+    def _collate(self, step: int, scenes: Sequence[Scene]) -> SceneBatch:
         targets = [s.frame_targets(self.n_classes, self.n_frames, self.frame) for s in scenes]
         clip_presence = torch.zeros(len(scenes), self.n_classes)
         clip_weight = torch.ones(len(scenes), self.n_classes)
@@ -89,6 +90,7 @@ class SceneBatches(Dataset[SceneBatch]):
             clip_weight,
             tags,
             torch.tensor([scene.is_clip for scene in scenes]),
+            torch.tensor(step),
         )
 
     def stream(self, steps: range) -> Iterator[SceneBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from soundsep.config import Config
+from soundsep.config import Config, check_range
 from soundsep.datasets.soundscapes import SoundscapeConfig
 from soundsep.errors import ConfigError
 
@@ -46,6 +46,10 @@ class SceneRecipe(Config):
         one_weight: Weight of the one-of-n loss on scenes of a single clip.
         tags_weight: Weight of the loss on a second head that keeps the tags which a teacher gave
             to the clips of a scene, so that what was known is not forgotten.
+        mask_share: Widest of two bands of the features that are hidden in each scene, as a share of
+            all.
+        dropout: Share of the channels that the heads do not see, drawn for each scene.
+        smoothing: Of the one-of-n loss: what all other classes get together.
         steps_per_save: Steps between two saved states.
     """
 
@@ -62,6 +66,9 @@ class SceneRecipe(Config):
     clip_weight: float = 0.5
     one_weight: float = 0.5
     tags_weight: float = 0.1
+    mask_share: float = 0.0
+    dropout: float = 0.0
+    smoothing: float = 0.0
     steps_per_save: int = 100
 
     def _check(self) -> None:
@@ -74,6 +81,7 @@ class SceneRecipe(Config):
             raise ConfigError("SceneRecipe needs at least one step, of at least one scene")
         if not 0 < self.learning_rate < 1 or not 0 < self.head_rate < 1 or not 0 < self.warmup < 1:
             raise ConfigError("SceneRecipe needs rates and warmup between 0 and 1")
+        check_range(self, "mask_share", "dropout", "smoothing", least=0, most=0.9)
         if not 0 <= self.ema_decay < 1 or self.max_gradient <= 0 or self.n_frozen < 0:
             raise ConfigError(
                 "SceneRecipe needs 0 <= ema_decay < 1, max_gradient above 0 and n_frozen from 0"

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from soundsep.augment import mask
 from soundsep.classifier import Classifier
 from soundsep.config import check_seed
 from soundsep.datasets.soundscapes import Soundscapes
@@ -21,6 +23,7 @@ from soundsep.errors import WeightsError
 from soundsep.models.frames import FRAME_STRIDE, FrameMobileNetV3
 from soundsep.models.mobilenet import N_BANDS
 from soundsep.training.classifier import TrainedClassifier
+from soundsep.training.depthwise import quicken_depthwise
 from soundsep.training.examples import Example, examples_digest
 from soundsep.training.loop import RunState, Task, run_task
 from soundsep.training.scene_batches import SceneBatch, SceneBatches
@@ -95,6 +98,7 @@ def train_scenes(
     ema = copy.deepcopy(learner).requires_grad_(requires_grad=False)
     for module in (network.stem, *list(network.blocks)[: recipe.n_frozen]):
         module.requires_grad_(requires_grad=False)
+    quicken_depthwise(network)
     config = initial.config
     hop = config.frontend.hop_length * FRAME_STRIDE  # type: ignore[union-attr]  # a spectrogram's
     batches = SceneBatches(
@@ -141,9 +145,16 @@ class _SceneTask(Task[SceneBatch]):
         device = next(network.parameters()).device
         batch = SceneBatch(*(tensor.to(device) for tensor in batch))
         features = classifier.frontend(batch.waveform)
+        rng = np.random.default_rng(int(batch.step))
+        if recipe.mask_share:
+            width = round(recipe.mask_share * features.shape[1])
+            features = mask(features, dim=1, max_width=width, n_masks=2, rng=rng)
         with torch.autocast(device.type, torch.bfloat16):
             frames = network.embed_frames(features)
         frames = frames.float()
+        if recipe.dropout:
+            kept = rng.random((len(frames), 1, frames.shape[2])) >= recipe.dropout
+            frames = frames * torch.from_numpy(kept / (1 - recipe.dropout)).to(frames)
         frame_logits, clip_logits = network.pooled(frames)
         entropy = nn.functional.binary_cross_entropy_with_logits
         on_frames = entropy(frame_logits, batch.presence, weight=batch.weight, reduction="none")
@@ -152,7 +163,10 @@ class _SceneTask(Task[SceneBatch]):
         )
         one = batch.is_clip
         on_one = nn.functional.cross_entropy(
-            clip_logits[one], batch.clip_presence[one].argmax(dim=1), reduction="sum"
+            clip_logits[one],
+            batch.clip_presence[one].argmax(dim=1),
+            label_smoothing=recipe.smoothing,
+            reduction="sum",
         ) / len(one)
         bands = frames.mean(dim=1).reshape(len(one), -1, N_BANDS).mean(dim=-1)
         on_tags = entropy(self.learner.tags_head(bands), batch.tags, reduction="none")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 
 import pytest
@@ -112,6 +114,21 @@ def test_a_second_stage_starts_with_the_head_of_tags_of_the_first(whole):
         load_tags_head(whole[1] / "state.safetensors", nn.Linear(384, 4))
     with pytest.raises(WeightsError, match="metrics"):
         load_tags_head(whole[1] / "metrics.jsonl", head)
+
+
+def test_masks_dropout_and_smoothing_change_what_is_learnt(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(scene_batches, "N_LOADERS", 0)
+    options = {"mask_share": 0.5, "dropout": 0.5, "smoothing": 0.5}
+    heads = [whole[0].last.network.head.weight]
+    for name, value in options.items():
+        recipe = dataclasses.replace(RECIPE, **{name: value})
+        first, again = (run(tmp_path / f"{name}{i}", recipe=recipe) for i in range(2))
+        assert torch.equal(first.last.network.head.weight, again.last.network.head.weight)
+        heads.append(first.last.network.head.weight)
+    for a, b in itertools.combinations(heads, 2):
+        assert not torch.equal(a, b)
+    with pytest.raises(ConfigError, match="dropout"):
+        SceneRecipe(dropout=1.0)
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(whole, tmp_path, monkeypatch):

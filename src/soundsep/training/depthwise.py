@@ -1,0 +1,59 @@
+"""Depthwise convolutions whose gradients are quick on a processor."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["quicken_depthwise"]
+
+
+class _QuickDepthwise(nn.Conv2d):
+    """The same convolution in float32, and without dilation in time where that is 2.
+
+    On processors the gradients of depthwise convolutions in bfloat16 with kernels of 5 take five
+    times as long as those in float32, dilated ones twice as long again. A dilation of 2 in time is
+    the plain convolution of the even frames, and of the odd ones.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(batch, channels, height, time) to the same with fewer or as many rows."""
+        with torch.autocast(input.device.type, enabled=False):
+            maps = input.float()
+            if self.dilation[1] == 1:
+                return self._conv_forward(maps, self.weight, self.bias).to(input.dtype)
+            n_frames = maps.shape[-1]
+            if n_frames % 2:
+                maps = nn.functional.pad(maps, (0, 1))
+            height, width = cast(tuple[int, int], self.padding)  # never a word here
+            halves = torch.cat([maps[..., ::2], maps[..., 1::2]])
+            convolved = nn.functional.conv2d(
+                halves,
+                self.weight,
+                self.bias,
+                stride=self.stride,
+                padding=(height, width // 2),
+                dilation=(self.dilation[0], 1),
+                groups=self.groups,
+            )
+            even, odd = convolved.to(input.dtype).chunk(2)
+            return torch.stack([even, odd], dim=-1).flatten(-2)[..., :n_frames]
+
+
+def quicken_depthwise(network: nn.Module) -> None:
+    """Let the depthwise convolutions with kernels of 5 that learn do so quickly.
+
+    Their weights, and what they answer, stay the same.
+    """
+    for module in network.modules():
+        if (
+            type(module) is nn.Conv2d
+            and module.groups == module.in_channels > 1
+            and module.kernel_size == (5, 5)
+            and module.stride[1] == 1
+            and module.dilation in ((1, 1), (1, 2))
+            and module.weight.requires_grad
+        ):
+            module.__class__ = _QuickDepthwise
