@@ -23,7 +23,8 @@ class _QuickDepthwise(nn.Conv2d):
         with torch.autocast(input.device.type, enabled=False):
             maps = input.float()
             if self.dilation[1] == 1:
-                return self._conv_forward(maps, self.weight, self.bias).to(input.dtype)
+                plain: Tensor = self._conv_forward(maps, self.weight, self.bias)
+                return plain.to(input.dtype)
             n_frames = maps.shape[-1]
             if n_frames % 2:
                 maps = nn.functional.pad(maps, (0, 1))
