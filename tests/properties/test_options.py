@@ -38,6 +38,7 @@ from soundsep.integrations.ray import Tagger
 from soundsep.metrics import calibration_error, calibration_floor
 from soundsep.pipeline import to_csv, to_dataframe
 from soundsep.pipeline.microphone import Microphone, listen
+from soundsep.pipeline.summary import EventSummary
 from soundsep.plots import (
     PictureOptions,
     plot_3d,
@@ -47,6 +48,7 @@ from soundsep.plots import (
     plot_mfcc,
     plot_probabilities,
     plot_scores,
+    plot_season,
     plot_stft,
     plot_waveform,
 )
@@ -130,6 +132,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
     microphone: Any = SimpleNamespace(sample_rate=RATE)
     scores = pipe.scores(NOISE, sample_rate=RATE, progress=False)
     learning: Any = {"training": examples, "output": folder / "run"}
+    season = EventSummary(counts={}, untimed={"a": 1})
     heard = {"audio": NOISE, "sample_rate": RATE}
     with_sound = {
         "Pipeline.__call__": pipe,
@@ -162,6 +165,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
         "plot_events": lambda **o: plot_events(**{**heard, "events": [], **o}),
         "plot_probabilities": lambda **o: plot_probabilities(**{**heard, "model": pipe, **o}),
         "plot_scores": lambda **o: plot_scores(scores, **o),
+        "plot_season": lambda **o: plot_season(season, **o),
         "to_csv": lambda **o: to_csv([], folder / "table.csv", **o),
         "to_dataframe": lambda **o: to_dataframe([], **o),
         "export_onnx": lambda **o: export_onnx(model, folder / "model.onnx", **o),

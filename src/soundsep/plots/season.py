@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soundsep.config import check_whole
 from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean
 from soundsep.pipeline.summary import EventSummary, Hour
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_season"]
 
 WIDTH, HEIGHT = 8.0, 2.6  # inches; the height is that of one label
-MOST_PANELS = 24
+MAX_PANELS = 24
 NOT_RECORDED = "#d9d9d9"
 
 
@@ -50,10 +51,10 @@ def plot_season(
             or ``path`` cannot be written.
         DependencyError: matplotlib is not installed.
     """
-    if not 1 <= top_k <= MOST_PANELS:
-        raise ConfigError(f"top_k must be from 1 to {MOST_PANELS}, got {top_k}")
+    if check_whole("top_k", top_k, least=1) > MAX_PANELS:
+        raise ConfigError(f"top_k must be at most {MAX_PANELS} in one picture, got {top_k}")
     timed = [label for label in summary.labels if summary.counts.get(label)]
-    shown = timed[:top_k] if labels is None else list(labels)[:MOST_PANELS]
+    shown = timed[:top_k] if labels is None else list(labels)[:MAX_PANELS]
     for label in shown:
         if label not in timed:
             raise ConfigError(

@@ -54,7 +54,8 @@ def test_labels_are_chosen():
     for options, message in (
         ({"labels": ["rain"]}, "no event 'rain' with a time"),
         ({"labels": ["owll"]}, "did you mean 'owl'"),
-        ({"top_k": 0}, "top_k"),
+        ({"top_k": 0}, "top_k must be an integer of at least 1, got 0"),
+        ({"top_k": 25}, "top_k must be at most 24"),
     ):
         with pytest.raises(ConfigError, match=message):
             plot_season(SUMMARY, **options)
