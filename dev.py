@@ -87,8 +87,11 @@ def demo(*files: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Run the tests."""
+    """Run the tests; all of them, a file at a time, on up to four cores."""
     prepare("dev")
+    if all(argument.startswith("-") for argument in arguments):  # no file, name or mark is chosen
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # else each process would use every core
+        arguments = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile", *arguments)
     python("-m", "pytest", *arguments)
 
 

@@ -95,3 +95,23 @@ def test_an_old_python_is_told_so(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 18, "final", 0))
     with pytest.raises(SystemExit, match=r"needs Python 3\.10 or newer"):
         runpy.run_path(str(DEV), run_name="__main__")
+
+
+@pytest.mark.parametrize("options", [(), ("-q", "--durations=10")])
+def test_all_tests_share_the_cores(dev, monkeypatch, options):
+    monkeypatch.setattr(dev, "prepare", lambda extras: None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # so that what is there now comes back
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    dev.test(*options)
+    assert dev.ran[0][3:5] == ["-n", "auto"]
+    assert dev.os.environ["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize("options", [("tests/unit/models",), ("-q", "-m", "slow"), ("-k", "mel")])
+def test_some_tests_have_the_machine_for_themselves(dev, monkeypatch, options):
+    monkeypatch.setattr(dev, "prepare", lambda extras: None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # so that what is there now comes back
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    dev.test(*options)
+    assert dev.ran[0][1:] == ["-m", "pytest", *options]
+    assert "OMP_NUM_THREADS" not in dev.os.environ
