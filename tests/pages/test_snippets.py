@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from unittest import SkipTest
 
@@ -94,3 +98,18 @@ def test_every_snippet_runs_as_it_stands(page, request):
         except SkipTest as reason:
             skipped.append(str(reason))
     assert skipped == SKIPPED.get(name_of(page), [])
+
+
+@pytest.mark.slow  # it starts five processes that import torch; the block's functions run above
+def test_the_pool_of_processes_tags_the_archive(working_folder):
+    text = (ROOT / "docs" / "bulk.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (block,) = (block for block in blocks if '__name__ == "__main__"' in block)
+    Path("tag.py").write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "tag.py"], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [ast.literal_eval(line) for line in done.stdout.splitlines()]
+    assert sorted(Path(row["path"]).name for row in rows) == ["1.flac", "2.flac"]
+    assert all(row["predictions"] for row in rows)
