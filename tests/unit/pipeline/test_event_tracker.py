@@ -129,6 +129,24 @@ def test_what_is_cut_is_trimmed_at_its_real_ends_alone():
     assert spans(events + tracker.flush(len(scores))) == [(begin + 3, cut), (cut, end - 3)]
 
 
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [(0, [(0, MAX_SECONDS - 3)]), (1, [(0, MAX_SECONDS - 13), (MAX_SECONDS - 9, MAX_SECONDS + 1)])],
+)
+def test_merged_events_last_an_hour_at_most(more, expected):
+    rules = EventRules(merge_gap_seconds=5.0)
+    tracker = EventTracker(LABELS[:1], rules, sample_rate=1, hop=10, trim=3)
+    n = MAX_SECONDS + more
+    pushes = [(0.9, n - 11), (0.0, n - 10), (0.9, n), (0.0, n + 100)]
+    events = [e for score, end in pushes for e in tracker.push(torch.tensor([score]), end)]
+    assert spans(events + tracker.flush(n + 100)) == expected
+
+
+def test_the_least_score_is_enough():
+    rows = [(0.5,), (0,), (0,), (0.49,), (0,), (0,)]
+    assert spans(track(rows, threshold=0.25, min_score=0.5)) == [(0, 1)]
+
+
 def test_the_cut_of_an_hour_leaves_an_hour_whole():
     rows = [(0.9,)] * MAX_SECONDS
     tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1)

@@ -112,6 +112,14 @@ def test_a_source_that_cancels_in_mono_is_not_heard():
     assert list(audible_sources(separation, RATE)) == ["same"]
 
 
+def test_silence_has_no_sources():
+    audio = torch.zeros(2, 1, 100)
+    separation = Separation(
+        sources=("a", "b"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
+    )
+    assert audible_sources(separation, RATE) == {}
+
+
 def test_sources_count_half_and_of_equal_scores_the_first():
     heard = torch.tensor([[0.5, 0.2], [0.6, 0.7], [0.1, 0.7]])
     scores, where = merge_scores(heard)
