@@ -3,9 +3,10 @@
 
     python tools/measure_world.py MODEL [MODEL...] [--fold 5] [--only LINE...]   measure, and write
     python tools/measure_world.py --table     print what was measured
+    python tools/measure_world.py --check     only see that the pages agree with the results file
 
 MODEL is a published name, a folder, or the ``state.safetensors`` of a run of train_scenes.py. The
-results file is docs/world.json, one entry a model. All is drawn from --seed: other seeds are other
+results file is docs/world.json, one entry per model; docs/scenes.md and cards show it. All is drawn from --seed: other seeds are other
 scenes, mixtures and noises. What a model was trained on (backgrounds and strangers, too) is for the
 caller to know. Lines of which the folders are not there are left out.
 """
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from results_file import REPOSITORY
 from soundsep import Classifier, ClassifierConfig, Pipeline
 from soundsep.datasets import (
     ESC50,
@@ -41,10 +43,9 @@ from soundsep.datasets import (
 from soundsep.evaluation import measure_events, measure_naming
 from soundsep.files import write_json
 from soundsep.metrics import F1Score
+from world_pages import RESULTS, plain_table
 from world_sounds import KINDS, RATE, SECONDS, computed, in_room, pieces, recordings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-RESULTS = REPOSITORY / "docs" / "world.json"
 DATA = Path(os.environ.get("SOUNDSEP_TEST_DATA") or REPOSITORY.parent / "shared") / "data"
 BASELINE = "esc50-mn04-fold5"  # whose speed others are compared with
 BATCH_SIZE = 32
@@ -247,42 +248,6 @@ LINES: dict[str, Callable[[World, Pipeline], dict[str, Any]]] = {
 }
 NEEDS = {"events": "backgrounds", "elsewhere": "known"}  # folders without which a line is left out
 
-# What is printed of each line: its name, where the figure stands, how, and what it must be.
-SHOWN = (
-    ("single clips", "single.accuracy", ".1%", ">= 93.5 %"),
-    ("20 dB softer", "single.accuracy_minus_20_db", ".1%", "loss <= 1"),
-    ("40 dB softer", "single.accuracy_minus_40_db", ".1%", "loss <= 2"),
-    ("noise above threshold, worst kind", "noise.worst", ".1%", "<= 2 %"),
-    ("strangers above threshold", "strangers.all", ".1%", "<= 10 %"),
-    ("known clips that keep their name", "single.keep_their_name", ".1%", ">= 85 %"),
-    ("both of two in the top 2", "mixtures.all_found", ".1%", ">= 58 %"),
-    ("labels of scenes, F1", "labels.f1", ".3f", ">= .78"),
-    ("events, F1 within 1 s", "events.collar.f1", ".3f", ">= .55"),
-    ("events, F1 of any overlap", "events.overlap.f1", ".3f", ">= .75"),
-    ("events, spurious per hour", "events.spurious_per_hour", ".1f", "<= 20"),
-    ("recordings from elsewhere", "elsewhere.accuracy", ".1%", ">= 82 %"),
-    ("reverberation of 0.8 s", "reverberation.accuracy", ".1%", ">= 80 %"),
-    ("time of clips, to the baseline", "speed.clips_ratio", ".2f", "<= 1.5"),
-    ("time of events, to the baseline", "speed.events_ratio", ".2f", "<= 1.5"),
-)
-
-
-def table(results: dict[str, Any]) -> str:
-    """All that was measured, a column a model."""
-    rows = [["", *results, "must be"]]
-    for title, place, form, goal in SHOWN:
-        cells = []
-        for value in results.values():
-            for key in place.split("."):
-                value = value.get(key) if value else None
-            cells.append("" if value is None else format(value, form))
-        rows.append([title, *cells, goal])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
 
 def plain(value: Any) -> Any:
     """Without types of NumPy, in few digits."""
@@ -314,9 +279,7 @@ def load(name: str) -> Classifier:
 
 def main() -> None:
     """Measure and write, or print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = RESULTS.parser(__doc__)
     own = DATA / "elsewhere"
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--table", action="store_true", help="only print")
@@ -329,7 +292,7 @@ def main() -> None:
     for folders in ("backgrounds", "strangers", "known", "speech"):
         parser.add_argument(f"--{folders}", type=Path, nargs="*", default=[own / folders])
     parser.add_argument("--cache", type=Path, help="folder for decoded clips")
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path, default=RESULTS.path)
     options = parser.parse_args()
     for folders in ("backgrounds", "strangers", "known", "speech"):
         setattr(options, folders, [path for path in getattr(options, folders) if path.is_dir()])
@@ -349,7 +312,9 @@ def main() -> None:
             entry[line] = plain(LINES[line](world, pipe))
             print(f"{model}: {line}, {time.perf_counter() - began:.0f} s", flush=True)
             write_json(options.output, results)
-    print(table(results))
+    if options.output == RESULTS.path:
+        RESULTS.write(results)
+    print(plain_table(results))
 
 
 if __name__ == "__main__":
