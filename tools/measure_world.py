@@ -7,8 +7,9 @@
 
 MODEL is a published name, a folder, or the ``state.safetensors`` of a run of train_scenes.py. The
 results file is docs/world.json, one entry per model; docs/scenes.md and cards show it. All is drawn
-from --seed: other seeds are other scenes, mixtures and noises. What a model was trained on (backgrounds and strangers, too) is for the
-caller to know. Lines of which the folders are not there are left out.
+from --seed: other seeds are other scenes, mixtures and noises. What a model was trained on
+(backgrounds and strangers, too) is for the caller to know. Lines of which the folders are not there
+are left out.
 """
 
 from __future__ import annotations
