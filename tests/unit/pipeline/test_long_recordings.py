@@ -109,6 +109,16 @@ def test_the_median_drops_what_is_shorter_and_bridges_what_is():
     assert [event.label for event in events] == ["low", "high"]
 
 
+@pytest.mark.parametrize("n_frames", [1, 3, 5, 7])
+def test_a_median_of_n_frames_drops_what_is_in_fewer_than_half_of_them(n_frames):
+    least = n_frames // 2 + 1
+    smooth = pipe(median_seconds=n_frames * FRAME_SECONDS)
+    for length, labels in ((least, ["low"]), (least - 1, [])):
+        sound = ("low", 4.88, 4.88 + length * FRAME_SECONDS)  # from the edge of a frame on
+        audio = recording(10, [sound] * (length > 0))
+        assert [event.label for event in smooth.events(audio, sample_rate=RATE)] == labels
+
+
 def test_each_label_has_its_threshold_unless_one_is_given():
     audio = recording(25, [("low", 5.0, 7.0), ("high", 10.0, 12.0)])
     strict = pipe(thresholds=(0.95, 0.5, 0.5))

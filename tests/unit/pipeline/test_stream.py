@@ -172,6 +172,12 @@ def test_skipped_samples_keep_the_times_right(pipe):
     assert stream.duration_seconds == 60
 
 
+def test_to_skip_nothing_is_no_mistake(pipe):
+    stream = pipe.stream()
+    assert stream.skip(0) == []
+    assert stream.duration_seconds == 0
+
+
 def test_what_cannot_be_heard_is_refused(pipe):
     with pytest.raises(AudioError, match="too short"):
         list(pipe.events(np.ones(10)))
