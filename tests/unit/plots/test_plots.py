@@ -278,7 +278,7 @@ def test_without_matplotlib_the_error_names_the_remedy(monkeypatch):
 
 def test_the_surface_fills_the_picture_and_all_labels_are_in_it():
     figure = draw("3d", title="a long title " * 10)
-    figure.canvas.draw()  # of a collapsed layout, matplotlib warns
+    figure.draw_without_rendering()  # of a collapsed layout, matplotlib warns
     surface, colours = figure.axes
     assert surface.bbox.width > 0.7 * figure.bbox.width
     assert surface.bbox.height > 0.7 * figure.bbox.height
