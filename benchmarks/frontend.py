@@ -124,9 +124,12 @@ def soundsep_method() -> Callable[[Any], Any]:
 def torchaudio_method() -> Callable[[Any], Any]:
     """Its two transforms, one after the other."""
     import torch
-    from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
-    mel = MelSpectrogram(
+    from soundsep._torchaudio import torchaudio
+
+    transforms = torchaudio().transforms
+
+    mel = transforms.MelSpectrogram(
         sample_rate=RATE,
         n_fft=N_FFT,
         hop_length=HOP,
@@ -135,7 +138,7 @@ def torchaudio_method() -> Callable[[Any], Any]:
         f_max=F_MAX,
         pad_mode="constant",
     )
-    return torch.nn.Sequential(mel, AmplitudeToDB("power", top_db=TOP_DB))
+    return torch.nn.Sequential(mel, transforms.AmplitudeToDB("power", top_db=TOP_DB))
 
 
 def librosa_method() -> Callable[[Any], Any]:

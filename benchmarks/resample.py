@@ -131,9 +131,9 @@ def measure(
 def load_method(method: str) -> Callable[..., Any]:
     """The function, with everything imported that it would import when first called."""
     if method == "torchaudio":
-        from torchaudio.functional import resample as theirs
+        from soundsep._torchaudio import torchaudio
 
-        return theirs
+        return torchaudio().functional.resample  # type: ignore[no-any-return]
     import scipy.signal  # noqa: F401  # soundsep imports it in the first call
 
     from soundsep.audio import resample as ours
