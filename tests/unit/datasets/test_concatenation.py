@@ -56,6 +56,11 @@ def test_folds_of_different_number_are_joined(tmp_path):
         Concatenation([table, [clip("1", "dog", 5)]], n_folds=7)
 
 
+def test_ten_folds_as_four_stay_in_their_order():
+    data = Concatenation([[clip(str(fold), "dog", fold) for fold in range(1, 11)]], n_folds=4)
+    assert [c.fold for c in data] == [1, 1, 1, 2, 2, 3, 3, 3, 4, 4]
+
+
 def test_what_has_no_folds_is_dealt_out_by_class_and_recording():
     free = [clip(f"{label}{i}", label, 0, f"{label}{i // 2}") for label in "ab" for i in range(20)]
     data = Concatenation([free])

@@ -45,6 +45,12 @@ def test_the_files_are_what_others_read(tmp_path):
     }
 
 
+def test_an_event_may_last_no_time(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("start_seconds,end_seconds,label\n1.5,1.5,knock\n", encoding="utf-8")
+    assert read_truth(path) == [Event(1.5, 1.5, "knock", 1.0)]
+
+
 def test_tables_of_events_with_other_columns_are_read_in_order(tmp_path):
     path = tmp_path / "events.csv"
     path.write_text(

@@ -172,6 +172,14 @@ def test_skipped_samples_keep_the_times_right(pipe):
     assert stream.duration_seconds == 60
 
 
+def test_rows_end_where_the_sound_did_also_before_a_gap(pipe):
+    stream = pipe.stream(keep_scores=True)
+    stream.push(recording(12, []))
+    stream.skip(5 * RATE)
+    stream.flush()
+    assert stream.scores().spans_seconds[-1, 1] == 12
+
+
 def test_to_skip_nothing_is_no_mistake(pipe):
     stream = pipe.stream()
     assert stream.skip(0) == []

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soundsep.datasets.sounds import (
+    FRAME_SECONDS,
+    MIN_SOUND_SECONDS,
+    band_energies,
+    close_gaps,
+    prepare_sound,
+)
+
+RATE = 16_000
+HOP = round(FRAME_SECONDS * RATE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("1001", "1111"),  # two frames are filled, three are not
+        ("10001", "10001"),
+        ("0010100", "0011100"),
+        ("0000", "0000"),
+        ("1", "1"),
+    ],
+)
+def test_pauses_of_at_most_so_many_frames_are_filled(before, after):
+    active = np.array([letter == "1" for letter in before])
+    assert "".join("01"[int(x)] for x in close_gaps(active, 2)) == after
+
+
+def noise(n_frames: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-0.5, 0.5, n_frames * HOP).astype(np.float32)
+
+
+def test_the_energy_of_all_bands_is_the_power():
+    energy = band_energies(noise(500), RATE)
+    assert energy.shape[1] == 500
+    assert energy.sum(axis=0).mean() == pytest.approx(1 / 12, rel=0.1)
+
+
+def test_the_silence_at_both_ends_is_cut_to_the_frame():
+    silence = np.zeros(7 * HOP, np.float32)
+    sound = prepare_sound(np.concatenate((silence, noise(30), silence)), RATE)
+    assert len(sound.waveform) == 30 * HOP
+    np.testing.assert_array_equal(sound.waveform, noise(30))
+    assert sound.energy.shape[1] == len(sound.is_active) == 30
+
+
+def test_a_sound_has_a_least_length():
+    least = round(MIN_SOUND_SECONDS / FRAME_SECONDS)
+    silence = np.zeros(50 * HOP, np.float32)
+    assert prepare_sound(np.concatenate((silence, noise(least), silence)), RATE) is not None
+    assert prepare_sound(np.concatenate((silence, noise(least - 1), silence)), RATE) is None
+    assert prepare_sound(silence, RATE) is None
