@@ -1,4 +1,6 @@
-"""Time and peak memory of resampling: soundsep and torchaudio, each run in a child process.
+"""Time and peak memory of resampling: soundsep and torchaudio.
+
+Common rates take turns in one process, in time of the processor; the others run in a child each.
 
 Memory is the peak of the process above what it held before the first call. It needs the `resource`
 module, so Linux or macOS.
@@ -23,6 +25,12 @@ from tqdm import tqdm
 from ratios import add_json_option, save_ratios
 
 RATES = ((44_100, 16_000), (48_000, 16_000), (11_127, 32_000))
+COMMON_RATES = tuple(
+    (source, target)
+    for source in (44_100, 48_000, 22_050, 16_000)
+    for target in (16_000, 32_000)
+    if source != target
+)
 METHODS = ("soundsep", "torchaudio")
 BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
@@ -68,7 +76,33 @@ def main() -> None:
                     key = f"{method} / soundsep, {source} to {target} Hz"
                     ratios |= {f"{key}, {n}": row[n] / base[n] for n in ("first", "later")}
             print(f"| {source} to {target} | {method} | {cells}")
+    print("\n| rates, Hz | a clip of 5 s: soundsep, ms | torchaudio, ms | ratio |")
+    print("|---|---|---|---|")
+    for source, target in COMMON_RATES:
+        ours, theirs = take_turns(source, target, arguments.threads)
+        print(
+            f"| {source} to {target} | {1e3 * ours:.2f} | {1e3 * theirs:.2f} "
+            f"| {theirs / ours:.2f} |"
+        )
+        ratios[f"torchaudio / soundsep, {source} to {target} Hz, a clip"] = theirs / ours
     save_ratios(arguments.json, "resample", ratios)
+
+
+def take_turns(source: int, target: int, threads: int) -> tuple[float, float]:
+    """Seconds of the processor that a clip of 5 s takes, of soundsep and torchaudio."""
+    import torch
+
+    torch.set_num_threads(threads)
+    waveform = torch.randn(5 * source, generator=torch.Generator().manual_seed(0))
+    methods = [load_method(method) for method in METHODS]
+    seconds: list[list[float]] = [[], []]
+    for repetition in range(31):  # the first warms up
+        for method, taken in zip(methods, seconds, strict=True):
+            began = time.process_time()
+            method(waveform, source, target)
+            if repetition:
+                taken.append(time.process_time() - began)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
 def run_child(
@@ -134,8 +168,6 @@ def load_method(method: str) -> Callable[..., Any]:
         from soundsep._torchaudio import torchaudio
 
         return torchaudio().functional.resample  # type: ignore[no-any-return]
-    import scipy.signal  # noqa: F401  # soundsep imports it in the first call
-
     from soundsep.audio import resample as ours
 
     return ours

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from fractions import Fraction
 
@@ -11,23 +10,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.audio.polyphase import MAX_FACTOR, polyphase
 from soundsep.errors import ConfigError
 
 __all__ = ["StreamingResampler", "resample"]
 
 MIN_SEGMENT = 4096  # samples filtered at once, so that tiny blocks cost little
-N_ZEROS = 24  # zero crossings of the filter to either side
 MAX_RATE_RATIO = 1000  # of the two rates
-MAX_FACTOR = 2**15  # by which a rate changes; the filter has 48 times as many taps
 
 
 def resample(waveform: Tensor, sample_rate: int, target_rate: int) -> Tensor:
     """Change the sample rate with a windowed-sinc low-pass filter, in polyphase form.
 
     Up to 0.85 of the lower of the two Nyquist frequencies a tone keeps its level within 0.2 dB;
-    from 1.03 on it is at least 60 dB down. Where a rate is above 32768 in lowest terms, as with
-    44099 and 16000 Hz, the nearest ratio of smaller numbers is taken, which changes the speed by
-    less than 2e-5 and keeps the filter below 7 MB.
+    from 1.03 on it is at least 60 dB down. That is a steeper filter than torchaudio's default, in
+    less time. Where a rate is above 32768 in lowest terms, as with 44099 and 16000 Hz, the nearest
+    ratio of smaller numbers is taken, which changes the speed by less than 2e-5 and keeps the
+    filter below 12 MB.
 
     It works on the CPU and without gradients.
 
@@ -50,7 +49,8 @@ def resample(waveform: Tensor, sample_rate: int, target_rate: int) -> Tensor:
     ratio = _ratio(sample_rate, target_rate)
     if ratio == 1:
         return waveform
-    return torch.from_numpy(_filtered(waveform.detach().cpu().numpy(), ratio))
+    filtered = polyphase(ratio.numerator, ratio.denominator)(waveform.detach().cpu().numpy())
+    return torch.from_numpy(filtered)
 
 
 class StreamingResampler:
@@ -78,11 +78,12 @@ class StreamingResampler:
 
     def __init__(self, sample_rate: int, target_rate: int) -> None:
         self._ratio = _ratio(sample_rate, target_rate)
+        self._filter = polyphase(self._ratio.numerator, self._ratio.denominator)
         self._reset()
 
     def _reset(self) -> None:
         self._pieces: list[NDArray[np.float32]] = []
-        self._first = 0  # index in the signal of the first sample held, a multiple of `down`
+        self._first = 0  # index in the signal of the first sample held, a multiple of the period
         self._n_in = 0  # samples that came
         self._n_out = 0  # samples that were given
         self._n_waiting = 0  # samples that came since the filter last ran
@@ -101,10 +102,8 @@ class StreamingResampler:
         self._n_waiting += samples.shape[-1]
         if self._n_waiting < max(MIN_SEGMENT, self._ratio.denominator):
             return block.new_empty((*block.shape[:-1], 0), dtype=torch.float32)
-        up, down = self._ratio.numerator, self._ratio.denominator
-        return self._give(
-            max(self._n_out, ((self._n_in - 1) * up - _half_length(up, down)) // down)
-        )
+        up, down, reach = self._filter.up, self._filter.down, self._filter.half_length
+        return self._give(max(self._n_out, ((self._n_in - 1) * up - reach) // down))
 
     def flush(self) -> Tensor:
         """The rest of the signal; what is pushed next begins another one.
@@ -121,13 +120,13 @@ class StreamingResampler:
 
     def _give(self, n_out: int) -> Tensor:
         """Outputs up to the ``n_out``-th of the signal; samples no longer needed are let go."""
-        up, down = self._ratio.numerator, self._ratio.denominator
+        up, down, period = self._filter.up, self._filter.down, self._filter.period
         held = np.concatenate(self._pieces, axis=-1)
         before = self._first // down * up  # outputs of the signal ahead of what is held
-        out = _filtered(held, self._ratio)[..., self._n_out - before : n_out - before]
+        out = self._filter(held)[..., self._n_out - before : n_out - before]
         self._n_out, self._n_waiting = n_out, 0
-        needed = max(0, n_out * down - _half_length(up, down)) // up  # by the next output
-        first = needed // down * down
+        needed = max(0, n_out * down - self._filter.half_length) // up  # by the next output
+        first = needed // period * period
         self._pieces = [held[..., first - self._first :].copy()]
         self._first = first
         return torch.from_numpy(np.ascontiguousarray(out))
@@ -143,33 +142,3 @@ def _ratio(sample_rate: int, target_rate: int) -> Fraction:
         )
     ratio = Fraction(int(low), int(high)).limit_denominator(MAX_FACTOR)
     return ratio if target_rate == low else 1 / ratio
-
-
-def _filtered(samples: NDArray[np.float32], ratio: Fraction) -> NDArray[np.float32]:
-    # scipy.signal takes a third of a second to import; most calls of short scripts need it not
-    from scipy.signal import resample_poly
-
-    up, down = ratio.numerator, ratio.denominator
-    out = resample_poly(samples, up, down, axis=-1, window=_low_pass(max(up, down)))
-    return np.ascontiguousarray(out, dtype=np.float32)
-
-
-def _half_length(up: int, down: int) -> int:
-    """Reach of the filter to either side, in steps of ``1 / up`` of a sample."""
-    return N_ZEROS * max(up, down)
-
-
-@functools.lru_cache(maxsize=4)
-def _low_pass(factor: int) -> NDArray[np.float32]:
-    """Filter for a rate change by ``factor``: a Kaiser window on `N_ZEROS` zero crossings a side.
-
-    float32 throughout: for coprime rates it has a million taps.
-    """
-    beta, cutoff = 7.0, 0.94
-    n = N_ZEROS * factor
-    taps = torch.sinc(torch.arange(-n, n + 1, dtype=torch.float32).mul_(cutoff / factor))
-    taps *= torch.kaiser_window(2 * n + 1, periodic=False, beta=beta, dtype=torch.float32)
-    taps /= taps.sum(dtype=torch.float64)
-    filter_taps: NDArray[np.float32] = taps.numpy()
-    filter_taps.setflags(write=False)
-    return filter_taps
