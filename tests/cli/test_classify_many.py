@@ -109,7 +109,7 @@ def test_a_table_has_a_row_for_every_recording(model, clips, tmp_path, capsys):
     assert classify(model, clips, "-o", tmp_path / "tags", "--format", "csv", "--top", "2") == 1
     assert (tmp_path / "tags").read_text().splitlines()[0].endswith(",label_2,score_2")
     assert classify(model, clips, "-o", tmp_path / "tags.xls") == 2
-    assert "no format ends in .xls" in capsys.readouterr().err
+    assert "no format has the suffix .xls" in capsys.readouterr().err
 
 
 def test_results_tell_the_time_of_day(model, clips, capsys):
@@ -127,7 +127,7 @@ def test_an_output_that_exists_is_kept_unless_told_otherwise(model, clips, tmp_p
     assert classify(model, clips, "--output", output, "--resume") == 2
     assert output.read_text() == "precious"
     message = capsys.readouterr().err
-    assert "--overwrite begins it anew" in message
+    assert "--overwrite starts over" in message
     assert "line 1" in message
     assert classify(model, clips, "--output", output, "--overwrite") == 1
     assert len(records(output)) == 5
@@ -231,7 +231,7 @@ def test_a_run_that_is_stopped_leaves_whole_lines_and_a_rerun_the_rest(
         message = process.stderr.read()
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert "--resume goes on\nsoundsep: stopped\n" in message
+        assert "--resume continues\nsoundsep: stopped\n" in message
     else:
         assert process.returncode == -signal.SIGKILL
     written = names(output)

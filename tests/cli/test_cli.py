@@ -188,7 +188,7 @@ def test_bad_numbers_are_refused(k, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["classify", "--top", k, "a.wav"])
     assert stop.value.code == 2
-    assert "whole number" in capsys.readouterr().err
+    assert "positive integer" in capsys.readouterr().err
 
 
 def test_the_installed_command_answers_without_loading_torch():

@@ -188,7 +188,7 @@ def test_figures_that_exist_are_kept_unless_told_otherwise(models, esc50, tmp_pa
     for arguments in (["--output", str(output)], ["--output", "clip.wav"]):
         assert main([*command, *arguments]) == 2
         err = capsys.readouterr().err
-        assert "exists already" in err or "called like a recording" in err
+        assert "exists already" in err or "has the suffix of a recording" in err
     assert output.read_text() == "precious"
     assert main([*command, "--output", str(output), "--overwrite"]) == 0
     assert "confusion" in json.loads(output.read_text())

@@ -136,7 +136,7 @@ def test_the_ending_of_the_output_is_its_format(clip, tmp_path, capsys):
     assert written("a.Table.1.selections.txt").startswith("Selection\t")
     assert written("a") == written("b.txt", "--format", "table")
     assert written("b.csv", "--format", "jsonl").startswith("{")
-    for name, message in (("a.xlsx", "no format ends in .xlsx"), ("", "is a folder")):
+    for name, message in (("a.xlsx", "no format has the suffix .xlsx"), ("", "is a folder")):
         assert run(clip, "-o", str(tmp_path / name)) == 2
         assert message in capsys.readouterr().err
     assert run(clip, str(tmp_path / "b.flac"), "-o", str(tmp_path / "c.txt")) == 2
@@ -196,9 +196,9 @@ def test_a_pattern_of_ones_own_for_the_time(card, tmp_path, capsys):
         "2024-05-19T22:00:00.000",
         None,
     ]
-    assert "fits the names of 3 of 4 recordings" in err
+    assert "matches the names of 3 of 4 recordings" in err
     assert run(*options, "%d-%m-%Y") == 2
-    assert "fits no name" in capsys.readouterr().err
+    assert "matches no name" in capsys.readouterr().err
     assert run(*options, "%d-%Q") == 2
 
 
@@ -236,7 +236,7 @@ def test_clips_are_cut_out_and_gone_on_with(ending, card, tmp_path, capsys):
     first.unlink()
     assert run(*options, "--resume") == 1
     assert "2 of 3 clips written" in (message := capsys.readouterr().err)
-    assert "1 were there already" in message
+    assert "1 existed already" in message
     assert len([*clips.rglob("*.wav")]) == 3
     assert run(*options, "--overwrite", "--clips-per-label", "1") == 1
     assert "1 of 1 clips written" in capsys.readouterr().err

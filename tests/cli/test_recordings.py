@@ -184,7 +184,7 @@ def test_an_output_never_destroys_a_recording(
     for option in ("--overwrite", "--resume"):
         assert run(command, models, recording, "-o", output, option) == 2
         err = capsys.readouterr().err
-        assert "is one of the recordings" in err or "is called like a recording" in err
+        assert "is one of the recordings" in err or "has the suffix of a recording" in err
     assert (card / "b.WAV").read_bytes() == before
     assert not list(tmp_path.rglob(".*.jsonl"))
 
@@ -289,7 +289,7 @@ def test_events_that_were_edited_are_not_cut(models, card, tmp_path, capsys):
     assert "holds results of" in capsys.readouterr().err
     (tmp_path / ".out.csv.jsonl").unlink()
     assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 2
-    assert "cannot be gone on with" in capsys.readouterr().err
+    assert "cannot be resumed" in capsys.readouterr().err
     assert output.read_bytes() == edited
 
 

@@ -60,7 +60,7 @@ def test_what_was_recorded_stands_below(table, tmp_path, capsys):
     assert main(["summary", str(table), "--recordings", str(tmp_path / "card")]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[3].split() == ["recorded", "(h)", ".", "1.0", "1.0"]
-    assert "1 of 2 recordings tell no time of day" in err
+    assert "1 of 2 recordings state no time of day" in err
 
 
 def test_no_events_and_no_table(tmp_path, capsys):

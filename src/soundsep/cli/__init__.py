@@ -1,7 +1,7 @@
 """The command line: it parses, calls the public functions, and prints.
 
-One module a command. Each imports what it needs when it runs, so that --help and mistakes answer
-at once.
+One module per command. Each imports what it needs when it runs, so that --help and usage errors
+appear at once.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ HINTS = """\
 soundsep identifies the sounds in recordings.
 
   soundsep classify yard.wav             name the sounds of a recording, or a folder of them
-  soundsep events night.flac             when which sounds are heard
-  soundsep events nights/ -o events.csv  the same of many recordings, into one table
-  soundsep fit clips/ -o model/          a model of your own classes
-  soundsep example                       recordings to try
-  soundsep models                        what can be heard with
+  soundsep events night.flac             find which sounds occur when
+  soundsep events nights/ -o events.csv  the same for many recordings, in one table
+  soundsep fit clips/ -o model/          train a model on your own classes
+  soundsep example                       list recordings to try
+  soundsep models                        list the published models
 
 soundsep --help lists all commands, soundsep COMMAND --help the options of one."""
 
@@ -99,12 +99,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal knows all letters
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has all letters
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()
     except SoundsepError as error:
-        # Of a model that cannot be had, every file has its line.
+        # A model that is not available has a line per file.
         note(f"error: {error}", keep="\n" if isinstance(error, WeightsError) else "")
         return 2
     except KeyboardInterrupt:
@@ -129,7 +129,7 @@ def _show_hints(arguments: argparse.Namespace) -> int:
 
 
 def _show_warning(otherwise: Callable[..., None], message: Warning | str, *about: Any) -> None:
-    """Show a warning of ours as a line of the command, for nobody asks which line of Python."""
+    """Show a warning of ours as one line, without the line of Python that raised it."""
     if isinstance(message, SoundsepWarning):
         note(message)
     else:
@@ -137,14 +137,14 @@ def _show_warning(otherwise: Callable[..., None], message: Warning | str, *about
 
 
 def _explained(error: OSError) -> str:
-    """What went wrong with which file; commands name theirs, which leaves standard output."""
+    """The error with its file. Commands name their files; an unnamed one is standard output."""
     if error.filename is None and error.errno in FULL:
         return f"cannot write to standard output: {error.strerror}"
     return str(error)
 
 
 def _drop_output() -> None:
-    """Let what is still to be printed vanish, for Python would try again at its end."""
+    """Discard what is still to be printed; Python would try again when it exits."""
     with suppress(OSError, ValueError):  # where there is no such thing as a descriptor
         output = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -156,8 +156,8 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # nobody here asks for another namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        # argparse leaves what a command does not know to the outermost parser, which shows its own
-        # usage and not that of the command.
+        # argparse passes unknown arguments up to the outermost parser, which would show its own
+        # usage instead of the command's.
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             known = self._option_string_actions
@@ -167,7 +167,7 @@ class _Parser(argparse.ArgumentParser):
         return found, rest
 
     def error(self, message: str) -> NoReturn:
-        # The command's own words, for argparse suggests nothing before Python 3.14.
+        # argparse suggests nothing before Python 3.14.
         if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             hint = did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
             message = message.replace(" (choose from", f"{hint} (choose from")

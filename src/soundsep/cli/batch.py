@@ -1,4 +1,4 @@
-"""Many recordings, one after the other: the bar, the failures, the summary, the exit code."""
+"""Many recordings, one after the other: progress bar, failures, summary and exit code."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def go_through(
 
     Args:
         recordings: All of them.
-        work: Does a group of recordings, and gives for each why it failed, or ``None``. It prints
-            what it has to say itself, failures too.
-        done: Whether it failed, of each recording that an earlier run has done.
-        group_size: Recordings given to ``work`` at once.
+        work: Processes a group of recordings and yields for each why it failed, or ``None``. It
+            prints results and failures itself.
+        done: Whether each recording of an earlier run failed.
+        group_size: Recordings per call of ``work``.
         output: Where the results are, if not on the screen.
-        can_resume: What was done is kept for a later run.
-        always_sum_up: Sum up a single recording as well.
+        can_resume: Whether a later run can go on with the output.
+        always_sum_up: Print the summary for a single recording too.
 
     Returns:
         The exit code: 1 if a recording failed, now or in an earlier run.
@@ -56,7 +56,7 @@ def go_through(
                 bar.update(len(group))
     except KeyboardInterrupt:
         if can_resume:
-            note(f"{n_done} results are in {output}; the same command with --resume goes on")
+            note(f"{n_done} results are in {output}; the same command with --resume continues")
         raise
     if many or n_before or always_sum_up:
         before = f", {n_before} done before" if n_before else ""

@@ -1,4 +1,4 @@
-"""A file that one run adds to, and no other at the same time."""
+"""A file that only one run at a time appends to."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ else:
 
 __all__ = ["ClaimedFile"]
 
-FAR = 2**40  # a byte that no file of ours reaches, for locks of Windows forbid to read it
+FAR = 2**40  # a byte that no file of ours reaches: a lock on Windows forbids reading its bytes
 
 
 class ClaimedFile:
-    """An open file whose writes are whole, and whose contents nobody else changes meanwhile.
+    """An open file that is appended to in whole writes and by one run at a time.
 
-    A lock lets a second run fail at once. Where there are no locks, as on some network disks, a
-    write finds that the file is not as this run left it, and adds nothing.
+    A lock makes a second run fail at once. Where there are no locks, as on some network disks, a
+    write that finds the file changed by another program raises and adds nothing.
 
     Args:
-        path: The file, made where it does not exist.
-        may_exist: Go on with one that does.
-        shared: Other runs may add to it, too.
+        path: The file; created if it does not exist.
+        may_exist: Append to an existing file.
+        shared: Let other runs append too.
 
     Attributes:
         size: In bytes; 0 for a pipe or a device.
 
     Raises:
-        ConfigError: it exists and may not, another run writes it, or it cannot be written.
+        ConfigError: the file exists and must not, another run writes it, or it cannot be written.
     """
 
     def __init__(self, path: Path, *, may_exist: bool, shared: bool = False) -> None:
@@ -50,7 +50,7 @@ class ClaimedFile:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = os.open(path, flags, 0o666)
         except ConfigError as error:
-            # It exists since it was looked for, unless it is the folder's name that a file has.
+            # The file appeared since the check, unless a file stands where its folder should be.
             if isinstance(error.__cause__, FileExistsError) and os.path.lexists(path):
                 raise self._taken() from error
             raise
@@ -69,12 +69,12 @@ class ClaimedFile:
         """Add bytes: all of them, or none where the disk is full.
 
         Raises:
-            ConfigError: the disk is full or gone, or another program has changed the file.
+            ConfigError: the disk is full or missing, or another program has changed the file.
         """
         if self._is_alone and os.fstat(self._file).st_size != self.size:
             raise ConfigError(
                 f"{self.path} was changed by another program while it was written; nothing more "
-                "was added to it. Let one run write a file at a time"
+                "was added to it. Let only one run write to a file at a time"
             )
         with writing(self.path):
             try:
@@ -96,7 +96,7 @@ class ClaimedFile:
             self.size = size
 
     def close(self) -> None:
-        """Let others have it; one that was made here and holds nothing is removed."""
+        """Release the file; an empty one that was created here is removed."""
         if self._is_ours and not self.size:
             with suppress(OSError):
                 self.path.unlink()
@@ -107,7 +107,7 @@ class ClaimedFile:
 
 
 def _lock(file: int) -> bool:
-    """Take the file; ``False`` where another program has it."""
+    """Lock the file; ``False`` if another program holds the lock."""
     try:
         if sys.platform == "win32":
             os.lseek(file, FAR, os.SEEK_SET)
@@ -116,6 +116,6 @@ def _lock(file: int) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
-    except OSError:  # there are no locks here; writes are checked all the same
+    except OSError:  # no locks here; writes are checked anyway
         return True
     return True

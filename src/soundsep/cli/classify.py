@@ -43,13 +43,13 @@ DEFAULT_TOP = 5
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "classify",
         parents=[
             recording_options(
-                "a recording that has a line in it is not heard again, even if that line is an "
-                "error (delete the line to have it tried again)"
+                "recordings that have a line in it are skipped, even if that line is an error "
+                "(delete the line to try again)"
             ),
             doubt_options(),
             channel_options(),
@@ -58,8 +58,8 @@ def add_command(commands: Commands) -> None:
             time_options(),
         ],
         help="name the sounds of recordings",
-        description="Name the sounds of recordings. A recording that cannot be read is reported "
-        "and the others go on; the exit code is then 1.",
+        description="Name the sounds of recordings. A recording that cannot be read is reported, "
+        "the others are still processed, and the exit code is 1.",
     )
     command.add_argument(
         "--model",
@@ -71,27 +71,27 @@ def add_command(commands: Commands) -> None:
         type=at_least_1,
         default=DEFAULT_TOP,
         metavar="K",
-        help=f"labels shown of each (default: {DEFAULT_TOP})",
+        help=f"labels per recording (default: {DEFAULT_TOP})",
     )
     command.add_argument(
         "--separator",
         metavar="NAME",
-        help="take every recording apart first, such as with esc50-mix2, and name all of it",
+        help="separate every recording first, for example with esc50-mix2, and name each source",
     )
-    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.add_argument(
         "--format",
         choices=RESULT_FORMATS,
-        help="of the output: csv and parquet have a row for each recording, jsonl an object a line "
-        "(default: as the output ends, else jsonl)",
+        help="output format: csv and parquet have one row per recording, jsonl one object per line "
+        "(default: by the suffix of the output, else jsonl)",
     )
     command.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="FILE",
-        help="write into this file instead (csv, jsonl or parquet), errors too; lines are whole "
-        "whenever it stops",
+        help="write results and errors to this file (csv, jsonl or parquet); no line is cut off, "
+        "whenever the run stops",
     )
     command.set_defaults(run=_run)
 
@@ -106,7 +106,7 @@ def _run(arguments: argparse.Namespace) -> int:
             output,
             overwrite=arguments.resume or arguments.overwrite,
             recordings=recordings,
-            hint="--resume goes on with it, --overwrite begins it anew",
+            hint="--resume continues it, --overwrite starts over",
         )
     check_time_pattern(arguments.time_pattern, recordings)
     if output is None:
@@ -117,7 +117,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _output(arguments: argparse.Namespace) -> ResultsFile | TableFile:
     kind = format_of(arguments.output, arguments.format, RESULT_FORMATS, "jsonl")
-    # What was heard with another separator is another model's result, too.
+    # Results with another separator count as those of another model.
     model = " + ".join(filter(None, (arguments.model, arguments.separator)))
     if kind == "jsonl":
         return ResultsFile(
@@ -138,15 +138,15 @@ def _output(arguments: argparse.Namespace) -> ResultsFile | TableFile:
 
 
 class TableFile:
-    """One file with a row of every recording.
+    """One file with one row per recording.
 
     Args:
-        arguments: Of the command.
+        arguments: Arguments of the command.
         kind: "csv" or "parquet".
-        settings: What becomes of a file that exists.
+        settings: What to do with an existing file.
 
     Attributes:
-        done: Whether it failed, of each recording of an earlier run that is gone on with.
+        done: Whether each recording of the resumed run failed.
     """
 
     def __init__(self, arguments: argparse.Namespace, kind: str, settings: Settings) -> None:
@@ -158,7 +158,7 @@ class TableFile:
         self.done = self._sink.done
 
     def write_results(self, results: Iterable[ClipResult]) -> None:
-        """Add a row each; a failure has one too."""
+        """Add one row per result, failures included."""
         for result in results:
             with suppress(AudioError), self._sink.recording(str(result.path)) as write:
                 write(result)
@@ -166,12 +166,12 @@ class TableFile:
                     raise AudioError(result.error)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the file."""
         self._sink.close()
 
 
 def _options(arguments: argparse.Namespace) -> str:
-    """Those that change what a line holds, unless they are the usual ones."""
+    """The options that change what a line holds, where they are not the defaults."""
     given = {
         f"--top {arguments.top}": arguments.top != DEFAULT_TOP,
         f"--channel {arguments.channel}": arguments.channel is not None,
@@ -234,7 +234,7 @@ def _show(results: Iterable[ClipResult], arguments: argparse.Namespace) -> None:
 
 
 def _timed(result: ClipResult, pattern: str | None) -> dict[str, Any]:
-    """A result as a dictionary, with the time of day where the recording tells it."""
+    """A result as a dictionary, with the time of day if the recording states it."""
     from soundsep.audio import recording_start
     from soundsep.pipeline.tables import clock_time
 

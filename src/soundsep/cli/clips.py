@@ -21,13 +21,13 @@ __all__ = ["Clips", "clip_options"]
 
 
 def clip_options() -> argparse.ArgumentParser:
-    """--clips and what belongs to it."""
+    """--clips and its options."""
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument(
         "--clips",
         type=Path,
         metavar="DIR",
-        help="cut the events out, into a folder for each label; clips that exist are kept unless "
+        help="cut the events out into one folder per label; existing clips are kept unless "
         "--overwrite is given",
     )
     parent.add_argument(
@@ -35,23 +35,23 @@ def clip_options() -> argparse.ArgumentParser:
         type=float,
         default=1.0,
         metavar="SECONDS",
-        help="cut out so much before and after each event (default: 1)",
+        help="length to include before and after each event (default: 1)",
     )
     parent.add_argument(
         "--clips-per-label",
         type=at_least_1,
         metavar="N",
-        help="cut out so many events of each label, those with the highest scores (default: all)",
+        help="cut out only the N events of each label with the highest scores (default: all)",
     )
     return parent
 
 
 class Clips:
-    """The events that are to be cut out, as they come, and the cutting.
+    """Collects the events to cut out, then cuts them.
 
     Args:
-        arguments: Of the command.
-        places: Where each recording lies below the folder that was searched.
+        arguments: Arguments of the command.
+        places: Path of each recording relative to the folder that was searched.
 
     Raises:
         ConfigError: the folder is a file, or an option is out of range.
@@ -68,22 +68,22 @@ class Clips:
         self._best = BestEvents(arguments.clips_per_label)
         names = {path: Path(path).stem for path in places}
         n_alike = Counter(name.casefold() for name in names.values())
-        if max(n_alike.values(), default=0) > 1:  # such as of two cards
+        if max(n_alike.values(), default=0) > 1:  # for example from two memory cards
             names = {path: str(place) for path, place in own_places(places).items()}
         self._names = names
 
     def add(self, path: str, event: Event) -> None:
-        """Take an event."""
+        """Add an event."""
         self._best.add(path, event)
 
     def go_on_with(self, events: Iterable[TimedEvent]) -> None:
-        """Take those of an earlier run."""
+        """Add the events of an earlier run."""
         for path, event, _ in events:
             if path in self._names:
                 self._best.add(path, event)
 
     def cut(self) -> int:
-        """Cut them out, and say how many.
+        """Cut the events out and print how many.
 
         Returns:
             The exit code: 1 if a recording could not be read again.
@@ -106,7 +106,7 @@ class Clips:
                 n_failed += 1
                 note(error)
         n_kept = sum(file.path.exists() for files in placed.values() for file in files) - n_written
-        kept = f", {n_kept} were there already" if n_kept else ""
+        kept = f", {n_kept} existed already" if n_kept else ""
         failed = f"; {n_failed} recordings could not be cut" if n_failed else ""
         note(f"{n_written} of {n_clips} clips written to {self._folder}{kept}{failed}")
         return 1 if n_failed else 0

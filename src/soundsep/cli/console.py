@@ -1,4 +1,4 @@
-"""What a command prints: past progress bars, escaped, and nowhere where there is no console."""
+"""Printing for commands: beside progress bars, escaped, and to nowhere if there is no console."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["note", "say", "standard_streams"]
 
 
 def say(text: object) -> None:
-    """Print a result; names of files in it cannot make the terminal do anything."""
+    """Print a result; file names in it cannot control the terminal."""
     from soundsep.progress import write_line
 
     write_line(printable(str(text), keep="\n"), sys.stdout)
@@ -24,7 +24,7 @@ def note(text: object, *, keep: str = "") -> None:
     """Print something about the run to standard error, in one line.
 
     Args:
-        text: What there is to say.
+        text: The message.
         keep: Characters that are not escaped, such as line breaks.
     """
     from soundsep.progress import write_line
@@ -34,10 +34,10 @@ def note(text: object, *, keep: str = "") -> None:
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """See that there are standard streams, if only into nothing.
+    """Make sure that the standard streams exist, if only to discard what is written.
 
-    A program without a console, or one that was started with ``2>&-``, has ``None`` for them. Their
-    numbers would go to the next files that are opened, and C libraries would write into those.
+    A program without a console, or one that was started with ``2>&-``, has ``None`` for them. The
+    next files opened would get their numbers, and C libraries would write into those files.
     """
     for descriptor in (0, 1, 2):
         try:

@@ -1,4 +1,4 @@
-"""From the folders that a command line names to a data set."""
+"""Opens the data set that a command line names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["DATA_HELP", "open_dataset"]
 
 DATA_HELP = (
     "folder of ESC-50 (with meta/esc50.csv), of UrbanSound8K (with metadata/UrbanSound8K.csv), or "
-    "with one subfolder a class"
+    "with one subfolder per class"
 )
 
 
@@ -28,18 +28,19 @@ def open_dataset(
     annotations: Path | None = None,
     folds: Sequence[int] | None = None,
 ) -> FoldedClips:
-    """The data set in these folders; one's own folder or table may be without folds.
+    """The data set in these folders; your own folder or table need not have folds.
 
     Args:
         roots: ESC-50, UrbanSound8K or a folder of classes; for urban11 any of them together.
         is_urban11: Map the labels of ESC-50 and UrbanSound8K to the eleven of urban11.
-        annotations: A table of one's own clips, instead of folders.
-        folds: Of ESC-50, UrbanSound8K or urban11, only these; the others need not be there. With
-            folders of one's own beside them, whose deal follows from all folds, it is all clips.
+        annotations: A table of your own clips, instead of folders.
+        folds: Open only these folds of ESC-50, UrbanSound8K or urban11; the others may be
+            missing. With folders of your own among them, all clips are opened, for their folds
+            depend on all.
 
     Raises:
-        ConfigError: there are no folders or too many, or two of one kind.
-        DatasetError: a folder or the table does not hold what it should.
+        ConfigError: no folder, too many folders, or two of one kind.
+        DatasetError: a folder or the table does not hold what is expected.
     """
     from soundsep.datasets import ESC50, AudioTable, Concatenation, UrbanSound8K
     from soundsep.datasets.urban11 import Urban11
@@ -47,7 +48,7 @@ def open_dataset(
 
     if annotations is not None:
         if roots:
-            raise ConfigError("--annotations names its own files; give it or --data, not both")
+            raise ConfigError("--annotations names its own files; give --annotations or --data")
         return AudioTable(annotations)
     if not roots:
         raise ConfigError("which clips? give --data or --annotations")
@@ -72,7 +73,7 @@ def open_dataset(
         return Concatenation([urban, *parts], labels=urban.labels) if parts else urban
     if len(roots) > 1:
         raise ConfigError(
-            "only a model of urban11 goes with several folders at a time, ESC-50 or UrbanSound8K "
+            "only a model of urban11 takes several folders at a time, ESC-50 or UrbanSound8K "
             "among them"
         )
     if own:

@@ -12,13 +12,13 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "download",
-        help="fetch a data set from its authors",
-        description="Fetch the official archive of a data set (esc50: 0.6 GB, esc10: the clips of "
-        "it that may be used commercially, urbansound8k: 6 GB), verify and unpack it. What was "
-        "interrupted goes on in DIR.partial when the same command is given again.",
+        help="download a data set from its authors",
+        description="Download the official archive of a data set (esc50: 0.6 GB; esc10: the clips "
+        "of ESC-50 that may be used commercially; urbansound8k: 6 GB), verify and unpack it. After "
+        "an interruption, run the same command again to continue with DIR.partial.",
     )
     command.add_argument("name", metavar="NAME", help="esc50, esc10 or urbansound8k")
     command.add_argument("folder", type=Path, metavar="DIR", help="a new folder for it")

@@ -26,15 +26,14 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate",
-        parents=[overwrite_option("a file of figures"), device_options(), batch_options()],
+        parents=[overwrite_option("a metrics file"), device_options(), batch_options()],
         help="measure a model on one fold of a data set, or on clips of your own",
-        description="Classify every clip of one fold of a data set, or the clips of a folder or "
-        "table of your own, and print accuracy, macro "
-        "precision, recall and F1, calibration and the commonest mistakes; write them, with the "
-        "whole confusion matrix, to a file.",
+        description="Classify every clip of one fold of a data set, or of your own folder or table "
+        "of clips. Print accuracy, macro precision, recall and F1, calibration and the most common "
+        "confusions, and write them with the whole confusion matrix to a file.",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     command.add_argument(
@@ -43,43 +42,47 @@ def add_command(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="ROOT",
-        help=f"{DATA_HELP}; for a model of urban11 several of them",
+        help=f"{DATA_HELP}; repeat it for a model of urban11",
     )
     command.add_argument(
-        "--annotations", type=Path, metavar="CSV", help="a table of clips of your own instead"
+        "--annotations",
+        type=Path,
+        metavar="CSV",
+        help="a table of your own clips, instead of --data",
     )
     command.add_argument(
         "--fold",
         type=_fold,
         metavar="N",
         help="the fold to measure on, or 'all': every fold k by the model MODEL-foldk, pooled "
-        "(default: the fold a published model was not trained on, else the last one; of clips of "
-        "your own all, if they have no folds or the model is a published one). Where there are no "
-        "folds, they are dealt out as in `soundsep train`",
+        "(default: the fold a published model was not trained on, else the last one; all of your "
+        "own clips, if they have no folds or the model is a published one). Clips without folds "
+        "are divided into folds as in `soundsep train`",
     )
     command.add_argument(
         "--any-fold",
         action="store_true",
-        help="measure a published model on a fold it was trained on all the same",
+        help="allow measuring a published model on a fold it was trained on",
     )
     command.add_argument(
         "--shifts",
         type=at_least_1,
         default=1,
         metavar="N",
-        help="average the scores over so many shifts of every window (default: 1)",
+        help="test-time augmentation: average the scores of N circular shifts of every window "
+        "(default: 1)",
     )
     command.add_argument(
-        "--separator", metavar="NAME", help="take every clip apart first with this separator"
+        "--separator", metavar="NAME", help="separate every clip first with this separator"
     )
     command.add_argument(
-        "--per-class", action="store_true", help="print the figures of every class as well"
+        "--per-class", action="store_true", help="print the metrics of every class too"
     )
     command.add_argument(
         "--output",
         type=Path,
         metavar="FILE",
-        help="where the figures and the confusion matrix go, as JSON (default: MODEL-foldN.json)",
+        help="JSON file for metrics and confusion matrix (default: MODEL-foldN.json)",
     )
     command.set_defaults(run=_run)
 
@@ -104,7 +107,7 @@ def _run(arguments: argparse.Namespace) -> int:
         for k, part in zip(dataset.fold_numbers, parts, strict=True):
             say(f"fold {k:<13} {part.metrics.accuracy:.2%}")
         mean = sum(part.metrics.accuracy for part in parts) / len(parts)
-        say(f"mean of the folds  {mean:.2%}")
+        say(f"mean over folds    {mean:.2%}")
         evaluation = Evaluation.pooled(parts)
     else:
         pipe, dataset = _open(arguments, model, fold)
@@ -123,7 +126,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _output(arguments: argparse.Namespace, where: str) -> Path:
-    """The file of the figures; one that is not named is looked at as well, before the work."""
+    """The metrics file, given or default, checked before the work."""
     if arguments.output is None:
         output = Path(f"{Path(arguments.model).resolve().name}-{where}.json")
         check_output(output, overwrite=arguments.overwrite)
@@ -152,11 +155,11 @@ def _open(
     is_own = isinstance(dataset, (AudioFolder, AudioTable))
     if held_out not in (None, wanted) and not is_own and not arguments.any_fold:
         raise ConfigError(
-            f"{model} was trained on fold {fold}, so its figures there say nothing; measure it "
+            f"{model} was trained on fold {fold}, so its metrics there say nothing; measure it "
             f"with --fold {held_out}, which was held out, or insist with --any-fold"
         )
     if fold and not dataset.fold_numbers:
-        dataset = Concatenation([dataset])  # which deals them out as in training
+        dataset = Concatenation([dataset])  # which assigns folds as in training
     elif dataset.fold_numbers and not (is_own and model in PUBLISHED):
         fold = wanted or dataset.fold_numbers[-1]
     if fold:

@@ -16,19 +16,19 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate-events",
         parents=[
-            overwrite_option("a file of figures"),
+            overwrite_option("a metrics file"),
             device_options(),
             batch_options(),
             scene_options(n_scenes="--n-scenes", n_default=5),
         ],
         help="measure how well a model finds events",
-        description="Mix clips of the fold held out to scenes, always in the same way, find the "
-        "events in them, and compare: label and both ends within 1 s and within 200 ms, label and "
-        "any overlap, labels alone, error rate and spurious events per hour.",
+        description="Mix clips of the held-out fold into reproducible scenes, find the events in "
+        "them, and compare: label with both ends within 1 s and within 200 ms, label with any "
+        "overlap, labels alone, error rate and spurious events per hour.",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     command.add_argument(
@@ -40,10 +40,10 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--psds",
         action="store_true",
-        help="the polyphonic sound detection scores too, by sed_scores_eval (extra eval)",
+        help="also compute polyphonic sound detection scores, with sed_scores_eval (extra eval)",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    command.add_argument("--output", type=Path, metavar="FILE", help="write the figures as JSON")
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the metrics as JSON")
     command.set_defaults(run=_run)
 
 
@@ -57,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     fold = PUBLISHED[model].test_fold if model in PUBLISHED else None
     if fold not in (None, arguments.fold):
         raise ConfigError(
-            f"{model} was trained on fold {arguments.fold}, so its figures there say nothing; "
+            f"{model} was trained on fold {arguments.fold}, so its metrics there say nothing; "
             f"measure it with --fold {fold}"
         )
     if arguments.output is not None:

@@ -23,19 +23,19 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate-mixtures",
         parents=[
-            overwrite_option("a file of figures"),
+            overwrite_option("a metrics file"),
             device_options(),
             batch_options(),
             data_options(),
         ],
-        help="measure what separating first is worth",
-        description="Mix clips of the fold held out, always in the same way, and count how many of "
-        "their sounds are named: heard as they are, taken apart by each separator, and with the "
-        "true sources, which is the most that separating can give.",
+        help="measure what separating first gains",
+        description="Mix clips of the held-out fold reproducibly and count how many of their "
+        "sounds are named: without separation, with each separator, and with the true sources, "
+        "which is the upper bound of separation.",
     )
     command.add_argument(
         "model", nargs="?", default=DEFAULT_MODEL, help=f"the classifier (default: {DEFAULT_MODEL})"
@@ -45,15 +45,19 @@ def add_command(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a published separator, a model of demucs, or a folder; can be given again",
+        help="a published separator, a demucs model, or a folder; may be repeated",
     )
     command.add_argument(
-        "--mixtures", type=at_least_1, default=500, metavar="N", help="how many (default: 500)"
+        "--mixtures",
+        type=at_least_1,
+        default=500,
+        metavar="N",
+        help="number of mixtures (default: 500)",
     )
     command.add_argument(
-        "--seed", type=int, default=0, help="of the mixtures (default: 0, the benchmark)"
+        "--seed", type=int, default=0, help="seed of the mixtures (default: 0, the benchmark)"
     )
-    command.add_argument("--output", type=Path, metavar="FILE", help="write the figures as JSON")
+    command.add_argument("--output", type=Path, metavar="FILE", help="write the metrics as JSON")
     command.set_defaults(run=_run)
 
 
@@ -70,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> int:
         fold = PUBLISHED[name].test_fold if name in PUBLISHED else None
         if fold not in (None, arguments.fold):
             raise ConfigError(
-                f"{name} was trained on fold {arguments.fold}, so its figures there say nothing; "
+                f"{name} was trained on fold {arguments.fold}, so its metrics there say nothing; "
                 f"measure it with --fold {fold}"
             )
     if arguments.output is not None:
@@ -112,8 +116,8 @@ def _run(arguments: argparse.Namespace) -> int:
             separation = measure_separation(separator, mixtures).to_dict(dataset.labels)
             written.setdefault("separation", {})[name] = separation
             say(
-                f"{name}: SI-SDR improved by {separation['si_sdr_improvement_mean_db']:.2f} dB in "
-                f"the mean, {separation['si_sdr_improvement_median_db']:.2f} dB in the median"
+                f"{name}: SI-SDR improvement {separation['si_sdr_improvement_mean_db']:.2f} dB "
+                f"(mean), {separation['si_sdr_improvement_median_db']:.2f} dB (median)"
             )
     if arguments.output is not None:
         with writing(arguments.output):

@@ -46,7 +46,7 @@ TABLES = ("csv", "jsonl", "parquet")  # that can be read again
 
 
 def event_options() -> argparse.ArgumentParser:
-    """What counts as an event, and which model decides."""
+    """The model, and what counts as an event."""
     parent = argparse.ArgumentParser(add_help=False, parents=[doubt_options()])
     parent.add_argument(
         "--model",
@@ -57,15 +57,15 @@ def event_options() -> argparse.ArgumentParser:
         "--label",
         action="append",
         metavar="LABEL",
-        help="report this label only, in upper or lower case; may be given several times",
+        help="report this label only, in upper or lower case; may be repeated",
     )
     parent.add_argument(
         "--threshold",
         action="append",
         type=_threshold,
         metavar="[LABEL=]SCORE",
-        help="score that begins an event, of all labels or of one; may be given several times "
-        "(default: that of the model for each label, or 0.5)",
+        help="score at which an event begins, for all labels or for one; may be repeated "
+        "(default: the model's own for each label, else 0.5)",
     )
     parent.add_argument(
         "--min-score",
@@ -92,19 +92,19 @@ def event_options() -> argparse.ArgumentParser:
         type=float,
         default=1.0,
         metavar="SECONDS",
-        help="events of a label with at most this much between them are one (default: 1)",
+        help="merge events of a label that are at most this far apart (default: 1)",
     )
     return parent
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "events",
         parents=[
             recording_options(
-                "a recording that is done is not heard again, even if it failed; what is done "
-                "stands in a hidden file beside the output, or in the folder of them"
+                "recordings that are done are skipped, even if they failed; a hidden file beside "
+                "the output, or in the output folder, lists them"
             ),
             event_options(),
             channel_options(),
@@ -113,30 +113,30 @@ def add_command(commands: Commands) -> None:
             time_options(),
             clip_options(),
         ],
-        help="say when which sounds are heard, in files of any length",
-        description="Say when which sounds are heard, in files of any length. A recording that "
-        "cannot be read is reported and the others go on; the exit code is then 1.",
+        help="find which sounds occur when, in recordings of any length",
+        description="Find which sounds occur when, in recordings of any length. A recording that "
+        "cannot be read is reported, the others are still processed, and the exit code is 1.",
     )
     command.add_argument(
         "--format",
         choices=EVENT_FORMATS,
-        help="table (lines for people), csv, jsonl (one object a line), parquet, audacity (a label "
-        "track) or raven (a selection table); default: as the output ends, .txt being audacity, "
-        "else table",
+        help="table (for reading), csv, jsonl (one object per line), parquet, audacity (a label "
+        "track) or raven (a selection table); default: by the suffix of the output, .txt being "
+        "audacity, else table",
     )
     command.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="PATH",
-        help="write into this file; for several recordings with audacity or raven a folder, in "
-        "which each has a file",
+        help="write to this file; for several recordings in audacity or raven format, a folder "
+        "with one file each",
     )
     command.set_defaults(run=_run)
 
 
 def _threshold(text: str) -> tuple[str | None, float]:
-    """A score, or a label's; a label may hold an equals sign itself."""
+    """A score, or LABEL=SCORE; the label may contain an equals sign itself."""
     label, is_of_one, score = text.rpartition("=")
     try:
         return (label if is_of_one else None), float(score)
@@ -150,7 +150,7 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
     """The model of `event_options`.
 
     Raises:
-        ConfigError: it does not know a label that is asked for.
+        ConfigError: the model does not know a requested label.
     """
     from soundsep.pipeline import Pipeline
 
@@ -200,11 +200,11 @@ def _run(arguments: argparse.Namespace) -> int:
     apart = kind in APART and (many or (is_folder and (is_expanded or output.is_dir())))
     if apart and not is_folder:
         raise ConfigError(
-            f"several recordings as {kind} need -o FOLDER and --format {kind}: it knows no names "
-            "of recordings, so each has a file of its own. A .csv holds all"
+            f"several recordings as {kind} need -o FOLDER and --format {kind}: the format holds no "
+            "recording names, so each recording has its own file. A .csv holds all"
         )
     if output is None and (arguments.resume or (arguments.overwrite and not arguments.clips)):
-        raise ConfigError("--resume and --overwrite need --output, the file they are about")
+        raise ConfigError("--resume and --overwrite need --output")
     if arguments.clips and arguments.resume and kind not in TABLES:
         raise ConfigError(
             f"--clips with --resume needs events that can be read again, in {', '.join(TABLES)}; "
@@ -216,7 +216,7 @@ def _run(arguments: argparse.Namespace) -> int:
             output,
             overwrite=arguments.resume or arguments.overwrite,
             recordings=found.paths,
-            hint="--resume goes on with it, --overwrite begins it anew",
+            hint="--resume continues it, --overwrite starts over",
         )
     check_time_pattern(arguments.time_pattern, found.paths)
     pipe = load_pipeline(arguments)
@@ -260,10 +260,10 @@ def _earlier(output: Path, kind: str) -> Iterator[TimedEvent]:
 
 
 def _outputs(folder: Path, kind: str, found: FoundRecordings) -> dict[str, Path]:
-    """Where the events of each recording go; looked at before hours are spent on the first.
+    """Where the events of each recording go, checked before hours are spent on the first.
 
     Raises:
-        ConfigError: two would have the same file, or a recording would be replaced.
+        ConfigError: two recordings would share a file, or a recording would be replaced.
     """
     outputs = {
         path: folder / place.with_name(place.name + ENDINGS[kind][0])
@@ -302,7 +302,7 @@ def _sink(
 
 
 def _options(arguments: argparse.Namespace, kind: str) -> str:
-    """All that changes what is written of a recording."""
+    """All options that change what is written for a recording."""
     thresholds = sorted(
         f"{label}={score}" if label else str(score) for label, score in arguments.threshold or ()
     )

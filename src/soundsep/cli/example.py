@@ -11,12 +11,12 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "example",
-        help="recordings to try",
-        description="Print where an example recording is, or without a name list all of them. "
-        "Beside each stands a csv file that says what sounds when.",
+        help="list recordings to try",
+        description="Print the path of an example recording; without a name, list all of them. A "
+        "csv file beside each says what sounds when.",
     )
     command.add_argument("name", nargs="?", metavar="NAME", help="print the path of this one")
     command.set_defaults(run=_run)

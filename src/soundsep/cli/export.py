@@ -13,14 +13,14 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "export",
         parents=[overwrite_option("a file")],
         help="write a model as one ONNX file",
-        description="Write a model as one ONNX file, from the waveform to the scores, which runs "
-        "without soundsep and torch. It is compared with PyTorch first; where the scores differ, "
-        "nothing is written and the exit code is 2.",
+        description="Write a model as one ONNX file, from waveform to scores, that runs without "
+        "soundsep and torch. It is compared with PyTorch first; if the scores differ, nothing is "
+        "written and the exit code is 2.",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     command.add_argument(
@@ -29,18 +29,18 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--int8",
         action="store_true",
-        help="quantise the network to 8 bits: a quarter of the size, and scores that differ",
+        help="quantise the network to 8 bits: a quarter of the size, with different scores",
     )
     command.add_argument(
         "--tolerance",
         type=float,
         metavar="X",
-        help="largest difference of a score from PyTorch's that is let pass (default: 0.0001)",
+        help="largest accepted difference of a score from PyTorch's (default: 0.0001)",
     )
     command.add_argument(
         "--frames",
         action="store_true",
-        help="give the scores of the model's frames as a second output",
+        help="add the model's frame scores as a second output",
     )
     command.set_defaults(run=_run)
 

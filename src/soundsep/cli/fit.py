@@ -19,47 +19,55 @@ HINT = "name another folder, or --overwrite to replace the model in it"
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "fit",
         parents=[overwrite_option("a model"), device_options()],
-        help="make a model for classes of your own",
-        description="Make a model for the classes of a folder that holds one subfolder of "
-        "recordings for each, from 5 recordings a class on, and measure it by cross-validation. A "
-        "recording that cannot be used is reported and left out; the exit code is then 1.",
+        help="train a model on your own classes",
+        description="Train a model on your own classes and measure it by cross-validation. The "
+        "folder holds one subfolder per class, with at least 5 recordings each. A recording that "
+        "cannot be used is reported and left out, and the exit code is 1.",
     )
     command.add_argument(
         "folder",
         type=Path,
         metavar="FOLDER",
-        help="one subfolder a class; or a table of clips, CSV, with the columns path and label",
+        help="one subfolder per class; or a CSV table of clips with the columns path and label",
     )
     command.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="for model and report"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for model and report",
     )
     command.add_argument(
         "--backbone",
         default=DEFAULT_BACKBONE,
         metavar="MODEL",
-        help="what to build upon: a name of `soundsep models`, a folder, or org/repo "
+        help="model to start from: a name of `soundsep models`, a folder, or org/repo "
         f"(default: {DEFAULT_BACKBONE})",
     )
     command.add_argument(
         "--mode",
         choices=("probe", "finetune"),
         default="probe",
-        help="learn the last layer, in seconds, or the later layers too (default: probe)",
+        help="train the last layer only, in seconds, or the later layers too (default: probe)",
     )
     command.add_argument(
         "--group",
         metavar="REGEX",
-        help="what it matches in a file's name is the recording that the file was cut from; its "
-        "clips are held out together (default: the folder below the class, else the file)",
+        help="the part of a file name that identifies the recording the file was cut from; clips "
+        "of one recording are held out together (default: the folder below the class, else the "
+        "file)",
     )
     command.add_argument(
         "--folds", type=at_least_1, default=5, metavar="N", help="at least 2 (default: 5)"
     )
-    command.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    command.add_argument(
+        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
+    )
     command.set_defaults(run=_run)
 
 
@@ -72,14 +80,14 @@ def _run(arguments: argparse.Namespace) -> int:
     data: AudioFolder | AudioTable
     if arguments.folder.suffix.lower() == ".csv":
         if arguments.group is not None:
-            raise ConfigError("--group goes with a folder; a table has its own column group")
+            raise ConfigError("--group needs a folder; a table has a column named group instead")
         data = AudioTable(arguments.folder)
     else:
         data = AudioFolder(arguments.folder, group=arguments.group)
         note_passed_over(data.passed_over)
     for name in FILES:
         check_free(arguments.output / name, overwrite=arguments.overwrite, hint=HINT)
-    make_folder(arguments.output)  # before the work and not after it
+    make_folder(arguments.output)  # before the work, to fail early
     classifier, report = fit(
         data,
         backbone=arguments.backbone,

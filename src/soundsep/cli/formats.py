@@ -1,4 +1,4 @@
-"""How events and results are written: for people, for programs, for Audacity and for Raven."""
+"""Formats of events and results: for people, for programs, for Audacity and for Raven."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
     "time_options",
 ]
 
-# How the name of a file of a format ends; the first is that of files that are named here.
+# Suffixes of each format; the first is the one that we write.
 ENDINGS = {
     "table": (".txt",),
     "csv": (".csv",),
@@ -39,7 +39,7 @@ ENDINGS = {
 }
 EVENT_FORMATS = tuple(ENDINGS)
 RESULT_FORMATS = ("csv", "jsonl", "parquet")
-APART = ("audacity", "raven")  # know no names of recordings, so each has a file of its own
+APART = ("audacity", "raven")  # hold no recording names, so each recording has its own file
 RAVEN_COLUMNS = (
     "Selection",
     "View",
@@ -54,16 +54,16 @@ RAVEN_COLUMNS = (
 
 
 def format_of(output: Path | None, given: str | None, formats: Sequence[str], usual: str) -> str:
-    """The format that is asked for, or else that of the output's ending.
+    """The format asked for, else that of the output's suffix.
 
     Args:
         output: A file, a folder, or the screen.
-        given: By --format.
-        formats: Those that there are.
-        usual: That of the screen, of pipes, and of a name without an ending.
+        given: The value of --format.
+        formats: All formats.
+        usual: The format for the screen, for pipes, and for a name without a suffix.
 
     Raises:
-        ConfigError: the ending is that of no format, or the format needs a file.
+        ConfigError: no format has the suffix, or the format needs a file.
     """
     if given is None:
         if output is None or not output.suffix or output.is_dir():
@@ -78,11 +78,11 @@ def format_of(output: Path | None, given: str | None, formats: Sequence[str], us
         if not fitting:
             known = ", ".join(ENDINGS[kind][0] for kind in formats if kind != "table")
             raise ConfigError(
-                f"{output}: no format ends in {output.suffix}; expected {known}, or --format"
+                f"{output}: no format has the suffix {output.suffix}; expected {known}, or --format"
             )
         given = max(fitting)[1]
     if given == "parquet" and output is None:
-        raise ConfigError("--format parquet needs -o FILE: it is no text")
+        raise ConfigError("--format parquet needs -o FILE: it is a binary format")
     return given
 
 
@@ -92,17 +92,17 @@ def time_options() -> argparse.ArgumentParser:
     parent.add_argument(
         "--time-pattern",
         metavar="PATTERN",
-        help="how names of recordings hold the time at which they begin, such as "
-        '"%%Y-%%m-%%d_%%Hh%%M" (default: the ways of common recorders, and headers)',
+        help="how the name of a recording states its start time, such as "
+        '"%%Y-%%m-%%d_%%Hh%%M" (default: the formats of common recorders, and file headers)',
     )
     return parent
 
 
 def check_time_pattern(pattern: str | None, paths: Sequence[str]) -> None:
-    """See that names of recordings hold times as --time-pattern says.
+    """Check that names of recordings state times as --time-pattern says.
 
     Raises:
-        ConfigError: it is no pattern, or no name does.
+        ConfigError: the pattern is invalid, or matches no name.
     """
     from soundsep.audio import recording_start
     from soundsep.cli.console import note
@@ -111,11 +111,11 @@ def check_time_pattern(pattern: str | None, paths: Sequence[str]) -> None:
         return
     strangers = [path for path in paths if recording_start(path, pattern=pattern) is None]
     if len(strangers) == len(paths):
-        raise ConfigError(f"--time-pattern {pattern!r} fits no name, such as {strangers[0]}")
+        raise ConfigError(f"--time-pattern {pattern!r} matches no name, such as {strangers[0]}")
     if strangers:
         note(
-            f"--time-pattern fits the names of {len(paths) - len(strangers)} of {len(paths)} "
-            f"recordings, and not {strangers[0]}; those have no time of day"
+            f"--time-pattern matches the names of {len(paths) - len(strangers)} of {len(paths)} "
+            f"recordings; the others, such as {strangers[0]}, have no time of day"
         )
 
 
@@ -123,23 +123,23 @@ class Lines(Protocol):
     """The lines of one file of events or results."""
 
     def head(self) -> list[str]:
-        """What stands above all."""
+        """Lines at the top of the file."""
 
     def title(self, path: str) -> list[str]:
-        """What stands above those of a recording."""
+        """Lines above those of a recording."""
 
     def line(self, path: str, item: Any) -> str:
-        """The next one."""
+        """The line of the next event or result."""
 
 
 class EventLines:
-    """The lines of one file of events; the file of one recording or of several.
+    """The lines of one file of events, for one recording or several.
 
     Args:
-        kind: One of `EVENT_FORMATS`; the lines of parquet are those that it is made of later.
-        high_hz: Highest frequency that the model hears; the upper edge of a selection in Raven.
-        titles: The name of each recording stands above its table.
-        time_pattern: How names of recordings hold the time.
+        kind: One of `EVENT_FORMATS`; the lines for parquet are converted at the end.
+        high_hz: Highest frequency that the model uses; the upper edge of a selection in Raven.
+        titles: Write the name of each recording above its table.
+        time_pattern: How names of recordings state the time.
     """
 
     def __init__(
@@ -148,10 +148,10 @@ class EventLines:
         self._kind, self._high_hz, self._titles = kind, high_hz, titles
         self._time_pattern = time_pattern
         self._n_events = 0
-        self._start: tuple[str, datetime | None] | None = None  # of the latest recording
+        self._start: tuple[str, datetime | None] | None = None  # the latest recording's
 
     def head(self) -> list[str]:
-        """What stands above all events."""
+        """Lines above all events."""
         from soundsep.pipeline.events import EVENT_COLUMNS
         from soundsep.pipeline.tables import csv_line
 
@@ -160,7 +160,7 @@ class EventLines:
         return [csv_line(RAVEN_COLUMNS, "\t")] if self._kind == "raven" else []
 
     def title(self, path: str) -> list[str]:
-        """What stands above the events of a recording."""
+        """Lines above the events of a recording."""
         return [printable(path)] if self._titles and self._kind == "table" else []
 
     def line(self, path: str, item: Event) -> str:
@@ -189,19 +189,19 @@ class EventLines:
 
 
 class ResultLines:
-    """The lines of one file of results, one for each recording.
+    """The lines of one file of results, one per recording.
 
     Args:
-        kind: "csv", or "parquet", which is made of them later.
-        top_k: Best labels of each.
-        time_pattern: How names of recordings hold the time.
+        kind: "csv" or "parquet"; the lines for parquet are converted at the end.
+        top_k: Number of labels per recording.
+        time_pattern: How names of recordings state the time.
     """
 
     def __init__(self, kind: str, *, top_k: int, time_pattern: str | None) -> None:
         self._kind, self._top_k, self._time_pattern = kind, top_k, time_pattern
 
     def head(self) -> list[str]:
-        """What stands above all results."""
+        """Lines above all results."""
         from soundsep.pipeline.tables import csv_line
         from soundsep.pipeline.tabulate import result_columns
 

@@ -16,23 +16,21 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "listen",
         parents=[event_options(), device_options(), batch_options()],
-        help="say what a microphone hears",
-        description="Say what a microphone hears, until Ctrl-C. An event is printed when it is "
-        "over. Sound that comes faster than the model can hear it is reported as lost.",
+        help="identify the sounds at a microphone",
+        description="Identify the sounds at a microphone until Ctrl-C. An event is printed when it "
+        "is over. Sound that arrives faster than the model can process it is reported as lost.",
     )
     command.add_argument(
         "--microphone",
         metavar="NAME",
         help="number or part of the name of an input; `python -m sounddevice` lists them",
     )
-    command.add_argument(
-        "--seconds", type=float, metavar="SECONDS", help="end by itself after so long"
-    )
-    command.add_argument("--json", action="store_true", help="print one JSON object a line")
+    command.add_argument("--seconds", type=float, metavar="SECONDS", help="stop after this time")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=_run)
 
 
@@ -49,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
         timer.start()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())  # so that the last events come
     try:
-        note("listening; Ctrl-C ends it")
+        note("listening; press Ctrl-C to stop")
         for heard in listen(pipe, microphone, stop=stop, **found_options(arguments, pipe)):
             say(json.dumps(heard.to_dict()) if arguments.json else heard)
             sys.stdout.flush()

@@ -17,25 +17,26 @@ SUMMARY = "scenes.json"
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "make-scenes",
         parents=[
             overwrite_option("scenes"),
             scene_options(n_scenes="--n", n_default=20),
         ],
-        help="mix clips to scenes of several sounds, with what sounds when",
-        description="Mix clips of one fold to scenes of several sounds over a background, always "
-        "in the same way: for each a WAV file of 24 bits, and what is to be heard in it as csv "
-        "and as JSON in the manner of JAMS.",
+        help="mix clips into scenes of several sounds, with their annotations",
+        description="Mix clips of one fold reproducibly into scenes of several sounds over a "
+        "background: for each scene a 24-bit WAV file, with its events as csv and as JSON in the "
+        "style of JAMS.",
     )
     command.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="where the files go"
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the files"
     )
     command.add_argument(
         "--training",
         action="store_true",
-        help="use the clips of all other folds instead, but none of a recording of this one",
+        help="use the clips of all other folds instead, except those cut from a recording that is "
+        "also in this fold",
     )
     command.set_defaults(run=_run)
 
@@ -53,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     there = [path for path in (*files, folder / SUMMARY) if path.exists()]
     if there and not arguments.overwrite:
         raise ConfigError(
-            f"{there[0]} exists already; name another folder, or --overwrite to replace it"
+            f"{there[0]} exists already; name another folder, or give --overwrite to replace it"
         )
     scenes, labels = scenes_of(arguments, config, training=arguments.training)
     settings = {

@@ -19,7 +19,7 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "models",
         help="list the published models",
@@ -27,10 +27,10 @@ def add_command(commands: Commands) -> None:
         "one first.",
     )
     command.add_argument(
-        "name", nargs="?", metavar="NAME", help="show this one, with its labels, files and card"
+        "name", nargs="?", metavar="NAME", help="show one model, with its labels, files and card"
     )
     command.add_argument(
-        "--all", action="store_true", help="also the models of single folds, for measuring"
+        "--all", action="store_true", help="list the models of single folds too, for measuring"
     )
     command.add_argument("--json", action="store_true", help="print a JSON list")
     command.set_defaults(run=_run)
@@ -73,9 +73,9 @@ def _show(row: dict[str, Any]) -> None:
     if result := row["result"]:
         say(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
     if row["reported"]:
-        say(f"  {row['reported']}, as reported by its authors")
+        say(f"  {row['reported']}, reported by its authors")
     if not row["verified"]:
-        say(f"  not verified here, so to be downloaded by hand: {row['url']}")
+        say(f"  not verified here, so download it by hand: {row['url']}")
     say(f"  licence: {row['licence']}")
 
 
@@ -90,7 +90,7 @@ def _show_details(row: dict[str, Any]) -> None:
 
 
 def _details(model: PublishedModel) -> dict[str, Any]:
-    """Where a model's files are and would come from; what the files on this machine say."""
+    """Where a model's files are and where they come from, and what the local files say."""
     from dataclasses import replace
 
     from soundsep.checkpoints.locate import find_local, release_url
@@ -110,14 +110,14 @@ def _details(model: PublishedModel) -> dict[str, Any]:
 def _labels(folder: Path) -> list[str]:
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
-    except OSError:  # somebody else's file, not converted yet
+    except OSError:  # another project's file, not converted yet
         return []
     labels: list[str] = config["classifier"]["labels"] if "classifier" in config else []
     return labels
 
 
 def _card(path: Path) -> str | None:
-    """The text of a model card, without what it says to programs; None where there is no card."""
+    """The text of a model card without its metadata; ``None`` if there is no card."""
     if not path.is_file():
         return None
     text = path.read_text("utf-8")
@@ -127,7 +127,7 @@ def _card(path: Path) -> str | None:
 def _figure(result: dict[str, Any]) -> str:
     if "accuracy" in result:
         return f"{result['accuracy']:.2%}"
-    return f"SI-SDR improved by {result['si_sdr_improvement_mean_db']:.1f} dB"
+    return f"SI-SDR improvement {result['si_sdr_improvement_mean_db']:.1f} dB"
 
 
 def _row(name: str, model: PublishedModel, result: dict[str, Any] | None) -> dict[str, Any]:

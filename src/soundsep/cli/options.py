@@ -26,16 +26,16 @@ __all__ = [
 
 
 def at_least_1(text: str) -> int:
-    """A whole number from 1 on."""
+    """A positive integer."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return int(text)
 
 
 def at_least_0(text: str) -> int:
-    """A whole number from 0 on."""
+    """A non-negative integer."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a non-negative integer, got {text!r}")
     return int(text)
 
 
@@ -46,7 +46,7 @@ def channel_options() -> argparse.ArgumentParser:
         "--channel",
         type=at_least_0,
         metavar="N",
-        help="hear this channel only, counted from 0 (default: all, mixed)",
+        help="use this channel only, counted from 0 (default: all, mixed)",
     )
     return parent
 
@@ -62,13 +62,13 @@ def doubt_options() -> argparse.ArgumentParser:
     """--unknown and --silence-db."""
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument(
-        "--unknown", action="store_true", help="name no sound that the model is not sure of"
+        "--unknown", action="store_true", help="leave sounds unnamed if the model is not sure"
     )
     parent.add_argument(
         "--silence-db",
         type=float,
         metavar="DBFS",
-        help="level below which nothing is to be heard, such as -60",
+        help="level below which sound counts as silence, such as -60",
     )
     return parent
 
@@ -81,7 +81,7 @@ def batch_options() -> argparse.ArgumentParser:
         type=at_least_1,
         default=16,
         metavar="N",
-        help="windows that are computed at once (default: 16)",
+        help="windows per forward pass (default: 16)",
     )
     return parent
 
@@ -89,7 +89,7 @@ def batch_options() -> argparse.ArgumentParser:
 def overwrite_option(what: str) -> argparse.ArgumentParser:
     """--overwrite."""
     parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument("--overwrite", action="store_true", help=f"replace {what} that exists")
+    parent.add_argument("--overwrite", action="store_true", help=f"replace {what}")
     return parent
 
 

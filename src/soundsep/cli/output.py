@@ -1,4 +1,4 @@
-"""Where a command writes to, and what it must not write over."""
+"""Where a command writes, and what it must not overwrite."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from soundsep.errors import ConfigError
 
 __all__ = ["check_free", "check_output", "is_regular", "refuse_recordings", "writing"]
 
-HINT = "name another file, or --overwrite to replace it"
+HINT = "name another file, or give --overwrite to replace it"
 
 
 def check_output(
     path: Path, *, overwrite: bool = False, recordings: Iterable[str] = (), hint: str = HINT
 ) -> None:
-    """See that a file can be written and nothing is lost: before the work and not after it.
+    """Check, before the work, that a file can be written and nothing is lost.
 
     Args:
         path: The file.
-        overwrite: It may exist already.
-        recordings: What is heard, which is never written over.
-        hint: What to do about a file that exists.
+        overwrite: Allow an existing file.
+        recordings: The inputs, which are never overwritten.
+        hint: What to do about an existing file.
 
     Raises:
-        ConfigError: it cannot be written, exists, or is a recording or called like one.
+        ConfigError: the file cannot be written, exists, is a recording or is named like one.
     """
     from soundsep.audio import AUDIO_SUFFIXES
 
     refuse_recordings([path], recordings)
     if path.suffix.lower() in AUDIO_SUFFIXES:
         raise ConfigError(
-            f"{path} is called like a recording, and what is written is none; name another file"
+            f"{path} has the suffix of a recording, but the output is none; name another file"
         )
     check_free(path, overwrite=overwrite, hint=hint)
     if path.exists() and not is_regular(path):
@@ -48,10 +48,10 @@ def check_output(
 
 
 def check_free(path: Path, *, overwrite: bool, hint: str = HINT) -> None:
-    """See that a file may be written.
+    """Check that a file may be written.
 
     Raises:
-        ConfigError: it is a folder, or exists already.
+        ConfigError: the path is a folder, or exists already.
     """
     if path.is_dir():
         raise ConfigError(f"cannot write to {path}: it is a folder; name a file in it")
@@ -60,10 +60,10 @@ def check_free(path: Path, *, overwrite: bool, hint: str = HINT) -> None:
 
 
 def refuse_recordings(outputs: Iterable[Path], recordings: Iterable[str]) -> None:
-    """See that no output is one of the recordings, under whatever name or link.
+    """Check that no output is one of the recordings, under any name or link.
 
     Raises:
-        ConfigError: one is.
+        ConfigError: an output is a recording.
     """
     existing = {key: path for path in outputs if (key := _identity(path)) is not None}
     if not existing:
@@ -72,17 +72,17 @@ def refuse_recordings(outputs: Iterable[Path], recordings: Iterable[str]) -> Non
         key = _identity(recording)
         if key is not None and (output := existing.get(key)) is not None:
             raise ConfigError(
-                f"{output} is one of the recordings ({recording}), which are never written over; "
+                f"{output} is one of the recordings ({recording}), which are never overwritten; "
                 "name another output"
             )
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the file where it cannot be written, such as to a full disk.
+    """Turn an error of writing, such as a full disk, into one that names the file.
 
     Raises:
-        ConfigError: so it is.
+        ConfigError: the file cannot be written.
     """
     try:
         yield
@@ -93,9 +93,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether it is a file that keeps what is written, and no terminal, pipe or device.
+    """Whether a path is a file that keeps what is written, not a terminal, pipe or device.
 
-    What lies in ``/dev`` may lead to a file, such as ``/dev/stdout``, but is a stream.
+    A path in ``/dev``, such as ``/dev/stdout``, may lead to a file but counts as a stream.
     """
     try:
         return path.is_file() and path.parts[:2] != ("/", "dev")
@@ -104,9 +104,9 @@ def is_regular(path: Path) -> bool:
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:
-    """The same for all names of a file: links, hard links, other cases of letters."""
+    """Equal for all names of one file: links, hard links, upper and lower case."""
     try:
-        status = os.stat(path)  # noqa: PTH116  # of text, as it is opened
+        status = os.stat(path)  # noqa: PTH116  # a string, as when it is opened
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino

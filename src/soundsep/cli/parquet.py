@@ -1,4 +1,4 @@
-"""Parquet files: made at the end of a run of the lines that it has written until then."""
+"""Parquet files, converted at the end of a run from the lines it has written."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from soundsep.files import replacing
 
 __all__ = ["ParquetFile", "rows_of", "sink_of"]
 
-N_ROWS = 10_000  # of a group, which is in memory
+N_ROWS = 10_000  # per row group, which is held in memory
 NUMBERS = ("start_seconds", "end_seconds", "duration_seconds", "score")  # and score_1, ...
 
 
 class ParquetFile:
     """One Parquet file with the rows of all recordings; a `soundsep.cli.sinks.Sink`.
 
-    It cannot be added to, so the rows lie in a hidden file beside it, with a record of what is
-    done, and it is made of them when the run ends or is stopped. After a kill, going on makes it.
+    Parquet cannot be appended to, so the rows lie in a hidden file beside it, with a record of
+    what is done, and are converted when the run ends or is stopped. After a kill, resuming does so.
 
     Args:
         path: The file.
-        columns: Those of its rows.
-        lines: The rows as JSON.
-        settings: Whether to go on with it, or to begin it anew.
+        columns: Columns of the rows.
+        lines: Writes the rows as JSON.
+        settings: Whether to resume or overwrite an existing file.
 
     Raises:
-        ConfigError: the file cannot be gone on with, or written.
+        ConfigError: the file cannot be resumed or written.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class ParquetFile:
         if is_regular(self._rows) and not (settings.resume or settings.overwrite):
             raise ConfigError(
                 f"{path} was begun by a run that was stopped: {self._rows.name} lies beside it; "
-                "--resume goes on with it, --overwrite begins it anew"
+                "--resume continues it, --overwrite starts over"
             )
         if is_regular(path) and settings.resume and not is_regular(self._rows):
             raise ConfigError(
-                f"{path} cannot be gone on with, for {self._rows.name}, of which it was made, is "
-                "not beside it; --overwrite begins it anew"
+                f"{path} cannot be resumed: {self._rows.name}, from which it was made, is not "
+                "beside it; --overwrite starts over"
             )
         self._file = OneFile(self._rows, lines, settings, record=record_of(path, ""))
         self.done = self._file.done
@@ -58,13 +58,13 @@ class ParquetFile:
 
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
-        """As of a `Sink`."""
+        """See `Sink`."""
         with self._file.recording(path) as write:
             yield write
         self._has_any = True
 
     def close(self) -> None:
-        """Make the file, unless there is nothing at all to say."""
+        """Write the file, unless there is nothing to write."""
         self._file.close()
         if self._has_any or self._rows.is_file():
             with writing(self._path):
@@ -75,24 +75,24 @@ class ParquetFile:
 def sink_of(
     output: Path | None, kind: str, lines: Lines, settings: Settings, columns: Sequence[str]
 ) -> Sink:
-    """Takes what goes to the screen, to a pipe or to one file.
+    """The sink for the screen, a pipe or one file.
 
     Args:
         output: The file; the screen by default.
         kind: The format.
-        lines: What is written in it.
-        settings: What becomes of a file that exists.
-        columns: Of a table.
+        lines: Writes the lines of the format.
+        settings: Whether to resume or overwrite an existing file.
+        columns: Columns of a table.
 
     Raises:
-        ConfigError: the file cannot be gone on with, or written.
+        ConfigError: the file cannot be resumed or written.
         DependencyError: the format needs a package that is not installed.
     """
     is_stream = output is None or (output.exists() and not is_regular(output))
     if kind == "parquet":
         _check_pyarrow()
         if is_stream:
-            raise ConfigError(f"{output} is no file, and Parquet cannot be written bit by bit")
+            raise ConfigError(f"{output} is not a file, and Parquet cannot be streamed")
     if is_stream or output is None:
         return Screen(lines, output)
     if kind == "parquet":
@@ -101,12 +101,12 @@ def sink_of(
 
 
 def rows_of(output: Path) -> Path:
-    """The hidden file that a Parquet file is made of; it has a JSON object a line."""
+    """The hidden file that a Parquet file is made from, with one JSON object per line."""
     return output.with_name(f".{output.name}.rows")
 
 
 def _check_pyarrow() -> None:
-    """See that Parquet can be written, before hours are spent.
+    """Check that Parquet can be written, before hours are spent.
 
     Raises:
         DependencyError: pyarrow is not installed.
@@ -146,7 +146,7 @@ def _groups(rows: Path) -> Iterator[list[dict[str, Any]]]:
 def _parsed(line: str) -> dict[str, Any]:
     loads: Callable[[str], dict[str, Any]] = json.loads
     return {
-        # A name can be any bytes, and Parquet takes text alone.
+        # A file name can be any bytes, and Parquet takes only text.
         name: value.encode("utf-8", "backslashreplace").decode()
         if isinstance(value, str)
         else value

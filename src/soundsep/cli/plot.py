@@ -27,7 +27,7 @@ OF_SOUND = {
     "mfcc": "mel-frequency cepstral coefficients",
     "gammatone": "gammatonegram in dB",
     "3d": "spectrogram as a surface",
-    "probabilities": "what a model hears over time",
+    "probabilities": "scores of a model over time",
 }
 OF_TRAINING = {
     "curves": ("RUN", "losses and scores of a training run", "folder that `train` wrote"),
@@ -36,7 +36,7 @@ OF_TRAINING = {
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "plot",
         help="draw a sound, a training run or an evaluation",
@@ -56,7 +56,10 @@ def add_command(commands: Commands) -> None:
             help="where the picture begins (default: 0)",
         )
         drawing.add_argument(
-            "--duration", type=_seconds, metavar="SECONDS", help="how much is shown (default: all)"
+            "--duration",
+            type=_seconds,
+            metavar="SECONDS",
+            help="length of the picture (default: all)",
         )
         if kind == "probabilities":
             drawing.add_argument(
@@ -70,7 +73,7 @@ def add_command(commands: Commands) -> None:
                 type=at_least_1,
                 default=10,
                 metavar="K",
-                help="most labels shown (default: 10)",
+                help="number of labels shown at most (default: 10)",
             )
         _finish(drawing, kind, _draw_sound)
     for kind, (metavar, help_text, file_help) in OF_TRAINING.items():
@@ -82,7 +85,7 @@ def add_command(commands: Commands) -> None:
 def _finish(
     drawing: argparse.ArgumentParser, kind: str, draw: Callable[[argparse.Namespace, Path], None]
 ) -> None:
-    drawing.add_argument("--overwrite", action="store_true", help="replace a picture that exists")
+    drawing.add_argument("--overwrite", action="store_true", help="replace an existing picture")
     drawing.add_argument(
         "-o",
         "--output",

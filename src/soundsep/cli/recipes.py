@@ -18,13 +18,13 @@ DATA = {
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "recipes",
-        help="list the ways to train",
+        help="list the training recipes",
         description="List the recipes of `soundsep train`, with what each needs.",
     )
-    command.add_argument("name", nargs="?", metavar="NAME", help="show every setting of this one")
+    command.add_argument("name", nargs="?", metavar="NAME", help="show every setting of one recipe")
     command.add_argument("--json", action="store_true", help="print JSON, with every setting")
     command.set_defaults(run=_run)
 

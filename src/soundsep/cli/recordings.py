@@ -1,4 +1,4 @@
-"""The recordings that a command line names, and what becomes of each."""
+"""The recordings that a command line names, and where the output of each goes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def recording_options(about: str) -> argparse.ArgumentParser:
     """FILE, --resume and --overwrite.
 
     Args:
-        about: What --resume does not do again.
+        about: What --resume skips.
     """
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument(
@@ -35,20 +35,17 @@ def recording_options(about: str) -> argparse.ArgumentParser:
     present.add_argument(
         "--resume",
         action="store_true",
-        help=f"go on with the output of an earlier run: {about}; give the same files by the same "
-        "names",
+        help=f"continue the output of an earlier run: {about}; name the files as in that run",
     )
-    present.add_argument(
-        "--overwrite", action="store_true", help="begin an output that exists anew"
-    )
+    present.add_argument("--overwrite", action="store_true", help="replace an existing output")
     return parent
 
 
 def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
-    """The recordings, after a word on whatever is passed over.
+    """The recordings; files that are passed over are noted.
 
     Raises:
-        ConfigError: there are none, or one is a model.
+        ConfigError: no recordings, or one of them is a model.
     """
     from soundsep.audio import find_recordings, passed_over
 
@@ -56,8 +53,8 @@ def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
     for name in arguments.files:
         if _is_model(name, is_empty=name in found.empty):
             raise ConfigError(
-                f"{name} is a model and no recording; was --model {name} meant? Recordings follow "
-                "without an option"
+                f"{name} is a model, not a recording; did you mean --model {name}? Recordings are "
+                "given without an option"
             )
     note_passed_over(found.passed_over)
     if not found.paths:
@@ -70,7 +67,7 @@ def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
 
 
 def note_passed_over(kinds: Counter[str]) -> None:
-    """Say what was not taken, in one line."""
+    """Report in one line what was passed over."""
     from soundsep.audio import passed_over
 
     if line := passed_over(kinds):
@@ -78,15 +75,15 @@ def note_passed_over(kinds: Counter[str]) -> None:
 
 
 def own_places(places: Mapping[str, str]) -> dict[str, Path]:
-    """Where in a folder of outputs that of each recording goes.
+    """Where in an output folder the output of each recording goes.
 
-    It is the recording's own place without the suffix, or with it where two would have the same.
+    That is the recording's place without the suffix, or with it where two would collide.
 
     Args:
-        places: Of each recording.
+        places: Path of each recording relative to the folder that was searched.
 
     Raises:
-        ConfigError: two recordings would have the same in any case.
+        ConfigError: two recordings would collide even with their suffixes.
     """
     short = {path: _without_suffix(place) for path, place in places.items()}
     n_alike = Counter(map(_key, short.values()))
@@ -97,26 +94,26 @@ def own_places(places: Mapping[str, str]) -> dict[str, Path]:
     for path, place in chosen.items():
         if (other := owners.setdefault(_key(place), path)) != path:
             raise ConfigError(
-                f"{other} and {path} would both be written to {place}; take them one by one, with "
-                "another -o, or name the folder that holds both"
+                f"{other} and {path} would both be written to {place}; run them one by one, each "
+                "with its own -o, or name the folder that holds both"
             )
     return {path: Path(place) for path, place in chosen.items()}
 
 
 def _without_suffix(place: str) -> str:
     folder, name = os.path.split(place)
-    # Of "...wav" the path's stem is "..", another folder; and Windows drops dots and spaces.
+    # The stem of "...wav" is "..", another folder; and Windows drops final dots and spaces.
     root = os.path.splitext(name)[0].rstrip(". ")  # noqa: PTH122
     return os.path.join(folder, root or name)  # noqa: PTH118
 
 
 def _key(place: str) -> str:
-    """The same for places that are one on some file system."""
+    """Equal for places that are one and the same on some file system."""
     return unicodedata.normalize("NFC", place).casefold()
 
 
 def _is_model(name: str, *, is_empty: bool) -> bool:
-    """Whether a name is that of a model; a folder only where no recording is in it."""
+    """Whether a name is that of a model; a folder counts only if it holds no recording."""
     path = Path(name)
     if path.is_dir():
         return is_empty and (path / "config.json").is_file() and any(path.glob("*.safetensors"))

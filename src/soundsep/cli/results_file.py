@@ -1,4 +1,4 @@
-"""A file with one JSON object a line for every recording, that a later run can go on with."""
+"""A file with one JSON line per recording, which a later run can resume."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ START = b'{"path": '
 
 
 class ResultsFile:
-    """Takes results as they come; whatever ends the program, the lines written are whole.
+    """Writes results as they come; the lines are whole however the program ends.
 
-    Only the last line can be cut off, by a kill, and going on drops it.
+    Only a kill can cut off the last line, and resuming drops it.
 
     Args:
         path: The file.
         model: Name of the model, written into every line.
-        options: What else the lines depend on, written into every line unless it is empty.
-        command: Whose results these are, for messages.
-        resume: Go on with the file, if it is there.
-        overwrite: Begin it anew, if it is there.
-        keep: Keys of a line that `kept` gives back.
-        shared: Several runs may add to it, of several models; lines of others are not gone on with.
+        options: What else the lines depend on, written into every line unless empty.
+        command: The command that writes, for messages.
+        resume: Continue an existing file.
+        overwrite: Replace an existing file.
+        keep: Keys of a line to read back into `kept`.
+        shared: Let several runs and models write to the file; lines of other models are ignored.
 
     Attributes:
-        done: Whether the recording failed, of every path that the file holds.
-        kept: Of every such path, what was asked to be kept.
-        last: What was kept of the last line.
+        done: Whether the recording failed, for every path in the file.
+        kept: The values of the keys in ``keep``, for every path in the file.
+        last: The kept values of the last line.
 
     Raises:
-        ConfigError: the file is there and neither option is given, another run writes it, it cannot
-            be written, or to be gone on with holds something else or the results of another model.
+        ConfigError: the file exists and neither option is given, another run writes it, it cannot
+            be written, or the file to resume holds something else or results of another model.
     """
 
     def __init__(
@@ -62,9 +62,7 @@ class ResultsFile:
         if path.is_dir():
             raise ConfigError(f"{path} is a folder; name a file in it")
         if is_regular(path) and not (resume or overwrite or shared):
-            raise ConfigError(
-                f"{path} exists; --resume goes on with it, --overwrite begins it anew"
-            )
+            raise ConfigError(f"{path} exists; --resume continues it, --overwrite starts over")
         self._file = ClaimedFile(path, may_exist=resume or overwrite or shared, shared=shared)
         try:
             if resume and is_regular(path):
@@ -80,7 +78,7 @@ class ResultsFile:
             raise
 
     def _read_back(self) -> int:
-        """Fill `done`; returns the size of the lines that are whole."""
+        """Fill `done`; returns the size of the whole lines."""
         size = 0
         wanted = " ".join(self._marks.values())
         with self.path.open("rb") as stream:
@@ -92,18 +90,18 @@ class ResultsFile:
                     path, model = record["path"], record["model"]
                     found = " ".join(filter(None, (model, record.get("options"))))
                     if not isinstance(path, str):
-                        raise TypeError("the path is no text")
+                        raise TypeError("the path is not a string")
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     if self._shared:
                         continue
                     raise ConfigError(
-                        f"line {number} of {self.path} is not what soundsep {self._command} "
-                        "writes; name the file that is to be gone on with, or repair it"
+                        f"line {number} of {self.path} was not written by soundsep "
+                        f"{self._command}; name the file to resume, or repair this one"
                     ) from error
                 if found != wanted and not self._shared:
                     raise ConfigError(
-                        f"{self.path} holds results of the model {found}, not of {wanted}; choose "
-                        "that model with the same options, or another file"
+                        f"{self.path} holds results of the model {found}, not of {wanted}; use "
+                        "that model with the same options, or name another file"
                     )
                 if found == wanted:
                     self._remember(record)
@@ -111,7 +109,7 @@ class ResultsFile:
         return size
 
     def _end_line(self) -> None:
-        """A line that another run was killed in must not swallow the next one."""
+        """End a line that a killed run left unfinished, so that it does not swallow the next."""
         with self.path.open("rb") as stream:
             stream.seek(-1, 2)
             if stream.read() != b"\n":
@@ -127,10 +125,10 @@ class ResultsFile:
             self.last = self.kept[path] = {k: record[k] for k in self._keep if k in record}
 
     def write(self, results: Iterable[Mapping[str, Any]]) -> None:
-        """Add a line each.
+        """Add one line per result.
 
         Raises:
-            ConfigError: the disk is full or gone, or another program has changed the file.
+            ConfigError: the disk is full or missing, or another program has changed the file.
         """
         records = [{**result, **self._marks} for result in results]
         self._file.append(json_lines(records))
@@ -138,15 +136,15 @@ class ResultsFile:
             self._remember(record)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the file."""
         self._file.close()
 
 
 def record_of(output: Path, command: str) -> Path:
-    """The file that says which recordings are done, of outputs that do not say so themselves.
+    """The file that lists the recordings done, for outputs that do not list them themselves.
 
     Args:
-        output: A folder that exists or is to be made, or a file.
-        command: Whose; empty for a file, which has one only.
+        output: A folder, which need not exist yet, or a file.
+        command: The command that writes; empty for a file, which has only one.
     """
     return output / f".{command}.jsonl" if command else output.with_name(f".{output.name}.jsonl")

@@ -1,4 +1,4 @@
-"""Which scenes are made: options that ``make-scenes`` and ``evaluate-events`` share."""
+"""Options for making scenes, shared by ``make-scenes`` and ``evaluate-events``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["scene_config", "scene_options", "scenes_of"]
 
 STRANGER_SECONDS = 5.0  # length of the pieces that recordings of strangers are cut into
-LONG_SECONDS = 60.0  # from here on scenes are those of `LONG_SCENES`
+LONG_SECONDS = 60.0  # scenes of this length or more are those of `LONG_SCENES`
 
 
 def scene_options(*, n_scenes: str, n_default: int) -> argparse.ArgumentParser:
     """--data, --fold, the number of scenes, and what they are made of.
 
     Args:
-        n_scenes: What the option of the number is called.
-        n_default: How many by default.
+        n_scenes: Name of the option for the number of scenes.
+        n_default: Default number of scenes.
     """
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument("--data", type=Path, required=True, metavar="ROOT", help=DATA_HELP)
@@ -34,7 +34,7 @@ def scene_options(*, n_scenes: str, n_default: int) -> argparse.ArgumentParser:
         type=at_least_1,
         required=True,
         metavar="N",
-        help="the fold whose clips are in the scenes; where there are no folds, they are dealt out "
+        help="the fold whose clips are in the scenes; clips without folds are divided into folds "
         "as in `soundsep train`",
     )
     parent.add_argument(
@@ -43,32 +43,35 @@ def scene_options(*, n_scenes: str, n_default: int) -> argparse.ArgumentParser:
         type=at_least_1,
         default=n_default,
         metavar="N",
-        help=f"how many scenes (default: {n_default})",
+        help=f"number of scenes (default: {n_default})",
     )
     parent.add_argument(
         "--seconds",
         type=float,
         metavar="S",
-        help="length of a scene, 0.5 to 3600 (default: 600); from a minute on sounds are all along "
-        "it, two a minute, shorter ones have 0 to 4",
+        help="length of a scene, 0.5 to 3600 (default: 600); scenes of a minute or more have two "
+        "sounds per minute, shorter ones 0 to 4 in all",
     )
     parent.add_argument(
         "--sounds-per-minute",
         type=float,
         metavar="N",
-        help="how many sounds there are by length, never more than 4 at once",
+        help="number of sounds per minute, never more than 4 at once",
     )
     parent.add_argument(
         "--seed",
         type=at_least_0,
         default=0,
-        help="of everything random (default: 0): the same seed makes the same scenes",
+        help="seed of all random numbers (default: 0): the same seed makes the same scenes",
     )
     parent.add_argument(
         "--backgrounds", type=Path, metavar="DIR", help="recordings to put behind the sounds"
     )
     parent.add_argument(
-        "--strangers", type=Path, metavar="DIR", help="recordings of sounds of none of the labels"
+        "--strangers",
+        type=Path,
+        metavar="DIR",
+        help="recordings of sounds that have none of the labels",
     )
     parent.add_argument(
         "--config", type=Path, metavar="JSON", help="other settings of datasets.SoundscapeConfig"
@@ -80,7 +83,7 @@ def scene_config(arguments: argparse.Namespace) -> SoundscapeConfig:
     """What the scenes are made of.
 
     Raises:
-        ConfigError: a value is out of range, or the file holds something else.
+        ConfigError: a value is out of range, or the file is not a config.
     """
     from soundsep.datasets import LONG_SCENES, SoundscapeConfig
 
@@ -107,8 +110,8 @@ def scenes_of(
     """The scenes, and the names of their targets.
 
     Raises:
-        ConfigError: there is no such fold.
-        DatasetError: a folder does not hold what it should.
+        ConfigError: the fold does not exist.
+        DatasetError: a folder does not hold what is expected.
         AudioError: a recording cannot be read.
     """
     from soundsep.datasets import Concatenation, Soundscapes, load_recordings

@@ -22,21 +22,21 @@ DEFAULT_SEPARATOR = "esc50-mix2"
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "separate",
         parents=[
             recording_options(
-                "a recording that is done is not taken apart again, even if it failed; what is "
-                "done stands in a hidden file in the folder of outputs"
+                "recordings that are done are skipped, even if they failed; a hidden file in the "
+                "output folder lists them"
             ),
             channel_options(),
             device_options(),
         ],
-        help="take recordings apart into their sources",
-        description="Take recordings of any length apart into their sources: one WAV file each, in "
-        "a folder named after the recording. A recording that cannot be read is reported and the "
-        "others go on; the exit code is then 1.",
+        help="separate recordings into their sources",
+        description="Separate recordings of any length into their sources: one WAV file each, in a "
+        "folder named after the recording. A recording that cannot be read is reported, the others "
+        "are still processed, and the exit code is 1.",
     )
     command.add_argument(
         "-o",
@@ -44,12 +44,12 @@ def add_command(commands: Commands) -> None:
         type=Path,
         default=Path("separated"),
         metavar="DIR",
-        help="where the folders are made (default: separated)",
+        help="where the folders are created (default: separated)",
     )
     command.add_argument(
         "--model",
         default=DEFAULT_SEPARATOR,
-        help="a published separator, a model of demucs such as htdemucs, a folder, or org/repo "
+        help="a published separator, a demucs model such as htdemucs, a folder, or org/repo "
         f"(default: {DEFAULT_SEPARATOR})",
     )
     command.set_defaults(run=_run)
@@ -111,14 +111,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _check_free(folders: dict[str, Path]) -> None:
-    """See that nothing is there yet: before hours are spent on the first recording.
+    """Check that no output exists yet, before hours are spent on the first recording.
 
     Raises:
-        ConfigError: something is.
+        ConfigError: an output exists.
     """
     for folder in folders.values():
         if folder.exists():
             raise ConfigError(
-                f"{folder} exists already; give another -o, --resume to go on with an earlier run, "
-                "or --overwrite to replace sources"
+                f"{folder} exists already; give another -o, --resume to continue an earlier run, "
+                "or --overwrite to replace its sources"
             )

@@ -1,4 +1,4 @@
-"""Where rows go: to the screen, to one file of all recordings, or to a file for each."""
+"""Where rows go: to the screen, to one file for all recordings, or to one file each."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["EachToItsFile", "Lines", "OneFile", "Screen", "Settings", "Sink"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What is to become of an output that exists, and what its rows depend on.
+    """What to do with an existing output, and what its rows depend on.
 
     Attributes:
-        resume: Go on with it.
-        overwrite: Begin it anew.
+        resume: Continue it.
+        overwrite: Replace it.
         model: Name of the model.
-        options: All else.
-        command: Whose they are, for messages.
+        options: All other options that change the rows.
+        command: The command that writes, for messages.
     """
 
     resume: bool
@@ -43,7 +43,7 @@ class Sink(Protocol):
     """Takes the rows of recordings: events, or a result.
 
     Attributes:
-        done: Whether it failed, of every recording of an earlier run that is gone on with.
+        done: Whether each recording of the resumed run failed.
     """
 
     done: dict[str, bool]
@@ -55,15 +55,15 @@ class Sink(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
 
 
 class Screen:
-    """Standard output, or an output that keeps nothing, such as a pipe.
+    """Standard output, or another output that keeps nothing, such as a pipe.
 
     Args:
-        lines: Their format.
-        path: Instead of standard output.
+        lines: Format of the lines.
+        path: Where to write, instead of standard output.
     """
 
     def __init__(self, lines: Lines, path: Path | None) -> None:
@@ -78,7 +78,7 @@ class Screen:
                 self._file.append(_encoded([line]))
             elif sys.stdout.isatty():
                 say(line)
-            else:  # a program reads it, and the names of files must be theirs
+            else:  # for a program, which needs file names unescaped
                 from soundsep.progress import write_line
 
                 write_line(line, sys.stdout)
@@ -86,12 +86,12 @@ class Screen:
 
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
-        """As of a `Sink`."""
+        """See `Sink`."""
         self._print(self._lines.title(path))
         yield lambda item: self._print([self._lines.line(path, item)])
 
     def close(self) -> None:
-        """As of a `Sink`."""
+        """See `Sink`."""
         if self._file is not None:
             self._file.close()
 
@@ -99,17 +99,17 @@ class Screen:
 class OneFile:
     """One file with the rows of all recordings, and a record beside it of what is done.
 
-    The record says up to which byte the file belongs to recordings that are done. Going on cuts off
-    what follows, which a run that was stopped has left of one.
+    The record says up to which byte the rows belong to finished recordings. Resuming cuts off the
+    rest, which a stopped run has left of an unfinished one.
 
     Args:
-        path: The file; it is made with the first line.
-        lines: Their format.
-        settings: Whether to go on with it, or to begin it anew.
-        record: Where the record is, if not at its usual place.
+        path: The file; created with the first line.
+        lines: Format of the lines.
+        settings: Whether to resume or overwrite an existing file.
+        record: Path of the record, if not the default.
 
     Raises:
-        ConfigError: the file cannot be gone on with, or written.
+        ConfigError: the file cannot be resumed or written.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class OneFile:
         record, exists = record or record_of(path, ""), is_regular(path)
         if settings.resume and exists and not record.is_file():
             raise ConfigError(
-                f"{path} cannot be gone on with, for {record.name}, which says what is done, is "
-                "not beside it; --overwrite begins it anew"
+                f"{path} cannot be resumed: {record.name}, which lists what is done, is not "
+                "beside it; --overwrite starts over"
             )
         self._record = ResultsFile(
             record,
@@ -147,14 +147,14 @@ class OneFile:
         size = self._file.size
         if size < start or (end and size != end[0]):
             raise ConfigError(
-                f"{self.path} was changed since soundsep wrote it, so it cannot be gone on with; "
-                "name another file, or --overwrite begins it anew"
+                f"{self.path} was changed since soundsep wrote it and cannot be resumed; name "
+                "another file, or give --overwrite to start over"
             )
         return size if end else int(start)
 
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
-        """As of a `Sink`."""
+        """See `Sink`."""
         start = self._size
         title = self._lines.title(path)
         self._record.write([{"path": path, "bytes": [start], "unfinished": True}])
@@ -187,21 +187,21 @@ class OneFile:
         self._file.append(_encoded(lines))
 
     def close(self) -> None:
-        """As of a `Sink`."""
+        """See `Sink`."""
         if self._file is not None:
             self._file.close()
         self._record.close()
 
 
 class EachToItsFile:
-    """A file for every recording, there whole or not at all, and a record of what is done.
+    """One file per recording, either whole or absent, and a record of what is done.
 
     Args:
-        folder: Holds the files.
+        folder: Folder of the files.
         outputs: The file of each recording.
-        lines: Makes the format of a file.
-        settings: Whether recordings that are done and whose file is there are left out, and files
-            may exist already.
+        lines: Creates the format of a file.
+        settings: ``resume`` skips finished recordings whose file exists; ``overwrite`` replaces
+            existing files.
 
     Raises:
         ConfigError: a file exists already, or the folder cannot be written.
@@ -239,7 +239,7 @@ class EachToItsFile:
 
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
-        """As of a `Sink`."""
+        """See `Sink`."""
         output, lines = self._outputs[path], self._lines()
         written = list[str]()
         try:
@@ -258,10 +258,10 @@ class EachToItsFile:
             write_bytes(output, _encoded(lines))
 
     def close(self) -> None:
-        """As of a `Sink`."""
+        """See `Sink`."""
         self._record.close()
 
 
 def _encoded(lines: list[str]) -> bytes:
-    # A name can be any bytes, and comes back as them.
+    # A file name can be any bytes, and is written as those bytes.
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")

@@ -21,13 +21,13 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "summary",
         parents=[time_options()],
         help="count the events of a night or a season by label and hour",
-        description="Count the events of tables that `events -o` wrote, by label and hour of the "
-        "day, and draw them, hours by days.",
+        description="Count the events in tables that `events -o` wrote, by label and hour of the "
+        "day, and draw them as hours by days.",
     )
     command.add_argument(
         "tables",
@@ -40,36 +40,39 @@ def add_command(commands: Commands) -> None:
         "--recordings",
         nargs="+",
         metavar="FILE",
-        help="recordings, folders of them, or patterns: tell hours in which nothing was heard from "
-        "those in which nothing was recorded",
+        help="recordings, folders of them, or patterns: distinguishes hours without events from "
+        "hours without recordings",
     )
     command.add_argument(
         "--label",
         action="append",
         metavar="LABEL",
-        help="count this label only; may be given several times",
+        help="count this label only; may be repeated",
     )
     command.add_argument(
         "--min-score",
         type=float,
         default=0.0,
         metavar="SCORE",
-        help="leave out events with a lower score (default: 0)",
+        help="ignore events with a lower score (default: 0)",
     )
     command.add_argument(
-        "--picture", type=Path, metavar="PICTURE", help="draw hours by days: png, pdf, svg..."
+        "--picture",
+        type=Path,
+        metavar="PICTURE",
+        help="draw the counts, hours by days: png, pdf, svg...",
     )
     command.add_argument(
         "--top",
         type=at_least_1,
         default=4,
         metavar="K",
-        help="labels in the picture, the most frequent ones (default: 4)",
+        help="draw the K most frequent labels (default: 4)",
     )
     command.add_argument(
-        "-o", "--output", type=Path, metavar="CSV", help="write the counts into this table"
+        "-o", "--output", type=Path, metavar="CSV", help="write the counts to this table"
     )
-    command.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.set_defaults(run=_run)
 
 
@@ -87,7 +90,7 @@ def _run(arguments: argparse.Namespace) -> int:
         recorded, strangers = recorded_seconds(found.paths, time_pattern=arguments.time_pattern)
         if strangers:
             note(
-                f"{len(strangers)} of {len(found.paths)} recordings tell no time of day or no "
+                f"{len(strangers)} of {len(found.paths)} recordings state no time of day or no "
                 f"length, such as {strangers[0]}"
             )
     summary = summarize(_events(arguments), recorded=recorded)
@@ -107,10 +110,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _events(arguments: argparse.Namespace) -> Iterator[TimedEvent]:
-    """Those of all tables that count, with the times of names where --time-pattern is given.
+    """The events to count, of all tables, with times from file names if --time-pattern is given.
 
     Raises:
-        ConfigError: a label does not occur.
+        ConfigError: a requested label does not occur.
     """
     from datetime import timedelta
 
@@ -131,4 +134,4 @@ def _events(arguments: argparse.Namespace) -> Iterator[TimedEvent]:
             yield timed._replace(start_time=when)
     if unknown := sorted(labels - seen):
         hints = (f"{label!r}{did_you_mean(label, seen)}" for label in unknown)
-        raise ConfigError(f"there is no event {'; '.join(hints)}")
+        raise ConfigError(f"no event has the label {'; '.join(hints)}")

@@ -1,4 +1,4 @@
-"""What a training run tells TensorBoard."""
+"""Metrics of a training run for TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["epoch_logger"]
 def epoch_logger(
     log_dir: Path | None, name: str | None, comment: str
 ) -> Iterator[Callable[[dict[str, Any]], None] | None]:
-    """Writes the figures of every epoch that it is called with below ``log_dir``.
+    """A function that writes the metrics of an epoch below ``log_dir``.
 
     Args:
         log_dir: Folder of all runs; ``None`` writes nothing.
-        name: Of the run, and of its folder.
+        name: Name of the run and of its folder.
         comment: Added to the name.
 
     Raises:

@@ -21,20 +21,20 @@ FEATURES = ("mel", "mfcc", "gammatone", "waveform")
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "train",
         parents=[device_options()],
         help="train a model by a recipe",
-        description="Train a model by a recipe (`soundsep recipes` lists them), one fold of the "
-        "data held out, and measure it there at the end. Run the same command again after an "
-        "interruption: it goes on where it stopped.",
+        description="Train a model by a recipe (`soundsep recipes` lists them) with one fold of "
+        "the data held out, and measure it on that fold at the end. After an interruption, run the "
+        "same command again to continue.",
     )
     command.add_argument(
         "--recipe", default=DEFAULT_RECIPE, metavar="NAME", help=f"default: {DEFAULT_RECIPE}"
     )
     command.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="for metrics and weights"
+        "--output", type=Path, required=True, metavar="DIR", help="folder for metrics and weights"
     )
     data = command.add_argument_group("data")
     data.add_argument(
@@ -43,49 +43,56 @@ def add_command(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="ROOT",
-        help=f"{DATA_HELP}; for urban11 several of them",
+        help=f"{DATA_HELP}; repeat it for urban11",
     )
     data.add_argument(
         "--annotations",
         type=Path,
         metavar="CSV",
-        help="a table of clips of your own: path, label, and if wanted fold and group",
+        help="a table of your own clips: path, label, and optionally fold and group",
     )
     data.add_argument(
-        "--fold", type=at_least_1, metavar="N", help="the fold held out (default: the last)"
+        "--fold", type=at_least_1, metavar="N", help="the held-out fold (default: the last)"
     )
     data.add_argument(
         "--validation-fold",
         type=at_least_1,
         metavar="N",
-        help="hold this one out too and report on it, and on the other at the end only",
+        help="hold this fold out too and report on it during training; the held-out fold is "
+        "measured only at the end",
     )
-    data.add_argument("--limit", type=at_least_1, metavar="N", help="use N clips of each part only")
+    data.add_argument(
+        "--limit", type=at_least_1, metavar="N", help="use only N clips each for training and test"
+    )
     data.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
-        help="keep decoded clips, and features that never change, for later runs",
+        help="keep decoded clips, and features that never change, here for later runs",
     )
-    changes = command.add_argument_group("instead of what the recipe says")
+    changes = command.add_argument_group("changes to the recipe")
     changes.add_argument("--epochs", type=at_least_1, metavar="N")
     changes.add_argument("--batch-size", type=at_least_1, metavar="N")
-    changes.add_argument("--lr", type=float, metavar="RATE", help="peak of the learning rate")
-    changes.add_argument("--network", metavar="NAME", help="a wrong name is answered with the list")
+    changes.add_argument("--lr", type=float, metavar="RATE", help="peak learning rate")
+    changes.add_argument("--network", metavar="NAME", help="an unknown name lists all")
     changes.add_argument(
-        "--features", choices=FEATURES, help="with the library's settings for 16 kHz"
+        "--features", choices=FEATURES, help="frontend, with the library's settings for 16 kHz"
     )
-    changes.add_argument("--backbone", metavar="MODEL", help="that the training starts from")
-    changes.add_argument("--teacher", metavar="MODEL", help="that is learnt from")
+    changes.add_argument("--backbone", metavar="MODEL", help="model to start from")
+    changes.add_argument("--teacher", metavar="MODEL", help="model to distil from")
     command.add_argument(
         "--calibrate",
         action="store_true",
-        help="train once more with one of the training folds held out too, and make the scores "
-        "mean what they say on it; twice the time",
+        help="train once more with a training fold held out too, and calibrate the scores on it; "
+        "takes twice the time",
     )
-    command.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    command.add_argument("--log-dir", type=Path, metavar="DIR", help="for TensorBoard")
-    command.add_argument("--comment", default="", help="in the name of the run in TensorBoard")
+    command.add_argument(
+        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
+    )
+    command.add_argument("--log-dir", type=Path, metavar="DIR", help="folder for TensorBoard")
+    command.add_argument(
+        "--comment", default="", help="added to the name of the run in TensorBoard"
+    )
     command.set_defaults(run=_run)
 
 
@@ -130,7 +137,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _changed(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
-    """The recipe with what the command line says instead."""
+    """The recipe with the changes of the command line."""
     from soundsep.augment import RandomCrop
     from soundsep.errors import ConfigError
     from soundsep.frontends import GammatoneConfig, MelConfig, MFCCConfig, WaveformConfig
@@ -156,7 +163,7 @@ def _changed(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
         )
     if arguments.features and any(isinstance(s, RandomCrop) for s in recipe.feature_steps):
         raise ConfigError(
-            f"recipe {recipe.name!r} crops its features by their size, so --features does not go "
-            "with it"
+            f"recipe {recipe.name!r} crops its features by their size and cannot be combined with "
+            "--features"
         )
     return recipe.replace(**{k: v for k, v in wanted.items() if v is not None})

@@ -12,22 +12,30 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "train-separator",
         parents=[device_options(), data_options()],
         help="train a separator on mixtures of clips",
-        description="Train a separator on mixtures of the clips of all folds but the one held out. "
-        "Run the same command again after an interruption: it goes on where it stopped.",
+        description="Train a separator on mixtures of clips of all folds except the held-out one. "
+        "After an interruption, run the same command again to continue.",
     )
     command.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="for metrics and weights"
+        "--output", type=Path, required=True, metavar="DIR", help="folder for metrics and weights"
     )
-    command.add_argument("--epochs", type=at_least_1, metavar="N", help="of 2000 mixtures each")
     command.add_argument(
-        "--sources", type=at_least_1, default=2, metavar="N", help="in a mixture (default: 2)"
+        "--epochs", type=at_least_1, metavar="N", help="epochs of 2000 mixtures each"
     )
-    command.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    command.add_argument(
+        "--sources",
+        type=at_least_1,
+        default=2,
+        metavar="N",
+        help="sources per mixture (default: 2)",
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
+    )
     command.set_defaults(run=_run)
 
 
