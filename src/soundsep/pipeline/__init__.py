@@ -1,4 +1,4 @@
-"""`Pipeline`: from any recording to named, scored labels, and what it answers."""
+"""`Pipeline`: from any recording to labels with scores, and the results it returns."""
 
 from __future__ import annotations
 

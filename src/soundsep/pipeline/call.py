@@ -22,12 +22,12 @@ __all__ = ["Call"]
 
 
 class _Key(NamedTuple):
-    """Whose windows these are.
+    """What a group of windows belongs to.
 
     Attributes:
-        number: Of the recording in the call.
-        result: All about it but its labels; or why the call ends here.
-        heard_in: The recording itself or which source; ``None`` where nothing is to be heard.
+        number: Index of the recording in the call.
+        result: The result without its labels; or why the call ends here.
+        heard_in: The recording itself or one of its sources; ``None`` where all is silent.
     """
 
     number: int
@@ -41,14 +41,14 @@ class Call:
 
     Attributes:
         classifier: Names the sounds.
-        separator: Takes recordings apart, where there is one.
-        unknown: Name no sound that the classifier is not sure of.
-        silence_db: Level below which nothing is to be heard.
-        rate_of: The rate of a recording, in Hz; ``None`` of a file, which carries its own.
-        channel: The only channel that is heard.
-        top_k: Labels kept of each.
+        separator: Separates recordings first, if given.
+        unknown: Leave sounds unnamed if the classifier is not sure.
+        silence_db: Level in dBFS below which sound counts as silence.
+        rate_of: The rate of a recording, in Hz; ``None`` for a file, which states its own.
+        channel: The only channel used.
+        top_k: Labels kept per recording.
         batch_size: Most windows per forward pass.
-        n_shifts: Shifts of every window that are averaged.
+        n_shifts: Number of shifts of every window to average.
         keeps_sources: Keep the separated audio.
         stops: Stop at the first bad recording.
     """
@@ -66,12 +66,12 @@ class Call:
     stops: bool
 
     def lazily(self, items: Iterator[Any]) -> Iterator[ClipResult]:
-        """The results of recordings that are read, and answered, ``batch_size`` at a time."""
+        """The results of recordings that are read and classified ``batch_size`` at a time."""
         for first in items:
             yield from self.results(chain([first], islice(items, self.batch_size - 1)))
 
     def results(self, items: Iterable[Any]) -> Iterator[ClipResult]:
-        """The results of recordings, once all of them were read, and the first failure."""
+        """The results of recordings, after all were read, and the first failure."""
         windows = self._windows(items)
         scored = list(
             score_windows(
@@ -95,7 +95,7 @@ class Call:
             yield result
 
     def _windows(self, items: Iterable[Any]) -> Iterator[tuple[_Key, list[Tensor]]]:
-        """The windows of each recording, of all that is heard of it."""
+        """The windows of each recording and of its sources."""
         for number, item in enumerate(items):
             path = path_of(item)
             try:

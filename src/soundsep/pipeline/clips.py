@@ -32,10 +32,10 @@ MAX_MARGIN = 3600.0  # seconds
 
 
 class BestEvents:
-    """The events with the highest scores of each label, as they come.
+    """Keeps the events with the highest scores of each label.
 
     Args:
-        max_per_label: So many are kept of each; all by default.
+        max_per_label: Events to keep per label; all by default.
     """
 
     def __init__(self, max_per_label: int | None = None) -> None:
@@ -46,7 +46,7 @@ class BestEvents:
         self._n_seen = 0
 
     def add(self, path: str, event: Event) -> None:
-        """Take an event of a recording; of equal scores the first counts."""
+        """Add an event of a recording; among equal scores the first wins."""
         self._n_seen += 1
         heap = self._kept[event.label]
         heapq.heappush(heap, (event.score, -self._n_seen, path, event))
@@ -54,7 +54,7 @@ class BestEvents:
             heapq.heappop(heap)
 
     def by_recording(self) -> dict[str, list[Event]]:
-        """What was kept, by recording and start."""
+        """The events kept, by recording and start."""
         found: dict[str, list[Event]] = defaultdict(list)
         kept = (item for heap in self._kept.values() for item in heap)
         for _, _, path, event in sorted(kept, key=lambda item: -item[1]):
@@ -64,11 +64,12 @@ class BestEvents:
 
 @dataclass(frozen=True, slots=True)
 class ClipFile:
-    """What is cut out, and where it goes.
+    """A piece to cut out, and its file.
 
     Attributes:
-        start_seconds: From the beginning of the recording.
-        end_seconds: Likewise; the clip may end sooner, with the recording.
+        start_seconds: Start, from the beginning of the recording.
+        end_seconds: End, from the beginning of the recording; the clip ends sooner if the
+            recording does.
         path: The file.
     """
 
@@ -88,19 +89,19 @@ def cut_clips(
 ) -> list[Path]:
     """Cut events out of a recording, at its own rate, with its channels and bits.
 
-    Each is ``FOLDER/LABEL/RECORDING_00h03m12.50s_LABEL_0.912.wav``, with the begin of the event in
+    Each is ``FOLDER/LABEL/RECORDING_00h03m12.50s_LABEL_0.912.wav``, with the start of the event in
     the recording and its score; FLAC stays FLAC. `soundsep.fit` takes such a folder.
 
     Args:
-        path: The recording, which is read once from the beginning to the last event.
-        events: Of the recording.
-        folder: Is made where it does not exist.
-        margin_seconds: So much before and after each event is cut out with it.
-        max_per_label: Cut out so many events of each label, those with the highest scores.
-        overwrite: Replace files that exist; else they stay as they are.
+        path: The recording, read once from the beginning to the last event.
+        events: Events of the recording.
+        folder: Created if it does not exist.
+        margin_seconds: Length to include before and after each event.
+        max_per_label: Cut out only this many events per label, those with the highest scores.
+        overwrite: Replace existing files; by default they are kept.
 
     Returns:
-        The files of all events, whether they were there before or not, by label and start.
+        The files of all events, new or existing, by label and start.
 
     Raises:
         AudioError: the recording cannot be read; what was cut out before is kept.
@@ -122,13 +123,13 @@ def place_clips(
     margin_seconds: float = 1.0,
     names: Mapping[str, str] | None = None,
 ) -> dict[str, list[ClipFile]]:
-    """The files of events, no two of them the same on any system.
+    """The files of events, with names that are distinct on every system.
 
     Args:
-        events: Of each recording.
-        folder: Of all files.
-        margin_seconds: Before and after each event.
-        names: What files call a recording, if not by its name without the suffix.
+        events: Events of each recording.
+        folder: Folder of all files.
+        margin_seconds: Length to include before and after each event.
+        names: Name of each recording in file names; its file name without suffix by default.
 
     Raises:
         ConfigError: the margin is out of range.
@@ -166,10 +167,10 @@ def write_clips(
     Args:
         recording: Its path.
         clips: The pieces; those that begin after the end of the recording are left out.
-        overwrite: Replace files that exist; else they stay as they are.
+        overwrite: Replace existing files; by default they are kept.
 
     Returns:
-        How many files were written.
+        Number of files written.
 
     Raises:
         AudioError: the recording cannot be read; what was cut out before is kept.
@@ -197,7 +198,7 @@ def write_clips(
 
 
 class _Writer:
-    """One piece of a recording as it is read; it gets its name in the end, or nothing is left."""
+    """Writes one piece of a recording; the file gets its name at the end, or is removed."""
 
     def __init__(self, clip: ClipFile, blocks: AudioBlocks) -> None:
         self._path, self._type = clip.path, blocks.sample_type
@@ -207,7 +208,7 @@ class _Writer:
         self._open = ExitStack()
 
     def __enter__(self) -> _Writer:
-        """Open it, under a temporary name."""
+        """Open the file under a temporary name."""
         is_flac = self._path.suffix == ".flac"
         if is_flac and self._type not in ("PCM_16", "PCM_24"):
             self._type = "PCM_24"
@@ -227,10 +228,14 @@ class _Writer:
         return self
 
     def write(self, block: Tensor, position: int) -> bool:
-        """Take what belongs to it of a block that begins at a sample; ``True`` at its end."""
+        """Write the part of a block from ``position`` that belongs to the piece.
+
+        Returns:
+            Whether the piece is complete.
+        """
         piece = block[:, max(0, self._first - position) : self._last - position].t().numpy()
         if self._type != "FLOAT":
-            # libsndfile would scale by one less than it did when it read them.
+            # libsndfile scales by one less when it writes than when it reads.
             n_bits = int(self._type.removeprefix("PCM_"))
             most = 2.0 ** (n_bits - 1)
             scaled = np.rint(piece.astype(np.float64) * most).clip(-most, most - 1)
@@ -240,7 +245,7 @@ class _Writer:
         return self._last <= position + block.shape[1]
 
     def finish(self) -> int:
-        """Give it its name; returns 1, the number of files."""
+        """Give the file its name; returns 1, the number of files."""
         with self._explained():
             self._open.close()
         return 1
@@ -251,7 +256,7 @@ class _Writer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave nothing of it where it was not finished."""
+        """Remove the file if it was not finished."""
         with suppress(OSError, soundfile.SoundFileError):
             self._open.__exit__(kind, error, traceback)
 
@@ -259,7 +264,7 @@ class _Writer:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        # AssertionError: soundfile's word for a disk that took less than it was given
+        # AssertionError: raised by soundfile when the disk took less than it was given
         except (OSError, soundfile.SoundFileError, AssertionError) as error:
             reason = getattr(error, "strerror", None) or error
             raise ConfigError(f"cannot write {printable(str(self._path))}: {reason}") from error

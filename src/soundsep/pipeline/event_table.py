@@ -1,4 +1,4 @@
-"""Tables of events that were written before, read again."""
+"""Reads tables of events that were written before."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TimedEvent(NamedTuple):
     """An event of a table.
 
     Attributes:
-        path: Of its recording; empty where the table does not tell.
-        event: The event; its score is 1 where the table has none.
-        start_time: The time of day at which it begins, where the table tells.
+        path: Path of its recording; empty if the table has none.
+        event: The event; its score is 1 if the table has none.
+        start_time: The time of day at which it begins, if the table states it.
     """
 
     path: str
@@ -38,19 +38,19 @@ def read_events(path: str | Path, *, kind: str | None = None) -> Iterator[TimedE
 
     Args:
         path: A ``.csv``, ``.jsonl`` or ``.parquet`` file with the columns ``start_seconds``,
-            ``end_seconds`` and ``label``, and if there are any ``path``, ``score``, ``start_time``.
-        kind: "csv", "jsonl" or "parquet", where the ending does not tell.
+            ``end_seconds`` and ``label``, and optionally ``path``, ``score``, ``start_time``.
+        kind: "csv", "jsonl" or "parquet"; by default the suffix of the path.
 
     Raises:
-        ConfigError: the ending is another one.
-        DatasetError: the file cannot be read, or a row of it holds something else.
-        DependencyError: Parquet is read and pyarrow is not installed.
+        ConfigError: the suffix is none of these.
+        DatasetError: the file cannot be read, or a row is not an event.
+        DependencyError: the file is Parquet and pyarrow is not installed.
     """
     path = local_path(path)
     kind = kind or path.suffix.lower().removeprefix(".").replace("ndjson", "jsonl")
     readers = {"csv": _csv_rows, "jsonl": _json_rows, "json": _json_rows, "parquet": _parquet_rows}
     if kind not in readers:
-        raise ConfigError(f"{path}: a table of events ends in .csv, .jsonl or .parquet")
+        raise ConfigError(f"{path}: expected a table of events in .csv, .jsonl or .parquet")
     try:
         for number, row in readers[kind](path):
             yield _event(f"{path}, {'row' if kind == 'parquet' else 'line'} {number}", row)
@@ -59,7 +59,7 @@ def read_events(path: str | Path, *, kind: str | None = None) -> Iterator[TimedE
     except (ValueError, csv.Error) as error:
         if isinstance(error, ConfigError):
             raise
-        raise DatasetError(f"{path} is no table of events: {error}") from error
+        raise DatasetError(f"{path} is not a table of events: {error}") from error
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -104,8 +104,8 @@ def _event(where: str, row: Any) -> TimedEvent:
         raise DatasetError(f"{where}: {error}") from error
     if not 0 <= start <= end or not math.isfinite(end) or not 0 <= score <= 1:
         raise DatasetError(
-            f"{where}: an event starts at 0 s or later, ends no sooner and has a score from 0 to "
-            f"1, got {start} to {end} with {score}"
+            f"{where}: expected a start of at least 0 s, an end not before it and a score from 0 "
+            f"to 1, got {start} to {end} with {score}"
         )
     path = row.get("path")
     label = str(row["label"])

@@ -1,4 +1,4 @@
-"""Scores over time to events: hysteresis and merging, as the scores come."""
+"""Events from scores over time, with hysteresis and merging, as the scores arrive."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from soundsep.pipeline.results import Event
 
 __all__ = ["EventRules", "EventTracker"]
 
-RELEASE = 0.5  # of the threshold: a sound whose score stays above this share is not over
-MAX_SECONDS = 3600  # so that a sound that never ends is reported, and holds up no others
+RELEASE = 0.5  # share of the threshold: a sound goes on while its score stays above it
+MAX_SECONDS = 3600  # so that an endless sound is reported and does not delay others
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,11 +23,11 @@ class EventRules:
 
     Attributes:
         threshold: Score that a window or frame must reach for an event to begin; above 0, at most
-            1. One for all labels, or one for each.
-        min_duration_seconds: Shorter events are dropped.
-        merge_gap_seconds: Events of one label with at most this much between them are one.
-        min_score: Events whose score is lower are dropped.
-        labels: The only labels whose events are given; ``None`` for all.
+            1. One for all labels, or one per label.
+        min_duration_seconds: Drop shorter events.
+        merge_gap_seconds: Merge events of one label that are at most this far apart.
+        min_score: Drop events with a lower score.
+        labels: Report events of these labels only; ``None`` for all.
     """
 
     threshold: float | tuple[float, ...] = 0.5
@@ -37,10 +37,10 @@ class EventRules:
     labels: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
-        """Reject what is out of range.
+        """Check the values.
 
         Raises:
-            ConfigError: a value is.
+            ConfigError: a value is out of range.
         """
         each = self.threshold if isinstance(self.threshold, tuple) else (self.threshold,)
         for value in each:
@@ -51,32 +51,33 @@ class EventRules:
 
 @dataclass(slots=True)
 class _Open:
-    """An event that may still go on, or once it is over be merged with the next; in samples."""
+    """An event that may still continue, or be merged with the next; in samples."""
 
     start: int
     end: int
     score: float
-    trim: int  # how much later than `start` it is taken to begin
-    trim_end: int  # how much earlier than `end` it is taken to end
-    is_rest: bool = False  # of one that was cut
+    trim: int  # how much later than `start` the event begins
+    trim_end: int  # how much earlier than `end` the event ends
+    is_rest: bool = False  # the rest of an event that was cut
     released: bool = False
 
 
 class EventTracker:
-    """Follows every label through a recording, and gives an event once it is certain.
+    """Follows every label through a recording and reports each event once it is certain.
 
-    An event begins and ends with a stretch whose score reaches the label's threshold. In between it
-    may fall, to half the threshold for any time, and below that for the gap that is merged. Its
-    ends are then trimmed, but for those at the ends of the recording, as far as one stretch is
-    left. Events with no more than the gap between these ends are merged, too. One is certain when
-    nothing that follows can lengthen it. What lasts more than an hour is cut there, and the rest
-    is an event however short. Memory does not grow with the length of the recording.
+    An event begins and ends with a row whose score reaches the label's threshold. In between the
+    score may fall to half the threshold for any time, and below that for at most the gap that is
+    merged. The ends of an event, except at the ends of the recording, are then trimmed as long as
+    one row is left. Events with at most the gap between these ends are merged too. An event is
+    certain when nothing that follows can lengthen it. An event of more than an hour is cut there,
+    and the rest is an event however short. Memory does not grow with the length of the recording.
 
     Args:
         labels: Names of the scores.
         rules: What counts as an event.
-        sample_rate: Rate of the positions given, in Hz.
-        hop: Least length of an event before the least duration is asked for, in samples.
+        sample_rate: Rate of the positions, in Hz.
+        hop: Length that every event has at least, before ``min_duration_seconds`` is applied, in
+            samples.
         trim: How much an event is shortened at either end, in samples.
         offset_seconds: Time of position 0.
     """
@@ -103,23 +104,23 @@ class EventTracker:
         self._gap = round(rules.merge_gap_seconds * sample_rate)
         self._longest = MAX_SECONDS * sample_rate
         self._open: dict[int, _Open] = {}
-        self._over: dict[int, _Open] = {}  # the next of the label may begin within the gap
-        self._position = 0  # up to where scores came
+        self._over: dict[int, _Open] = {}  # the label's next may begin within the gap
+        self._position = 0  # end of the scores so far
 
     @property
     def certain_until_seconds(self) -> float:
-        """No event that is still to come starts before this."""
+        """All events still to come start at or after this."""
         starts = [event.start for event in (*self._open.values(), *self._over.values())]
         return self._offset + min([self._position, *starts]) / self._rate
 
     def push(self, scores: Tensor, end: int) -> list[Event]:
-        """Take the scores of the stretch from the last ``end`` to this one, in samples.
+        """Process the scores of the row from the last ``end`` to this one, in samples.
 
         Shape:
             scores: (n_labels,).
 
         Returns:
-            The events that are now certain, by their start. Others that began earlier may follow.
+            The events that are now certain, ordered by start. Events that began earlier may follow.
         """
         begin, self._position = self._position, end
         closed: list[Event] = []
@@ -149,10 +150,10 @@ class EventTracker:
         return sorted(closed, key=lambda event: event.start_seconds)
 
     def flush(self, end: int) -> list[Event]:
-        """End the recording at ``end``, to which the last stretch is extended or cut.
+        """End the recording at ``end``, to which the last row is extended or cut.
 
         Returns:
-            The events that were not certain yet.
+            The events that were not certain before.
         """
         closed: list[Event] = []
         for index, event in list(self._open.items()):
@@ -164,7 +165,7 @@ class EventTracker:
         return sorted(closed, key=lambda event: event.start_seconds)
 
     def _close(self, index: int) -> list[Event]:
-        """End an event and merge it with the one before, if that is near; else give that one."""
+        """End an event; merge it with the one before if that is near, else report that one."""
         event, closed = self._open.pop(index), list[Event]()
         if before := self._over.get(index):
             gap = self._ends(event)[0] - self._ends(before)[1]
@@ -177,7 +178,7 @@ class EventTracker:
         return closed
 
     def _ends(self, event: _Open) -> tuple[int, int]:
-        """First and last sample; what is trimmed is given back to an event shorter than a hop."""
+        """First and last sample; trimming is undone for an event shorter than a hop."""
         first, last = event.start + event.trim, event.end - event.trim_end
         if (excess := self._hop - (last - first)) > 0 and (trim := event.trim + event.trim_end):
             give_back = min(excess, trim)

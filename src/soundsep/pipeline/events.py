@@ -26,19 +26,19 @@ EVENT_COLUMNS = ("path", "start_seconds", "end_seconds", "label", "score", "star
 
 
 def event_row(event: Event, path: str | None, start: datetime | None) -> dict[str, Any]:
-    """An event as a row of a table, with the time of day where the recording tells its start."""
+    """An event as a row of a table, with the time of day if the recording states its start."""
     when = clock_time(start, event.start_seconds)
     return {"path": path, **event.to_dict(), "start_time": when}
 
 
 class Events(Iterator[Event]):
-    """The events of one recording by their start; an iterator, made by `soundsep.Pipeline.events`.
+    """An iterator over the events of one recording by start; see `soundsep.Pipeline.events`.
 
-    The recording is read as far as its events are asked for, and each event is given once.
+    The recording is read only as far as its events are consumed; each event comes once.
 
     Args:
-        events: Them.
-        path: Path or name of the recording, where it has one.
+        events: The events.
+        path: Path or name of the recording, if it has one.
     """
 
     def __init__(self, events: Generator[Event], path: str | None) -> None:
@@ -46,7 +46,7 @@ class Events(Iterator[Event]):
 
     @cached_property
     def start_time(self) -> datetime | None:
-        """When the recording began, where it tells; see `soundsep.audio.recording_start`."""
+        """When the recording began, if it states that; see `soundsep.audio.recording_start`."""
         return None if self.path is None else recording_start(self.path)
 
     def __iter__(self) -> Events:
@@ -58,14 +58,14 @@ class Events(Iterator[Event]):
         return next(self._events)
 
     def close(self) -> None:
-        """Let go of the recording before its end."""
+        """Close the recording before its end."""
         self._events.close()
 
     def _table(self) -> Table:
         return Table(EVENT_COLUMNS, (event_row(e, self.path, self.start_time) for e in self))
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The events that are left, a row each: path, times, label, score, and the time of day.
+        """The remaining events, one per row: path, times, label, score and time of day.
 
         Raises:
             AudioError: the recording cannot be read.
@@ -77,7 +77,7 @@ class Events(Iterator[Event]):
         """Write the table of `to_dataframe`, whole or not at all; pandas is not needed.
 
         Args:
-            path: A file, which is replaced where it exists.
+            path: A file; an existing one is replaced.
 
         Raises:
             AudioError: the recording cannot be read.
@@ -98,12 +98,12 @@ def find_events(
     """Events of a whole recording, ordered by their start, as they become certain.
 
     Args:
-        stream: At the classifier's rate.
+        stream: A stream at the classifier's rate.
         audio: A recording of any length.
         sample_rate: Rate of an array, in Hz; that of the stream by default.
-        progress: Show a progress bar, where there is a terminal.
-        channel: The only one that is heard.
-        may_be_silent: Digital silence is no error.
+        progress: Show a progress bar, if there is a terminal.
+        channel: The only channel used.
+        may_be_silent: Accept digital silence.
 
     Raises:
         AudioError: the recording cannot be read, is shorter than one analysis frame, or silent.

@@ -1,4 +1,4 @@
-"""From a recording to all that is classified of it: its own windows, and those of its sources."""
+"""From a recording to what is classified: its own windows and those of its sources."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["Heard", "hear", "silence_error"]
 
 
 class Heard(NamedTuple):
-    """What is heard of a recording.
+    """The windows of a recording.
 
     Attributes:
-        duration_seconds: Its length.
-        windows: Those in which there is something to name, by what they are of: the recording
-            itself first, then its sources. Empty where there is nothing.
-        separation: The separated recording, where that was asked for and there is something.
+        duration_seconds: Length of the recording.
+        windows: The windows that are not silent, of the recording itself first, then of its
+            sources. Empty if all is silent.
+        separation: The separated recording, if asked for and not silent.
     """
 
     duration_seconds: float
@@ -42,10 +42,11 @@ def hear(
     sample_rate: int | None,
     channel: int | None,
 ) -> Heard:
-    """Read a recording, and take it apart where there is a separator.
+    """Read a recording, and separate it if there is a separator.
 
     Raises:
-        AudioError: it cannot be read, is too short, or is digital silence without ``silence_db``.
+        AudioError: the recording cannot be read, is too short, or is digital silence without
+            ``silence_db``.
     """
     target = classifier.sample_rate
     if separator is None:
@@ -53,7 +54,7 @@ def hear(
             audio, sample_rate=sample_rate, target_rate=target, channel=channel
         )
     else:
-        # The separator hears the recording itself, not what the classifier's rate leaves of it.
+        # The separator gets the recording itself, not what the classifier's rate leaves of it.
         is_mono = separator.config.n_channels == 1
         given, rate = load_audio(audio, sample_rate=sample_rate, mono=is_mono, channel=channel)
         waveform = resample(to_mono(given, rate), rate, target)
@@ -80,8 +81,8 @@ def hear(
 
 
 def silence_error(audio: object) -> AudioError:
-    """What a recording is answered in which there is nothing at all."""
+    """The error for a recording that is digital silence."""
     return AudioError(
-        f"{name_of(audio)} is digital silence, in which there is nothing to name; check the "
+        f"{name_of(audio)} is digital silence, so there is nothing to name; check the "
         "recorder, its input and its level"
     )

@@ -25,9 +25,9 @@ class Listener:
     """Follows a classifier's scores over time; the base of `soundsep.Pipeline`."""
 
     classifier: ClassifierLike
-    unknown: bool  # whether to name no sound that the model is not sure of
-    silence_db: float | None  # level below which nothing is to be heard
-    _has_warned = False  # of an array without a rate
+    unknown: bool  # leave sounds unnamed if the model is not sure
+    silence_db: float | None  # dBFS; level below which sound counts as silence
+    _has_warned = False  # about an array without a rate
 
     def events(
         self,
@@ -47,43 +47,42 @@ class Listener:
         """Find events in a recording of any length, in constant memory.
 
         A label's event begins with the first window whose score reaches ``threshold`` and ends
-        with the last one; in between, the score may fall to half of it. The sound is taken to
-        fill a quarter of these two windows. Where the model has frames
-        (`Classifier.frame_seconds`), these take the place of windows, after a median filter
-        (``ClassifierConfig.median_seconds``), and the sound fills the first and the last one. An
-        event of more than an hour is cut there. With ``unknown=True`` an event is dropped whose
-        score is below ``unknown_below`` of the classifier's config.
+        with the last one; in between, the score may fall to half of it. The sound is assumed to
+        fill a quarter of these two windows. If the model has frames (`Classifier.frame_seconds`),
+        they replace windows, after a median filter (``ClassifierConfig.median_seconds``), and the
+        sound fills the first and the last frame. An event of more than an hour is cut there. With
+        ``unknown=True``, events with a score below the classifier's ``unknown_below`` are dropped.
 
         Args:
             audio: Whatever `soundsep.load_audio` takes, of any length.
             sample_rate: Rate of an array, in Hz; by default the pipeline's own.
-            threshold: Score that begins an event, above 0 and at most 1; one for all labels, or
-                those of some by their names. By default that of each label in the model's config,
-                or 0.5.
+            threshold: Score at which an event begins, above 0 and at most 1; one for all labels,
+                or a dictionary from labels to scores. By default each label's in the model's
+                config, else 0.5.
             hop_seconds: Step between windows, at most a window's length; the model's own by
-                default. Smaller steps give finer times and take longer. Where the model has
-                frames, the times are theirs; each frame is taken from the window in whose middle
-                it lies, and a smaller step, rounded down to frames, gives it more context.
-            min_duration_seconds: Shorter events are dropped.
-            merge_gap_seconds: Events of one label with at most this much between them are one.
-            labels: Find events of these labels only; by default of all.
-            min_score: Events whose score, the highest of their windows, is lower are dropped.
-            batch_size: Windows a forward pass.
-            progress: Show a progress bar, where there is a terminal.
-            channel: Number of the only channel that is heard, from 0; by default all are mixed.
+                default. Smaller steps give finer times and take longer. If the model has frames,
+                the times are theirs; each frame is taken from the window in whose middle it
+                lies, and a smaller step, rounded down to frames, gives it more context.
+            min_duration_seconds: Drop shorter events.
+            merge_gap_seconds: Merge events of one label that are at most this far apart.
+            labels: Find events of these labels only; all by default.
+            min_score: Drop events whose score, the highest of their windows, is lower.
+            batch_size: Windows per forward pass.
+            progress: Show a progress bar, if there is a terminal.
+            channel: Use this channel only, counted from 0; by default all are mixed.
 
         Returns:
-            An iterator over the events by their start, which gives each as soon as no earlier one
-            can come. What is said of `AudioError` is raised by it.
+            An iterator over the events by start, which yields each as soon as no earlier one can
+            follow. `AudioError` is raised by the iterator.
 
         Raises:
-            AudioError: the recording cannot be read, which shows where it is damaged and after the
-                events before that, is shorter than one analysis frame, or is digital silence from
-                beginning to end (unless the pipeline has ``silence_db``).
-            ConfigError: an option is out of range, or there is no such label.
+            AudioError: the recording cannot be read, is damaged (raised at the damage, after the
+                events before it were yielded), is shorter than one analysis frame, or is digital
+                silence throughout (unless the pipeline has ``silence_db``).
+            ConfigError: an option is out of range, or a label is unknown.
 
         Warns:
-            SoundsepWarning: an array came without ``sample_rate``; once per pipeline.
+            SoundsepWarning: an array was given without ``sample_rate``; once per pipeline.
         """
         sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
@@ -121,7 +120,7 @@ class Listener:
         label. The scores of frames are those before the median filter.
 
         Raises:
-            AudioError: as `events`.
+            AudioError: the recording cannot be read, is too short, or is digital silence.
             ConfigError: an option is out of range.
         """
         sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
@@ -161,15 +160,15 @@ class Listener:
         keep_scores: bool = False,
         channel: int | None = None,
     ) -> Stream:
-        """Hear sound that comes in blocks, such as a live one.
+        """Find events in sound that arrives in blocks, such as live sound.
 
-        The arguments are those of `events`; ``sample_rate`` is that of the blocks, and a window is
-        heard once it is complete, in batches of at most ``batch_size``. With ``keep_scores=True``
-        the scores of all windows are kept, for `Stream.scores`.
+        The arguments are those of `events`; ``sample_rate`` is that of the blocks, and windows are
+        classified once complete, at most ``batch_size`` at a time. With ``keep_scores=True`` the
+        scores of all windows are kept, for `Stream.scores`.
 
         Raises:
             AudioError: the rate is out of range.
-            ConfigError: another option is.
+            ConfigError: another option is out of range.
 
         Examples:
             >>> import torch
@@ -234,7 +233,7 @@ class Listener:
             raise ConfigError(f"the model knows no label {'; '.join(hints)}")
 
     def _rate_of(self, audio: AudioInput, sample_rate: int | None) -> int | None:
-        """The rate that was given; for an array without one the model's own, said once."""
+        """The rate given; for an array without one the model's own, with one warning."""
         if sample_rate is not None:
             check_number("sample_rate", sample_rate)
         elif is_array(audio):

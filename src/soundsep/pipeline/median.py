@@ -1,4 +1,4 @@
-"""A median filter over the scores of frames, as they come."""
+"""A median filter over the scores of frames, as they arrive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MedianFilter:
     """Each label's median over the frames around each; the first and last frame are repeated.
 
     Args:
-        lengths: Frames of each label's filter, odd.
+        lengths: Length of each label's filter, in frames; odd.
 
     Examples:
         >>> rows = [Row(i, i + 1, torch.tensor([score])) for i, score in enumerate((0, 1, 0, 1, 1))]
@@ -27,16 +27,16 @@ class MedianFilter:
 
     def __init__(self, lengths: Sequence[int]) -> None:
         halves = [length // 2 for length in lengths]
-        # The columns of each length, so that one call filters all that have it.
+        # The columns of each length, so that one call filters all of them.
         self._columns = {
             half: [i for i, other in enumerate(halves) if other == half] for half in set(halves)
         }
         self._reach = max(halves)
-        self._rows: list[Row] = []  # those that wait
-        self._scores: list[Tensor] = []  # of those, and of as many as the filter reaches back
+        self._rows: list[Row] = []  # rows not filtered yet
+        self._scores: list[Tensor] = []  # their scores, and as many as the filter reaches back
 
     def push(self, rows: Iterable[Row]) -> list[Row]:
-        """Take rows; returns those that were far enough back, filtered."""
+        """Add rows; returns the rows far enough back, filtered."""
         for row in rows:
             if not self._scores:
                 self._scores = [row.scores] * self._reach
@@ -45,7 +45,7 @@ class MedianFilter:
         return self._filtered()
 
     def flush(self) -> list[Row]:
-        """End the recording; returns the rows that are left, filtered."""
+        """End the recording; returns the remaining rows, filtered."""
         if self._scores:
             self._scores += [self._scores[-1]] * self._reach
         rows = self._filtered()

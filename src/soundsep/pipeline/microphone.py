@@ -1,4 +1,4 @@
-"""Events from a microphone, as they are heard."""
+"""Events from a microphone, live."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ POLL_SECONDS = 0.2
 class Microphone:
     """Blocks of live sound, through a queue of limited length; used in a ``with`` statement.
 
-    What does not fit the queue, because nobody takes the blocks out in time, is counted and told.
+    Samples that do not fit into the queue, because blocks are not taken out in time, are counted.
 
     Args:
-        device: Number or name of the input, as sounddevice takes it; the system's own by default.
+        device: Number or name of the input, as for sounddevice; the system default by default.
         sample_rate: In Hz; the device's own by default.
-        queue_seconds: How much sound may wait.
+        queue_seconds: Length of the queue.
 
     Attributes:
         sample_rate: In Hz.
 
     Raises:
         DependencyError: sounddevice or PortAudio is missing.
-        AudioError: there is no such input, or it does not know that rate.
+        AudioError: the input does not exist, or does not support that rate.
         ConfigError: ``queue_seconds`` is out of range.
     """
 
@@ -78,7 +78,7 @@ class Microphone:
         """Called by the audio thread, which must not wait."""
         if self._began is None:
             self._began = clock.inputBufferAdcTime
-        if status.input_overflow:  # lost before it came here; how much, only the clock tells
+        if status.input_overflow:  # lost before it arrived; only the clock tells how much
             elapsed = round((clock.inputBufferAdcTime - self._began) * self.sample_rate)
             n_missing = max(1, elapsed - self._n_seen)
             self._n_lost += n_missing
@@ -93,7 +93,7 @@ class Microphone:
     def blocks(self, stop: threading.Event) -> Iterator[tuple[int, Tensor]]:
         """Samples lost ahead of a block, and the block, (time,), until ``stop`` is set.
 
-        What waits in the queue then is still given.
+        The blocks then in the queue are still yielded.
 
         Raises:
             AudioError: the device stopped.
@@ -114,10 +114,10 @@ class Microphone:
             yield self._n_lost, torch.empty(0)
 
     def __enter__(self) -> Microphone:
-        """Begin to hear.
+        """Start recording.
 
         Raises:
-            AudioError: the device does not start, as when another program holds it.
+            AudioError: the device does not start, for example because another program holds it.
         """
         try:
             self._input.start()
@@ -127,7 +127,7 @@ class Microphone:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the device."""
+        """Release the device."""
         self._input.close()
 
 
@@ -147,23 +147,23 @@ def listen(
     """Events of a live recording, as they become certain, and the gaps in it.
 
     Args:
-        pipe: What names the sounds.
-        microphone: What hears them.
-        stop: Once set, the recording ends and the last events are given.
-        threshold: This and the other arguments are those of `soundsep.Pipeline.stream`.
-        hop_seconds: Likewise.
-        min_duration_seconds: Likewise.
-        merge_gap_seconds: Likewise.
-        labels: Likewise.
-        min_score: Likewise.
-        batch_size: Likewise.
+        pipe: Names the sounds.
+        microphone: The input.
+        stop: Once set, the recording ends and the last events are yielded.
+        threshold: Score at which an event begins; one for all labels, or by label.
+        hop_seconds: Step between windows.
+        min_duration_seconds: Drop shorter events.
+        merge_gap_seconds: Merge events of one label that are at most this far apart.
+        labels: Find events of these labels only; all by default.
+        min_score: Drop events with a lower score.
+        batch_size: Windows per forward pass.
 
     Returns:
-        Events, with times from the beginning on. A `Gap` stands for sound that came faster than
-        the model could hear it; an event does not reach over it.
+        Events, with times from the start. A `Gap` stands for sound that arrived faster than the
+        model could process it; no event spans it.
 
     Raises:
-        AudioError: the device does not start, or stopped, which comes after the last events.
+        AudioError: the device does not start, or stopped (raised after the last events).
         ConfigError: an option is out of range.
     """
     stream = pipe.stream(
@@ -208,7 +208,7 @@ def _sounddevice() -> Any:
             f"listening needs sounddevice, which cannot be imported: {error}; "
             'install it with: pip install "soundsep[live]"'
         ) from error
-    except OSError as error:  # its word for a missing PortAudio
+    except OSError as error:  # raised for a missing PortAudio
         raise DependencyError(
             f"listening needs the library PortAudio, which sounddevice does not find: {error}; "
             "install it with: apt install libportaudio2, or brew install portaudio"

@@ -1,4 +1,4 @@
-"""What is heard of a recording that was separated, and how the answers become one."""
+"""Which sources of a separated recording are classified, and how their scores are merged."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["MIXTURE", "audible_sources", "merge_scores"]
 
 MIXTURE = "mixture"  # the recording itself, beside the names of its sources
 # Chosen on the training folds of ESC-50: `python tools/choose_merge.py`.
-FLOOR_DB = -20.0  # of a source below the mixture: what is left of a sound, or nothing at all
+FLOOR_DB = -20.0  # relative to the mixture; a source below it holds residue or nothing
 SOURCE_WEIGHT = 0.5
 
 
 def audible_sources(
     separation: Separation, sample_rate: int, *, floor_db: float = FLOOR_DB
 ) -> dict[str, Tensor]:
-    """The sources that hold a sound, (time,) each, mono and at the rate asked for.
+    """The sources that hold a sound, (time,) each, in mono and at the given rate.
 
     Args:
         separation: The sources.
-        sample_rate: Wanted, in Hz.
-        floor_db: A source whose mean power is not this far above that of the mixture is left out.
+        sample_rate: Rate to return, in Hz.
+        floor_db: Leave out a source whose mean power relative to the mixture is not above this.
     """
-    # All in mono, as the mixture is heard: what cancels there holds no sound.
+    # All in mono, like the mixture: a source that cancels there holds no sound.
     mixture, rate = separation.mixture, separation.sample_rate
     floor = to_mono(mixture, rate).square().mean() * 10 ** (floor_db / 10)
     mono = [to_mono(source, rate, like=mixture) for source in separation.audio]
@@ -39,16 +39,16 @@ def audible_sources(
 
 
 def merge_scores(scores: Tensor, *, source_weight: float = SOURCE_WEIGHT) -> tuple[Tensor, Tensor]:
-    """Each label's best score over all that was heard, and where it was best.
+    """Each label's best score over the recording and its sources, and where it was best.
 
     Args:
-        scores: Of the recording itself, then of its sources.
-        source_weight: Scores of sources count for so much; below 1 the recording itself has the
-            say where a source is hardly any surer.
+        scores: Scores of the recording itself, then of its sources.
+        source_weight: Weight of the scores of sources; below 1 the recording itself decides
+            where a source is hardly any surer.
 
     Shape:
-        scores: (1 + n_sources, n_labels). Returns two tensors (n_labels,): scores, and rows of
-        ``scores``; of equal ones the first.
+        scores: (1 + n_sources, n_labels). Returns two tensors (n_labels,): the scores, and the row
+        of each in ``scores``, the first among equal ones.
 
     References:
         Denton et al. (2022), "Improving bird classification with unsupervised sound separation",

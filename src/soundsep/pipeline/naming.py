@@ -1,4 +1,4 @@
-"""From the scores of all that was heard of a recording to the labels of its result."""
+"""From the scores of a recording and its sources to the labels of its result."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ def name_sounds(
     """A result with its labels, best first.
 
     Args:
-        result: All else about the recording.
-        scores: Of the recording itself, then of its sources, (n_labels,) each, by name.
-        classifier: Whose scores these are.
-        unknown: Name no sound whose best score is below the classifier's ``unknown_below``.
-        is_separated: Say where each label was heard best.
-        top_k: Keep only so many labels.
+        result: The result without labels.
+        scores: Scores of the recording itself, then of its sources, (n_labels,) each, by name.
+        classifier: The classifier that gave the scores.
+        unknown: Leave a sound unnamed if its best score is below the classifier's
+            ``unknown_below``.
+        is_separated: State in which source each label was heard best.
+        top_k: Number of labels to keep.
     """
     labels, names, config = classifier.labels, [*scores], classifier.config
     alone = torch.stack([*scores.values()])
@@ -44,7 +45,7 @@ def name_sounds(
         for index, score in zip(order, best.values.tolist(), strict=True)
     )
     least = config.unknown_below if unknown else None
-    # What was heard in a source counts less, but not because it was heard any worse.
+    # Thresholds apply to the scores without the weight of sources.
     own = alone.gather(0, where.unsqueeze(0))[0]
     is_known = least is None or float(own[order[0]]) >= least
     named = None

@@ -32,37 +32,37 @@ class Column(Protocol):
     """A column of a table, such as a pandas Series."""
 
     def to_list(self) -> list[Any]:
-        """What is in it."""
+        """Its values."""
         ...
 
 
 class Pipeline(Listener):
-    """Names what is to be heard in recordings of any format, rate and length.
+    """Identifies the sounds in recordings of any format, rate and length.
 
-    A recording is downmixed and resampled to the classifier's rate, cut into overlapping windows,
-    and its scores are the mean over its windows, or of a classifier that names any number of sounds
-    (``activation="sigmoid"``) each label's highest; windows of digital silence do not count. What a
-    recording is answered never depends on the others of the call.
+    A recording is downmixed, resampled to the classifier's rate and cut into overlapping windows.
+    Its scores are the mean over its windows or, for a classifier that names any number of sounds
+    (``activation="sigmoid"``), each label's highest; windows of digital silence do not count. A
+    recording's result never depends on the other recordings in the call.
 
-    With a separator, the recording is taken apart first, and the recording itself and every source
-    of it that is not near silence are classified; a label's score is its best among them, where
-    those of sources count half.
+    With a separator, recordings are separated first, and the recording itself and each of its
+    sources that is not near silence are classified. A label's score is its best among them, where
+    the scores of sources count half.
 
     Args:
         classifier: The model: a `Classifier`, a `soundsep.export.OnnxClassifier`, or anything else
             that scores waveforms (`soundsep.classifier.ClassifierLike`).
-        separator: Takes recordings apart; without one they are classified as they are.
-        unknown: Name no sound whose best score is below ``classifier.config.unknown_below``: its
-            label is ``None``, and it is no event.
-        silence_db: Level in dBFS (mean power) below which nothing is to be heard: such windows do
+        separator: Separates recordings first; by default they are classified as they are.
+        unknown: Leave a sound unnamed if its best score is below
+            ``classifier.config.unknown_below``: its label is ``None``, and it is not an event.
+        silence_db: Level in dBFS (mean power) below which sound counts as silence: such windows do
             not count, and a recording of nothing else, digital silence included, has the label
             ``None`` and no predictions. By default digital silence is an error.
-        device: Where a classifier of torch runs, such as ``"cpu"`` or ``"cuda"``.
+        device: Where a torch classifier runs, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: ``classifier`` is a name and no `Classifier` (see `from_pretrained`), there is
-            no such device here, ``silence_db`` is above 0, or ``unknown`` is asked of a classifier
-            of which nobody has measured it.
+        ConfigError: ``classifier`` is a name and not a `Classifier` (see `from_pretrained`), the
+            device does not exist, ``silence_db`` is above 0, or ``unknown`` is requested of a
+            classifier without ``unknown_below``.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Pipeline(Listener):
         check_kind("Pipeline", classifier, ClassifierLike)
         if unknown and classifier.config.unknown_below is None:
             raise ConfigError(
-                "the classifier's config has no unknown_below: a score to be chosen on sounds that "
+                "the classifier's config has no unknown_below, a score to be chosen on sounds that "
                 "it should not name"
             )
         if silence_db is not None:
@@ -86,7 +86,7 @@ class Pipeline(Listener):
             to_device(classifier, device).eval()
         elif str(device) != "cpu":
             raise ConfigError(
-                f"{type(classifier).__name__} is no torch module, so it cannot be moved to "
+                f"{type(classifier).__name__} is not a torch module and cannot be moved to "
                 f"{str(device)!r}; leave out the device"
             )
         self.classifier = classifier
@@ -110,13 +110,13 @@ class Pipeline(Listener):
                 `Classifier.save_pretrained`, or ``org/repo`` on the Hugging Face Hub.
             separator: A separator, or what `Separator.from_pretrained` takes, such as
                 ``"esc50-mix2"``.
-            unknown: Name no sound that the model is not sure of.
-            silence_db: Level below which nothing is to be heard, in dBFS.
-            device: Where both run; a separator that is given stays where it is.
+            unknown: Leave sounds unnamed if the model is not sure.
+            silence_db: Level below which sound counts as silence, in dBFS.
+            device: Where both run; a separator object stays where it is.
 
         Raises:
-            ConfigError: there is no such name.
-            WeightsError: the files cannot be had, or are not what they claim to be.
+            ConfigError: the name is unknown.
+            WeightsError: the files are not available, or are not what they claim to be.
         """
         if separator is not None and not isinstance(separator, Separator):
             separator = Separator.from_pretrained(separator, device=device)
@@ -131,15 +131,15 @@ class Pipeline(Listener):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Every label it can give."""
+        """All labels of the classifier."""
         return self.classifier.labels
 
     @property
     def sample_rate(self) -> int:
-        """Rate the model hears, in Hz; recordings of any other are resampled."""
+        """Rate of the model, in Hz; recordings at other rates are resampled."""
         return self.classifier.sample_rate
 
-    @overload  # of those that overlap the first is meant, for a str is a Sequence, too
+    @overload  # a str is a Sequence too; of overlapping ones the first holds
     def __call__(  # type: ignore[overload-overlap]
         self,
         audio: AudioInput,
@@ -200,26 +200,26 @@ class Pipeline(Listener):
         """Classify one recording, or many.
 
         Args:
-            audio: Whatever `soundsep.load_audio` takes, or a list, a tuple or a pandas Series of
-                that, or an iterator over it, such as a generator or ``Path.glob``. A 2-D array is
-                one recording, (channels, time).
-            sample_rate: Rate of arrays, in Hz; without it they are taken to be at the pipeline's
-                own `sample_rate`, which is said once. Files carry theirs.
-            top_k: Keep only so many labels of each; all by default.
-            batch_size: Most windows per forward pass; fewer where these would need too much memory.
-            n_shifts: Hear every window so many times, its end moved to its front in equal steps,
-                and average the scores. It takes as many times longer; `docs/models.md` says what
-                it is worth.
-            progress: Show a progress bar over many recordings, where there is a terminal.
-            keep_sources: Keep the separated audio in the result's ``separation``; by default where
-                there is one recording, for that of a long list could fill the memory.
+            audio: Anything `soundsep.load_audio` takes; a list, tuple or pandas Series of such
+                recordings; or an iterator over them, such as a generator or ``Path.glob``. A 2-D
+                array is one recording, (channels, time).
+            sample_rate: Rate of arrays, in Hz; by default the pipeline's own `sample_rate`, with
+                one warning. Files state theirs.
+            top_k: Labels to keep per recording; all by default.
+            batch_size: Most windows per forward pass; fewer if these would need too much memory.
+            n_shifts: Test-time augmentation: score ``n_shifts`` circular shifts of every window
+                and average the scores. It takes ``n_shifts`` times as long; `docs/models.md` has
+                the gain.
+            progress: Show a progress bar over many recordings, if there is a terminal.
+            keep_sources: Keep the separated audio in the result's ``separation``; by default only
+                for a single recording, since that of a long list could fill the memory.
             errors: ``"raise"`` stops at the first bad recording, ``"return"`` reports it in its
-                own result's ``error`` and goes on.
-            channel: Number of the only channel that is heard, from 0; by default all are mixed.
+                own result's ``error`` and continues.
+            channel: Use this channel only, counted from 0; by default all are mixed.
 
         Returns:
-            One result, or a list of them in the order of the input. For an iterator an iterator:
-            recordings are read, and results come, ``batch_size`` at a time.
+            One result, or a list in the order of the input. For an iterator, an iterator:
+            recordings are read and results yielded ``batch_size`` at a time.
 
         Raises:
             AudioError: a recording cannot be read, is shorter than one analysis frame, or is
@@ -227,7 +227,7 @@ class Pipeline(Listener):
             ConfigError: an option is out of range.
 
         Warns:
-            SoundsepWarning: an array came without ``sample_rate``; once per pipeline.
+            SoundsepWarning: an array was given without ``sample_rate``; once per pipeline.
         """
         check_choice("errors", errors, ("raise", "return"))
         if sample_rate is not None:
@@ -262,17 +262,17 @@ class Pipeline(Listener):
         progress: bool = True,
         channel: int | None = None,
     ) -> Tensor:
-        """Embeddings of recordings: the input of the model's final layer, to search or group by.
+        """Embeddings of recordings: the input of the model's final layer, for search or clustering.
 
-        That of a recording is the mean over its windows; windows of digital silence do not count.
-        A separator is not asked.
+        A recording's embedding is the mean over its windows; windows of digital silence do not
+        count. The separator is not used.
 
         Args:
-            audio: As the pipeline itself takes it.
-            sample_rate: Likewise; so are the others.
+            audio: One recording or many, as for calling the pipeline.
+            sample_rate: Rate of arrays, in Hz; by default the pipeline's own `sample_rate`.
             batch_size: Most windows per forward pass.
-            progress: Show a progress bar over many recordings, where there is a terminal.
-            channel: Number of the only channel that is heard.
+            progress: Show a progress bar over many recordings, if there is a terminal.
+            channel: Use this channel only, counted from 0; by default all are mixed.
 
         Shape:
             Returns (embedding_dim,) for one recording, else (n_recordings, embedding_dim), on the

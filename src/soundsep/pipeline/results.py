@@ -1,4 +1,4 @@
-"""What a pipeline answers: frozen results that print well and turn into plain dicts."""
+"""Results of a pipeline: frozen, readable when printed, and convertible to plain dicts."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Prediction:
     """One label and its score, from 0 to 1.
 
     Attributes:
-        label: What is heard.
-        score: How sure that is.
-        heard_in: Where the recording was separated, the source in which it was heard best, or
+        label: Name of the sound.
+        score: Score of the label.
+        heard_in: If the recording was separated, the source with the best score, or
             ``"mixture"``; else ``None``.
     """
 
@@ -40,12 +40,12 @@ class Prediction:
     heard_in: str | None = None
 
     def __repr__(self) -> str:
-        """The score in three digits, since many are printed at once."""
+        """With the score in three digits, since many are printed at once."""
         where = "" if self.heard_in is None else f", heard_in={self.heard_in!r}"
         return f"Prediction({self.label!r}, {self.score:.3f}{where})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only, ready for JSON."""
+        """A dictionary of plain types, ready for JSON."""
         where = {} if self.heard_in is None else {"heard_in": self.heard_in}
         return {"label": self.label, "score": round(self.score, 6), **where}
 
@@ -56,16 +56,15 @@ class ClipResult:
 
     Attributes:
         predictions: All labels, or the ``top_k`` asked for, by falling score.
-        path: Path or name of the recording, where it has one.
-        duration_seconds: Its length.
+        path: Path or name of the recording, if it has one.
+        duration_seconds: Length of the recording.
         error: What was wrong with the recording; ``None`` if nothing was.
-        is_known: Whether there is a sound to name. There is none where the pipeline was told to
-            name no unknown sounds and the best score is too low, where all is too soft to be heard,
-            nor where a model that names any number of sounds finds none.
-        named: The labels that are heard, best first, of a model that names any number of sounds
-            (``activation="sigmoid"``): those that reach their thresholds. ``None`` of one that
-            names exactly one.
-        separation: The separated recording, a `soundsep.Separation`, where the pipeline has a
+        is_known: Whether a sound was named. ``False`` if the pipeline leaves unknown sounds
+            unnamed and the best score is too low, if the recording counts as silence, or if a model
+            that names any number of sounds finds none.
+        named: For a model that names any number of sounds (``activation="sigmoid"``), the labels
+            that reach their thresholds, best first; ``None`` for one that names exactly one.
+        separation: The separated recording, a `soundsep.Separation`, if the pipeline has a
             separator and keeps the audio.
 
     Examples:
@@ -98,14 +97,14 @@ class ClipResult:
         if self.error is not None:
             raise AudioError(self.error)
         if not self.predictions:
-            raise AudioError("nothing is to be heard, so there are no predictions")
+            raise AudioError("the recording is silent, so there are no predictions")
         return self.predictions[0]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels that are heard, best first, or the best of a model that names exactly one.
+        """The labels named, best first; one label for a model that names exactly one.
 
-        None where the sound is unknown, or nothing is to be heard.
+        Empty if the sound is unknown or the recording silent.
 
         Raises:
             AudioError: the recording could not be analysed.
@@ -114,12 +113,12 @@ class ClipResult:
 
     @property
     def label(self) -> str | None:
-        """The first of `labels`; ``None`` where there is none."""
+        """The first of `labels`; ``None`` if there is none."""
         return next(iter(self.labels), None)
 
     @property
     def score(self) -> float:
-        """The score of `label`, or of the best one below its threshold; 0 where there is none."""
+        """The score of `label`, or of the best label below its threshold; 0 if there is none."""
         if self._heard:
             return self._heard[0].score
         return self.best.score if self.predictions else 0.0
@@ -137,7 +136,7 @@ class ClipResult:
         return self.predictions[: max(0, k)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only, ready for JSON."""
+        """A dictionary of plain types, ready for JSON."""
         if self.error is not None:
             return {"path": self.path, "error": self.error}
         return {
@@ -153,7 +152,7 @@ class ClipResult:
         return self.table(N_PRINTED)
 
     def table(self, k: int) -> str:
-        """The ``k`` best labels with their scores, a line each."""
+        """The ``k`` best labels with their scores, one per line."""
         title = printable(self.path or "clip")
         if self.error is not None:
             return f"{title}\n  error: {printable(self.error)}"
@@ -204,10 +203,10 @@ class Event:
     """A sound and when it was heard.
 
     Attributes:
-        start_seconds: From the beginning of the recording.
-        end_seconds: Likewise.
-        label: What it is.
-        score: Highest score of its windows, or of its frames behind the median filter, from 0 to 1.
+        start_seconds: Start, from the beginning of the recording.
+        end_seconds: End, from the beginning of the recording.
+        label: Name of the sound.
+        score: Highest score of its windows, or of its median-filtered frames, from 0 to 1.
 
     Examples:
         >>> print(Event(12.5, 20.0, "dog", 0.912))
@@ -220,7 +219,7 @@ class Event:
     score: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only, ready for JSON."""
+        """A dictionary of plain types, ready for JSON."""
         return {
             "start_seconds": round(self.start_seconds, 4),
             "end_seconds": round(self.end_seconds, 4),
@@ -229,20 +228,20 @@ class Event:
         }
 
     def __str__(self) -> str:
-        """One line, of which several stand well below each other."""
+        """One line, aligned with those of other events."""
         span = f"{self.start_seconds:8.2f} - {self.end_seconds:8.2f} s"
         return f"{span}  {self.score:.3f}  {self.label}"
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of a live recording that was lost, because it came faster than it was heard."""
+    """A part of a live recording that was lost because it arrived faster than it was processed."""
 
     start_seconds: float
     end_seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only, ready for JSON."""
+        """A dictionary of plain types, ready for JSON."""
         return {
             "start_seconds": round(self.start_seconds, 4),
             "end_seconds": round(self.end_seconds, 4),
@@ -256,10 +255,10 @@ class Gap:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
 class Scores:
-    """What a model hears in a recording, window by window, or where it has frames by those.
+    """Scores of a model over a recording, by window or, if the model has frames, by frame.
 
-    A window speaks for the hop around its middle, a frame for itself; the first from the beginning
-    of the recording, the last until its end.
+    The scores of a window apply to the hop around its middle, those of a frame to the frame; the
+    first row applies from the beginning of the recording, the last until its end.
 
     Attributes:
         values: (n_rows, n_labels), from 0 to 1; all 0 in a window of digital silence.
@@ -269,11 +268,11 @@ class Scores:
             middle of each is a multiple of this.
         hop_seconds: Step between windows or frames; the last window may follow sooner.
         duration_seconds: Length of the recording.
-        path: Path or name of the recording, where it has one.
-        unknown_below: Where the pipeline names no unknown sounds, the score that the best label of
-            a known one reaches.
-        spans_seconds: Beginning and end of what each row speaks for, (n_rows, 2); ``None`` where
-            rows follow each other as said above. A gap between rows is sound that was lost.
+        path: Path or name of the recording, if it has one.
+        unknown_below: If the pipeline leaves unknown sounds unnamed, the score that the best label
+            of a known one reaches.
+        spans_seconds: Start and end of what each row applies to, (n_rows, 2); ``None`` if rows
+            follow each other as above. A gap between rows is sound that was lost.
         rows: ``"windows"`` or ``"frames"``.
     """
 
@@ -301,7 +300,7 @@ class Scores:
             yield {**scores, "start_seconds": start, "end_seconds": end}
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row for each window or frame: where it begins and ends, and the score of each label.
+        """One row per window or frame: its start and end, and the score of each label.
 
         Raises:
             DependencyError: pandas is not installed.
@@ -312,10 +311,10 @@ class Scores:
         """Write the table of `to_dataframe`, whole or not at all; pandas is not needed.
 
         Args:
-            path: A file, which is replaced where it exists.
+            path: A file; an existing one is replaced.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         self._table().to_csv(path)
 
@@ -323,7 +322,7 @@ class Scores:
         """One label over time, (n_rows,).
 
         Raises:
-            ConfigError: there is no such label.
+            ConfigError: the label is unknown.
         """
         if label not in self.labels:
             hint = did_you_mean(label, self.labels)
@@ -332,9 +331,9 @@ class Scores:
 
     @property
     def edges_seconds(self) -> Tensor:
-        """Where the stretches that the rows speak for begin and end, (n_rows + 1,).
+        """Boundaries of what the rows apply to, (n_rows + 1,).
 
-        The row before a gap reaches over it here; `spans_seconds` tells the two apart.
+        Here the row before a gap spans it; `spans_seconds` tells the two apart.
         """
         edges = self.start_seconds.new_empty(len(self.start_seconds) + 1)
         if self.spans_seconds is not None and len(self.spans_seconds):
@@ -346,16 +345,16 @@ class Scores:
 
     @property
     def is_known(self) -> Tensor:
-        """Whether there is a sound to name, (n_rows,).
+        """Whether each row holds a known sound, (n_rows,).
 
-        There is none in silence, and where the pipeline names no unknown sounds none in a row whose
-        best score is below `unknown_below`.
+        ``False`` in silence and, if the pipeline leaves unknown sounds unnamed, in a row whose best
+        score is below `unknown_below`.
         """
         best = self.values.amax(dim=1)
         return best > 0 if self.unknown_below is None else best >= self.unknown_below
 
     def __repr__(self) -> str:
-        """Its size and what stands out."""
+        """Its size and its most prominent labels."""
         title = printable(self.path or "recording")
         n_rows, n_labels = self.values.shape
         size = f"{n_rows} {self.rows} x {n_labels} labels, {self.duration_seconds:.1f} s"

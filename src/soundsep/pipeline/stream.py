@@ -1,4 +1,4 @@
-"""Sound that comes in blocks: windows, their scores, and the events in them."""
+"""Sound that arrives in blocks: windows, their scores, and the events in them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from soundsep.pipeline.results import Event, Scores
 
 __all__ = ["Stream"]
 
-# Share of a window that a sound is taken to fill when its score reaches the threshold. Models that
-# notice a bit of a sound and models that need half a window of it are then both off by a quarter
-# of a window.
+# Share of a window that a sound is assumed to fill when its score reaches the threshold. Models
+# that notice a fraction of a sound and models that need half a window of it are then both off by a
+# quarter of a window.
 NOTICED = 0.25
 
 
 class _Kept(NamedTuple):
-    """A row and its times in seconds: where what was heard starts, and what it speaks for."""
+    """A row and its times in seconds: its start, and the span its scores apply to."""
 
     start: float
     begin: float
@@ -40,21 +40,21 @@ class _Kept(NamedTuple):
 
 
 class Stream:
-    """Finds events in sound that comes in blocks; made by `soundsep.Pipeline.stream`.
+    """Finds events in sound that arrives in blocks; made by `soundsep.Pipeline.stream`.
 
-    However the sound is cut into blocks, scores and events are those of the whole. All times count
-    from the first sample. Memory does not grow, unless the scores are kept.
+    Scores and events do not depend on how the sound is cut into blocks. All times count from the
+    first sample. Memory does not grow, unless the scores are kept.
 
     Args:
         classifier: The model.
         rules: What counts as an event.
         sample_rate: Rate of the blocks, in Hz.
-        hop_seconds: Step between windows, as `soundsep.classifier.scorers.build_scorer` takes it.
-        batch_size: Most windows of a forward pass.
+        hop_seconds: Step between windows, as for `soundsep.classifier.scorers.build_scorer`.
+        batch_size: Most windows per forward pass.
         keep_scores: Keep the scores of all windows, for `scores`.
-        wait: Wait for a full batch before windows are heard, where nobody waits for events.
-        silence_db: Windows of a lower level, in dBFS, hold nothing to name.
-        channel: Number of the only channel of the blocks that is heard, from 0.
+        wait: Classify windows only in full batches, for recordings that are not live.
+        silence_db: Level in dBFS below which windows count as silence.
+        channel: Use this channel of the blocks only, counted from 0.
         unknown_below: Score below which no sound is named, for `scores`.
 
     Raises:
@@ -77,7 +77,7 @@ class Stream:
     ) -> None:
         self._channel = check_channel(channel)
         self._unknown_below = unknown_below
-        self._mixer: Mixer | None = None  # until the first block tells how many channels there are
+        self._mixer: Mixer | None = None  # until the first block tells the number of channels
         self._rate = check_format("the stream", 1, sample_rate)
         self._classifier, self._rules = classifier, rules
         self._resampler = StreamingResampler(self._rate, classifier.sample_rate)
@@ -89,11 +89,11 @@ class Stream:
             silence_db=silence_db,
         )
         self._kept: list[_Kept] | None = [] if keep_scores else None
-        self._n_samples = 0  # that came or were skipped, at the rate of the blocks
+        self._n_samples = 0  # received or skipped, at the rate of the blocks
         self._begin()
 
     def _begin(self) -> None:
-        """What follows is a recording of its own, its times still those of the stream."""
+        """Begin a new recording, whose times still count from the start of the stream."""
         self._offset_seconds = self._reached_seconds = self.duration_seconds
         frame = self._frame_seconds
         self._median = None
@@ -103,7 +103,7 @@ class Stream:
                 for seconds in self._classifier.config.label_medians
             ]
             self._median = MedianFilter(lengths)
-        # The score of a frame is its own; that of a window belongs to a part of it.
+        # The score of a frame applies to all of it, that of a window to a part of it.
         self._tracker = EventTracker(
             self._classifier.labels,
             self._rules,
@@ -125,37 +125,37 @@ class Stream:
 
     @property
     def duration_seconds(self) -> float:
-        """Length of what came so far, with what was skipped."""
+        """Length so far, including what was skipped."""
         return self._n_samples / self._rate
 
     @property
     def is_silent(self) -> bool:
-        """Whether all that came so far is digital silence."""
+        """Whether all so far is digital silence."""
         return self._scorer.peak <= SILENCE
 
     @property
     def min_seconds(self) -> float:
-        """Length of one analysis frame; less than that is not heard."""
+        """Length of one analysis frame; anything shorter is not classified."""
         return self._classifier.config.min_samples / self._classifier.sample_rate
 
     @property
     def certain_until_seconds(self) -> float:
-        """No event that is still to come starts before this."""
+        """All events still to come start at or after this."""
         return self._tracker.certain_until_seconds
 
     def push(self, block: NDArray[Any] | Tensor) -> list[Event]:
-        """Hear a block of any length.
+        """Process a block of any length.
 
         Args:
             block: (time,) or (channels, time), of the types that `soundsep.load_audio` takes.
 
         Returns:
-            The events that became certain, by their start. An event that goes on is given when it
-            is over, after others that began later.
+            The events that became certain, ordered by start. A long event is returned when it is
+            over, after others that began later.
 
         Raises:
-            AudioError: the block holds NaN or Inf or a peak above 100, is not of such a type or
-                shape, or has another number of channels than those before.
+            AudioError: the block holds NaN or Inf or a peak above 100, has another type or shape,
+                or another number of channels than the blocks before.
         """
         if not is_array(block):
             raise AudioError(f"expected an array or a tensor, got {type(block).__name__}")
@@ -165,14 +165,14 @@ class Stream:
             return []
         n_channels = block.shape[0] if block.ndim == 2 else 1
         check_format("the block", n_channels, self._rate)
-        # Flat, since a block of stereo may well have fewer samples than channels.
+        # Flat, since a short stereo block may have fewer samples than channels.
         samples = from_array(block.reshape(-1)).reshape(n_channels, -1)
         mixed = self._mixer_of(n_channels).push(samples)
         self._n_samples += samples.shape[1]
         return self._hear(mixed)
 
     def push_mono(self, waveform: Tensor) -> list[Event]:
-        """Hear a block that was read by `soundsep.audio.audio_blocks`, (time,), at the rate."""
+        """Process a block read by `soundsep.audio.audio_blocks`, (time,), at the stream's rate."""
         self._n_samples += len(waveform)
         return self._follow(self._scorer.push(self._resampler.push(waveform)))
 
@@ -185,7 +185,7 @@ class Stream:
         if n_channels != self._n_channels:
             raise AudioError(
                 f"the block has {n_channels} channels, those before it had {self._n_channels}; "
-                "flush the stream between recordings of another kind"
+                "flush the stream before a recording with other channels"
             )
         return self._mixer
 
@@ -196,13 +196,13 @@ class Stream:
     def flush(self) -> list[Event]:
         """End the recording.
 
-        The last window ends with it, or where the model has frames less than a frame later; a
-        recording shorter than a window is padded, and one shorter than an analysis frame is not
-        heard. A block that is pushed later begins anew, its times
-        still counted from the first sample of all.
+        The last window ends with the recording or, if the model has frames, less than a frame
+        later. A recording shorter than a window is padded; one shorter than an analysis frame is
+        not classified. The next block begins a new recording, with times still counted from the
+        first sample of the stream.
 
         Returns:
-            The events that were not certain yet, by their start.
+            The events that were not certain before, ordered by start.
         """
         events = [] if self._mixer is None else self._hear(self._mixer.flush())
         self._mixer = None
@@ -222,16 +222,16 @@ class Stream:
         """Leave out samples that were lost, so that times stay right; no window spans the gap.
 
         Args:
-            n_samples: Their number in each channel, at the rate of the blocks.
+            n_samples: Number of samples lost in each channel, at the rate of the blocks.
 
         Returns:
-            The events before the gap that were not certain yet.
+            The events before the gap that were not certain before.
 
         Raises:
-            ConfigError: ``n_samples`` is negative or a fraction.
+            ConfigError: ``n_samples`` is not a non-negative integer.
         """
         if check_number("n_samples", n_samples) != int(n_samples) or n_samples < 0:
-            raise ConfigError(f"n_samples must be a whole number from 0 on, got {n_samples}")
+            raise ConfigError(f"n_samples must be a non-negative integer, got {n_samples}")
         events = self.flush()
         self._n_samples += int(n_samples)
         self._begin()

@@ -29,10 +29,10 @@ class EventSummary:
     """How many events of each label began in each hour of each day, by the recorders' clocks.
 
     Attributes:
-        counts: Of each label, by day and hour.
-        untimed: Of each label, the number of events whose time of day nobody told.
-        recorded: Seconds that were recorded in each hour of each day, where that is known; else
-            empty. In an hour that is not in it nothing could be heard.
+        counts: Number of events of each label, by day and hour.
+        untimed: Number of events of each label whose time of day is unknown.
+        recorded: Seconds recorded in each hour of each day, if known; else empty. An hour that is
+            not in it was not recorded.
     """
 
     counts: Mapping[str, Mapping[Hour, int]]
@@ -41,13 +41,13 @@ class EventSummary:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All that occur, the most frequent first."""
+        """All labels that occur, the most frequent first."""
         totals = {label: self.total(label) for label in {*self.counts, *self.untimed}}
         return tuple(sorted(totals, key=lambda label: (-totals[label], label)))
 
     @property
     def days(self) -> tuple[date, ...]:
-        """All from the first to the last, those without an event or a recording too."""
+        """All days from the first to the last, including those without events or recordings."""
         told = {day for hours in (*self.counts.values(), self.recorded) for day, _ in hours}
         if not told:
             return ()
@@ -66,7 +66,7 @@ class EventSummary:
         return [totals[hour] for hour in range(24)]
 
     def recorded_hours(self) -> list[float]:
-        """How long was recorded in each hour of the day, from 0 to 23, over all days, in hours."""
+        """Length recorded in each hour of the day, from 0 to 23, over all days, in hours."""
         hours = [0.0] * 24
         for (_, hour), seconds in self.recorded.items():
             hours[hour] += seconds / 3600
@@ -82,7 +82,7 @@ class EventSummary:
             yield {"label": label, "total": self.total(label), **hours, "no_time": untimed}
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row for each label: ``label``, ``total``, ``00`` to ``23``, ``no_time``.
+        """One row per label: ``label``, ``total``, ``00`` to ``23``, ``no_time``.
 
         Raises:
             DependencyError: pandas is not installed.
@@ -93,15 +93,15 @@ class EventSummary:
         """Write the table of `to_dataframe`, whole or not at all; pandas is not needed.
 
         Args:
-            path: A file, which is replaced where it exists.
+            path: A file; an existing one is replaced.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         self._table().to_csv(path)
 
     def __str__(self) -> str:
-        """The table for people, with the hours in which there is anything."""
+        """A readable table of the hours that have events or recordings."""
         rows = [(printable(label), self.by_hour(label), self.total(label)) for label in self.labels]
         recorded = self.recorded_hours()
         hours = [
@@ -126,8 +126,8 @@ def summarize(
     """Count events by label, day and hour.
 
     Args:
-        events: Such as of `read_events`.
-        recorded: What `recorded_seconds` gives.
+        events: Events with their times, for example from `read_events`.
+        recorded: Seconds recorded by hour, from `recorded_seconds`.
 
     Examples:
         >>> from soundsep.pipeline import Event
@@ -149,14 +149,14 @@ def summarize(
 def recorded_seconds(
     paths: Iterable[str], *, time_pattern: str | None = None
 ) -> tuple[dict[Hour, float], list[str]]:
-    """How long was recorded in each hour of each day, by names and headers of recordings.
+    """Length recorded in each hour of each day, by names and headers of recordings.
 
     Args:
         paths: The recordings.
-        time_pattern: How their names hold the time (`soundsep.audio.recording_start`).
+        time_pattern: How their names state the time (`soundsep.audio.recording_start`).
 
     Returns:
-        The seconds, and the recordings that tell no time, no length, or cannot be opened.
+        The seconds, and the recordings that state no time or length, or cannot be opened.
     """
     seconds: dict[Hour, float] = {}
     strangers = []
@@ -193,7 +193,7 @@ def _hours(hours: float) -> str:
 
 
 def _aligned(lines: list[list[str]]) -> str:
-    """Cells below each other: the first to the left, all others to the right."""
+    """Aligned columns: the first to the left, all others to the right."""
     width = max((len(cells[0]) for cells in lines if len(cells) > 1), default=0)
     widths = [
         max(len(cells[i]) for cells in lines if len(cells) > i)

@@ -1,4 +1,4 @@
-"""Answers as tables: rows of plain values, to CSV files and pandas data frames."""
+"""Tables of plain values, written to CSV files and pandas data frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ N_DECIMALS = 4
 
 
 def clock_time(start: datetime | None, seconds: float) -> str | None:
-    """The time of day so many seconds after the start of a recording, in ISO 8601.
+    """The time of day ``seconds`` after the start of a recording, in ISO 8601.
 
     The offset from UTC stays that of the start, as it does in a recorder.
 
@@ -36,7 +36,7 @@ def clock_time(start: datetime | None, seconds: float) -> str | None:
 
 
 def csv_line(cells: Iterable[Any], delimiter: str = ",") -> str:
-    r"""One line of a table, without its end; numbers in four decimals, nothing for ``None``.
+    r"""One line of a table, without its line break; four decimals, and nothing for ``None``.
 
     Examples:
         >>> csv_line(["a,b.wav", 1.25, None, "dog"])
@@ -44,17 +44,17 @@ def csv_line(cells: Iterable[Any], delimiter: str = ",") -> str:
     """
     text = io.StringIO()
     written = (f"{cell:.{N_DECIMALS}f}" if isinstance(cell, float) else cell for cell in cells)
-    # Whatever stands in the ending of lines is quoted, so that every line break in a name is.
+    # csv quotes the characters of its line ending, so this quotes every line break in a name.
     csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(written)
     return text.getvalue().removesuffix("\r\n")
 
 
 class Table(NamedTuple):
-    """Rows of plain values, which may come one after the other.
+    """Rows of plain values, which may be generated one by one.
 
     Attributes:
-        columns: Their names.
-        rows: Each with a value for every column.
+        columns: Names of the columns.
+        rows: Rows with a value for every column.
     """
 
     columns: tuple[str, ...]
@@ -67,16 +67,16 @@ class Table(NamedTuple):
             yield csv_line(row[name] for name in self.columns)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write it whole or not at all, line by line; a file that exists is replaced.
+        """Write the table, whole or not at all; an existing file is replaced.
 
         Raises:
-            ConfigError: it cannot be written.
+            ConfigError: the file cannot be written.
         """
         path = local_path(path)
         try:
             with (
                 replacing(path) as (temporary,),
-                # A name can be any bytes, and comes back as them.
+                # A file name can be any bytes, and is written as those bytes.
                 temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
             ):
                 file.writelines(f"{line}\n" for line in self.lines())
@@ -94,7 +94,7 @@ class Table(NamedTuple):
         except ImportError as error:
             raise DependencyError(
                 f"a data frame needs pandas, which cannot be imported: {error}; install it with: "
-                "pip install pandas, or write a file with to_csv, which needs nothing"
+                "pip install pandas, or write a file with to_csv, which does not need it"
             ) from error
         cells = [[row[name] for name in self.columns] for row in self.rows]
         return pd.DataFrame(cells, columns=[*self.columns])

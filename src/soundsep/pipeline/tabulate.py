@@ -1,4 +1,4 @@
-"""One table of many answers."""
+"""One table of many results, events or scores."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ Answers = ClipResult | Scores | Events | Iterable[ClipResult] | Iterable[Event] 
 def to_dataframe(answers: Answers, *, top_k: int = TOP_K) -> pd.DataFrame:
     """Results, events or scores as a pandas data frame.
 
-    - Of results a row each: ``path``, ``duration_seconds``, ``label``, ``score``, ``labels`` (all
-      that are heard, of a model that names any number), ``error``, ``start_time``, and the best
-      labels whether heard or not: ``label_1``, ``score_1``, ...
-    - Of events a row each: ``path``, ``start_seconds``, ``end_seconds``, ``label``, ``score``,
+    - Results, one row each: ``path``, ``duration_seconds``, ``label``, ``score``, ``labels`` (all
+      that are named, for a model that names any number), ``error``, ``start_time``, and the best
+      labels whether named or not: ``label_1``, ``score_1``, ...
+    - Events, one row each: ``path``, ``start_seconds``, ``end_seconds``, ``label``, ``score``,
       ``start_time``.
-    - Of scores a row for each window or frame, and a column for each label.
+    - Scores, one row per window or frame, with one column per label.
 
-    ``start_time`` is the time of day in ISO 8601, where the recording tells it, with the offset
-    from UTC where that is told, too (`soundsep.audio.recording_start`).
+    ``start_time`` is the time of day in ISO 8601, if the recording states it, with the offset
+    from UTC if that is stated too (`soundsep.audio.recording_start`).
 
     Args:
-        answers: What a pipeline gave: one answer, or a list or an iterator of results, of events,
-            or of what `soundsep.Pipeline.events` gave for several recordings.
-        top_k: Best labels of each result.
+        answers: Output of a pipeline: one result, one recording's events or scores, or a list or
+            iterator of results, of events, or of several recordings' `soundsep.Pipeline.events`.
+        top_k: Number of labels per result.
 
     Raises:
-        AudioError: a recording whose events are asked for cannot be read.
-        ConfigError: it is something else, or of several kinds.
+        AudioError: a recording whose events are requested cannot be read.
+        ConfigError: ``answers`` is something else, or of several kinds.
         DependencyError: pandas is not installed.
     """
     return _table(answers, top_k).to_dataframe()
@@ -54,12 +54,12 @@ def to_csv(answers: Answers, path: str | Path, *, top_k: int = TOP_K) -> None:
     """Write the table of `to_dataframe`, whole or not at all; pandas is not needed.
 
     Args:
-        answers: As for `to_dataframe`; of an iterator no more than one is in memory.
-        path: A file, which is replaced where it exists.
-        top_k: Best labels of each result.
+        answers: Output of a pipeline, as for `to_dataframe`; an iterator is written item by item.
+        path: A file; an existing one is replaced.
+        top_k: Number of labels per result.
 
     Raises:
-        AudioError: a recording whose events are asked for cannot be read.
+        AudioError: a recording whose events are requested cannot be read.
         ConfigError: ``answers`` is something else, or the file cannot be written.
 
     Examples:
@@ -74,7 +74,7 @@ def to_csv(answers: Answers, path: str | Path, *, top_k: int = TOP_K) -> None:
 
 
 def result_columns(top_k: int) -> tuple[str, ...]:
-    """Those of `result_row`."""
+    """The columns of `result_row`."""
     ranked = [f"{what}_{i}" for i in range(1, top_k + 1) for what in ("label", "score")]
     told = ("path", "duration_seconds", "label", "score", "labels", "error", "start_time")
     return (*told, *ranked)
@@ -86,9 +86,9 @@ def result_row(
     """A result as a row of a table.
 
     Args:
-        result: It may be a failure.
-        top_k: So many of its best labels.
-        time_pattern: How names of recordings hold the time.
+        result: The result; it may be a failure.
+        top_k: Number of best labels.
+        time_pattern: How names of recordings state the time.
     """
     path = result.path
     row: dict[str, Any] = dict.fromkeys(result_columns(top_k))
@@ -140,6 +140,6 @@ def _one(item: Any, kind: type[Any]) -> Any:
 
 def _refusal(answer: object) -> ConfigError:
     return ConfigError(
-        "expected results, events or scores of a pipeline, of one kind in a table, got "
+        "expected results, events or scores of a pipeline, one kind per table, got "
         f"{type(answer).__name__}"
     )

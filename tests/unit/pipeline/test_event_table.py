@@ -42,15 +42,15 @@ def test_columns_that_a_table_may_lack(tmp_path):
     [
         ("a.csv", f"{HEAD}\n0,1\n", "line 2"),
         ("a.csv", "a,b\n1,2\n", "expected values for start_seconds"),
-        ("a.csv", f"{HEAD}\n2,1,dog\n", "ends no sooner"),
-        ("a.csv", f"{HEAD}\n0,inf,dog\n", "ends no sooner"),
-        ("a.csv", f"{HEAD}\nnan,1,dog\n", "ends no sooner"),
+        ("a.csv", f"{HEAD}\n2,1,dog\n", "an end not before it"),
+        ("a.csv", f"{HEAD}\n0,inf,dog\n", "an end not before it"),
+        ("a.csv", f"{HEAD}\nnan,1,dog\n", "an end not before it"),
         ("a.csv", f"{HEAD}\nx,1,dog\n", "could not convert"),
         ("a.csv", f"{HEAD},score\n0,1,dog,2\n", "score from 0 to 1"),
         ("a.csv", f"{HEAD},start_time\n0,1,dog,19.05.24\n", "line 2: Invalid isoformat"),
         ("a.jsonl", "[1]\n", "line 1: expected values"),
-        ("a.jsonl", '{"path"\n', "no table of events"),
-        ("a.csv", f'{HEAD}\n0,1,"{"x" * 200_000}"\n', "no table of events"),
+        ("a.jsonl", '{"path"\n', "not a table of events"),
+        ("a.csv", f'{HEAD}\n0,1,"{"x" * 200_000}"\n', "not a table of events"),
         ("missing.csv", None, "cannot be read"),
     ],
 )
@@ -75,7 +75,7 @@ def test_parquet(tmp_path):
     parquet.write_table(pa.Table.from_pylist([ROW]), tmp_path / "a.parquet")
     assert list(read_events(tmp_path / "a.parquet")) == [("a.wav", EVENT, None)]
     (tmp_path / "b.parquet").write_bytes(b"no table")
-    with pytest.raises(DatasetError, match="no table of events"):
+    with pytest.raises(DatasetError, match="not a table of events"):
         list(read_events(tmp_path / "b.parquet"))
 
 

@@ -120,7 +120,7 @@ def test_whatever_scores_makes_a_pipeline():
     assert pipe.scores(quiet_then_loud, sample_rate=RATE)["loud"].max() == pytest.approx(
         0.9, abs=0.01
     )
-    with pytest.raises(ConfigError, match="Loud is no torch module"):
+    with pytest.raises(ConfigError, match="Loud is not a torch module"):
         Pipeline(Loud(), device="cuda")
     with pytest.raises(ConfigError, match="unknown_below"):
         Pipeline(Loud(), unknown=True)
