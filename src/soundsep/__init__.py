@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         to_csv,
         to_dataframe,
     )
+    from soundsep.report import write_report
     from soundsep.separator import Separation, Separator, SeparatorConfig
     from soundsep.training import FitReport, fit
 
@@ -75,6 +76,7 @@ __all__ = [
     "load_audio",
     "to_csv",
     "to_dataframe",
+    "write_report",
 ]
 
 _MODULE_OF = {
@@ -100,6 +102,7 @@ _MODULE_OF = {
     "SeparatorConfig": "separator",
     "to_csv": "pipeline",
     "to_dataframe": "pipeline",
+    "write_report": "report",
 }
 
 

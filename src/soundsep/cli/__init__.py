@@ -34,6 +34,7 @@ from soundsep.cli import (
     models,
     plot,
     recipes,
+    report,
     separate,
     summary,
     train,
@@ -49,6 +50,7 @@ COMMANDS = (
     classify,
     events,
     summary,
+    report,
     listen,
     separate,
     fit,
@@ -73,6 +75,7 @@ soundsep identifies the sounds in recordings.
   soundsep classify yard.wav             name the sounds of a recording, or a folder of them
   soundsep events night.flac             find which sounds occur when
   soundsep events nights/ -o events.csv  the same for many recordings, in one table
+  soundsep report night.flac -o a.html   see, hear and correct them in a browser
   soundsep fit clips/ -o model/          train a model on your own classes
   soundsep example                       list recordings to try
   soundsep models                        list the published models

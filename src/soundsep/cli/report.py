@@ -1,0 +1,162 @@
+"""``soundsep report``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundsep.cli.batch import go_through
+from soundsep.cli.console import note
+from soundsep.cli.events import event_options, found_options, load_pipeline
+from soundsep.cli.formats import check_time_pattern, time_options
+from soundsep.cli.options import (
+    Commands,
+    at_least_1,
+    batch_options,
+    channel_options,
+    device_options,
+    overwrite_option,
+)
+from soundsep.cli.output import check_output
+from soundsep.cli.recordings import given_recordings
+from soundsep.errors import AudioError, ConfigError
+
+if TYPE_CHECKING:
+    from soundsep.pipeline import Event
+
+__all__ = ["add_command"]
+
+
+def add_command(commands: Commands) -> None:
+    """Tell the parser of it."""
+    command = commands.add_parser(
+        "report",
+        parents=[
+            event_options(),
+            channel_options(),
+            device_options(),
+            batch_options(),
+            time_options(),
+            overwrite_option("a page"),
+        ],
+        help="write a page in which events are seen, heard and corrected",
+        description="Write one page, which needs no network, in which the events of recordings "
+        "are seen on their spectrograms, heard, and corrected; it saves the corrected list as CSV "
+        "or Audacity labels.",
+    )
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="recordings, folders of them, or patterns"
+    )
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="HTML", help="the page"
+    )
+    command.add_argument(
+        "--events",
+        type=Path,
+        metavar="TABLE",
+        help="show the events of this csv, jsonl or parquet file, which `soundsep events` or a "
+        "report wrote, instead of identifying them again",
+    )
+    command.add_argument("--title", help="of the page (default: the name of the recording)")
+    command.add_argument(
+        "--margin",
+        type=float,
+        default=2.0,
+        metavar="SECONDS",
+        help="so much before and after each event is heard with it (default: 2)",
+    )
+    command.add_argument(
+        "--max-megabytes",
+        type=at_least_1,
+        default=24,
+        metavar="MB",
+        help="largest size of the page; sounds that find no room are links (default: 24)",
+    )
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.report import write_report
+
+    if arguments.output.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"{arguments.output}: a report is a page, whose name ends in .html")
+    found = given_recordings(arguments)
+    check_output(arguments.output, overwrite=arguments.overwrite, recordings=found.paths)
+    check_time_pattern(arguments.time_pattern, found.paths)
+    events: dict[str, list[Event]] = {}
+    status = 0
+    if arguments.events:
+        events = _read(arguments, found.paths)
+    else:
+        status = _listen(arguments, found.paths, events)
+    if not events:
+        raise ConfigError("no recording could be read, so there is no report")
+    write_report(
+        events,
+        arguments.output,
+        title=arguments.title,
+        margin_seconds=arguments.margin,
+        max_bytes=arguments.max_megabytes * 1_000_000,
+        time_pattern=arguments.time_pattern,
+        channel=arguments.channel,
+        progress=True,
+    )
+    megabytes = arguments.output.stat().st_size / 1e6
+    n_events = sum(map(len, events.values()))
+    note(f"{n_events} events; the page {arguments.output} has {megabytes:.1f} MB")
+    return status
+
+
+def _listen(arguments: argparse.Namespace, paths: list[str], events: dict[str, list[Event]]) -> int:
+    """Identify the events; of a damaged recording those before the damage."""
+    pipe = load_pipeline(arguments)
+    options = found_options(arguments, pipe) | {"channel": arguments.channel}
+    many = len(paths) > 1
+
+    def work(group: list[str]) -> Iterator[str | None]:
+        (path,) = group
+        heard: list[Event] = []
+        try:
+            heard.extend(pipe.events(path, progress=not many, **options))
+        except AudioError as error:
+            note(error)
+            if heard:
+                events[path] = heard
+            yield str(error)
+        else:
+            events[path] = heard
+            yield None
+
+    return go_through(paths, work)
+
+
+def _read(arguments: argparse.Namespace, paths: list[str]) -> dict[str, list[Event]]:
+    """The events of a table, by the recordings that are given.
+
+    Raises:
+        ConfigError: none is of any of them.
+    """
+    from soundsep.pipeline import read_events
+
+    events: dict[str, list[Event]] = {path: [] for path in paths}
+    names = {os.path.abspath(path): path for path in paths}  # noqa: PTH100  # of text, as it is opened
+    labels = set(arguments.label or ())
+    n_read, strangers = 0, set[str]()
+    for path, event, _ in read_events(arguments.events):
+        n_read += 1
+        recording = names.get(os.path.abspath(path)) if path else None  # noqa: PTH100
+        if recording is None:
+            strangers.add(path)
+        elif event.score >= arguments.min_score and (not labels or event.label in labels):
+            events[recording].append(event)
+    if n_read and len(strangers) and not any(events.values()):
+        raise ConfigError(
+            f"no event of {arguments.events} is of a recording that is given; the table names "
+            f"{sorted(strangers)[0] or 'none'}"
+        )
+    if strangers:
+        note(f"events of {len(strangers)} other recordings are left out, such as {min(strangers)}")
+    return events

@@ -1,0 +1,92 @@
+"""One reading of a recording: its spectrogram, and the stretches that are heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.audio import audio_blocks
+from soundsep.errors import AudioError
+from soundsep.report.opus import opus_bytes
+from soundsep.report.spans import Span
+from soundsep.report.spectrum import Spectrum
+
+__all__ = ["Scan", "scan"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scan:
+    """What was read.
+
+    Attributes:
+        rate: Of the recording, in Hz.
+        duration_seconds: Its length, as far as it can be read.
+        levels: (bands, columns), in dB.
+        column_seconds: Length of a column.
+        clips: Ogg Opus, of those stretches that were reached.
+        fault: Why it was not read to its end.
+    """
+
+    rate: int
+    duration_seconds: float
+    levels: NDArray[np.float32]
+    column_seconds: float
+    clips: list[tuple[Span, bytes]]
+    fault: str | None
+
+
+@torch.inference_mode()
+def scan(path: str, spans: Sequence[Span], *, max_columns: int, channel: int | None = None) -> Scan:
+    """Read a recording from its beginning to its end or its damage.
+
+    Args:
+        path: The recording.
+        spans: Stretches that are encoded, by their start.
+        max_columns: Of the spectrogram.
+        channel: The only one that is read.
+
+    Raises:
+        AudioError: nothing of it can be read.
+    """
+    clips: list[tuple[Span, bytes]] = []
+    waiting: list[tuple[Span, list[Tensor]]] = [(span, []) for span in spans]
+    n_samples, fault = 0, None
+    with audio_blocks(path, channel=channel) as blocks:
+        rate = blocks.sample_rate
+        spectrum = Spectrum(rate, max_columns=max_columns, duration_seconds=blocks.duration_seconds)
+        try:
+            for block in blocks:
+                spectrum.push(block)
+                n_before, n_samples = n_samples, n_samples + len(block)
+                for span, parts in waiting:
+                    first, end = (round(seconds * rate) for seconds in span)
+                    if first >= n_samples:
+                        break  # so do those that follow
+                    parts.append(block[max(0, first - n_before) : max(0, end - n_before)])
+                while waiting and round(waiting[0][0].end_seconds * rate) <= n_samples:
+                    clips.append(_encoded(*waiting.pop(0), rate))
+        except AudioError as error:
+            if not n_samples:
+                raise
+            fault = str(error)
+    clips += [_encoded(span, parts, rate) for span, parts in waiting if any(map(len, parts))]
+    return Scan(
+        rate=rate,
+        duration_seconds=n_samples / rate,
+        levels=spectrum.decibels(),
+        column_seconds=spectrum.column_seconds,
+        clips=clips,
+        fault=fault,
+    )
+
+
+def _encoded(span: Span, parts: list[Tensor], rate: int) -> tuple[Span, bytes]:
+    """A stretch, which ends sooner where the recording does."""
+    waveform = torch.cat(parts)
+    end = min(span.end_seconds, span.start_seconds + len(waveform) / rate)
+    return Span(span.start_seconds, end), opus_bytes(waveform, rate)

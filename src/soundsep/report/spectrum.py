@@ -1,0 +1,116 @@
+"""The spectrogram of a recording of any length, in so many columns at most."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.frontends import MelConfig
+from soundsep.frontends.filterbank import mel_filterbank
+from soundsep.plots.bands import mel_config
+from soundsep.plots.spectrogram import window_samples
+
+__all__ = ["N_BANDS", "Spectrum", "mel_settings"]
+
+N_BANDS = 96
+FRAMES_AT_ONCE = 1_024
+MIN_FFT = 1_024
+AMIN = 1e-12
+
+
+def mel_settings(rate: int) -> MelConfig:
+    """The bands, up to half of the rate."""
+    return mel_config(rate).replace(n_mels=N_BANDS)
+
+
+class Spectrum:
+    """Mel levels of a recording that comes in blocks; each column is the loudest of its frames.
+
+    Where the columns are full, two become one, so that no length need be known before.
+
+    Args:
+        rate: In Hz.
+        max_columns: Even.
+        duration_seconds: Where it is known, the columns are as long from the start as they will be.
+    """
+
+    def __init__(
+        self, rate: int, *, max_columns: int, duration_seconds: float | None = None
+    ) -> None:
+        self._rate = rate
+        self._window = max(64, window_samples(rate))
+        self._hop = self._window // 2
+        # Padded, for at the lower end of the scale the bands are narrower than the window's bins.
+        self._n_fft = max(2 * self._window, MIN_FFT)
+        self._hann = torch.hann_window(self._window)
+        bands = mel_settings(rate)
+        self._filters = mel_filterbank(
+            sample_rate=rate,
+            n_fft=self._n_fft,
+            n_mels=bands.n_mels,
+            f_min=bands.f_min,
+            f_max=bands.f_max,
+            mel_scale=bands.mel_scale,
+            norm="slaney",
+        ).float()
+        self._group = 1
+        if duration_seconds is not None:
+            n_frames = duration_seconds * rate / self._hop
+            self._group = max(1, math.ceil(n_frames / max_columns))
+        self._columns = torch.empty(max_columns, N_BANDS)
+        self._n_columns = 0
+        # Frame k lies around the middle of column k, so half a window of silence comes first.
+        self._samples = torch.zeros(self._hop)
+        self._frames = torch.empty(0, N_BANDS)
+
+    @property
+    def column_seconds(self) -> float:
+        """How much of the recording a column is."""
+        return self._group * self._hop / self._rate
+
+    def push(self, block: Tensor) -> None:
+        """The next samples, (time,)."""
+        self._samples = torch.cat((self._samples, block))
+        most = FRAMES_AT_ONCE * self._hop
+        while (n := min(len(self._samples) - self._window, most)) >= 0:
+            n_frames = n // self._hop + 1
+            piece = self._samples[: (n_frames - 1) * self._hop + self._window]
+            self._samples = self._samples[n_frames * self._hop :]
+            self._add(self._levels(piece))
+
+    def _levels(self, samples: Tensor) -> Tensor:
+        frames = samples.unfold(0, self._window, self._hop) * self._hann
+        power = torch.view_as_real(torch.fft.rfft(frames, self._n_fft)).square().sum(-1)
+        return power @ self._filters
+
+    def _add(self, frames: Tensor) -> None:
+        self._frames = torch.cat((self._frames, frames))
+        while (n := len(self._frames) // self._group) > 0:
+            n = min(n, len(self._columns) - self._n_columns)
+            full, self._frames = self._frames[: n * self._group], self._frames[n * self._group :]
+            columns = full.reshape(n, self._group, N_BANDS).amax(1)
+            self._columns[self._n_columns : self._n_columns + n] = columns
+            self._n_columns += n
+            if self._n_columns == len(self._columns):
+                self._n_columns //= 2
+                pairs = self._columns.reshape(-1, 2, N_BANDS).amax(1)
+                self._columns[: self._n_columns] = pairs
+                self._group *= 2
+
+    def decibels(self) -> NDArray[np.float32]:
+        """All columns so far, (bands, columns), the lowest band first; at least one."""
+        columns = self._columns[: self._n_columns]
+        if len(self._samples) > self._hop:  # the end of the recording
+            rest = torch.nn.functional.pad(self._samples, (0, self._window - len(self._samples)))
+            last = torch.cat((self._frames, self._levels(rest)))
+        else:
+            last = self._frames
+        if len(last) or not len(columns):
+            floor = torch.zeros(1, N_BANDS)
+            columns = torch.cat((columns, torch.cat((last, floor)).amax(0, keepdim=True)))
+        levels: NDArray[np.float32] = (10 * columns.clamp(min=AMIN).log10()).T.numpy()
+        return levels
