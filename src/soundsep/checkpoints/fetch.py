@@ -109,7 +109,7 @@ def receive(
         url: http or https; a redirection to another scheme is not followed.
         stream: Where it goes.
         size: How many bytes are expected; by default as many as the server announces.
-        progress: Show a progress bar, where there is a terminal.
+        progress: Show a progress bar, if there is a terminal.
         resume: Ask for what comes after the bytes that the stream, opened to append, already holds;
             of a server that sends all of it again, they are replaced.
 

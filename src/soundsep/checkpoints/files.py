@@ -126,7 +126,7 @@ def write_checkpoint(
     """Write ``config.json`` and ``model.safetensors``; a reader never sees half a file.
 
     Args:
-        folder: Made where it does not exist; files of an older checkpoint are replaced.
+        folder: Created if it does not exist; files of an older checkpoint are replaced.
         config: Plain JSON.
         tensors: Usually a ``state_dict()``.
         half: Store floating-point tensors as float16; integers stay what they are.

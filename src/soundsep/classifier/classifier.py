@@ -149,7 +149,7 @@ class Classifier(nn.Module):
         """Write ``config.json`` and ``model.safetensors``, as `from_pretrained` reads them.
 
         Args:
-            folder: Made if it is not there.
+            folder: Created if it does not exist.
             half: Store weights as float16: half the size; they are float32 again when loaded.
 
         Raises:
@@ -176,8 +176,8 @@ class Classifier(nn.Module):
             The model on the CPU, in evaluation mode.
 
         Raises:
-            ConfigError: there is no such name, or the config holds a setting that is not known.
-            WeightsError: a file cannot be had, is damaged, or does not fit the config.
+            ConfigError: the name is unknown, or the config holds a setting that is not known.
+            WeightsError: a file is not available, is damaged, or does not fit the config.
         """
         folder = resolve(name_or_dir)
         config = _checked_config(folder)

@@ -77,7 +77,7 @@ def score_waveforms(
     Args:
         classifier: The model.
         waveforms: A key of any kind, and the clip (time,), mono, at the classifier's rate.
-        batch_size: Windows a forward pass.
+        batch_size: Windows per forward pass.
 
     Yields:
         Each key, and its scores (n_labels,) on the CPU.
@@ -104,7 +104,7 @@ def score_windows(
         classifier: The model; a network is put into evaluation mode.
         windows: A key of any kind, and windows (window,), of which each counts. A clip without
             windows has the scores (0,).
-        batch_size: Windows a forward pass.
+        batch_size: Windows per forward pass.
         n_shifts: Every window is heard so many times, its end moved to its front in equal steps.
 
     Yields:

@@ -114,7 +114,7 @@ def download(name: str, folder: str | Path, *, progress: bool = True) -> FoldedC
         The data set.
 
     Raises:
-        ConfigError: there is no such name.
+        ConfigError: the name is unknown.
         DatasetError: the folder holds something else, the disk is too small, or the archive cannot
             be had or is not the official one.
     """

@@ -150,9 +150,9 @@ def evaluate(
     Args:
         pipeline: The model.
         clips: Labelled clips. Whether the model has learnt from them is for the caller to know.
-        batch_size: Windows a forward pass.
+        batch_size: Windows per forward pass.
         n_shifts: As `soundsep.Pipeline` takes it.
-        progress: Show a progress bar, where there is a terminal.
+        progress: Show a progress bar, if there is a terminal.
 
     Raises:
         DatasetError: there are no clips, or a label the pipeline does not know.

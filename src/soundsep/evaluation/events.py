@@ -36,7 +36,7 @@ def measure_events(
         psds: Compute the polyphonic sound detection scores too, which takes a second pass and the
             extra ``eval``.
         batch_size: Windows per forward pass.
-        progress: Show a progress bar, where there is a terminal.
+        progress: Show a progress bar, if there is a terminal.
         options: Others of `soundsep.Pipeline.events`, such as ``threshold``.
 
     Raises:

@@ -137,7 +137,7 @@ def measure_separation(
     Args:
         separator: With as many sources as the mixtures have, in any order.
         mixtures: At its rate.
-        progress: Show a progress bar, where there is a terminal.
+        progress: Show a progress bar, if there is a terminal.
 
     Raises:
         ConfigError: the separator has another rate or number of sources.
@@ -180,8 +180,8 @@ def measure_naming(
         separator: Takes them apart first; ``None`` classifies them as they are.
         use_true_sources: Give the classifier the true sources instead: what a perfect separator
             would give.
-        batch_size: Windows a forward pass.
-        progress: Show a progress bar, where there is a terminal.
+        batch_size: Windows per forward pass.
+        progress: Show a progress bar, if there is a terminal.
 
     Raises:
         ConfigError: both a separator and the truth are asked for.

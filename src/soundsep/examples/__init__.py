@@ -37,7 +37,7 @@ def example(name: str = "street") -> Path:
         name: One of `list_examples`.
 
     Raises:
-        ConfigError: there is no such name.
+        ConfigError: the name is unknown.
 
     Examples:
         >>> from soundsep.datasets import read_truth

@@ -28,7 +28,7 @@ class Tagger:
         bytes_column: The column of the contents of their files, which are heard in place of the
             paths.
         top_k: Labels kept of each.
-        batch_size: Windows a forward pass.
+        batch_size: Windows per forward pass.
         device: Where the model runs.
 
     Raises:

@@ -54,7 +54,7 @@ class Listener:
         ``unknown=True``, events with a score below the classifier's ``unknown_below`` are dropped.
 
         Args:
-            audio: Whatever `soundsep.load_audio` takes, of any length.
+            audio: Anything `soundsep.load_audio` takes, of any length.
             sample_rate: Rate of an array, in Hz; by default the pipeline's own.
             threshold: Score at which an event begins, above 0 and at most 1; one for all labels,
                 or a dictionary from labels to scores. By default each label's in the model's

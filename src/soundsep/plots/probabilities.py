@@ -47,8 +47,8 @@ def plot_probabilities(
         model: A pipeline, or what `Pipeline.from_pretrained` takes.
         device: Where a model that is given by name runs.
         top_k: Most classes shown, at least 1.
-        batch_size: Windows a forward pass.
-        progress: Show a progress bar, where there is a terminal.
+        batch_size: Windows per forward pass.
+        progress: Show a progress bar, if there is a terminal.
         options: As for `plot_waveform`.
 
     Raises:

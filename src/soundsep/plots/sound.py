@@ -54,7 +54,7 @@ def plot_waveform(
     """The samples over time; of a long recording the lowest and highest of each short stretch.
 
     Args:
-        audio: Whatever `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
         options: Which part is shown, the title and the file, as `PictureOptions` says.
 
     Raises:

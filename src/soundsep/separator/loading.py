@@ -57,8 +57,8 @@ def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, Separa
     """A network and its config, from wherever `soundsep.checkpoints.resolve.resolve` finds them.
 
     Raises:
-        ConfigError: there is no such name, or the config holds a setting that is not known.
-        WeightsError: a file cannot be had, is damaged, or is not what it claims to be.
+        ConfigError: the name is unknown, or the config holds a setting that is not known.
+        WeightsError: a file is not available, is damaged, or is not what it claims to be.
     """
     try:
         folder = resolve(name_or_folder)

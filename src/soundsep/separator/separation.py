@@ -75,7 +75,7 @@ class Separation:
         """Write one WAV file of 32-bit floats a source, ``NAME.wav``; louder than 1 is not clipped.
 
         Args:
-            folder: Made where it does not exist.
+            folder: Created if it does not exist.
             overwrite: Replace files of those names.
 
         Returns:

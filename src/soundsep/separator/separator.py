@@ -110,8 +110,8 @@ class Separator:
             device: Where it runs.
 
         Raises:
-            ConfigError: there is no such name, or a config holds what no config can.
-            WeightsError: a file cannot be had, is damaged, or is not what it claims to be.
+            ConfigError: the name is unknown, or a config holds what no config can.
+            WeightsError: a file is not available, is damaged, or is not what it claims to be.
         """
         if (network := find_demucs(name_or_folder)) is not None:
             return cls(network, device=device)
@@ -121,7 +121,7 @@ class Separator:
         """Write ``config.json`` and ``model.safetensors``, as `from_pretrained` reads them.
 
         Args:
-            folder: Made if it is not there.
+            folder: Created if it does not exist.
             half: Store weights as float16: half the size; they are float32 again when loaded.
 
         Raises:
@@ -151,10 +151,10 @@ class Separator:
         """Separate a recording in memory; for long ones see `separate_to_dir`.
 
         Args:
-            audio: Whatever `soundsep.load_audio` takes.
+            audio: Anything `soundsep.load_audio` takes.
             sample_rate: Rate of an array, in Hz; by default the separator's own.
-            progress: Show a progress bar, where there is a terminal.
-            channel: Number of the only channel that is heard, from 0.
+            progress: Show a progress bar, if there is a terminal.
+            channel: Use this channel only, counted from 0; by default all are mixed.
 
         Raises:
             AudioError: the recording cannot be read.
@@ -202,12 +202,12 @@ class Separator:
         when all of them are complete.
 
         Args:
-            audio: Whatever `soundsep.load_audio` takes.
-            folder: Made where it does not exist; the files in it are ``NAME.wav``.
+            audio: Anything `soundsep.load_audio` takes.
+            folder: Created if it does not exist; the files in it are ``NAME.wav``.
             sample_rate: Rate of an array, in Hz; by default the separator's own.
             overwrite: Replace files of those names.
-            progress: Show a progress bar, where there is a terminal.
-            channel: Number of the only channel that is heard, from 0.
+            progress: Show a progress bar, if there is a terminal.
+            channel: Use this channel only, counted from 0; by default all are mixed.
 
         Returns:
             The path of each source.

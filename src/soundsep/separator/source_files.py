@@ -23,7 +23,7 @@ class SourceFiles:
     They get their names when the ``with`` block ends well; otherwise nothing is left of them.
 
     Args:
-        folder: Made where it does not exist.
+        folder: Created if it does not exist.
         names: Of the sources.
         sample_rate: In Hz.
         n_channels: Of each file.

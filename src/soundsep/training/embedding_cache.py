@@ -72,7 +72,7 @@ def embed_files(
         backbone: Its embeddings; it is left where it is.
         paths: The files.
         device: Where to compute.
-        batch_size: Windows a forward pass.
+        batch_size: Windows per forward pass.
         errors: ``"raise"`` stops at the first file that cannot be used, ``"skip"`` goes on.
         progress: Show a progress bar over the files that are not in the cache.
 

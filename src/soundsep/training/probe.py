@@ -137,7 +137,7 @@ def probe_classifier(
         classifier: What the network is taken of; it is left as it is.
         labels: Names of the classes, in the order of the targets.
         examples: Waveform (time,) at the classifier's rate, and index of its class.
-        batch_size: Windows a forward pass.
+        batch_size: Windows per forward pass.
 
     Raises:
         DatasetError: there are no examples.

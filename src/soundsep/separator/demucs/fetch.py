@@ -31,7 +31,7 @@ def fetch_demucs(name: str, repository: str, file: str) -> Path:
 
     Raises:
         ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
-        WeightsError: the file cannot be had, or is not what the Hub says of it.
+        WeightsError: the file is not available, or is not what the Hub says of it.
     """
     base_url, folder = mirror()
     if base_url:

@@ -41,7 +41,7 @@ def find_demucs(name_or_folder: str | os.PathLike[str]) -> nn.Module | None:
         ``None`` where it is neither.
 
     Raises:
-        WeightsError: a file cannot be had, is damaged, or is not what it claims to be.
+        WeightsError: a file is not available, is damaged, or is not what it claims to be.
     """
     if isinstance(name_or_folder, str) and name_or_folder in DEMUCS_MODELS:
         name, repository = name_or_folder, DEMUCS_MODELS[name_or_folder]
