@@ -49,7 +49,7 @@ def test_the_files_are_those_of_the_table():
 
 
 def test_one_kind_of_model_is_not_taken_for_the_other():
-    with pytest.raises(WeightsError, match="give it as separator="):
+    with pytest.raises(WeightsError, match="pass it as separator="):
         Classifier.from_pretrained(NAME)
     with pytest.raises(WeightsError, match="holds a classifier"):
         Separator.from_pretrained(CLASSIFIER)

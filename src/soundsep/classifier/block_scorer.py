@@ -1,4 +1,4 @@
-"""Scores of a signal that comes in blocks: what is common to all kinds of rows."""
+"""Scores of a waveform that arrives in blocks: what all kinds of rows share."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["BlockScorer", "Row", "Window"]
 
 
 class Row(NamedTuple):
-    """Scores and what they speak for, in samples: from the end of the row before to its own.
+    """Scores and the span they apply to, in samples: from the end of the row before to its own.
 
     Attributes:
-        start: First sample that was heard for it: of a window, or of a frame itself.
-        end: Where it ends; the last row of a signal ends with that.
+        start: First sample of the window, or of the frame.
+        end: Where the span ends; the last row ends with the waveform.
         scores: (n_labels,), on the CPU.
     """
 
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A window that waits, and how many rows it will give."""
+    """A window waiting for its batch, and the number of its rows."""
 
     start: int
     samples: Tensor  # (window,)
@@ -40,22 +40,22 @@ class Window(NamedTuple):
 
 
 class BlockScorer(ABC):
-    """Scores windows as they become complete; what their rows are, each kind says.
+    """Scores windows as they become complete; subclasses define their rows.
 
     A window of digital silence has the score 0 for every label.
 
     Args:
         classifier: The model; a network is put into evaluation mode.
         hop: Step between windows, in samples, 1 to a window's length.
-        batch_size: Most windows of a forward pass.
-        wait: Score only full batches until the signal ends.
-        silence_db: Windows of a lower level, in dBFS, score 0 as well.
+        batch_size: Most windows per forward pass.
+        wait: Score only full batches until the waveform ends.
+        silence_db: Level in dBFS below which windows score 0 too.
 
     Attributes:
         window: Length of a window, in samples.
         hop: Step between windows, in samples.
-        n_samples: Length of the signal so far.
-        peak: Largest magnitude of all that came, of earlier signals, too.
+        n_samples: Length of the waveform so far.
+        peak: Largest magnitude so far, including earlier waveforms.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class BlockScorer(ABC):
 
     def _reset(self) -> None:
         self.n_samples = 0
-        self._pieces: list[Tensor] = []  # the end of the signal, at least a window of it
+        self._pieces: list[Tensor] = []  # the end of the waveform, at least one window
         self._next = 0  # where the next window starts
-        self._queue: list[Window] = []  # that wait for a full batch
+        self._queue: list[Window] = []  # windows waiting for a full batch
 
     @abstractmethod
     def _is_complete(self) -> bool:
@@ -87,14 +87,14 @@ class BlockScorer(ABC):
 
     @abstractmethod
     def _last_start(self) -> int | None:
-        """Where the last window starts, less than a window before the end; None if it was scored.
+        """Start of the last window, less than a window before the end; None if it was scored.
 
-        It is padded where it goes beyond the end.
+        The window is padded if it exceeds the end.
         """
 
     @abstractmethod
     def _n_rows(self, start: int, *, is_last: bool) -> int:
-        """How many rows a window has."""
+        """Number of rows of a window."""
 
     @abstractmethod
     def _predict(self, windows: Tensor) -> Tensor:
@@ -105,10 +105,10 @@ class BlockScorer(ABC):
         """The rows of a window; scores: those of `_predict`, without the batch."""
 
     def push(self, waveform: Tensor) -> list[Row]:
-        """Take the next samples, (time,), at the classifier's rate.
+        """Process the next samples, (time,), at the classifier's rate.
 
         Returns:
-            The rows of each window that was scored.
+            The rows of the windows that were scored.
         """
         self._pieces.append(waveform)
         self.n_samples += len(waveform)
@@ -125,10 +125,10 @@ class BlockScorer(ABC):
         return self._scored(self._batch_size if self._wait else 1)
 
     def flush(self) -> list[Row]:
-        """Score what is left of the signal; what is pushed next begins another one.
+        """Score the rest of the waveform; the next `push` begins another one.
 
         Returns:
-            As `push`; nothing for a signal shorter than one analysis frame.
+            The remaining rows; none for a waveform shorter than one analysis frame.
         """
         config, start = self._classifier.config, self._last_start()
         if self.n_samples >= config.min_samples and start is not None:
@@ -145,7 +145,7 @@ class BlockScorer(ABC):
 
     @torch.inference_mode()
     def _scored(self, least: int) -> list[Row]:
-        """Empty the queue in batches, of at least ``least`` windows."""
+        """Score queued windows in batches of at least ``least`` windows."""
         rows: list[Row] = []
         while len(self._queue) >= least:
             batch = self._queue[: self._batch_size]

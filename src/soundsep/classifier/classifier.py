@@ -22,14 +22,14 @@ FORMAT, FORMAT_VERSION = "soundsep-classifier", 1
 
 
 class Classifier(nn.Module):
-    """Waveform in, one logit a label out; of some networks one a label and frame, too.
+    """Waveform in, one logit per label out; some networks give one per label and frame too.
 
     Args:
         config: Settings; the network starts with random weights.
 
     Raises:
-        ConfigError: ``config`` is no `ClassifierConfig`, or a window is too short for the frontend,
-            or for a frame of the network.
+        ConfigError: ``config`` is not a `ClassifierConfig`, or a window is shorter than an analysis
+            frame or a frame of the network.
 
     Shape:
         waveform: (batch, time), mono, at `sample_rate`. Returns logits (batch, n_labels).
@@ -71,14 +71,14 @@ class Classifier(nn.Module):
 
     @property
     def frame_length(self) -> int | None:
-        """Step between the network's frames, in samples; ``None`` where it has none."""
+        """Step between the network's frames, in samples; ``None`` if it has none."""
         if not isinstance(self.network, FrameNetwork):
             return None
         return int(self.network.frame_stride * getattr(self.config.frontend, "hop_length", 1))
 
     @property
     def frame_seconds(self) -> float | None:
-        """Step between the network's frames; ``None`` where it has none."""
+        """Step between the network's frames; ``None`` if it has none."""
         return None if self.frame_length is None else self.frame_length / self.sample_rate
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
@@ -92,14 +92,14 @@ class Classifier(nn.Module):
         return self.network(self.frontend(waveform))
 
     def embed(self, waveform: Tensor) -> Tensor:
-        """What the last layer sees, (batch, embedding_dim)."""
+        """Embeddings: the input of the final layer, (batch, embedding_dim)."""
         return self.network.embed(self.frontend(waveform))
 
     def frame_logits(self, waveform: Tensor) -> Tensor:
         """Logits of every frame; the middle of frame ``i`` is ``i`` times `frame_seconds`.
 
         Shape:
-            waveform: (batch, time). Returns (batch, n_frames, n_labels), with a frame for each
+            waveform: (batch, time). Returns (batch, n_frames, n_labels), with one frame per
             `frame_length` samples or part of them.
 
         Raises:
@@ -108,7 +108,7 @@ class Classifier(nn.Module):
         return self._frames_and_whole(waveform)[0]
 
     def frame_scores(self, waveform: Tensor) -> Tensor:
-        """Scores from 0 to 1 of every frame; otherwise as `frame_logits`.
+        """Scores from 0 to 1 of every frame; shapes as in `frame_logits`.
 
         Each is the geometric mean of what the frame alone says and what `predict` says of the
         whole: what is not in the whole is not in its frames.
@@ -119,7 +119,7 @@ class Classifier(nn.Module):
         """What `predict` and `frame_scores` give, in one pass.
 
         Raises:
-            ConfigError: as `frame_logits`.
+            ConfigError: the network has no frames.
         """
         frames, whole = map(self.probabilities, self._frames_and_whole(waveform))
         return whole, (frames * whole.unsqueeze(1)).sqrt()
@@ -128,13 +128,13 @@ class Classifier(nn.Module):
         """Logits of the frames and of the waveform."""
         if not isinstance(self.network, FrameNetwork):
             raise ConfigError(
-                f"network {self.config.network!r} answers for a whole window, not for its frames; "
+                f"network {self.config.network!r} scores whole windows, not frames; "
                 "mn04-frames does"
             )
         return self.network.pooled(self.network.embed_frames(self.frontend(waveform)))
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Scores from 0 to 1 by the config's temperature and activation; the shape stays."""
+        """Scores from 0 to 1 by the config's temperature and activation, in the same shape."""
         temperature = self.config.temperature
         logits = logits / (
             logits.new_tensor(temperature) if isinstance(temperature, tuple) else temperature
@@ -176,7 +176,7 @@ class Classifier(nn.Module):
             The model on the CPU, in evaluation mode.
 
         Raises:
-            ConfigError: the name is unknown, or the config holds a setting that is not known.
+            ConfigError: the name or a setting in the config is unknown.
             WeightsError: a file is not available, is damaged, or does not fit the config.
         """
         folder = resolve(name_or_dir)
@@ -192,7 +192,7 @@ def _checked_config(folder: Path) -> ClassifierConfig:
     content: dict[str, Any] = read_config(folder / "config.json")
     if content.get("format") == "soundsep-separator":
         raise WeightsError(
-            f"{folder} holds a separator, which names no sounds: give it as separator= or "
+            f"{folder} holds a separator, which names no sounds: pass it as separator= or "
             "--separator, beside a classifier"
         )
     if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:

@@ -1,4 +1,4 @@
-"""The settings of a classifier: all of it that is not weights."""
+"""The settings of a classifier: everything but the weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["ClassifierConfig"]
 
 MAX_LABELS = 10_000
 MAX_WINDOW_SAMPLES = 2**26  # 1.2 h at 16 kHz
-MAX_WINDOW_BYTES = 2**30  # that a forward pass of one window needs, by an estimate
-MAX_OVERLAP = 1_000  # windows that hear the same sample
+MAX_WINDOW_BYTES = 2**30  # estimated need of a forward pass of one window
+MAX_OVERLAP = 1_000  # windows that hold the same sample
 MAX_MEDIAN_SECONDS = 60.0
 DEFAULT_THRESHOLD = 0.5
 
@@ -29,19 +29,19 @@ class ClassifierConfig(Config):
         labels: Names of the outputs, in order.
         network: Name in `soundsep.models.NETWORKS`.
         frontend: Settings of the features.
-        activation: ``"softmax"`` where exactly one label holds, ``"sigmoid"`` where any number may.
-        temperature: Logits are divided by it before the activation: above 1 for a network that is
-            surer than it is right, below 1 for one that is right more often than it is sure. With
-            ``"sigmoid"`` it may be a number for each label.
-        window_seconds: Length of audio the network hears at once.
+        activation: ``"softmax"`` if exactly one label applies, ``"sigmoid"`` if any number may.
+        temperature: Divisor of the logits before the activation: above 1 for an overconfident
+            network, below 1 for an underconfident one. With ``"sigmoid"`` it may be one number
+            per label.
+        window_seconds: Length of a window.
         hop_seconds: Step between the windows of a longer clip.
         padding: How a clip shorter than one window is extended at its end.
-        unknown_below: Where the best score is below this, the sound is better called unknown; the
-            model's card says how it was chosen. ``None`` where nobody has.
-        thresholds: Score of each label from which it counts as heard, in events and, with
+        unknown_below: Best score below which a sound should be called unknown; the model's card
+            says how it was chosen. ``None`` if it was not chosen.
+        thresholds: Score of each label at which it counts as present, in events and, with
             ``"sigmoid"``, in the labels of a clip; ``None`` for `DEFAULT_THRESHOLD`.
-        median_seconds: Length of the median filter over the scores of frames before events are
-            taken from them, in all or for each label; only networks with frames use it.
+        median_seconds: Length of the median filter over the scores of frames for events, one for
+            all labels or one per label; only networks with frames use it.
     """
 
     labels: tuple[str, ...]
@@ -60,12 +60,12 @@ class ClassifierConfig(Config):
         """Reject settings that contradict each other.
 
         Raises:
-            ConfigError: labels are no names, missing, double, too many or not printable, a length
-                is out of range, there is no such network, or it does not take these features.
+            ConfigError: labels are not names, missing, duplicated, too many or not printable, a
+                length is out of range, or the network is unknown or does not take these features.
         """
         check_names(self, "labels")
         if not 1 <= len(set(self.labels)) == len(self.labels) <= MAX_LABELS:
-            raise ConfigError(f"ClassifierConfig.labels must be 1 to {MAX_LABELS}, each once")
+            raise ConfigError(f"ClassifierConfig.labels must be 1 to {MAX_LABELS} distinct names")
         if faults := [fault for label in self.labels if (fault := label_fault(label))]:
             raise ConfigError(f"ClassifierConfig.labels: {faults[0]}")
         check_features(self.network, self.frontend.kind)
@@ -106,17 +106,17 @@ class ClassifierConfig(Config):
 
     @property
     def min_samples(self) -> int:
-        """Length of the shortest recording that can be heard, one analysis frame, in samples."""
+        """Length of the shortest recording accepted, one analysis frame, in samples."""
         return self.frontend.win_length
 
     @property
     def window_bytes(self) -> int:
-        """Estimate of the memory that a forward pass needs for each window, in bytes."""
+        """Estimate of the memory that a forward pass needs per window, in bytes."""
         n_bytes, n_features = frontend_cost(self.frontend, self.window_samples)
         return n_bytes + n_features * NETWORK_BYTES.get(self.network, 512)
 
     def _check_numbers(self) -> None:
-        """Those that may be one for all labels or one for each."""
+        """Check the settings that may be one for all labels or one per label."""
         ranges = {
             "temperature": (0.01, 100.0),
             "thresholds": (0.0, 1.0),
@@ -129,7 +129,7 @@ class ClassifierConfig(Config):
             isinstance(self.thresholds, tuple) and min(self.thresholds) > 0
         ):
             raise ConfigError(
-                "ClassifierConfig.thresholds must be a number above 0 for each label, or null"
+                "ClassifierConfig.thresholds must be one number above 0 per label, or null"
             )
         if isinstance(self.temperature, tuple) and self.activation == "softmax":
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a pipeline asks of a classifier, whoever wrote it."""
+"""What a pipeline requires of a classifier."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ __all__ = ["ClassifierLike", "ScoringSettings"]
 
 
 class ScoringSettings(Protocol):
-    """How recordings are cut for a model, and what its scores mean.
-
-    `ClassifierConfig` has all of it, and says what each of these is.
-    """
+    """How recordings are cut for a model, and what its scores mean; see `ClassifierConfig`."""
 
     @property
     def window_seconds(self) -> float:
@@ -37,12 +34,12 @@ class ScoringSettings(Protocol):
 
     @property
     def min_samples(self) -> int:
-        """Length of the shortest recording that can be heard, in samples."""
+        """Length of the shortest recording accepted, in samples."""
         ...
 
     @property
     def window_bytes(self) -> int:
-        """Memory that a window needs, at least 1; batches are cut to fit a budget."""
+        """Memory that a window needs, at least 1 byte; batches are cut to fit a budget."""
         ...
 
     @property
@@ -52,7 +49,7 @@ class ScoringSettings(Protocol):
 
     @property
     def activation(self) -> Literal["softmax", "sigmoid"]:
-        """Whether exactly one label holds, or any number."""
+        """Whether exactly one label applies, or any number."""
         ...
 
     @property
@@ -62,7 +59,7 @@ class ScoringSettings(Protocol):
 
     @property
     def label_thresholds(self) -> tuple[float, ...]:
-        """Score of each label from which it counts as heard."""
+        """Score of each label at which it counts as present."""
         ...
 
     @property
@@ -75,7 +72,7 @@ class ScoringSettings(Protocol):
 class ClassifierLike(Protocol):
     """Anything that scores waveforms: a `Classifier`, an `OnnxClassifier`, or a class of your own.
 
-    Where it is a `torch.nn.Module`, it is put into evaluation mode before it scores.
+    A `torch.nn.Module` is put into evaluation mode before it scores.
     """
 
     @property
@@ -95,7 +92,7 @@ class ClassifierLike(Protocol):
 
     @property
     def frame_length(self) -> int | None:
-        """Step between frames, in samples; ``None`` where there are no scores of frames."""
+        """Step between frames, in samples; ``None`` if it scores no frames."""
         ...
 
     def predict(self, waveform: Tensor, /) -> Tensor:
@@ -103,5 +100,5 @@ class ClassifierLike(Protocol):
         ...
 
     def frame_scores(self, waveform: Tensor, /) -> Tensor:
-        """Scores of every frame, (batch, n_frames, n_labels); asked for where there are frames."""
+        """Scores of every frame, (batch, n_frames, n_labels); only called if there are frames."""
         ...

@@ -1,4 +1,4 @@
-"""Scores of a signal that comes in blocks: a row a window, or a row a frame."""
+"""Scores of a waveform that arrives in blocks: one row per window, or one per frame."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["FrameScorer", "WindowScorer", "build_scorer"]
 
 
 class WindowScorer(BlockScorer):
-    """A row for each window, those of `soundsep.audio.windows.split_windows`.
+    """One row per window of `soundsep.audio.windows.split_windows`.
 
-    A window speaks for the hop around its middle.
+    The scores of a window apply to the hop around its middle.
     """
 
     def _is_complete(self) -> bool:
@@ -39,12 +39,12 @@ class WindowScorer(BlockScorer):
 
 
 class FrameScorer(BlockScorer):
-    """A row for each frame of the signal: the mean over the windows that hear it.
+    """One row per frame of the waveform: the mean over the windows that hold it.
 
-    The windows start with a frame each, and follow each other by whole frames; the last one ends
-    with the signal or goes less than a frame beyond it. The middle of frame ``i`` is ``i`` frame
-    lengths after the start, and it speaks for half a frame on either side. In the mean, a window
-    counts the more, the nearer the frame is to its middle.
+    Windows start at frames, a whole number of frames apart; the last one ends with the waveform or
+    less than a frame beyond it. The middle of frame ``i`` is ``i`` frame lengths after the start,
+    and its scores apply to half a frame on either side. In the mean, a window has more weight the
+    nearer the frame is to its middle.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class FrameScorer(BlockScorer):
     def _reset(self) -> None:
         super()._reset()
         self._n_queued = self._n_given = 0  # frames
-        # Of the frames that other windows may hear, too: sums of weighted scores, and of weights.
+        # For frames that later windows may hold too: sums of weighted scores, and of weights.
         self._sums: list[Tensor] = []
         self._totals: list[float] = []
 
@@ -82,7 +82,7 @@ class FrameScorer(BlockScorer):
         return -(-excess // self._frame) * self._frame
 
     def _n_rows(self, start: int, *, is_last: bool) -> int:
-        """Those that come before the next window."""
+        """The frames that come before the next window."""
         stop = -(-(self.n_samples if is_last else start + self.hop) // self._frame)
         n_rows, self._n_queued = stop - self._n_queued, stop
         return n_rows
@@ -91,10 +91,10 @@ class FrameScorer(BlockScorer):
         return self._classifier.frame_scores(windows)
 
     def _rows(self, window: Window, scores: Tensor) -> Iterator[Row]:
-        if scores.ndim == 1:  # of a window that is silent
+        if scores.ndim == 1:  # a silent window
             scores = scores.expand(len(self._weights), -1)
         weighted = scores[: len(self._weights)] * self._weights[: len(scores), None]
-        # The last window may begin among frames that were given.
+        # The last window may begin among frames already returned.
         first = window.start // self._frame - self._n_given
         for place, (row, weight) in enumerate(
             zip(weighted, self._weights.tolist(), strict=False), start=first
@@ -123,15 +123,15 @@ def build_scorer(
     wait: bool = False,
     silence_db: float | None = None,
 ) -> BlockScorer:
-    """The one that the classifier's network asks for.
+    """The scorer for the classifier's kind of network.
 
     Args:
         classifier: The model.
-        hop_seconds: Step between windows. By default the classifier's own; where it has frames,
+        hop_seconds: Step between windows. By default the classifier's own or, if it has frames,
             half a window, rounded down to whole frames.
-        batch_size: As `BlockScorer`.
-        wait: Likewise.
-        silence_db: Likewise.
+        batch_size: Most windows per forward pass.
+        wait: Score only full batches until the waveform ends.
+        silence_db: Level in dBFS below which windows score 0 too.
 
     Raises:
         ConfigError: ``hop_seconds`` or ``batch_size`` is out of range.

@@ -37,7 +37,7 @@ K = TypeVar("K")
 
 
 def batch_limit(config: ScoringSettings, batch_size: int, device: torch.device) -> int:
-    """As many windows as were asked for, or as fit into the budget of memory, but at least one."""
+    """``batch_size``, or as many windows as fit into the memory budget, but at least one."""
     budget = MAX_BATCH_BYTES if device.type == "cpu" else MAX_BATCH_BYTES_ELSEWHERE
     return min(batch_size, max(1, budget // config.window_bytes))
 
@@ -57,7 +57,7 @@ def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
 def audible_windows(
     config: ScoringSettings, waveform: Tensor, silence_db: float | None = None
 ) -> list[Tensor]:
-    """The windows (window,) of a clip (time,) in which there is something to name."""
+    """The windows (window,) of a clip (time,) that are not silent."""
     return [w for w in _cut(config, waveform) if not is_silent(w, silence_db)]
 
 
@@ -83,7 +83,7 @@ def score_waveforms(
         Each key, and its scores (n_labels,) on the CPU.
 
     Raises:
-        WeightsError: the network's answer is not finite.
+        WeightsError: the network's output is not finite.
     """
     return score_windows(classifier, _windows(classifier.config, waveforms), batch_size=batch_size)
 
@@ -105,14 +105,14 @@ def score_windows(
         windows: A key of any kind, and windows (window,), of which each counts. A clip without
             windows has the scores (0,).
         batch_size: Windows per forward pass.
-        n_shifts: Every window is heard so many times, its end moved to its front in equal steps.
+        n_shifts: Number of circular shifts of every window to average.
 
     Yields:
         Each key, and its scores (n_labels,) on the CPU.
 
     Raises:
         ConfigError: ``batch_size`` or ``n_shifts`` is out of range.
-        WeightsError: the network's answer is not finite.
+        WeightsError: the network's output is not finite.
     """
     check_whole("batch_size", batch_size, least=1)
     check_whole("n_shifts", n_shifts, least=1, most=MAX_SHIFTS)
@@ -170,14 +170,14 @@ def _over_windows(
     batch_size: int,
     n_shifts: int,
 ) -> Iterator[tuple[K, Tensor]]:
-    """One row a clip, pooled; the windows of several clips share a forward pass."""
+    """One pooled row per clip; the windows of several clips share a forward pass."""
     device = prepare(classifier)
     batch_size = batch_limit(classifier.config, batch_size, device)
     window = classifier.config.window_samples
     shifts = [window * i // n_shifts for i in range(n_shifts)]
-    queue: list[tuple[Tensor, int]] = []  # windows that wait for a full batch, and their shifts
-    asked: list[tuple[K, int]] = []  # clips that have not been answered, and their rows
-    rows: list[Tensor] = []  # one a window and shift
+    queue: list[tuple[Tensor, int]] = []  # windows waiting for a full batch, and shifts
+    asked: list[tuple[K, int]] = []  # clips without results yet, and their rows
+    rows: list[Tensor] = []  # one per window and shift
 
     @torch.inference_mode()
     def run(n: int) -> None:
@@ -206,14 +206,14 @@ def _over_windows(
 
 
 def check_finite(scores: Tensor) -> Tensor:
-    """The scores, where they are numbers.
+    """The scores, if all are finite.
 
     Raises:
-        WeightsError: one is NaN or infinite.
+        WeightsError: a score is NaN or infinite.
     """
     if not scores.isfinite().all():
         raise WeightsError(
-            "the network's answer holds NaN or infinite numbers: its weights are damaged, or its "
+            "the network's output holds NaN or infinite numbers: its weights are damaged, or its "
             "training diverged"
         )
     return scores

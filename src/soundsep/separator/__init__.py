@@ -1,4 +1,4 @@
-"""`Separator`: several sounds at once, each given back alone."""
+"""`Separator`: separates sounds that occur at the same time."""
 
 from __future__ import annotations
 

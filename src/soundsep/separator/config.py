@@ -1,4 +1,4 @@
-"""What a separator hears and gives."""
+"""The settings of a separator."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from soundsep.errors import ConfigError
 
 __all__ = ["SeparatorConfig"]
 
-# They become the names of files, also on Windows, and may come from a stranger's checkpoint.
+# They become file names, on Windows too, and may come from an untrusted checkpoint.
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _-]{0,62}[A-Za-z0-9])?")
 MAX_SOURCES = 64
 MAX_SEGMENT_SECONDS = 600.0
 MAX_SEGMENT_SAMPLES = 2**26
-MAX_SEGMENT_BYTES = 2**30  # that a forward pass of one segment needs, by an estimate
+MAX_SEGMENT_BYTES = 2**30  # estimated need of a forward pass of one segment
 NETWORK_BYTES, SOURCE_BYTES = 280, 36  # of mask-unet at its peak, per sample; as measured
 
 
@@ -27,12 +27,12 @@ class SeparatorConfig(Config):
         sources: Names of the outputs, in order; letters, digits, spaces, ``_`` and ``-``.
         network: Name in `soundsep.models.separation.SEPARATION_NETWORKS`; empty for any other
             network.
-        sample_rate: Rate that the network hears, in Hz.
-        n_channels: Channels that the network hears, 1 or 2.
-        segment_seconds: Length of audio that the network hears at once.
-        overlap: Share of a segment that the next one hears again, from 0 to 0.9.
-        interchangeable: Whether the network gives its sources in no fixed order. Those of a
-            segment are then put in the order that agrees best with the segment before.
+        sample_rate: Rate of the network, in Hz.
+        n_channels: Channels of the network's input, 1 or 2.
+        segment_seconds: Length of a segment.
+        overlap: Share of a segment that the next one repeats, from 0 to 0.9.
+        interchangeable: Whether the network returns its sources in no fixed order. The sources of
+            a segment are then ordered to agree best with the segment before.
     """
 
     sources: tuple[str, ...]
@@ -44,10 +44,10 @@ class SeparatorConfig(Config):
     interchangeable: bool = False
 
     def _check(self) -> None:
-        """Reject settings that make no sense.
+        """Check the settings.
 
         Raises:
-            ConfigError: a name is no name or is there twice, or a number is out of range.
+            ConfigError: a source name is invalid or duplicated, or a number is out of range.
         """
         check_names(self, "sources")
         if not 1 <= len(self.sources) <= MAX_SOURCES:
@@ -55,11 +55,11 @@ class SeparatorConfig(Config):
         for name in self.sources:
             if not _SOURCE_NAME.fullmatch(name):
                 raise ConfigError(
-                    f"SeparatorConfig.sources: {name[:80]!r} cannot be the name of a file; "
+                    f"SeparatorConfig.sources: {name[:80]!r} cannot be a file name; "
                     "expected up to 64 letters, digits, spaces, _ and -"
                 )
         if len({name.casefold() for name in self.sources}) != len(self.sources):
-            raise ConfigError(f"SeparatorConfig.sources: a name is there twice in {self.sources}")
+            raise ConfigError(f"SeparatorConfig.sources: a name is duplicated in {self.sources}")
         check_range(self, "sample_rate", least=1_000, most=768_000)
         check_range(self, "n_channels", least=1, most=2)
         check_range(self, "segment_seconds", least=0.01, most=MAX_SEGMENT_SECONDS)
@@ -72,7 +72,7 @@ class SeparatorConfig(Config):
             raise ConfigError(
                 f"SeparatorConfig.segment_seconds: one segment of {self.segment_seconds:g} s would "
                 f"need about {self.segment_bytes / 2**30:.3g} GiB of memory; expected at most "
-                f"{MAX_SEGMENT_BYTES / 2**30:g} GiB: a shorter one"
+                f"{MAX_SEGMENT_BYTES / 2**30:g} GiB: choose a shorter one"
             )
         if self.interchangeable and not self.overlap:
             raise ConfigError("SeparatorConfig.interchangeable needs an overlap to find the order")

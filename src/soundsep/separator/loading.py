@@ -29,10 +29,10 @@ FORMAT, FORMAT_VERSION = "soundsep-separator", 1
 
 
 def save_ours(folder: Path, network: nn.Module, config: SeparatorConfig, *, half: bool) -> None:
-    """Write what `load_ours` reads.
+    """Write a separator for `load_ours`.
 
     Raises:
-        ConfigError: the network is not the one of our table that the config names.
+        ConfigError: the network is not the one that the config names.
         WeightsError: a weight is NaN or infinite, or too large for float16, or writing failed.
     """
     if not config.network:
@@ -57,7 +57,7 @@ def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, Separa
     """A network and its config, from wherever `soundsep.checkpoints.resolve.resolve` finds them.
 
     Raises:
-        ConfigError: the name is unknown, or the config holds a setting that is not known.
+        ConfigError: the name or a setting in the config is unknown.
         WeightsError: a file is not available, is damaged, or is not what it claims to be.
     """
     try:
@@ -69,9 +69,9 @@ def load_ours(name_or_folder: str | os.PathLike[str]) -> tuple[nn.Module, Separa
     weights = read_weights(folder / WEIGHTS_NAME, like=network.state_dict())
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:  # load_state_dict's word for missing, unknown or misshapen
+    except RuntimeError as error:  # raised for missing, unknown or misshapen weights
         raise WeightsError(
-            f"the weights in {folder} do not fit its config.json: {error}"
+            f"the weights in {folder} do not match its config.json: {error}"
         ) from error
     return network, config
 

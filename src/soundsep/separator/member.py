@@ -1,4 +1,4 @@
-"""One network of a separator, and what it has a say in."""
+"""One network of a separator, and its share of the sources."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Member"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """A network that hears a segment.
+    """A network that separates a segment.
 
     Attributes:
         network: Takes (batch, channels, time), returns (batch, n_sources, channels, time).
-        shares: Its share in each source; those of all members sum to 1. (n_sources,).
-        length: Samples it is given for a segment of so many.
-        centred: Where it is given more than the segment, take as much from either side of it;
-            otherwise all from before, as far as the recording goes.
+        shares: Its share of each source, (n_sources,); the shares of all members sum to 1.
+        length: Maps the length of a segment to the length of the network's input, in samples.
+        centred: If the input is longer than the segment, extend it equally on both sides;
+            otherwise to the front, as far as the recording goes.
     """
 
     network: nn.Module
@@ -39,8 +39,8 @@ class Member:
             recording: (channels, time). Returns (n_sources, channels, n), on the CPU.
 
         Raises:
-            AudioError: the answer holds NaN or Inf.
-            ShapeError: the answer has another shape.
+            AudioError: the output holds NaN or Inf.
+            ShapeError: the output has the wrong shape.
         """
         length = self.length(n)
         before = (length - n) // 2 if self.centred else min(length - n, start)
@@ -57,7 +57,7 @@ class Member:
         sources: Tensor = answer[0, ..., before : before + n].float().cpu()
         if not sources.isfinite().all():
             raise AudioError(
-                "the network's answer holds NaN or infinite samples; look at the level of the "
-                f"recording, of which a segment reaches {heard.abs().max().item():g}"
+                "the network's output holds NaN or infinite samples; check the level of the "
+                f"recording, which in this segment reaches {heard.abs().max().item():g}"
             )
         return sources * self.shares[:, None, None]

@@ -1,4 +1,4 @@
-"""Sound of any length through networks that hear a segment at a time, in bounded memory."""
+"""Sound of any length through networks that take one segment at a time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Cutting", "cut", "overlap_add"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cutting:
-    """Where segments begin, and what is kept around them.
+    """Where segments begin, and how much is kept around them.
 
     Attributes:
         segment: Samples of a segment.
         step: Samples from the start of one to the start of the next.
-        context: Most samples beyond either end of a segment that a network asks for.
+        context: Most samples beyond either end of a segment that a network needs.
         every_step: Begin a segment at every step up to the end of the recording, as demucs does,
-            also where the one before has reached the end.
-        interchangeable: Reorder the sources of a segment after those before it.
+            even if the one before has reached the end.
+        interchangeable: Order the sources of a segment like those of the segment before.
     """
 
     segment: int
@@ -34,19 +34,19 @@ class Cutting:
 def overlap_add(
     blocks: Iterable[Tensor], hear: Callable[[Tensor, int, int], Tensor], cutting: Cutting
 ) -> Iterator[Tensor]:
-    """Sources of a recording that comes in blocks, as soon as they are certain.
+    """Sources of a recording that arrives in blocks, as soon as they are final.
 
     Segments overlap; where they do, the mean of their sources is taken, weighted by a triangle
     over each segment. The result does not depend on how the recording is cut into blocks.
 
     Args:
         blocks: Parts of the recording, of any lengths, (channels, time) each.
-        hear: Takes a stretch of the recording (channels, time), the first sample of a segment in
-            it and the segment's length, and returns its sources (n_sources, channels, length).
+        hear: Takes a part of the recording (channels, time), the first sample of a segment in it
+            and the segment's length, and returns its sources (n_sources, channels, length).
         cutting: Where segments begin.
 
     Yields:
-        The sources of the next stretch of the recording, (n_sources, channels, time).
+        The sources of the next part of the recording, (n_sources, channels, time).
 
     References:
         Défossez et al. (2019), "Music source separation in the waveform domain" (arXiv
@@ -64,7 +64,7 @@ def overlap_add(
     ended = False
     start = 0  # of the segment, in `kept`
     while True:
-        # One sample more tells whether the recording goes on behind the segment.
+        # One more sample tells whether the recording continues after the segment.
         needed = start + segment + cutting.context + 1
         more = [kept]
         n_kept = kept.shape[1]
@@ -86,7 +86,7 @@ def overlap_add(
             sources = sources[_best_order(so_far, sources[..., :n_shared])]
         summed[..., :n] += weight[:n] * sources
         summed_weight[:n] += weight[:n]
-        del sources  # what outlives the next segment would come to lie amid its memory
+        del sources  # kept any longer, it would fragment the memory of the next segment
 
         reached = start + (step if cutting.every_step else n)
         is_last = ended and reached >= n_kept
@@ -102,7 +102,7 @@ def overlap_add(
 
 
 def cut(signal: Tensor, start: int, length: int) -> Tensor:
-    """A stretch of a signal; silence where the stretch reaches beyond it.
+    """A part of a signal, padded with silence where it exceeds the signal.
 
     Shape:
         signal: (channels, time). Returns (channels, length).

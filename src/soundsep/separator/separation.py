@@ -1,4 +1,4 @@
-"""What a separator answers."""
+"""The result of a separator."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Separation"]
 class Separation:
     """The sources of one recording, by name.
 
-    Iterating gives one tensor (channels, time) a source, ``separation["name"]`` one by its name.
+    Iterating yields one tensor (channels, time) per source; ``separation["name"]`` is one by name.
 
     Attributes:
-        sources: Their names.
-        audio: They themselves, (n_sources, channels, time).
-        sample_rate: Of sources and mixture, in Hz.
-        mixture: The recording as it was separated, (channels, time): at this rate, and with as
-            many channels as the sources have. ``audio.sum(dim=0)`` can be compared with it.
+        sources: Names of the sources.
+        audio: The sources, (n_sources, channels, time).
+        sample_rate: Rate of sources and mixture, in Hz.
+        mixture: The recording as it was separated, (channels, time), with the rate and channels
+            of the sources. ``audio.sum(dim=0)`` can be compared with it.
 
     Examples:
         >>> import torch
@@ -68,11 +68,11 @@ class Separation:
 
     @property
     def duration_seconds(self) -> float:
-        """Its length."""
+        """Length of the recording."""
         return self.mixture.shape[-1] / self.sample_rate
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> dict[str, Path]:
-        """Write one WAV file of 32-bit floats a source, ``NAME.wav``; louder than 1 is not clipped.
+        """Write one 32-bit float WAV file per source, ``NAME.wav``; samples are not clipped.
 
         Args:
             folder: Created if it does not exist.
@@ -82,8 +82,8 @@ class Separation:
             The path of each source.
 
         Raises:
-            ConfigError: a file exists, or the disk is full or cannot be written; then nothing is
-                left of the files.
+            ConfigError: a file exists, or the disk is full or cannot be written; no file is left
+                then.
         """
         files = SourceFiles(
             folder,

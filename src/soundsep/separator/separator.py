@@ -32,29 +32,29 @@ __all__ = ["Separator"]
 
 
 class Separator:
-    """Takes recordings apart into their sources.
+    """Separates recordings into their sources.
 
-    A recording is converted to the network's rate and heard in overlapping segments; digital
-    silence gives silence. What a recording is answered depends on nothing but itself: there is no
-    random shift, and no normalisation by the level of the whole recording.
+    A recording is converted to the network's rate and separated in overlapping segments; digital
+    silence gives silence. The result depends only on the recording: there is no random shift, and
+    no normalisation by the level of the whole recording.
 
-    Where the network hears stereo, a recording in stereo gives sources in stereo; one of any other
-    number of channels is mixed to mono, heard from both sides, and gives sources in mono. Where it
-    hears mono, everything is mixed to mono, as `soundsep.load_audio` does.
+    If the network takes stereo, a stereo recording gives stereo sources; a recording with any other
+    number of channels is mixed to mono, fed to both channels, and gives mono sources. If the
+    network takes mono, every recording is mixed to mono, as `soundsep.load_audio` does.
 
     Args:
         network: Takes (batch, n_channels, time) and returns (batch, n_sources, n_channels, time).
-            It hears whole segments; a recording shorter than one is extended with silence. The
-            networks of the demucs package are heard as demucs' own ``apply_model`` does.
-        config: What it hears and gives; not needed for those of demucs.
+            It gets whole segments; a recording shorter than one is extended with silence. Networks
+            of the demucs package are applied as by its ``apply_model``.
+        config: Settings of the separator; not needed for demucs networks.
         device: Where it runs, such as ``"cpu"`` or ``"cuda"``.
 
     Attributes:
-        network: It, on the device, in evaluation mode.
-        config: What it hears and gives.
+        network: The network, on the device, in evaluation mode.
+        config: Settings of the separator.
 
     Raises:
-        ConfigError: there is no such device here, or no config.
+        ConfigError: the device does not exist, or the config is missing.
 
     Examples:
         >>> class Halves(nn.Module):
@@ -78,9 +78,9 @@ class Separator:
         check_kind("Separator", network, nn.Module)
         theirs = is_demucs(network)
         if config is None and not theirs:
-            raise ConfigError("a network that is not of demucs needs a SeparatorConfig")
+            raise ConfigError("a network that is not from demucs needs a SeparatorConfig")
         self.config = demucs_config(network) if config is None else config
-        self._has_warned = False  # of an array without a rate
+        self._has_warned = False  # about an array without a rate
         self.network: nn.Module = move(network, device).eval()
         self.device = torch.device(device)
         segment = self.config.segment_samples
@@ -101,16 +101,16 @@ class Separator:
     def from_pretrained(
         cls, name_or_folder: str | os.PathLike[str], *, device: str | torch.device = "cpu"
     ) -> Separator:
-        """Load a published separator, a model of demucs, a folder, or one of the Hugging Face Hub.
+        """Load a separator: a published one, one of demucs, a folder, or one of the Hub.
 
         Args:
             name_or_folder: A published name; a name that demucs 4.1 knows, such as ``"htdemucs"``;
-                a folder written by `save_pretrained`, or one in demucs' format (a ``.yaml`` and a
-                ``.safetensors`` a model); or ``org/repo`` on the Hub, in our format.
+                a folder written by `save_pretrained`, or one in demucs' format (a ``.yaml`` and one
+                ``.safetensors`` per model); or ``org/repo`` on the Hub, in our format.
             device: Where it runs.
 
         Raises:
-            ConfigError: the name is unknown, or a config holds what no config can.
+            ConfigError: the name is unknown, or a config is invalid.
             WeightsError: a file is not available, is damaged, or is not what it claims to be.
         """
         if (network := find_demucs(name_or_folder)) is not None:
@@ -137,7 +137,7 @@ class Separator:
 
     @property
     def sample_rate(self) -> int:
-        """Rate that it hears and gives, in Hz; recordings of any other are resampled."""
+        """Rate of input and sources, in Hz; recordings at other rates are resampled."""
         return self.config.sample_rate
 
     def __call__(
@@ -160,7 +160,7 @@ class Separator:
             AudioError: the recording cannot be read.
 
         Warns:
-            SoundsepWarning: an array came without ``sample_rate``, once per separator; or the
+            SoundsepWarning: an array was given without ``sample_rate``, once per separator; or the
                 recording is digital silence, and so are its sources.
         """
         waveform, _ = load_audio(
@@ -196,10 +196,10 @@ class Separator:
         progress: bool = True,
         channel: int | None = None,
     ) -> dict[str, Path]:
-        """Separate a recording of any length, a segment at a time, to one WAV file a source.
+        """Separate a recording of any length, segment by segment, into one WAV file per source.
 
-        The files hold what calling the separator gives, as 32-bit floats; they get their names
-        when all of them are complete.
+        The files hold the same sources as calling the separator, as 32-bit floats; they get their
+        names when all of them are complete.
 
         Args:
             audio: Anything `soundsep.load_audio` takes.
@@ -214,11 +214,11 @@ class Separator:
 
         Raises:
             AudioError: the recording cannot be read.
-            ConfigError: a file exists, or the disk is full or cannot be written; then nothing is
-                left of the files.
+            ConfigError: a file exists, or the disk is full or cannot be written; no file is left
+                then.
 
         Warns:
-            SoundsepWarning: as when it is called.
+            SoundsepWarning: an array was given without ``sample_rate``, or the recording is silent.
         """
         blocks = audio_blocks(
             audio,
@@ -261,7 +261,7 @@ class Separator:
         seconds: float | None,
         progress: bool,
     ) -> Iterator[Tensor]:
-        """Stretches of the sources, (n_sources, n_channels, time), of blocks with as many."""
+        """Parts of the sources, (n_sources, n_channels, time), from blocks of ``n_channels``."""
         peak = 0.0
 
         def wide() -> Iterator[Tensor]:

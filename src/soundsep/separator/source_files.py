@@ -1,4 +1,4 @@
-"""Files of the separated sources: whole under their names, or not there."""
+"""Files of the separated sources: either whole or absent."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["SourceFiles"]
 
 
 class SourceFiles:
-    """One WAV file a source, written as the sources come; a context manager.
+    """One WAV file per source, written as the sources arrive; a context manager.
 
-    They get their names when the ``with`` block ends well; otherwise nothing is left of them.
+    The files get their names when the ``with`` block succeeds; otherwise they are removed.
 
     Args:
         folder: Created if it does not exist.
-        names: Of the sources.
+        names: Names of the sources.
         sample_rate: In Hz.
-        n_channels: Of each file.
+        n_channels: Channels of each file.
         overwrite: Replace files of those names.
 
     Raises:
@@ -52,7 +52,7 @@ class SourceFiles:
 
     def _check_free(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f"{self.folder} is a file; expected a folder, or nothing yet")
+            raise ConfigError(f"{self.folder} is a file; expected a folder, or a new name")
         for path in self.paths.values():
             if path.is_dir() or (path.exists() and not self._overwrite):
                 raise ConfigError(
@@ -61,7 +61,7 @@ class SourceFiles:
                 )
 
     def __enter__(self) -> SourceFiles:
-        """Open them, under temporary names."""
+        """Open the files, under temporary names."""
         self._open = ExitStack()
         try:
             temporary = self._open.enter_context(replacing(*self.paths.values(), sync=True))
@@ -113,6 +113,6 @@ class SourceFiles:
 
     def _failed(self, error: OSError) -> ConfigError:
         return ConfigError(
-            f"cannot write the sources to {self.folder}: {error.strerror or error}; nothing of "
-            "them was kept. Free some space, or name another folder"
+            f"cannot write the sources to {self.folder}: {error.strerror or error}; none "
+            "was kept. Free some space, or name another folder"
         )

@@ -1,4 +1,4 @@
-"""WAV files of 32-bit floats, written as the sound comes.
+"""WAV files of 32-bit floats, written as the sound arrives.
 
 Samples above full scale stay what they are, and a file may grow beyond the 4 GiB of plain WAV, to
 RF64. libsndfile could write both, but would have to be told beforehand which, and does not say why
@@ -27,7 +27,7 @@ class FloatWavWriter:
     Args:
         stream: Empty, open for writing, seekable. It is not closed here.
         sample_rate: In Hz.
-        n_channels: Their number.
+        n_channels: Number of channels.
     """
 
     def __init__(self, stream: BinaryIO, *, sample_rate: int, n_channels: int) -> None:

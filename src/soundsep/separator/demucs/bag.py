@@ -1,4 +1,4 @@
-"""Demucs' bags: which models are averaged, and how."""
+"""Bags of demucs: which models are averaged, and how."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class DemucsBag:
 
     Attributes:
         signatures: Names of their files.
-        weights: Of each model in each source; ``None`` for equal ones.
-        segment: Seconds of audio that they hear at once; ``None`` for their own.
+        weights: Weight of each model in each source; ``None`` for equal weights.
+        segment: Length of a segment, in seconds; ``None`` for the models' own.
     """
 
     signatures: tuple[str, ...]
@@ -34,10 +34,10 @@ class DemucsBag:
 
 
 def read_bag(path: Path) -> DemucsBag:
-    """What a ``.yaml`` of demucs says.
+    """Read a ``.yaml`` of demucs.
 
     Raises:
-        WeightsError: it is missing, or anything but a list of models, weights and a segment.
+        WeightsError: the file is missing, or not a list of models, weights and a segment.
     """
     import yaml
 
@@ -56,14 +56,14 @@ def read_bag(path: Path) -> DemucsBag:
         raise WeightsError(f"{path}: expected a list of 1 to {MAX_MODELS} models")
     for name in names:
         if not isinstance(name, str) or not _SIGNATURE.fullmatch(name):
-            # Only a word is shown: a list may hold itself many times over.
+            # Only strings are shown: a list may contain itself many times over.
             shown = repr(name[:80]) if isinstance(name, str) else f"a {type(name).__name__}"
             raise WeightsError(
-                f"{path}: {shown} is no model; expected 8 digits from 0 to f, quoted"
+                f"{path}: {shown} is not a model; expected 8 digits from 0 to f, quoted"
             )
     if weights is not None and not _is_table(weights, n_rows=len(names)):
         raise WeightsError(
-            f"{path}: expected a row of weights a model, from 0 on, not all of a column 0"
+            f"{path}: expected one row of non-negative weights per model, with no all-zero column"
         )
     if segment is not None and not (_is_number(segment) and 0 < segment <= MAX_NUMBER):
         raise WeightsError(f"{path}: segment is not above 0 and up to {MAX_NUMBER} seconds")

@@ -1,7 +1,7 @@
 """Fetch files of demucs: from ``SOUNDSEP_WEIGHTS``, else from the Hugging Face Hub.
 
-Nobody publishes hashes of these files that could stand in a table here. What the Hub says of a file
-when it delivers it is compared with what came; from a mirror, that the file is complete.
+No hashes of these files are published that could be listed here. A file from the Hub is compared
+with what the Hub states on delivery; a file from a mirror must be complete.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ __all__ = ["fetch_demucs"]
 
 
 def fetch_demucs(name: str, repository: str, file: str) -> Path:
-    """A file of a model, fetched where it is not on this machine yet.
+    """A file of a model, fetched if it is not on this machine yet.
 
     Args:
-        name: Of the model.
-        repository: Where it is on the Hub.
-        file: Its name there, which is ``name/file`` on a mirror.
+        name: Name of the model.
+        repository: Its repository on the Hub.
+        file: File name in the repository; on a mirror the path is ``name/file``.
 
     Raises:
         ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
@@ -49,7 +49,7 @@ def _from_mirror(base_url: str, name: str, file: str) -> Path:
     url = f"{base_url}/{name}/{file}"
     if is_offline():
         raise WeightsError(
-            f"{target} is missing, and SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids to fetch it "
+            f"{target} is missing, and SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids fetching it "
             f"from {url}; go online once, or put it there by hand"
         )
     target = writable(target.parent) / file

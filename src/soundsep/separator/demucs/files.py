@@ -89,7 +89,7 @@ def _header(path: Path) -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
 
 
 class _Budget(TorchFunctionMode):
-    """Tensors may be made of so many numbers in all."""
+    """Limits how many numbers all tensors may hold together."""
 
     def __init__(self, n_numbers: int) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ def _plain(value: Any) -> Any:
         above, below = value.get("numerator"), value.get("denominator")
         is_fraction = value == {"_type": "fraction", "numerator": above, "denominator": below}
         if not is_fraction or type(above) is not int or type(below) is not int or below == 0:
-            raise ValueError(f"an object that is no fraction: {str(value)[:80]}")
+            raise ValueError(f"an object that is not a fraction: {str(value)[:80]}")
         value = Fraction(above, below)
     if not -MAX_NUMBER <= value <= MAX_NUMBER:
         raise ValueError(f"{str(value)[:40]} is out of range")

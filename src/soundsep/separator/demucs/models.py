@@ -35,10 +35,10 @@ DEMUCS_MODELS = {
 
 
 def find_demucs(name_or_folder: str | os.PathLike[str]) -> nn.Module | None:
-    """The models of that name or in that folder, as one of demucs' bags.
+    """The models of that name or in that folder, as a bag of demucs.
 
     Returns:
-        ``None`` where it is neither.
+        ``None`` if there is neither.
 
     Raises:
         WeightsError: a file is not available, is damaged, or is not what it claims to be.
@@ -59,7 +59,7 @@ def find_demucs(name_or_folder: str | os.PathLike[str]) -> nn.Module | None:
         raise WeightsError(f"{folder} holds several bags: {', '.join(bags)}; expected one .yaml")
     if any(folder.glob("*.th")):
         raise WeightsError(
-            f"{folder} holds pickled models (.th), which are never read, for a pickle can run "
+            f"{folder} holds pickled models (.th), which are never read since a pickle can run "
             "code; get the .safetensors and the .yaml of the model from the Hugging Face Hub"
         )
     return None
@@ -85,6 +85,6 @@ def _check_alike(path: Path, bag: DemucsBag, networks: dict[str, Any]) -> None:
     n_sources = len(networks[bag.signatures[0]].sources)
     if bag.weights is not None and len(bag.weights[0]) != n_sources:
         raise WeightsError(
-            f"{path}: {len(bag.weights[0])} weights a model; expected one of each of the "
+            f"{path}: {len(bag.weights[0])} weights per model; expected one for each of the "
             f"{n_sources} sources"
         )

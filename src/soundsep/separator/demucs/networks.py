@@ -25,25 +25,25 @@ MAX_SEGMENT_SAMPLES = 60 * 44_100  # those of demucs' own models are at most 44 
 
 def is_demucs(network: object) -> bool:
     """Whether a network is one of the demucs package, or a bag of them."""
-    # By name, for nobody else should wait for demucs to be imported.
+    # By name, so that nothing else has to wait for the import of demucs.
     return any(kind.__module__.startswith("demucs.") for kind in type(network).__mro__)
 
 
 def demucs_config(network: Any) -> SeparatorConfig:
-    """What a network of demucs says of itself.
+    """The config of a demucs network.
 
     Raises:
-        ConfigError: it makes no sense, or the models of a bag hear segments of several lengths.
+        ConfigError: it is invalid, or the models of a bag have segments of different lengths.
     """
     lengths = {int(model.samplerate * model.segment) for model in _models(network)}
     if len(lengths) > 1:
         raise ConfigError(
-            f"the models of the bag hear segments of {sorted(lengths)} samples; expected one length"
+            f"the models of the bag have segments of {sorted(lengths)} samples; expected one length"
         )
     if (longest := max(lengths)) > MAX_SEGMENT_SAMPLES:
         raise ConfigError(
-            f"a model of demucs hears segments of {longest} samples; expected at most "
-            f"{MAX_SEGMENT_SAMPLES}, for longer ones need many GiB of memory"
+            f"a demucs model has segments of {longest} samples; expected at most "
+            f"{MAX_SEGMENT_SAMPLES}, since longer ones need many GiB of memory"
         )
     return SeparatorConfig(
         sources=tuple(map(str, network.sources)),
@@ -54,20 +54,20 @@ def demucs_config(network: Any) -> SeparatorConfig:
 
 
 def demucs_members(network: Any, config: SeparatorConfig) -> list[Member]:
-    """The models, each with its share in every source.
+    """The models, each with its share of every source.
 
     Raises:
-        ConfigError: a model does not hear segments as long as the config's.
+        ConfigError: a model does not take segments as long as the config's.
     """
     weights = torch.tensor(getattr(network, "weights", [[1.0] * len(config.sources)]))
-    shares: dict[nn.Module, Tensor] = {}  # of models that are in a bag twice, only the weight is
+    shares: dict[nn.Module, Tensor] = {}  # models that are in a bag twice differ only in weight
     for model, share in zip(_models(network), weights / weights.sum(dim=0), strict=True):
         shares[model] = shares[model] + share if model in shares else share
     members = [_member(model, share, config) for model, share in shares.items()]
     try:
         for member in members:
             member.length(config.segment_samples)
-    except ValueError as error:  # the transformer's way to say that it has a longest
+    except ValueError as error:  # raised by the transformer for too long segments
         raise ConfigError(f"segments of {config.segment_seconds} s: {error}") from error
     return members
 
@@ -77,7 +77,7 @@ def _models(network: Any) -> list[Any]:
 
 
 def _member(model: Any, shares: Tensor, config: SeparatorConfig) -> Member:
-    # Of a single number there is no deviation to normalise by.
+    # A single number has no deviation to normalise by.
     given = partial(max, 3 - config.n_channels)
     return Member(
         network=model,

@@ -1,4 +1,4 @@
-"""The one place that imports demucs, so that a missing or broken one costs nobody else anything."""
+"""The one place that imports demucs, so that only its users notice if it is missing or broken."""
 
 from __future__ import annotations
 

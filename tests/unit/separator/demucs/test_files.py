@@ -282,7 +282,7 @@ def test_bags_that_do_not_fit_their_models(tmp_path, networks):
     write(tmp_path / "89ab4567.safetensors", build("HDemucs", other), other)
     bag = tmp_path / "mine.yaml"
     for text, message in (
-        ("models: ['0123abcd']\nweights: [[1, 1, 1]]", "3 weights a model"),
+        ("models: ['0123abcd']\nweights: [[1, 1, 1]]", "3 weights per model"),
         ("models: ['0123abcd', '89ab4567']", "differ in sources"),
         ("models: ['ffffffff']", "missing"),
     ):
