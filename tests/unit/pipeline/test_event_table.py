@@ -62,7 +62,7 @@ def test_what_is_no_table_is_refused(name, text, message, tmp_path):
 
 
 def test_other_endings_and_a_missing_pyarrow(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match="ends in"):
+    with pytest.raises(ConfigError, match="expected a table of events"):
         list(read_events(tmp_path / "a.xlsx"))
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(DependencyError, match="pip install pyarrow"):

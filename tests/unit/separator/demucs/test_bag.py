@@ -29,9 +29,9 @@ BOMB += "models: [*a10]"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("models: ['../../etc/passwd']", "is no model"),
-        ("models: ['0123abcd/../x']", "is no model"),
-        ("models: [12345678]", "is no model"),
+        ("models: ['../../etc/passwd']", "is not a model"),
+        ("models: ['0123abcd/../x']", "is not a model"),
+        ("models: [12345678]", "is not a model"),
         ("models: []", "1 to 16 models"),
         ("models: '0123abcd'", "1 to 16 models"),
         ("models: !!python/object/apply:os.system ['touch trace']", "cannot be read"),
@@ -40,7 +40,7 @@ BOMB += "models: [*a10]"
         ("models: ['0123abcd']\nweights: [[1, .nan]]", "row of non-negative weights"),
         ("models: ['0123abcd']\nweights: [[1, 0]]", "row of non-negative weights"),
         ("models: ['0123abcd']\nsegment: -1", "segment is not above 0"),
-        (BOMB, "a list is no model"),
+        (BOMB, "a list is not a model"),
         ("models: ['0123abcd']\n#" + "x" * 100_000, "too large"),
         ("\x00", "cannot be read"),
     ],
