@@ -143,7 +143,7 @@ def test_a_second_run_goes_on_and_a_finished_one_has_nothing_left(
 def test_a_model_among_the_recordings_is_asked_about(command, models, card, capsys):
     for name in (models[command], "esc50-mn04", "htdemucs"):
         assert main([command, name, str(card)]) == 2
-        assert f"was --model {name} meant?" in capsys.readouterr().err
+        assert f"did you mean --model {name}?" in capsys.readouterr().err
 
 
 def test_a_folder_of_a_model_and_of_recordings_is_searched(models, card, capsys):

@@ -203,7 +203,7 @@ def test_without_data_or_with_too_much_of_it(own, esc50, tmp_path, capsys):
     for arguments, message in (
         ([], "give --data or --annotations"),
         (["--data", own, "--data", esc50], "only a model of urban11"),
-        (["--data", own, "--annotations", own / "clips.csv"], "not both"),
+        (["--data", own, "--annotations", own / "clips.csv"], "give --annotations or --data"),
         (["--data", tmp_path / "nowhere"], "no folder"),
         (["--data", esc50, "--teacher", "audioset-mn04"], "does not learn from a teacher"),
         (["--data", esc50, "--backbone", "x", "--network", "cnn8"], "brings its own network"),

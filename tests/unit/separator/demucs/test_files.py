@@ -224,7 +224,7 @@ STRUCTURE = json.dumps({"_dict": [["__quantized", {"_class": "planted.HTDemucs"}
         ({"klass": "subprocess.Popen", "args": '[["touch", "trace"]]'}, "not loaded"),
         ({"klass": "demucs.htdemucs.CrossTransformerEncoder"}, "not loaded"),
         ({"structure": STRUCTURE}, "diffq"),
-        ({"kwargs": '{"sources": {"_class": "planted.HTDemucs"}}'}, "no fraction"),
+        ({"kwargs": '{"sources": {"_class": "planted.HTDemucs"}}'}, "not a fraction"),
         (
             {"kwargs": '{"segment": {"_type": "fraction", "numerator": 1, "denominator": 0}}'},
             "no fr",
