@@ -27,7 +27,7 @@ from soundsep.names import did_you_mean, local_path
 __all__ = ["ARCHIVES", "Archive", "download"]
 
 
-WORTH_A_TRY = 2**20  # bytes after which attempts are counted anew
+WORTH_A_TRY = 2**20  # bytes after which the count of attempts restarts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,15 +37,15 @@ class Archive:
     Attributes:
         kind: The data set that reads it.
         url: Where it is published.
-        filename: What it is called here.
+        filename: Local name of the archive.
         size: In bytes.
-        algorithm: Of the digest: what is known of it.
-        digest: Of the whole archive, in hexadecimal digits.
-        n_clips: Number of clips that are kept.
-        max_files: Bound on its files.
-        max_bytes: Bound on their bytes.
-        licence: Of the clips.
-        only: Column of the table that says ``True`` of the clips that are kept.
+        algorithm: Name of the hash that is published.
+        digest: Hash of the whole archive, in hexadecimal digits.
+        n_clips: Number of clips kept.
+        max_files: Most files in the archive.
+        max_bytes: Most bytes of these files.
+        licence: Licence of the clips.
+        only: Column of the table that is ``True`` for the clips to keep.
     """
 
     kind: type[TableDataset]
@@ -62,7 +62,7 @@ class Archive:
 
 
 def _esc50(*, n_clips: int, licence: str, only: str | None = None) -> Archive:
-    """GitHub packs a commit for whoever asks; the same commit has given the same bytes so far."""
+    """GitHub packs a commit on request; the same commit has given the same bytes so far."""
     commit = "33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"  # the last one
     return Archive(
         kind=ESC50,
@@ -98,16 +98,16 @@ ARCHIVES = {
 
 
 def download(name: str, folder: str | Path, *, progress: bool = True) -> FoldedClips:
-    """Fetch a data set from where its authors publish it.
+    """Download a data set from where its authors publish it.
 
-    The archive is fetched into ``FOLDER.partial``, where a download that was interrupted goes on.
-    It is unpacked there once its size and digest are right, and takes its place when every clip of
-    its table is there. Without a network, put the archive there by hand.
+    The archive is downloaded into ``FOLDER.partial``, where an interrupted download is resumed. It
+    is unpacked there once its size and hash are right, and moved into place when every clip of its
+    table is there. Without a network, put the archive there by hand.
 
     Args:
         name: ``"esc50"``, ``"urbansound8k"``, or ``"esc10"``, the clips of ESC-50 that may be used
             commercially, with its folds.
-        folder: New or empty. A data set that is there already is left as it is.
+        folder: A new or empty folder. A data set already there is left as it is.
         progress: Show a bar on standard error while downloading.
 
     Returns:
@@ -116,7 +116,7 @@ def download(name: str, folder: str | Path, *, progress: bool = True) -> FoldedC
     Raises:
         ConfigError: the name is unknown.
         DatasetError: the folder holds something else, the disk is too small, or the archive cannot
-            be had or is not the official one.
+            be downloaded or is not the official one.
     """
     if name not in ARCHIVES:
         raise ConfigError(
@@ -166,15 +166,15 @@ def _require_space(archive: Archive, work: Path) -> None:
 
 
 def _fetch(archive: Archive, packed: Path, *, progress: bool) -> None:
-    """Into ``packed``; what an interrupted attempt left beside it is gone on with.
+    """Download to ``packed``, resuming what an interrupted attempt left beside it.
 
     Raises:
-        DatasetError: it cannot be had.
+        DatasetError: the archive cannot be downloaded.
     """
-    by_hand = f"or put the archive there by hand, as {packed}, and give the same command again"
+    by_hand = f"or put the archive there by hand, as {packed}, and run the same command again"
     if is_offline():
         raise DatasetError(
-            f"SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids to fetch {archive.url}; unset it, "
+            f"SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids fetching {archive.url}; unset it, "
             f"{by_hand}"
         )
     partial = packed.with_name(f"{packed.name}.partial")
@@ -196,14 +196,14 @@ def _fetch(archive: Archive, packed: Path, *, progress: bool) -> None:
                 time.sleep(BACKOFF_SECONDS * 2 ** (n_tries - 1))
                 continue
             raise DatasetError(
-                f"cannot fetch {archive.url}: {error}. Check the connection and give the same "
-                f"command again, which goes on where this stopped, {by_hand}"
+                f"cannot fetch {archive.url}: {error}. Check the connection and run the same "
+                f"command again, which resumes where this stopped, {by_hand}"
             ) from error
         return
 
 
 def _verify(archive: Archive, packed: Path) -> None:
-    """See that it is the official archive.
+    """Check that it is the official archive.
 
     Raises:
         DatasetError: it is another file.
@@ -217,12 +217,12 @@ def _verify(archive: Archive, packed: Path) -> None:
         raise DatasetError(
             f"{packed} is not the official archive: expected {archive.size} bytes with "
             f"{archive.algorithm} {archive.digest}, found {size} with {found.hexdigest()}. Remove "
-            "it, and give the same command again to fetch it anew"
+            "it, and run the same command again to download it again"
         )
 
 
 def _keep(root: Path, kind: type[TableDataset], column: str) -> None:
-    """Only the clips of which a column of the table says ``True``."""
+    """Keep only the clips for which a column of the table is ``True``."""
     table = root / kind.table
     with table.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
@@ -242,7 +242,7 @@ def _checked(archive: Archive, root: Path) -> FoldedClips:
     """The data set in a folder.
 
     Raises:
-        DatasetError: it is not all there.
+        DatasetError: clips are missing.
     """
     data = archive.kind(root)
     if len(data) != archive.n_clips:

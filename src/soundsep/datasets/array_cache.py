@@ -19,10 +19,10 @@ N_DIGEST = 32  # bytes of sha256 behind the array
 
 
 class ArrayCache:
-    """One file an array, named after its key: ``.npy``, followed by the sha256 of its bytes.
+    """One file per array, named after its key: ``.npy``, followed by the sha256 of its bytes.
 
-    A cache must never stand in the way: what is absent, damaged or cannot be written is as if there
-    were no cache. Several processes may use one folder.
+    A cache must never cause an error: an array that is absent, damaged or cannot be written is
+    treated as not cached. Several processes may share a folder.
 
     Args:
         folder: Where the files lie; ``None`` for no cache.
@@ -39,7 +39,7 @@ class ArrayCache:
             data = (self.folder / f"{key}.npy").read_bytes()
             if digest(data[:-N_DIGEST]) != data[-N_DIGEST:].hex():
                 return None
-            # Not np.load, which takes a file that begins like a zip archive for one.
+            # Not np.load, which opens a file that begins like a zip archive as one.
             return np.lib.format.read_array(io.BytesIO(data[:-N_DIGEST]), allow_pickle=False)
         except (OSError, ValueError):
             return None
@@ -56,7 +56,7 @@ class ArrayCache:
 
 
 def audio_digest(path: Path) -> str:
-    """64 digits that differ between recordings of other bytes.
+    """A hash of a recording's bytes, 64 digits.
 
     Raises:
         AudioError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""A table of one's own recordings: one line a clip."""
+"""A table of your own recordings, one line per clip."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ WINDOWS_HINT = "; paths with backslashes are read, not drives; name files below 
 
 
 class AudioTable(FoldedClips):
-    r"""The clips that a csv file of one's own lists, every line of it checked.
+    r"""The clips that your own csv file lists, with every line checked.
 
-    The first line names the columns: ``path`` and ``label``, and if wanted ``fold`` and ``group``;
-    others are passed over. It is
+    The first line names the columns: ``path`` and ``label``, and optionally ``fold`` and ``group``;
+    others are ignored.
 
     - ``path``: a file, relative to the folder of the table, never to the working directory; an
       absolute path is taken as it is, and backslashes separate folders as on Windows;
     - ``label``: the name of its class;
-    - ``fold``: a whole number from 1 on;
+    - ``fold``: a positive integer;
     - ``group``: the recording it was cut from or, for an augmented copy, made from. Clips of one
-      group are never on both sides of a split. Without this column every file is a recording of
-      its own. Files of the same bytes belong together in any case.
+      group are never on both sides of a split. Without this column every file is its own
+      recording. Files with the same bytes always belong together.
 
     Args:
         path: The table, comma-separated, in UTF-8.
-        partial: One class, or one clip of a class, will do: for a part of a `Concatenation`.
+        partial: Allow one class, or one clip per class, for a part of a `Concatenation`.
 
     Attributes:
         labels: Names of the classes, sorted.
         fold_numbers: The folds that occur; none without that column, and ``fold`` is 0 then.
         clips: All clips, in the order of the table.
-        notes: What looks like a mistake in the table but does not prevent its use.
+        notes: Likely mistakes in the table that do not prevent its use.
 
     Raises:
-        DatasetError: the table, a column, a value or a file is missing, a fold is not a number from
-            1 on, a file is listed twice, or there are fewer than two classes of two clips.
+        DatasetError: the table, a column, a value or a file is missing, a fold is not a positive
+            integer, a file is listed twice, or there are fewer than two classes of two clips.
 
     Examples:
         >>> import tempfile
@@ -63,8 +63,8 @@ class AudioTable(FoldedClips):
         table = local_path(path)
         if not table.is_file():
             raise DatasetError(
-                f"no table {table}; expected a csv file with the columns path and label, and if "
-                "wanted fold and group"
+                f"no table {table}; expected a csv file with the columns path and label, and "
+                "optionally fold and group"
             )
         self.name = table.stem
         folder = table.parent
@@ -118,5 +118,5 @@ def _listed(folder: Path, text: str) -> Path:
 def _fold(where: str, row: dict[str, str]) -> int:
     text = row.get("fold", "0").strip()
     if "fold" in row and not re.fullmatch("0*[1-9][0-9]{0,8}", text):
-        raise DatasetError(f"{where}: fold must be a whole number from 1 on, got {text[:20]!r}")
+        raise DatasetError(f"{where}: fold must be a positive integer, got {text[:20]!r}")
     return int(text)

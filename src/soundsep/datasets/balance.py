@@ -15,13 +15,13 @@ __all__ = ["balanced_order", "class_weights"]
 
 
 def class_weights(targets: Sequence[int], *, n_classes: int | None = None) -> Tensor:
-    """Weights, inverse to the size of the class, that give every class the same say in the loss.
+    """Weights, inverse to the size of the class, that give every class equal weight in the loss.
 
     Their mean over the clips is 1, so the loss keeps its scale. For
     ``torch.nn.functional.cross_entropy(..., weight=class_weights(targets))``.
 
     Args:
-        targets: Index of the class of every clip that is learnt from.
+        targets: Index of the class of every training clip.
         n_classes: Number of classes; by default as many as occur. A class without a clip has
             weight 0.
 

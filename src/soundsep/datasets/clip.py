@@ -1,4 +1,4 @@
-"""One labelled recording, and what every list of them with folds can do."""
+"""One labelled recording, and lists of them with folds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Clip:
         path: The audio file.
         label: Name of its class.
         target: Index of its class.
-        fold: Official fold; 0 where the data set has none.
+        fold: Official fold; 0 if the data set has none.
         origin: Id of the recording it was cut from or, for an augmented copy, made from; clips of
             one origin are never independent. In ESC-50 and in UrbanSound8K it is the number of the
             recording on Freesound.
@@ -36,11 +36,11 @@ class FoldedClips:
     """Clips with the folds of a protocol.
 
     Attributes:
-        name: Of the data set.
+        name: Name of the data set.
         labels: Names of the classes, in the order of the targets.
         fold_numbers: All folds of the protocol.
-        clips: Those that were kept.
-        notes: What looks like a mistake in the data but does not prevent its use.
+        clips: The clips kept.
+        notes: Likely mistakes in the data that do not prevent its use.
     """
 
     name: str
@@ -63,7 +63,7 @@ class FoldedClips:
         return f"{type(self).__name__}({self.name}: {len(self)} clips of {labels}{where})"
 
     def recording(self, clip: Clip) -> tuple[str, ...]:
-        """What must not stand on both sides of a split."""
+        """What must not be on both sides of a split."""
         return (clip.origin,)
 
     def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
@@ -81,7 +81,7 @@ class FoldedClips:
             raise DatasetError(
                 f"{len(shared)} recordings are in fold {test_fold} and in others, for example "
                 f"{origin} ({label}); all clips of a recording, and all copies of them, belong "
-                f"into one fold: repair the table of {self.name}"
+                f"in one fold: repair the table of {self.name}"
             )
         return training, test
 

@@ -16,38 +16,37 @@ from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Concatenation"]
 
-N_FOLDS = 5  # where no part has any
+N_FOLDS = 5  # if no part has folds
 
 
 class Concatenation(JoinedClips):
     """Several data sets under one label set, in folds that keep every recording whole.
 
-    Folds of different number are joined: with ESC-50's five and UrbanSound8K's ten, fold k holds
+    Different numbers of folds are joined: with ESC-50's five and UrbanSound8K's ten, fold k holds
     the folds 2k - 1 and 2k of the latter. The recordings of a part without folds, such as an
     `AudioFolder`, are dealt out evenly by class; one that another part has in a fold joins it.
 
-    Recordings go by their ``origin``, whatever the part: parts that give one name to two different
-    recordings only lose some training clips by it. A file that holds the same bytes as one of
-    another part gets its origin.
+    Recordings are identified by their ``origin`` across parts; if parts give one name to two
+    different recordings, some training clips are lost, nothing more. A file with the same bytes as
+    one of another part gets its origin.
 
     Args:
         parts: Data sets, or clips.
-        crosswalks: For each part a table from its labels to the new ones, or ``None`` to keep them.
+        crosswalks: One table per part from its labels to the new ones, or ``None`` to keep them.
             Clips whose label a table leaves out are dropped.
         labels: The label set, in the order of the targets; by default the labels of the parts, in
             the order in which they first occur.
-        n_folds: At least 2; by default as many as the part with the fewest has, or 5, or less
-            where there are fewer recordings.
-        seed: Of the deal, which also follows from the recordings: with one more or less it is
-            another.
+        n_folds: At least 2; by default as many as the part with the fewest has, else 5, or fewer
+            if there are fewer recordings.
+        seed: Seed for assigning folds, which also depends on the set of recordings.
 
     Attributes:
-        notes: Those of the parts, and what looks like a mistake between them.
+        notes: Notes of the parts, and likely mistakes between them.
 
     Raises:
-        DatasetError: a file stands in two parts, or cannot be read, or there is no clip.
-        ConfigError: a label is not in the set, there is not one entry of ``crosswalks`` for each
-            part, the parts have fewer folds, or the seed is not one.
+        DatasetError: a file is in two parts, or cannot be read, or there are no clips.
+        ConfigError: a label is not in the set, ``crosswalks`` does not have one entry per part, the
+            parts have fewer folds, or the seed is invalid.
 
     Examples:
         >>> from pathlib import Path
@@ -82,7 +81,7 @@ class Concatenation(JoinedClips):
             if unknown := sorted(set(table.values()) - set(self.labels)):
                 raise ConfigError(
                     f"{', '.join(unknown)}: not in the label set; give the part a crosswalk that "
-                    "leads there, or leaves them out"
+                    "maps them to the set, or leaves them out"
                 )
         self.name = " + ".join(getattr(part, "name", "clips") for part in parts)
         has = _n_folds(parts)
@@ -94,7 +93,7 @@ class Concatenation(JoinedClips):
         if n_folds > min(given, default=n_folds):
             raise ConfigError(
                 f"{self.name}: cannot make {n_folds} folds; the parts have "
-                f"{', '.join(map(str, has))} (0: will be dealt out)"
+                f"{', '.join(map(str, has))} (0: folds will be assigned)"
             )
         self.fold_numbers = tuple(range(1, n_folds + 1))
         mapped = [
@@ -108,7 +107,7 @@ class Concatenation(JoinedClips):
         if not paths:
             raise DatasetError(f"{self.name}: no clip is left")
         if len(set(paths)) < len(paths):
-            raise DatasetError(f"{self.name}: a file stands in several parts, or twice in one")
+            raise DatasetError(f"{self.name}: a file is in several parts, or twice in one")
         clips, doubles = merge_parts(mapped)
         self.notes = (*(note for part in parts for note in getattr(part, "notes", ())), *doubles)
         self.clips = _deal(clips, n_folds, seed)
@@ -121,7 +120,7 @@ def _labels(part: Iterable[Clip]) -> Iterable[str]:
 
 
 def _n_folds(parts: Sequence[Iterable[Clip]]) -> list[int]:
-    """Of each part, 0 where it has none; lists of clips are taken to be of one protocol."""
+    """Number of folds per part, 0 if it has none; lists of clips count as one protocol."""
     plain = max(
         (c.fold for part in parts if not isinstance(part, FoldedClips) for c in part), default=0
     )
@@ -139,7 +138,7 @@ def _deal(clips: Sequence[Clip], n_folds: int, seed: int) -> tuple[Clip, ...]:
     label = {clip.origin: clip.label for clip in free}
     names = sorted(label)
     order = [names[i] for i in rng.permutation(len(names))]
-    # One after the other by class: each class is spread evenly, and so are all together.
+    # In turn, sorted by class: each class is spread evenly, and so is the whole.
     for i, origin in enumerate(sorted(order, key=lambda origin: label[origin])):
         fold[origin] = 1 + i % n_folds
     return tuple(clip if clip.fold else replace(clip, fold=fold[clip.origin]) for clip in clips)

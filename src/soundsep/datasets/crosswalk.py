@@ -48,15 +48,15 @@ def crosswalk(
     """Clips under the classes of another label set; those that the table leaves out are dropped.
 
     Args:
-        clips: Of any data set.
-        table: From their labels to the new ones.
+        clips: Clips of any data set.
+        table: Maps their labels to the new ones.
         labels: The new label set, in the order of the targets.
 
     Raises:
-        ConfigError: the table leads to a label that is not in the set.
+        ConfigError: the table maps to a label that is not in the set.
     """
     if unknown := sorted(set(table.values()) - set(labels)):
-        raise ConfigError(f"the crosswalk leads to {', '.join(unknown)}, not in the label set")
+        raise ConfigError(f"the crosswalk maps to {', '.join(unknown)}, not in the label set")
     target = {label: index for index, label in enumerate(labels)}
     return tuple(
         replace(clip, label=table[clip.label], target=target[table[clip.label]])

@@ -25,7 +25,7 @@ class ESC50(TableDataset):
     home = "https://github.com/karolpiczak/ESC-50"
 
     def recording(self, clip: Clip) -> tuple[str, ...]:
-        """What must not stand on both sides of a split: an origin with its class."""
+        """What must not be on both sides of a split: an origin with its class."""
         # Four recordings (131943, 134049, 209698, 234879) lie in two official folds, each time as
         # another class (a hen here, a rooster there), so the class has to match as well.
         return (clip.origin, clip.label)

@@ -1,4 +1,4 @@
-"""Clips that hold the same recording, found by what is to be heard and not by their names.
+"""Clips that hold the same recording, found by their sound and not by their names.
 
 Pairs of spectral peaks name candidates, and the waveforms themselves decide.
 
@@ -25,8 +25,8 @@ from soundsep.progress import progress_bar
 
 __all__ = ["MIN_SIMILARITY", "NearDuplicate", "find_near_duplicates"]
 
-#: Of two clips that hold the same recording. Copies of ESC-50's clips are at 0.4 or above, other
-#: recordings at 0.18 or below; docs/leakage.md has the figures.
+#: Similarity of two clips that hold the same recording. Copies of ESC-50's clips are at 0.4 or
+#: above, other recordings at 0.18 or below; docs/leakage.md has the figures.
 MIN_SIMILARITY = 0.2
 
 RATE = 16_000  # Hz
@@ -35,7 +35,7 @@ PEAK_FRAMES, PEAK_BINS = 31, 15  # the neighbourhood in which a peak is the larg
 MAX_FRAMES, MAX_BINS = 63, 40  # between the two peaks of a pair
 MIN_BIN = 2  # below are offset and rumble
 MIN_LEVEL, MIN_SHARE = 1e-3, 1e-4  # of a peak's magnitude: absolute, and of the largest
-MIN_PAIRS = 4  # that agree on the offset, for a candidate
+MIN_PAIRS = 4  # pairs of a candidate that agree on the offset
 SEGMENT = 2**17  # samples that are compared, 8 s
 MIN_OVERLAP = RATE // 4  # samples; the fewer there are, the more alike are any two clips
 SEARCH = 4 * HOP  # samples by which the offset of the frames may be wrong
@@ -47,8 +47,8 @@ class NearDuplicate:
     """Two clips that hold the same recording.
 
     Attributes:
-        training: One of them.
-        test: The other.
+        training: The first clip.
+        test: The second clip.
         similarity: From 0 to 1 for the same waveform, whatever its gain and polarity: the geometric
             mean of the correlation of the two waveforms and of that of their phases.
         offset_seconds: How much later the recording begins in ``test``.
@@ -76,16 +76,16 @@ def find_near_duplicates(
 ) -> list[NearDuplicate]:
     """Pairs of a training and a test clip that hold the same recording, or part of one.
 
-    Found are copies at another gain, rate or polarity, shifted or cropped, re-encoded, or with
-    noise or another sound added. Not found are copies at another speed or pitch, and sounds of
-    which less than some tenths of a second are left. Silence is like nothing.
+    This finds copies at another gain, rate or polarity, shifted or cropped, re-encoded, or with
+    noise or another sound added. It does not find copies at another speed or pitch, nor sounds of
+    which less than a few tenths of a second are left. Silence matches nothing.
 
-    2000 clips of 5 s against each other take some 40 s on one core.
+    Comparing 2000 clips of 5 s with each other takes about 40 s on one core.
 
     Args:
         training: Clips.
         test: Clips; without them, ``training`` is searched for pairs within itself.
-        min_similarity: Of the pairs that are reported, from 0 to 1.
+        min_similarity: Least similarity of the pairs to report, from 0 to 1.
         progress: Show a progress bar.
 
     Returns:
@@ -155,7 +155,7 @@ def landmarks(waveform: NDArray[np.float32]) -> Landmarks:
 
 
 class _Index:
-    """The landmarks of many clips, sorted, so that those of another are quickly found."""
+    """The landmarks of many clips, sorted for fast search."""
 
     def __init__(self, marks: Sequence[Landmarks]) -> None:
         pair = np.concatenate([np.zeros(0, np.int64), *(m.pair for m in marks)])
@@ -191,7 +191,7 @@ def compare(
     Args:
         a: (time,).
         b: (time,).
-        offset: Of ``b``, in samples.
+        offset: Delay of ``b``, in samples.
         centre: The sample of ``b`` around which the two are compared.
     """
     start = max(0, offset, min(centre - SEGMENT // 2, len(b) - SEGMENT))

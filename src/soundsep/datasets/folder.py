@@ -1,4 +1,4 @@
-"""A folder of one's own recordings: one subfolder a class."""
+"""A folder of your own recordings, one subfolder per class."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from soundsep.names import label_fault, local_path, printable
 
 __all__ = ["AudioFolder", "require_classes"]
 
-MIN_CLIPS = 2  # of a class: one to learn from, one to be judged on
+MIN_CLIPS = 2  # per class: one for training, one for testing
 
 
 class AudioFolder(FoldedClips):
-    r"""Recordings in one subfolder a class, at any depth below it.
+    r"""Recordings in one subfolder per class, at any depth below it.
 
     Clips that were cut from one recording are never independent, so each clip's ``origin`` says
     which recording it belongs to; splits keep the clips of an origin together. It is
@@ -30,27 +30,26 @@ class AudioFolder(FoldedClips):
     - else the file itself.
 
     The same recording name under two classes is one recording, and files of the same bytes belong
-    together whatever they are called. Copies that were augmented beforehand must carry the name of
-    the recording they were made from, where ``group`` finds it. What is passed over, such as hidden
-    files and files without an audio suffix, is counted; links to folders are not followed below a
-    class.
+    together, whatever their names. Copies augmented beforehand must carry the name of the recording
+    they were made from, where ``group`` finds it. Files that are passed over, such as hidden ones
+    and those without an audio suffix, are counted; links to folders are not followed below a class.
 
     Args:
-        root: Folder that holds the classes' folders.
+        root: Folder of the classes' folders.
         group: Regular expression searched for in each file's name, without its folder. What its
             first group matches is the recording, or the whole match if it has no group: ``^\d+``
             puts ``123-A.wav`` and ``123-B.wav`` together.
-        partial: One class, or one clip of a class, will do: for a part of a `Concatenation`.
+        partial: Allow one class, or one clip per class, for a part of a `Concatenation`.
 
     Attributes:
         labels: Names of the classes, sorted.
         clips: All clips, sorted by class and path; ``fold`` is 0 in all of them, as a folder has no
-            folds. `Concatenation` deals them out.
-        passed_over: How many files of each kind were not taken.
-        notes: What looks like a mistake in the folder but does not prevent its use.
+            folds. `Concatenation` assigns them.
+        passed_over: Number of files of each kind that were passed over.
+        notes: Likely mistakes in the folder that do not prevent its use.
 
     Raises:
-        DatasetError: there is no such folder, it holds fewer than two classes with audio, a class
+        DatasetError: the folder does not exist, it holds fewer than two classes with audio, a class
             has fewer than two clips, ``group`` does not match a file, or a file cannot be read.
         ConfigError: ``group`` is not a regular expression.
     """
@@ -62,7 +61,7 @@ class AudioFolder(FoldedClips):
     ) -> None:
         self.root = local_path(root)
         if not self.root.is_dir():
-            raise DatasetError(f"no folder {self.root}; expected one with a subfolder for a class")
+            raise DatasetError(f"no folder {self.root}; expected one with a subfolder per class")
         self.name = self.root.resolve().name
         try:
             pattern = None if group is None else re.compile(group)
@@ -71,7 +70,7 @@ class AudioFolder(FoldedClips):
         found, n_loose, self.passed_over = _search(self.root)
         self.labels = tuple(name for name, paths in found.items() if paths)
         notes = [
-            f"{printable(name)}/ holds no audio and is no class"
+            f"{printable(name)}/ holds no audio and is not a class"
             for name, paths in found.items()
             if not paths
         ]
@@ -93,12 +92,12 @@ class AudioFolder(FoldedClips):
 
 
 def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: str) -> None:
-    """See that there is something to tell apart, and enough of each.
+    """Check that there are enough classes, and enough clips of each.
 
     Args:
         labels: Names of the classes.
         of_clips: The label of every clip.
-        where: What the message calls the data.
+        where: Name of the data in messages.
 
     Raises:
         DatasetError: there are fewer than two classes, or a class has fewer than two clips.
@@ -106,7 +105,7 @@ def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: st
     if len(labels) < 2:
         found = f"one class, {labels[0]!r}" if labels else "no subfolder with audio files"
         raise DatasetError(
-            f"{where}: expected at least two classes, in a folder each a subfolder with audio "
+            f"{where}: expected at least two classes, in a folder one subfolder each with audio "
             f"files ({', '.join(AUDIO_SUFFIXES)}), found {found}; a second one can hold anything "
             "else, such as background"
         )
@@ -119,7 +118,7 @@ def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: st
 
 
 def _search(root: Path) -> tuple[dict[str, list[Path]], int, Counter[str]]:
-    """The recordings of each subfolder, the number of those in none, and what was passed over."""
+    """Recordings by subfolder, number of recordings in none, and counts of what is passed over."""
     found: dict[str, list[Path]] = {}
     n_loose, seen = 0, Counter[str]()
     for path in sorted(root.iterdir()):

@@ -17,7 +17,7 @@ class JoinedClips(FoldedClips):
     def split(self, test_fold: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
         """Training clips, and the clips of ``test_fold``.
 
-        A clip of another fold whose origin is in the test is in neither.
+        A clip of another fold whose origin is in the test fold is in neither.
 
         Raises:
             ConfigError: one of the two would be empty.
@@ -36,17 +36,17 @@ def check_leakage(training: Iterable[Clip], test: Iterable[Clip], *, audio: bool
     """Make sure that no origin is on both sides, whatever the data set or the class.
 
     ESC-50 and UrbanSound8K both name origins by their number on Freesound, and share 94 of them.
-    Stricter than the official folds of ESC-50, which part four recordings by their class.
+    This is stricter than the official folds of ESC-50, which split four recordings by class.
 
     Args:
-        training: Clips that are learnt from.
-        test: Clips that are judged on.
-        audio: Listen as well: see that no clip is a near-duplicate of one on the other side, by
-            `find_near_duplicates`, whatever the origins are called.
+        training: Training clips.
+        test: Test clips.
+        audio: Compare the audio too: check with `find_near_duplicates` that no clip is a
+            near-duplicate of one on the other side, whatever their origins.
 
     Raises:
-        DatasetError: one is.
-        AudioError: ``audio``, and a clip cannot be read.
+        DatasetError: an origin, or with ``audio`` a recording, is on both sides.
+        AudioError: a clip cannot be read for ``audio``.
     """
     training, test = tuple(training), tuple(test)
     heard = {clip.origin: clip for clip in training}
@@ -55,12 +55,12 @@ def check_leakage(training: Iterable[Clip], test: Iterable[Clip], *, audio: bool
         origin, clip = min(shared.items())
         raise DatasetError(
             f"{len(shared)} origins are in the training and in the test clips, for "
-            f"example {origin}: {heard[origin].path} and {clip.path}; take the clips of these "
-            "origins out of the training"
+            f"example {origin}: {heard[origin].path} and {clip.path}; remove the clips of "
+            "these origins from the training clips"
         )
     if audio and (pairs := find_near_duplicates(training, test)):
         raise DatasetError(
             f"{len(pairs)} training clips hold the same recording as a test clip, for example "
             f"{pairs[0].training.path} and {pairs[0].test.path} (similarity "
-            f"{pairs[0].similarity:.2f}); give them one origin, or take them out of the training"
+            f"{pairs[0].similarity:.2f}); give them one origin, or remove them from the training"
         )

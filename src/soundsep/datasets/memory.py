@@ -33,11 +33,11 @@ def load_examples(
     ESC-50 takes 640 MB at 16 kHz.
 
     Args:
-        clips: Of any data set.
+        clips: Clips of any data set.
         sample_rate: In Hz.
-        cache: Folder to keep the decoded and resampled waveforms in, so that another run need not
-            do it again. They go by the bytes of the clip, the rate and the code that decodes.
-            What is damaged there is made again; nothing is ever deleted.
+        cache: Folder to keep the decoded and resampled waveforms in for later runs, by the bytes
+            of the clip, the rate and the decoding code. Damaged files are replaced; nothing is
+            ever deleted.
         progress: Show a progress bar.
 
     Raises:
@@ -57,12 +57,12 @@ def load_recordings(
     Args:
         paths: Files, folders and patterns.
         sample_rate: In Hz.
-        piece_seconds: Cut every recording into pieces so long; a rest below half a second is left
-            out.
+        piece_seconds: Cut every recording into pieces of this length; a rest below half a second
+            is left out.
 
     Raises:
         AudioError: a recording cannot be read.
-        DatasetError: there is none.
+        DatasetError: there are no recordings.
     """
     found = find_recordings(*paths).paths
     if not found:

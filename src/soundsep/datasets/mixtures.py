@@ -1,4 +1,4 @@
-"""Mixtures of clips with what they were mixed from: made on the fly, and the same every time."""
+"""Mixtures of clips with their sources, made on the fly and reproducibly."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class MixtureConfig(Config):
     """How clips are mixed.
 
     Attributes:
-        n_sources: Clips in a mixture, 1 to 4.
-        level_db: A clip is up to so much louder or softer than the first of its mixture, uniformly
-            in dB. Levels are the mean power of the whole crop, its silent stretches included.
-        sample_rate: Of the clips, in Hz.
-        seconds: Length. A longer clip is cropped, a shorter one followed by silence.
-        is_rolled: Turn every clip round by a random time before it is cropped, its end going on
-            with its start; for training, where it makes new overlaps.
+        n_sources: Clips per mixture, 1 to 4.
+        level_db: Largest difference of a clip's level from that of the first clip, drawn uniformly
+            in dB. Levels are the mean power of the whole crop, including silence.
+        sample_rate: Rate of the clips, in Hz.
+        seconds: Length of a mixture. Longer clips are cropped, shorter ones padded with silence.
+        is_rolled: Shift every clip circularly by a random time before it is cropped; for
+            training, where this makes new overlaps.
 
     Examples:
         The protocol of Tzinis et al. (2020), "Sudo rm -rf", arXiv 2007.06833:
@@ -45,7 +45,7 @@ class MixtureConfig(Config):
     is_rolled: bool = False
 
     def _check(self) -> None:
-        """Reject what cannot be mixed.
+        """Check the settings.
 
         Raises:
             ConfigError: a value is out of range.
@@ -66,9 +66,9 @@ class Mixture:
     """Clips that sound at once.
 
     Attributes:
-        sources: Each alone, as loud as it is in the mixture, (n_sources, time).
-        targets: Index of the class of each.
-        clips: Index of each among the clips that were mixed.
+        sources: The sources, as loud as in the mixture, (n_sources, time).
+        targets: Index of the class of each source.
+        clips: Index of the clip of each source.
     """
 
     sources: Tensor = field(repr=False)
@@ -77,31 +77,31 @@ class Mixture:
 
     @property
     def waveform(self) -> Tensor:
-        """All of them at once, (time,)."""
+        """Sum of the sources, (time,)."""
         return self.sources.sum(dim=0)
 
 
 class Mixtures(Sequence[Mixture]):
-    """A list of mixtures, each made when it is asked for.
+    """A list of mixtures, each made when it is accessed.
 
-    The clips of a mixture are of different classes. Which clips, how loud and from where on follows
-    from the seed and the mixture's place in the list alone, so a list is the same on every
-    machine. ESC-50 fills short recordings up with silence; a crop that holds nothing else is drawn
-    again, and the silence inside a crop stays, as part of what a separator has to get right.
+    The clips of a mixture are of different classes. The clips, their levels and their crops depend
+    only on the seed and the mixture's index, so a list is the same on every machine. ESC-50 pads
+    short recordings with silence; a crop that holds nothing else is drawn again, while silence
+    inside a crop stays, as part of what a separator has to get right.
 
     Give the clips of the training folds to one list and those of the test fold to another, as
     `FoldedClips.split` divides them.
 
     Args:
         examples: Waveform (time,) at ``config.sample_rate`` and class of every clip, as
-            `load_examples` gives them.
+            `load_examples` returns them.
         n_mixtures: Length of the list.
-        seed: Of everything random.
+        seed: Seed of all random numbers.
         config: How to mix.
 
     Raises:
         DatasetError: there are fewer classes than a mixture has clips.
-        ConfigError: the seed is not one.
+        ConfigError: the seed is invalid.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Mixtures(Sequence[Mixture]):
             )
 
     def __repr__(self) -> str:
-        """How many, of what, and the seed."""
+        """Number of mixtures, what they are made of, and the seed."""
         what = f"{len(self)} of {self.config.n_sources} sources"
         return f"Mixtures({what}, {self.config.seconds} s each, seed {self.seed})"
 
@@ -132,11 +132,11 @@ class Mixtures(Sequence[Mixture]):
         return self.n_mixtures
 
     def __getitem__(self, index: int) -> Mixture:  # type: ignore[override]  # slices are not taken
-        """The mixture at a place in the list.
+        """The mixture at an index of the list.
 
         Raises:
-            IndexError: there is no such place.
-            DatasetError: hardly anything but silence is to be found in the clips.
+            IndexError: the index is out of range.
+            DatasetError: the clips hold hardly anything but silence.
         """
         if not 0 <= index < self.n_mixtures:
             raise IndexError(f"there are {self.n_mixtures} mixtures, got {index}")
@@ -173,7 +173,7 @@ class Mixtures(Sequence[Mixture]):
         return torch.nn.functional.pad(crop, (0, length - crop.shape[0]))
 
     def _scaled(self, crop: Tensor, others: Sequence[Tensor], rng: np.random.Generator) -> Tensor:
-        """As loud as the first of the mixture, give or take the level drawn."""
+        """As loud as the first clip of the mixture, up to the level drawn."""
         if not others:
             return crop
         level = float(rng.uniform(-self.config.level_db, self.config.level_db))

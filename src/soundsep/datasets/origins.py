@@ -17,15 +17,15 @@ __all__ = ["merge_copies", "merge_parts"]
 def merge_copies(
     files: Sequence[tuple[Path, str]], names: Sequence[str], root: Path
 ) -> tuple[list[str], list[str]]:
-    """The recording of each file, after files of the same bytes have become one recording.
+    """The recording of each file, where files with the same bytes are one recording.
 
     Args:
         files: Path and label of each.
-        names: What the recording of each is called so far.
-        root: What the notes call paths relative to.
+        names: Recording of each so far.
+        root: Folder that paths in notes are relative to.
 
     Returns:
-        The recording of each, and a note for bytes that stand under several labels.
+        The recording of each, and a note on bytes that have several labels.
 
     Raises:
         DatasetError: a file cannot be read.
@@ -35,16 +35,16 @@ def merge_copies(
 
 
 def merge_parts(parts: Sequence[Sequence[Clip]]) -> tuple[list[Clip], list[str]]:
-    """The clips of several data sets, after copies of a file of another one got its recording.
+    """The clips of several data sets, where copies of one file share one recording.
 
-    Only sizes that occur in several parts are looked into, so large data sets cost little. Of
-    several names that of a clip with a fold is kept.
+    Only files whose size occurs in several parts are read, so large data sets cost little. Among
+    several names, that of a clip with a fold is kept.
 
     Args:
-        parts: Clips of each data set; of a file that is not there nothing is known.
+        parts: Clips of each data set; missing files are ignored.
 
     Returns:
-        All clips, and a note for bytes that stand under several labels.
+        All clips, and a note on bytes that have several labels.
 
     Raises:
         DatasetError: a file cannot be read.
@@ -74,7 +74,7 @@ def _notes(
 
 
 def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
-    """Indices of the files that hold the same bytes, where there are several."""
+    """Groups of indices of files that hold the same bytes."""
     try:
         by_size = defaultdict(list)
         for index, path in enumerate(paths):
@@ -91,7 +91,7 @@ def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
 def _merge(
     names: Sequence[str], together: Iterable[Sequence[int]], preferred: Collection[str] = ()
 ) -> list[str]:
-    """The names, after those of the files whose indices stand together have become one."""
+    """The names, with one name for the files of each group of indices."""
     parent = {name: name for name in names}
 
     def root(name: str) -> str:

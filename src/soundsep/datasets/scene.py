@@ -1,4 +1,4 @@
-"""What a made scene is drawn from, and what it holds when it is made."""
+"""The settings of generated scenes, and what a scene holds."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class SoundscapeConfig(Config):
     """What a scene is made of. All ranges are drawn from uniformly.
 
     Attributes:
-        sample_rate: Of the clips and the scenes, in Hz.
+        sample_rate: Rate of the clips and the scenes, in Hz.
         seconds: Length of a scene.
         n_sounds: Shares of the scenes with 0, 1, 2, ... sounds; they sum to 1.
-        sounds_per_minute: For long scenes: how many sounds there are by length, instead of
-            ``n_sounds``, anywhere in the scene.
-        max_at_once: Most sounds at any time where ``sounds_per_minute`` is given, strangers
-            included. A sound that finds no room is left out.
+        sounds_per_minute: For long scenes: number of sounds per minute, instead of ``n_sounds``,
+            anywhere in the scene.
+        max_at_once: Most sounds at any time if ``sounds_per_minute`` is given, strangers
+            included. A sound that does not fit is left out.
         clip_share: Share of the scenes that are one whole clip with hardly any background, as a
             benchmark of single clips has them; outside the counts of ``n_sounds``.
         level_db: Range of a sound's level over the first sound of its scene.
@@ -35,10 +35,10 @@ class SoundscapeConfig(Config):
         cut: Largest share of a sound that the ends of the scene may cut off, 0 to 0.9.
         part_share: Share of the sounds that are shortened to a part of at least half a second.
         speed_share: Share of the sounds that are played up to an eighth faster or slower.
-        stranger_share: Share of the scenes with a sound of none of the labels; where
-            ``sounds_per_minute`` is given, strangers for each sound.
+        stranger_share: Share of the scenes with a sound of none of the labels; if
+            ``sounds_per_minute`` is given, strangers per sound.
         silent_share: Share of the scenes without any background.
-        real_share: Share of the backgrounds that are real, where there are real ones.
+        real_share: Share of the backgrounds that are real, if real ones are given.
         reverb_share: Share of the scenes in a room.
         t60_seconds: Range of its reverberation time.
         device_share: Share of the scenes recorded by a device with bends in its response, some with
@@ -68,7 +68,7 @@ class SoundscapeConfig(Config):
     gain_db: tuple[float, ...] = (-50.0, 0.0)
 
     def _check(self) -> None:
-        """Reject what cannot be made.
+        """Check the settings.
 
         Raises:
             ConfigError: a value is out of range.
@@ -102,8 +102,8 @@ class SoundscapeConfig(Config):
         return self.n_frames * round(FRAME_SECONDS * self.sample_rate)
 
 
-#: Ten minutes with two sounds a minute, well above a real background where there are real ones:
-#: what `soundsep.evaluation.measure_events` is usually given.
+#: Ten minutes with two sounds per minute, well above the background: the usual input of
+#: `soundsep.evaluation.measure_events`.
 LONG_SCENES = SoundscapeConfig(
     seconds=600.0,
     sounds_per_minute=2.0,
@@ -122,8 +122,8 @@ class SceneEvent:
     """One sound of a scene that can be heard.
 
     Attributes:
-        start_seconds: From the beginning of the scene.
-        end_seconds: Likewise.
+        start_seconds: Start, from the beginning of the scene.
+        end_seconds: End, from the beginning of the scene.
         target: Index of its class.
         clip: Index of the clip it was made from.
     """
@@ -140,14 +140,14 @@ class Scene:
 
     Attributes:
         waveform: (time,).
-        events: What can be heard, by start.
+        events: The audible sounds, by start.
         active: Target of each sound that counts and where it sounds, (n_frames,) in frames of
             `FRAME_SECONDS`.
-        hidden: Likewise where a sound goes on but cannot be heard over the rest, and the sounds
-            that cannot be heard at all.
-        clips: Indices of the clips that can be heard.
+        hidden: The same where a sound is inaudible under the others, and for sounds that are
+            inaudible throughout.
+        clips: Indices of the audible clips.
         strangers: Indices of the strangers.
-        is_clip: The scene is one whole clip.
+        is_clip: Whether the scene is one whole clip.
     """
 
     waveform: Tensor
@@ -173,7 +173,7 @@ class Scene:
 
         Shape:
             Returns two tensors (n_frames, n_classes): 1 where a class sounds in at least half of
-            the frame, and 0 in the second where nobody could tell.
+            the frame, and 0 in the second where the class may be hidden.
         """
         presence, weight = np.zeros((2, n_frames, n_classes), np.float32)
         weight += 1

@@ -1,4 +1,4 @@
-"""Scenes of several sounds over a background, with what sounds when: made on the fly."""
+"""Scenes of several sounds over a background, with their events, made on the fly."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Scene", "SceneEvent", "SoundscapeConfig", "Soundscapes"]
 
-SPEEDS = ((1, 1), (9, 8), (17, 16), (15, 16), (8, 9))  # the first is used where none is asked for
+SPEEDS = ((1, 1), (9, 8), (17, 16), (15, 16), (8, 9))  # the first is the default
 N_TRIES = 50
 
 
 class Soundscapes(Sequence[Scene]):
-    """A list of scenes, each made when it is asked for.
+    """A list of scenes, each made when it is accessed.
 
-    What is in a scene follows from the seed and its place in the list alone. Classes are drawn
-    alike often, then a clip of the class. Give the clips of the training folds to one list and
-    those of the test fold to another, as `FoldedClips.split` divides them.
+    A scene depends only on the seed and its index. Classes are drawn equally often, then a clip of
+    the class. Give the clips of the training folds to one list and those of the test fold to
+    another, as `FoldedClips.split` divides them.
 
     Args:
         examples: Waveform (time,) at ``config.sample_rate`` and class of every clip, as
-            `load_examples` gives them.
+            `load_examples` returns them.
         n_scenes: Length of the list.
-        seed: Of everything random.
+        seed: Seed of all random numbers.
         config: What scenes are made of.
-        backgrounds: Real ones, waveforms (time,).
+        backgrounds: Real backgrounds, waveforms (time,).
         strangers: Sounds of none of the classes, waveforms (time,).
 
     Raises:
         DatasetError: no clip holds a sound.
-        ConfigError: the seed is not one.
+        ConfigError: the seed is invalid.
     """
 
     def __init__(
@@ -84,21 +84,22 @@ class Soundscapes(Sequence[Scene]):
         strangers: Sequence[Tensor] = (),
         cache: str | Path | None = None,
     ) -> Soundscapes:
-        """The fixed test list of a fold that follows from a seed, or a list of all other folds.
+        """The test scenes of a fold, fixed by the seed, or training scenes of all other folds.
 
         Args:
             data: A data set with folds.
-            fold: The one held out.
-            training: Use the clips of all other folds, but none of a recording of this one.
-            n_scenes: As the class takes it; so are the others.
-            seed: Likewise.
-            config: Likewise.
-            backgrounds: Likewise.
-            strangers: Likewise.
-            cache: Folder to keep decoded clips in, as `load_examples` takes it.
+            fold: The held-out fold.
+            training: Use the clips of all other folds, except those cut from a recording that is
+                also in this fold.
+            n_scenes: Length of the list.
+            seed: Seed of all random numbers.
+            config: What scenes are made of.
+            backgrounds: Real backgrounds, waveforms (time,).
+            strangers: Sounds of none of the classes, waveforms (time,).
+            cache: Folder to keep decoded clips in, as for `load_examples`.
 
         Raises:
-            ConfigError: there is no such fold, or the seed is not one.
+            ConfigError: the fold does not exist, or the seed is invalid.
             AudioError: a clip cannot be read.
         """
         config = config or SoundscapeConfig()
@@ -116,7 +117,7 @@ class Soundscapes(Sequence[Scene]):
         )
 
     def __repr__(self) -> str:
-        """How many, of what, and the seed."""
+        """Number of scenes, what they are made of, and the seed."""
         what = f"{len(self)} of {len(self.examples)} clips"
         return f"Soundscapes({what}, {self.config.seconds} s each, seed {self.seed})"
 
@@ -124,11 +125,11 @@ class Soundscapes(Sequence[Scene]):
         return self.n_scenes
 
     def __getitem__(self, index: int) -> Scene:  # type: ignore[override]  # slices are not taken
-        """The scene at a place in the list.
+        """The scene at an index of the list.
 
         Raises:
-            IndexError: there is no such place.
-            DatasetError: hardly anything but silence is to be found in the clips.
+            IndexError: the index is out of range.
+            DatasetError: the clips hold hardly anything but silence.
         """
         if not 0 <= index < self.n_scenes:
             raise IndexError(f"there are {self.n_scenes} scenes, got {index}")

@@ -28,7 +28,7 @@ def hold_out(
     """The training clips without one of their folds, by default the last, and that fold.
 
     Raises:
-        ConfigError: there is no such fold, or no other.
+        ConfigError: the fold does not exist, or there is no other.
     """
     folds = sorted({clip.fold for clip in training})
     fold = fold or folds[-1]
@@ -42,6 +42,6 @@ def hold_out(
 
 
 def not_learnt(training: Sequence[Clip], others: Sequence[Clip]) -> list[str]:
-    """A note on the classes of which there is nothing in the training clips."""
+    """A note on the classes that have no training clips."""
     absent = sorted({clip.label for clip in others} - {clip.label for clip in training})
     return [f"in the fold held out only, so not learnt: {', '.join(absent)}"] if absent else []

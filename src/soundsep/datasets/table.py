@@ -1,4 +1,4 @@
-"""Data sets whose clips, classes and folds stand in one table of comma-separated text."""
+"""Data sets whose clips, classes and folds are listed in one csv table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUFFIXES = (".wav", ".flac", ".ogg")
 
 
 class Columns(NamedTuple):
-    """What the columns of a table are called."""
+    """Names of the columns of a table."""
 
     filename: str
     fold: str
@@ -30,18 +30,18 @@ class Columns(NamedTuple):
 def read_rows(
     table: Path, needed: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a table of comma-separated text, none of whose values is missing.
+    """The rows of a csv table without missing values.
 
     Args:
         table: The file, in UTF-8.
-        needed: Columns that must be there.
-        optional: Columns that need not, but have a value in every row where they are.
+        needed: Required columns.
+        optional: Columns that may be missing; if present, they have a value in every row.
 
     Returns:
-        Where each row stands, for messages, and its values by column.
+        The position of each row, for messages, and its values by column.
 
     Raises:
-        DatasetError: a column or a value is missing, or the file is no such table.
+        DatasetError: a column or a value is missing, or the file is not such a table.
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -72,7 +72,7 @@ def read_rows(
 
 
 def is_file(path: Path) -> bool:
-    """As ``path.is_file()``, but a name that is too long is no error."""
+    """``path.is_file()``, but ``False`` for a name that is too long."""
     try:
         return path.is_file()
     except OSError:
@@ -80,7 +80,7 @@ def is_file(path: Path) -> bool:
 
 
 class TableDataset(FoldedClips):
-    """The clips that a table lists, every row of it checked.
+    """The clips that a table lists, with every row checked.
 
     A clip that the table lists as ``X.wav`` is also found as ``X.flac`` or ``X.ogg``.
 
@@ -128,7 +128,7 @@ class TableDataset(FoldedClips):
         if not table.is_file():
             raise DatasetError(
                 f"no {table}; expected the official layout of {self.name} ({self.table} and "
-                f"{self.audio.format(fold='N')}/*.wav) in the folder, as {self.home} gives it"
+                f"{self.audio.format(fold='N')}/*.wav) in the folder, as on {self.home}"
             )
         for where, row in read_rows(table, self.columns):
             yield self._read_row(where, row)
@@ -139,7 +139,7 @@ class TableDataset(FoldedClips):
             fold, target = int(row[names.fold]), int(row[names.target])
         except ValueError as error:
             raise DatasetError(
-                f"{where}: {names.fold} and {names.target} must be whole numbers"
+                f"{where}: {names.fold} and {names.target} must be integers"
             ) from error
         if fold not in self.fold_numbers or not 0 <= target < len(self.labels):
             raise DatasetError(

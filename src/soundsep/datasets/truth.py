@@ -1,4 +1,4 @@
-"""What is to be heard in a recording, as a table: csv, or JSON in the manner of JAMS.
+"""The events of a recording as a table: csv, or JSON in the style of JAMS.
 
 References:
     Humphrey et al. (2014), "JAMS: A JSON annotated music specification for reproducible MIR
@@ -33,10 +33,10 @@ N_DECIMALS = 6
 
 
 def true_events(scene: Scene, labels: Sequence[str]) -> list[Event]:
-    """What is to be heard in a scene by start, with a score of 1; what overlaps is one event.
+    """The events of a scene by start, with score 1; overlapping events of a label are one.
 
     Args:
-        scene: A made one.
+        scene: A generated scene.
         labels: Names of its targets, in their order.
     """
     events: list[Event] = []
@@ -61,17 +61,17 @@ def write_truth(
     title: str = "",
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write events as csv, or as JSON where the name ends in ``.json`` or ``.jams``.
+    """Write events as csv, or as JSON if the name ends in ``.json`` or ``.jams``.
 
     Args:
-        path: Where to.
-        events: With a label, a start and an end.
-        duration_seconds: Length of the recording; JSON alone has a place for it.
-        title: Name of the recording, likewise.
-        notes: Whatever else JSON can hold, likewise.
+        path: File to write.
+        events: Events with a label, a start and an end.
+        duration_seconds: Length of the recording; JSON only.
+        title: Name of the recording; JSON only.
+        notes: Further values for JSON.
 
     Raises:
-        ConfigError: the suffix is another one.
+        ConfigError: the suffix is none of these.
         OSError: the file cannot be written.
     """
     path = local_path(path)
@@ -116,10 +116,10 @@ def write_truth(
 
 
 def read_truth(path: str | Path) -> list[Event]:
-    """Read events that `write_truth` or ``soundsep events --format csv`` wrote, or by hand.
+    """Read events written by `write_truth`, by ``soundsep events --format csv`` or by hand.
 
-    Of a csv file the columns ``start_seconds``, ``end_seconds`` and ``label`` are read, of JSON
-    the observations of all annotations. The score of every event is 1.
+    From csv the columns ``start_seconds``, ``end_seconds`` and ``label`` are read, from JSON the
+    observations of all annotations. The score of every event is 1.
 
     Returns:
         The events by their start.
@@ -141,7 +141,7 @@ def read_truth(path: str | Path) -> list[Event]:
 def _check_suffix(path: Path) -> None:
     if path.suffix.lower() not in JSON_SUFFIXES:
         raise ConfigError(
-            f"{path}: a table of events ends in .csv, .json or .jams, not in {path.suffix!r}"
+            f"{path}: expected a table of events in .csv, .json or .jams, got {path.suffix!r}"
         )
 
 
@@ -165,7 +165,7 @@ def _observations(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
             yield f"{path}, observation {number}", start, end, row["value"]
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
-            f"{path} is no JAMS file of events: expected annotations with data, of which each has "
+            f"{path} is not a JAMS file of events: expected annotations with data, each with "
             f"time, duration and value ({type(error).__name__}: {error})"
         ) from error
 
@@ -177,7 +177,8 @@ def _event(where: str, start: Any, end: Any, label: Any) -> Event:
         raise DatasetError(f"{where}: expected times in seconds, got {start!r}, {end!r}") from error
     if not 0 <= first <= last or not math.isfinite(last):
         raise DatasetError(
-            f"{where}: an event starts at 0 s or later and ends no sooner, got {first} to {last}"
+            f"{where}: expected a start of at least 0 s and an end not before it, got {first} to "
+            f"{last}"
         )
     name = label.strip() if isinstance(label, str) else ""
     if fault := label_fault(name):

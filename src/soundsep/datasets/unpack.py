@@ -1,4 +1,4 @@
-"""Unpack an archive that nobody vouches for: no way out, no link, no more than was agreed."""
+"""Unpack an untrusted archive: no path outside the folder, no links, bounded size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from soundsep.names import printable
 __all__ = ["unpack"]
 
 CHUNK_BYTES = 1 << 20
-# The last two are zipfile's words for what is encrypted, or packed in a way it does not know.
+# zipfile raises the last two for files that are encrypted or use an unknown compression.
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -37,13 +37,13 @@ def unpack(archive: Path, folder: Path, *, max_files: int, max_bytes: int) -> No
     Hidden files are left out.
 
     Args:
-        archive: Its kind is told by its suffix.
-        folder: A new one, for the files alone; where this fails it may hold some of them.
-        max_files: Most files that are written.
-        max_bytes: Most bytes that are written.
+        archive: The archive; its suffix tells its kind.
+        folder: A new folder for the files; after an error it may hold some of them.
+        max_files: Most files to write.
+        max_bytes: Most bytes to write.
 
     Raises:
-        DatasetError: the archive is damaged, or holds what is not to be unpacked.
+        DatasetError: the archive is damaged, or holds something that must not be unpacked.
         OSError: a file cannot be written.
     """
     n_files, n_left = 0, max_bytes
@@ -110,14 +110,14 @@ def _of_tar(archive: Path, tarred: tarfile.TarFile) -> Iterator[Member]:
 
 
 def _no_file(archive: Path, name: str) -> DatasetError:
-    return DatasetError(f"{archive}: {printable(name)} is a link or a device, expected files alone")
+    return DatasetError(f"{archive}: {printable(name)} is a link or a device; expected only files")
 
 
 def _place(archive: Path, name: str) -> Path | None:
     """Where a file goes, below the folder; ``None`` for a hidden one.
 
     Raises:
-        DatasetError: it leads elsewhere.
+        DatasetError: the name leads outside the folder.
     """
     parts = PurePosixPath(name).parts
     is_plain = name.isprintable() and not set(name) & set('\\:*?"<>|')

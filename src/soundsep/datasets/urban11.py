@@ -30,7 +30,7 @@ class Urban11(JoinedClips):
 
     Raises:
         DatasetError: a data set is not complete, or has no clip in these folds.
-        ConfigError: there is no folder, or ``folds`` names one that does not exist.
+        ConfigError: no folder is given, or ``folds`` names one that does not exist.
     """
 
     name = "urban11"

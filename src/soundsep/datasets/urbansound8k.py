@@ -16,7 +16,7 @@ __all__ = ["UrbanSound8K"]
 class UrbanSound8K(TableDataset):
     """The official layout: ``metadata/UrbanSound8K.csv``, ``audio/fold1`` to ``audio/fold10``.
 
-    A table that lists only some of the slices or folds is taken as it is; see `TableDataset`.
+    A table may list only some of the slices or folds; see `TableDataset`.
     """
 
     name = "UrbanSound8K"

@@ -1,4 +1,4 @@
-"""Measure a pipeline and a separator on clips that they never learnt from."""
+"""Measure a pipeline and a separator on clips that they were not trained on."""
 
 from __future__ import annotations
 

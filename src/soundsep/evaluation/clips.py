@@ -1,4 +1,4 @@
-"""Measure a pipeline on labelled clips that it never learnt from."""
+"""Measure a pipeline on labelled clips that it was not trained on."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ N_CONFUSIONS_PRINTED = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
 class Evaluation:
-    """Answers of a model to labelled clips, and the figures that follow from them.
+    """Best labels of a model for labelled clips, and the metrics that follow from them.
 
     Attributes:
         labels: Names of the classes.
         targets: Index of each clip's class, (n_clips,).
-        answers: Index of the best label of each, (n_clips,).
-        scores: Its score, (n_clips,).
+        answers: Index of each clip's best label, (n_clips,).
+        scores: Score of each clip's best label, (n_clips,).
     """
 
     labels: tuple[str, ...]
@@ -49,7 +49,7 @@ class Evaluation:
         """All clips of several evaluations as one, such as the folds of a cross-validation.
 
         Raises:
-            ConfigError: there are none, or they are about different labels.
+            ConfigError: there are none, or their labels differ.
         """
         if len({part.labels for part in parts}) != 1:
             raise ConfigError("only evaluations over the same labels can be pooled, at least one")
@@ -67,7 +67,7 @@ class Evaluation:
 
     @property
     def metrics(self) -> ClassificationMetrics:
-        """Accuracy and the macro-averaged figures."""
+        """Accuracy and the macro-averaged metrics."""
         return classification_metrics(self.confusion)
 
     @property
@@ -77,7 +77,7 @@ class Evaluation:
 
     @property
     def n_clips(self) -> int:
-        """Number of clips that were classified."""
+        """Number of clips classified."""
         return len(self.targets)
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Evaluation:
         )
 
     def most_confused(self, n: int) -> list[tuple[int, str, str]]:
-        """The ``n`` commonest mistakes: how often, the true class, the answer."""
+        """The ``n`` most frequent confusions: count, true class, best label."""
         wrong = self.confusion
         np.fill_diagonal(wrong, 0)
         order = np.argsort(-wrong, axis=None, kind="stable")[:n]
@@ -122,7 +122,7 @@ class Evaluation:
         return f"Evaluation({self.n_clips} clips, {len(self.labels)} labels, accuracy {accuracy})"
 
     def __str__(self) -> str:
-        """The figures and the commonest mistakes."""
+        """The metrics and the most frequent confusions."""
         metrics = self.metrics
         lines = [
             f"clips              {self.n_clips}",
@@ -149,9 +149,9 @@ def evaluate(
 
     Args:
         pipeline: The model.
-        clips: Labelled clips. Whether the model has learnt from them is for the caller to know.
+        clips: Labelled clips; the caller must make sure that the model was not trained on them.
         batch_size: Windows per forward pass.
-        n_shifts: As `soundsep.Pipeline` takes it.
+        n_shifts: Number of circular shifts of every window to average.
         progress: Show a progress bar, if there is a terminal.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Measure the events that a pipeline finds in made scenes of clips it never learnt from."""
+"""Measure the events that a pipeline finds in scenes made of clips it was not trained on."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def measure_events(
 
     Args:
         pipeline: The model.
-        scenes: Made of clips that it never learnt from, which is for the caller to know.
-        labels: Names of their targets, in their order.
+        scenes: Scenes; the caller must make sure that the model was not trained on their clips.
+        labels: Names of the scenes' targets, in order.
         psds: Compute the polyphonic sound detection scores too, which takes a second pass and the
             extra ``eval``.
         batch_size: Windows per forward pass.
         progress: Show a progress bar, if there is a terminal.
-        options: Others of `soundsep.Pipeline.events`, such as ``threshold``.
+        options: Further options of `soundsep.Pipeline.events`, such as ``threshold``.
 
     Raises:
         DatasetError: there are no scenes, or a label that the pipeline does not know.
-        ConfigError: an option is out of range, or ``psds`` is asked for without the extra.
+        ConfigError: an option is out of range, or ``psds`` is requested without the extra.
     """
     if not len(scenes):
         raise DatasetError("there are no scenes to find events in")
@@ -70,7 +70,7 @@ def measure_events(
             yield truth, found
 
     if psds:
-        import_sed_scores_eval()  # says at once where the extra is missing
+        import_sed_scores_eval()  # fails at once if the extra is missing
     metrics = event_metrics(heard(), seconds=len(scenes) * scenes.config.n_samples / rate)
     if not psds:
         return metrics

@@ -1,4 +1,4 @@
-"""What separating is worth: in decibels, and in sounds that are named."""
+"""What separating gains, in decibels and in sounds that are named."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class NamingMetrics:
 
     @classmethod
     def of(cls, scores: ArrayLike, targets: Sequence[Sequence[int]]) -> NamingMetrics:
-        """Metrics of answers.
+        """Metrics of scores.
 
         Args:
-            scores: Of every label for every mixture, (n_mixtures, n_labels).
+            scores: Score of every label for every mixture, (n_mixtures, n_labels).
             targets: Classes of every mixture.
         """
         answers = np.asarray(scores, np.float64)
@@ -76,13 +76,13 @@ class NamingMetrics:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SeparationMetrics:
-    """By how many dB sources come out of a separator better than they went in.
+    """How much a separator improves its sources, in dB.
 
     Attributes:
         improvements: `soundsep.metrics.si_sdr_improvement` of every source in the best order,
             (n_mixtures, n_sources).
-        targets: Its class, likewise.
-        seconds_per_second: Time that separating a second of sound takes on this machine.
+        targets: Class of every source, (n_mixtures, n_sources).
+        seconds_per_second: Time to separate a second of sound on this machine.
     """
 
     improvements: NDArray[np.float64]
@@ -135,8 +135,8 @@ def measure_separation(
     """Separate every mixture and compare with what it was mixed from.
 
     Args:
-        separator: With as many sources as the mixtures have, in any order.
-        mixtures: At its rate.
+        separator: A separator with as many sources as the mixtures, in any order.
+        mixtures: Mixtures at its rate.
         progress: Show a progress bar, if there is a terminal.
 
     Raises:
@@ -175,16 +175,15 @@ def measure_naming(
     """Name the sounds of every mixture, as `soundsep.Pipeline` does, and compare with the truth.
 
     Args:
-        classifier: Whose labels are in the order of the mixtures' targets.
-        mixtures: At any rate.
-        separator: Takes them apart first; ``None`` classifies them as they are.
-        use_true_sources: Give the classifier the true sources instead: what a perfect separator
-            would give.
+        classifier: A classifier with its labels in the order of the mixtures' targets.
+        mixtures: Mixtures at any rate.
+        separator: Separates them first; ``None`` classifies them as they are.
+        use_true_sources: Give the classifier the true sources instead, as from a perfect separator.
         batch_size: Windows per forward pass.
         progress: Show a progress bar, if there is a terminal.
 
     Raises:
-        ConfigError: both a separator and the truth are asked for.
+        ConfigError: both a separator and the true sources are requested.
         DatasetError: there are no mixtures.
     """
     if use_true_sources and separator is not None:

@@ -15,7 +15,7 @@ from soundsep.pipeline import Scores
 
 __all__ = ["import_sed_scores_eval", "polyphonic_scores", "score_table"]
 
-# Of the DCASE challenge, task 4, since 2021.
+# Parameters of the DCASE challenge, task 4, since 2021.
 SCENARIOS: tuple[dict[str, float | None], ...] = (
     {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "alpha_ct": 0.0, "alpha_st": 1.0},
     {
@@ -37,7 +37,7 @@ def import_sed_scores_eval() -> Any:
     """
     try:
         with warnings.catch_warnings():
-            # It brings dcase_util, which imports pkg_resources, which warns of its own end.
+            # It imports dcase_util and through it pkg_resources, which warns of its removal.
             warnings.simplefilter("ignore")
             import sed_scores_eval
     except ImportError as error:
@@ -51,11 +51,11 @@ def import_sed_scores_eval() -> Any:
 def score_table(
     values: NDArray[np.float64], edges_seconds: NDArray[np.float64], labels: Sequence[str]
 ) -> Any:
-    """A table as sed_scores_eval takes it.
+    """A table for sed_scores_eval.
 
     Args:
         values: Scores, (n_frames, n_labels).
-        edges_seconds: Where the frames begin and end, (n_frames + 1,).
+        edges_seconds: Boundaries of the frames, (n_frames + 1,).
         labels: Names of the columns.
 
     Raises:
@@ -83,11 +83,10 @@ def score_table(
 def polyphonic_scores(
     recordings: Sequence[tuple[Scores, Sequence[LabelledSpan]]],
 ) -> tuple[float, float]:
-    """PSDS of scenario 1, which asks for exact times, and 2, for labels that are not confused.
+    """PSDS of scenario 1, which rewards exact times, and 2, which rewards correct labels.
 
     Args:
-        recordings: Scores of each, and its true events, of which those of one label do not
-            overlap.
+        recordings: Scores and true events of each recording; events of one label do not overlap.
 
     Raises:
         ConfigError: sed_scores_eval is not installed, or there are no recordings.

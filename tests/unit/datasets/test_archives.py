@@ -144,7 +144,7 @@ def test_a_download_that_breaks_goes_on_where_it_stopped(server, tmp_path):
 
 def test_a_later_command_goes_on_where_an_earlier_one_gave_up(server, tmp_path):
     server.stops = [500, 500, 500]
-    with pytest.raises(DatasetError, match="goes on where this stopped"):
+    with pytest.raises(DatasetError, match="resumes where this stopped"):
         download("esc50", tmp_path / "a", progress=False)
     assert not (tmp_path / "a").exists()
     server.ranges.clear()

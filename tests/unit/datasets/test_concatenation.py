@@ -43,7 +43,7 @@ def test_parts_come_under_one_label_set():
         Concatenation(parts, crosswalks=[None])
     with pytest.raises(DatasetError, match="no clip is left"):
         Concatenation(parts, labels=("rain",), crosswalks=[{}, {}])
-    with pytest.raises(DatasetError, match="a file stands in several parts"):
+    with pytest.raises(DatasetError, match="a file is in several parts"):
         Concatenation([*parts, parts[0]])
 
 

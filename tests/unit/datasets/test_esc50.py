@@ -105,7 +105,7 @@ def test_missing_clips_are_counted_unless_their_fold_is_not_wanted(tmp_path):
     [
         ({"fold": "0"}, "line 4: fold 0"),
         ({"fold": "6"}, "line 4: fold 6"),
-        ({"fold": "two"}, "line 4: .* whole numbers"),
+        ({"fold": "two"}, "line 4: .* integers"),
         ({"fold": ""}, "line 4: a value is missing"),
         ({"target": "50"}, "target 50 is out of range"),
         ({"target": "-1"}, "target -1 is out of range"),

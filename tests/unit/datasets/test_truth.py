@@ -64,10 +64,16 @@ def test_tables_of_events_with_other_columns_are_read_in_order(tmp_path):
     [
         ("start_seconds,label\n1,dog\n", "no column end_seconds"),
         ("start_seconds,end_seconds,label\n1,x,dog\n", "line 2: expected times in seconds"),
-        ("start_seconds,end_seconds,label\n3,2,dog\n", "line 2: an event starts at 0 s"),
-        ("start_seconds,end_seconds,label\n-1,2,dog\n", "line 2: an event starts at 0 s"),
-        ("start_seconds,end_seconds,label\n1,inf,dog\n", "line 2: an event starts at 0 s"),
-        ("start_seconds,end_seconds,label\nnan,1,dog\n", "line 2: an event starts at 0 s"),
+        ("start_seconds,end_seconds,label\n3,2,dog\n", "line 2: expected a start"),
+        ("start_seconds,end_seconds,label\n-1,2,dog\n", "line 2: expected a start"),
+        (
+            "start_seconds,end_seconds,label\n1,inf,dog\n",
+            "line 2: expected a start",
+        ),
+        (
+            "start_seconds,end_seconds,label\nnan,1,dog\n",
+            "line 2: expected a start",
+        ),
         ("start_seconds,end_seconds,label\n1,2,\n", "line 2: a value is missing: label"),
     ],
 )
@@ -83,12 +89,12 @@ def test_a_bad_table_is_an_error_that_names_the_line(tmp_path, text, message):
     ("text", "message"),
     [
         ("{", "is not JSON"),
-        ("[]", "is no JAMS file of events"),
-        ('{"annotations": [{"data": [{"time": 1}]}]}', "is no JAMS file of events"),
-        ('{"annotations": [{"data": {"time": [1]}}]}', "is no JAMS file of events"),
+        ("[]", "is not a JAMS file of events"),
+        ('{"annotations": [{"data": [{"time": 1}]}]}', "is not a JAMS file of events"),
+        ('{"annotations": [{"data": {"time": [1]}}]}', "is not a JAMS file of events"),
         (
             '{"annotations": [{"data": [{"time": 1, "duration": -2, "value": "a"}]}]}',
-            "observation 0: an event starts",
+            "observation 0: expected a start",
         ),
         (
             '{"annotations": [{"data": [{"time": 1, "duration": 2, "value": 7}]}]}',
@@ -105,9 +111,9 @@ def test_bad_json_is_an_error_that_names_the_file(tmp_path, text, message):
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"ends in \.csv, \.json or \.jams"):
+    with pytest.raises(ConfigError, match=r"in \.csv, \.json or \.jams"):
         write_truth(tmp_path / "t.txt", EVENTS, duration_seconds=1.0)
-    with pytest.raises(ConfigError, match=r"ends in \.csv, \.json or \.jams"):
+    with pytest.raises(ConfigError, match=r"in \.csv, \.json or \.jams"):
         read_truth(tmp_path / "t.txt")
     with pytest.raises(DatasetError, match="cannot be read"):
         read_truth(tmp_path / "absent.json")
