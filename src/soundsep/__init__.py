@@ -1,4 +1,4 @@
-"""soundsep: find out what is to be heard in a recording.
+"""soundsep: identify the sounds in a recording.
 
 The public names are loaded when they are first used: ``import soundsep`` itself is quick and
 imports neither torch nor torchaudio.

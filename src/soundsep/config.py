@@ -155,8 +155,8 @@ def check_range(config: Config, *fields: str, **bounds: float) -> None:
 
     Args:
         config: That has the fields.
-        fields: Their names.
-        bounds: As `check_number` takes them; of integers ``least`` and ``most``.
+        fields: Names of the fields.
+        bounds: Bounds as for `check_number`; ``least`` and ``most`` for integers.
 
     Raises:
         ConfigError: a field holds something else.
@@ -213,12 +213,12 @@ def check_number(
     """The option as a float, whatever type of number it is.
 
     Args:
-        name: Of the option.
-        value: What it was given.
-        least: It may be this, and no less.
-        most: It may be this, and no more.
-        above: It must be more than this.
-        below: It must be less than this.
+        name: Name of the option.
+        value: Value to check.
+        least: Smallest value allowed.
+        most: Largest value allowed.
+        above: Bound that it must exceed.
+        below: Bound that it must stay below.
 
     Raises:
         ConfigError: it is not a number, NaN, infinite or out of range.

@@ -58,7 +58,7 @@ def forked_rng(seed: int | None = None) -> Iterator[None]:
     Layers draw their first weights from it, and those with dropout go on drawing.
 
     Args:
-        seed: What it starts from in between; by default it goes on as it is.
+        seed: Seed inside the block; by default the state is kept.
     """
     with torch.random.fork_rng(devices=[]):
         if seed is not None:

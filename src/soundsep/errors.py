@@ -52,7 +52,7 @@ class DependencyError(SoundsepError, ImportError):
 
 
 class SoundsepWarning(UserWarning):
-    """Something was taken to be meant that is worth a look, and the call goes on."""
+    """An assumption worth checking was made; the call continues."""
 
 
 def warn(message: str) -> None:

@@ -78,7 +78,7 @@ def sweep(folder: Path, *patterns: str) -> None:
 
     Args:
         folder: Where `replacing` was used.
-        patterns: Of other temporary files there.
+        patterns: Patterns of other temporary files there.
     """
     with suppress(OSError):
         for pattern in (".*.tmp", *patterns):
@@ -107,12 +107,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """One JSON object a line, in ASCII."""
+    """One JSON object per line, in ASCII."""
     return "".join(json.dumps(row) + "\n" for row in rows).encode("ascii")
 
 
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object a line, as `replacing` does.
+    """Write one JSON object per line, as `replacing` does.
 
     Raises:
         OSError: it cannot be written.

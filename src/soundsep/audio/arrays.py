@@ -19,7 +19,7 @@ def is_array(audio: object) -> bool:
 
 
 def rate_of_array(sample_rate: int | None, target_rate: int | None) -> int:
-    """The rate of an array, which is taken to be the one wanted where nobody has told it.
+    """The rate of an array; by default the wanted one, with a warning.
 
     Raises:
         ConfigError: neither is known.
@@ -35,8 +35,8 @@ def rate_of_array(sample_rate: int | None, target_rate: int | None) -> int:
 def warn_of_rate(rate: int) -> None:
     """Say what rate an array without one is taken to have."""
     warn(
-        f"an array came without sample_rate and is taken as {rate} Hz; pass sample_rate=, for at "
-        "another rate it is misheard"
+        f"an array was given without sample_rate and is taken as {rate} Hz; pass sample_rate=, "
+        "since another rate gives wrong results"
     )
 
 

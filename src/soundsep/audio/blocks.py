@@ -128,11 +128,11 @@ def audio_blocks(
     is raised where it is met, so the blocks before it have been given.
 
     Args:
-        audio: As for `load_audio`.
+        audio: Anything `load_audio` takes.
         sample_rate: Rate of an array, in Hz; by default it is taken to be ``target_rate``.
         target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.
         mono: Mix the channels, as `load_audio` does.
-        channel: Number of the only channel that is read, from 0.
+        channel: Read this channel only, counted from 0.
         block_samples: Samples decoded at once, over all channels, at the recording's rate. Blocks
             differ in length where the rate is changed.
 

@@ -42,7 +42,7 @@ def check_target_rate(target_rate: float | None) -> int | None:
         return None
     if not _is_rate(check_number("target_rate", target_rate)):
         raise ConfigError(
-            f"target_rate must be a whole number from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got "
+            f"target_rate must be an integer from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got "
             f"{target_rate}"
         )
     return int(target_rate)
@@ -57,7 +57,7 @@ def check_format(name: str, n_channels: int, rate: float) -> int:
     """
     if not _is_rate(check_number("sample_rate", rate)):
         raise AudioError(
-            f"{name} has a sample rate of {rate} Hz; expected a whole number from {MIN_RATE_HZ} to "
+            f"{name} has a sample rate of {rate} Hz; expected an integer from {MIN_RATE_HZ} to "
             f"{MAX_RATE_HZ}: check its header, or resample it"
         )
     if not 1 <= n_channels <= MAX_CHANNELS:

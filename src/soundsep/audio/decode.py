@@ -28,8 +28,8 @@ class Reader(Protocol):
 
     Attributes:
         sample_rate: In Hz.
-        n_channels: Their number.
-        n_frames: Length by the header, in samples a channel; ``None`` where it does not know.
+        n_channels: Number of channels.
+        n_frames: Length by the header, in samples per channel; ``None`` if unknown.
         is_lossy: Whether the count of the header may differ by the delay of a decoder.
         sample_type: The type of samples that keeps them, as libsndfile calls it.
     """
@@ -61,8 +61,8 @@ class Decoder:
     Attributes:
         name: For messages.
         sample_rate: In Hz.
-        n_channels: Their number.
-        n_frames: Length by the header, in samples a channel; ``None`` where it does not know.
+        n_channels: Number of channels.
+        n_frames: Length by the header, in samples per channel; ``None`` if unknown.
         sample_type: The type of samples that keeps them, as libsndfile calls it.
 
     Raises:
@@ -157,7 +157,7 @@ class Decoder:
                 raise truncated(self.name, self._n_read / promised)
 
     def close(self) -> None:
-        """Let go of the file; one that was given open stays open."""
+        """Close the file; a file object that was given stays open."""
         if self._reader is not None:
             self._reader.close()
         self._audio.close()

@@ -55,7 +55,7 @@ class FfmpegReader:
 
     Attributes:
         sample_rate: In Hz; of the sound decoded, which may be twice what the header says.
-        n_channels: Their number.
+        n_channels: Number of channels.
         n_frames: Length by the header, in samples per channel; ``None`` where it states none.
         is_lossy: Whether its length may differ by the delay of a decoder.
         sample_type: The type of samples that keeps them, as libsndfile calls it.

@@ -30,12 +30,12 @@ MAX_SUFFIX = 12  # characters; what is longer is no suffix, but a name with a do
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoundRecordings:
-    """What a search has found.
+    """Result of a search.
 
     Attributes:
-        places: Of every path, in order and each once: where the recording lies below the folder
+        places: For every path, once and in order: where the recording lies below the folder
             that was searched; of a file that was given itself, its name.
-        passed_over: How many files of each kind were not taken: a suffix, ``hidden .wav``, ...
+        passed_over: Number of files passed over, by kind: a suffix, ``hidden .wav``, ...
         empty: Folders that were searched and hold no recording.
     """
 
@@ -88,7 +88,7 @@ def search_folder(
     """Paths of the recordings in a folder, at any depth, sorted.
 
     Args:
-        folder: It begins every path.
+        folder: The folder; every path begins with it.
         pass_over: Called with the kind of each other file.
         is_hidden: All of it is to be passed over.
     """

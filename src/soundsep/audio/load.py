@@ -43,7 +43,7 @@ def load_audio(
         target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.
         mono: Mix the channels: their mean, and one of them where they nearly cancel; see
             `soundsep.audio.Mixer`.
-        channel: Number of the only channel that is read, from 0.
+        channel: Read this channel only, counted from 0.
 
     Returns:
         The float32 waveform, (time,) or with ``mono=False`` (channels, time), and its rate.
@@ -75,8 +75,8 @@ def load_audio(
             waveform, rate = resample(waveform, rate, target_rate), target_rate
     except MemoryError as error:
         raise AudioError(
-            "the recording does not fit into the memory there is; cut it into shorter files, "
-            "or hear it in blocks with Pipeline.events"
+            "the recording does not fit into memory; cut it into shorter files, "
+            "or process it in blocks with Pipeline.events"
         ) from error
     return (waveform[0] if mono else waveform), rate
 

@@ -34,7 +34,7 @@ def check_channel(channel: Any) -> int | None:
 
 
 class Mixer:
-    """Channels to the one that is heard, however the recording is cut into blocks.
+    """Mixes channels to mono, independently of how the recording is cut into blocks.
 
     Mono is the mean of the channels, but where they nearly cancel: for each quarter of a second,
     counted from the first sample, in which the power of the mean is less than an eighth of what it
@@ -44,11 +44,11 @@ class Mixer:
     first 10 ms of a quarter.
 
     Args:
-        name: Of the recording, for messages.
-        n_channels: Its channels.
+        name: Name of the recording, for messages.
+        n_channels: Number of its channels.
         sample_rate: Its rate, in Hz.
         mono: Whether the channels are mixed.
-        channel: Number of the only one that is heard, from 0.
+        channel: Use this channel only, counted from 0.
 
     Attributes:
         n_kept: Channels that come out.

@@ -30,7 +30,7 @@ def import_pyav(name: str, contents: Contents) -> Any:
     """The package of the extra "formats".
 
     Args:
-        name: Of the recording, for messages.
+        name: Name of the recording, for messages.
         contents: What it holds.
 
     Raises:
@@ -52,8 +52,8 @@ def samples_of(frame: Any, n_channels: int, plane: Any) -> NDArray[np.float32]:
     PyAV's own conversion looks for planes beyond the eighth where there are none.
 
     Args:
-        frame: As PyAV gives it.
-        n_channels: That it has.
+        frame: A frame of PyAV.
+        n_channels: Number of its channels.
         plane: PyAV's class of the samples of a channel, or where packed of all.
 
     Shape:

@@ -203,7 +203,7 @@ class SndfileReader:
         return int(file.frames / self._share) if known else None
 
     def close(self) -> None:
-        """Let go of what libsndfile holds."""
+        """Release libsndfile's memory."""
         self._file.close()
 
     @contextmanager

@@ -29,7 +29,7 @@ class Augment(nn.Module):
 
     Args:
         steps: Configs, in the order in which they are applied.
-        seed: Of the module's own generator.
+        seed: Seed of the module's own generator.
 
     Attributes:
         steps: The same as a tuple.
@@ -101,5 +101,5 @@ class Augment(nn.Module):
         return x if targets is None else (x, targets)
 
     def extra_repr(self) -> str:
-        """The steps, a line each."""
+        """The steps, one per line."""
         return "\n".join(map(repr, self.steps))

@@ -50,7 +50,7 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
     """Download a file, again where that may help, and put it at ``target`` once it is whole.
 
     Raises:
-        WeightsError: it cannot be had, or is not what the table says.
+        WeightsError: the file is not available, or is not what the table says.
     """
     last = ""
     for attempt in range(ATTEMPTS):
@@ -114,7 +114,7 @@ def receive(
             of a server that sends all of it again, they are replaced.
 
     Raises:
-        OSError: it cannot be had, ends early, stops, or comes too slowly.
+        OSError: the download fails, ends early, stops, or is too slow.
         HTTPException: the server does not speak HTTP.
         ValueError: the server announces or sends another number of bytes, or redirects elsewhere.
     """

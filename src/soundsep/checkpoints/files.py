@@ -39,7 +39,9 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
         )
     except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} is not valid JSON: {error}; fetch or save it anew") from error
+        raise WeightsError(
+            f"{path} is not valid JSON: {error}; download or save it again"
+        ) from error
     if not isinstance(config, dict):
         raise WeightsError(f"{path}: expected a JSON object, got {type(config).__name__}")
     return config

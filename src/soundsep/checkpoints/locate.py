@@ -141,7 +141,7 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
 
     Raises:
         ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
-        WeightsError: the files cannot be had, or are not what the table says.
+        WeightsError: the files are not available, or are not what the table says.
     """
     if (found := find_local(model)) is not None:
         return found
@@ -161,7 +161,7 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
         if wanted and is_offline():
             raise WeightsError(
                 f"'{model.name}' is not complete in the cache, and SOUNDSEP_OFFLINE or "
-                "HF_HUB_OFFLINE forbids to fetch it:\n"
+                "HF_HUB_OFFLINE forbids fetching it:\n"
                 + "\n".join(
                     f"  {cached / file.name}: {problem}; it would come from {urls[file]}"
                     for file, problem in wanted.items()

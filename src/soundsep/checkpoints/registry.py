@@ -41,7 +41,7 @@ class PublishedFile(Config):
     Attributes:
         name: Name inside the checkpoint's folder.
         sha256: All 64 digits, lower case. None where we have not had the file in hand: such a file
-            is never downloaded, only taken where somebody has put it, by name and size.
+            is never downloaded, only taken from where the user put it, by name and size.
         size: In bytes.
         url: Where others publish it; None for our own release.
     """
@@ -61,7 +61,7 @@ class PublishedFile(Config):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upstream(Config):
-    """What turns somebody else's file into a checkpoint; see `soundsep.checkpoints.efficientat`.
+    """Converts a third-party file to a checkpoint; see `soundsep.checkpoints.efficientat`.
 
     Attributes:
         network: Name in `soundsep.models.NETWORKS` of the network it belongs to.

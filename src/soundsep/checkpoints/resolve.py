@@ -38,7 +38,7 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
 
     Raises:
         ConfigError: the name is none of the three.
-        WeightsError: the checkpoint cannot be had, lacks a file, or is not what was published.
+        WeightsError: the checkpoint is not available, lacks a file, or is not what was published.
     """
     if not isinstance(name_or_folder, (str, os.PathLike)):
         raise ConfigError(_unknown(name_or_folder))
@@ -85,14 +85,14 @@ def _complete(folder: Path, what: str) -> Path:
     lacking = [name for name in (CONFIG_NAME, WEIGHTS_NAME) if not (folder / name).is_file()]
     if lacking:
         raise WeightsError(
-            f"{what} is no checkpoint: expected {CONFIG_NAME} and {WEIGHTS_NAME}, "
+            f"{what} is not a checkpoint: expected {CONFIG_NAME} and {WEIGHTS_NAME}, "
             f"lacking {' and '.join(lacking)} (looked in {folder})"
         )
     return folder
 
 
 def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> Path:
-    """Folder of the checkpoint that somebody else's file was, or is now, converted to."""
+    """Folder of the checkpoint that a third-party file was, or is now, converted to."""
     result = replace(model, files=upstream.converted)
     if result.files and (found := find_local(result)) is not None:
         return found

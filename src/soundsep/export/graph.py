@@ -67,7 +67,7 @@ class _Scores(nn.Module):
     """`Classifier.predict` as a forward pass that can be traced, with the scores of frames or not.
 
     Args:
-        classifier: It stays as it is.
+        classifier: The classifier; it is not changed.
         frames: Give the scores of frames as a second output.
     """
 

@@ -61,7 +61,7 @@ class OnnxClassifier:
         except Exception as error:  # onnxruntime's exceptions have no common root
             name = "the exported model" if isinstance(model, bytes) else str(model)
             raise WeightsError(
-                f"{name} is no classifier that soundsep exported: {error}"
+                f"{name} is not a classifier that soundsep exported: {error}"
             ) from error
 
     def predict(self, waveform: Tensor) -> Tensor:

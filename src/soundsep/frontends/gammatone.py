@@ -42,7 +42,7 @@ class GammatoneConfig(Config):
         hop_length: Step between frames, in samples.
         top_db: Values further below the clip's own maximum are raised to it, in dB.
         amin: Smallest mean square before the logarithm.
-        scaling: As in `MelConfig`.
+        scaling: Scaling of the values, one of those of `MelConfig`.
     """
 
     kind: ClassVar[str] = "gammatone"

@@ -35,7 +35,7 @@ def scale(features: Tensor, scaling: Scaling) -> Tensor:
 
     Args:
         features: (batch, bands, frames).
-        scaling: As in `MelConfig`.
+        scaling: Scaling of the values, one of those of `MelConfig`.
     """
     if scaling == "standardize":
         # Below 0.01 dB there is rounding noise, which must not be blown up.

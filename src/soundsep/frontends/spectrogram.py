@@ -18,7 +18,7 @@ class PowerSpectrogram(nn.Module):
     the Fourier transform.
 
     Args:
-        window: Of each frame, (win_length,).
+        window: Window of each frame, (win_length,).
         n_fft: Length of the transform, in samples.
         hop_length: Step between frames, in samples.
         power: 2 for squared magnitudes, 1 for magnitudes.

@@ -33,7 +33,7 @@ class Tagger:
 
     Raises:
         ConfigError: there is no such model or device, or an option is out of range.
-        WeightsError: the files of the model cannot be had, or are not what they claim to be.
+        WeightsError: the model's files are not available, or are not what they claim to be.
         DependencyError: pyarrow, which Ray Data is built on, is not installed.
 
     Examples:

@@ -77,7 +77,7 @@ def confusion_matrix(
         )
     for name, values in (("targets", true), ("predictions", predicted)):
         if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= n_classes:
-            raise ShapeError(f"{name} must be whole numbers from 0 to {n_classes - 1}")
+            raise ShapeError(f"{name} must be integers from 0 to {n_classes - 1}")
     counts = np.zeros((n_classes, n_classes), dtype=np.int64)
     np.add.at(counts, (true, predicted), 1)
     return counts
@@ -185,7 +185,7 @@ def calibration_floor(
         confidences: Score of each answer, 0 to 1.
         n_bins: Number of bins, at least 1.
         n_draws: Times that right and wrong are drawn; the mean is returned.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Shape:
         confidences: (n,).

@@ -101,7 +101,7 @@ class EventMetrics:
 
     Attributes:
         n_recordings: Number of recordings.
-        hours: Their length together.
+        hours: Total length of the recordings.
         collar: Events whose start is within 1 s, and whose end within 1 s or a fifth of the true
             length, each of one true event of its label.
         collar_200ms: The same within 200 ms, as DCASE counts.
@@ -183,7 +183,7 @@ def match_by_collar(
 
     Args:
         truth: True events of one recording.
-        found: Those found in it.
+        found: Events found in it.
         collar_seconds: How far a start may be off, and an end.
         offset_share: An end may be off by this share of the true length, where that is more.
         any_label: Pair events of different labels, too.

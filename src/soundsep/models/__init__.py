@@ -161,5 +161,5 @@ def check_features(network: str, kind: str | None) -> None:
     if (network in WAVEFORM_NETWORKS) != (kind == "waveform"):
         raise ConfigError(
             f"network {network!r} does not take the features of a {kind!r} frontend; those for "
-            f"waveforms are {', '.join(sorted(WAVEFORM_NETWORKS))}, the others take the rest"
+            f"waveforms are {', '.join(sorted(WAVEFORM_NETWORKS))}, all others take spectrograms"
         )

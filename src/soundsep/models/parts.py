@@ -48,7 +48,7 @@ class MaxPool(nn.Module):
     """Max pooling whose last window is shorter where the size does not fit, so that any size does.
 
     Args:
-        height, width: Of the window.
+        height, width: Size of the window.
 
     Shape:
         x: (batch, n_channels, n_rows, n_columns). Returns the same with n_rows / height and

@@ -33,7 +33,7 @@ class MaskUNet(nn.Module):
 
     Args:
         n_sources: Number of outputs; they have no fixed order.
-        channels: Of the levels, from fine to coarse; each level halves time and frequency.
+        channels: Channels per level, from fine to coarse; each level halves time and frequency.
         n_fft: Window of the transform; the hop is half of it.
 
     Shape:

@@ -75,10 +75,10 @@ def _read_metrics(run: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{file} cannot be read as metrics of a training run ({error}); expected one JSON "
-            "object a line, as `soundsep train` writes them"
+            "object per line, as `soundsep train` writes them"
         ) from error
     if not rows or not all(isinstance(row, dict) and _is_number(row.get("epoch")) for row in rows):
-        raise ConfigError(f"{file}: expected one JSON object with an epoch a line, at least one")
+        raise ConfigError(f"{file}: expected one JSON object with an epoch per line, at least one")
     return rows
 
 

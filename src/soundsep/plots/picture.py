@@ -44,7 +44,7 @@ class Picture:
     Attributes:
         audio: The recording.
         height: In inches.
-        width: Likewise.
+        width: Width of the picture.
         figure: Empty at first.
 
     Raises:

@@ -55,7 +55,7 @@ def plot_probabilities(
         AudioError: the recording cannot be read, is too short to analyse, or is digital silence.
         ConfigError: there is no such model, an option is out of range, or ``path`` cannot be
             written.
-        WeightsError: the model's files cannot be had.
+        WeightsError: the model's files are not available.
         DependencyError: matplotlib is not installed.
     """
     check_whole("top_k", top_k, least=1)

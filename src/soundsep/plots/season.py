@@ -41,8 +41,8 @@ def plot_season(
 
     Args:
         summary: From `soundsep.pipeline.summarize`.
-        labels: Those that are shown; by default the most frequent.
-        top_k: So many of them.
+        labels: Labels to show; by default the most frequent.
+        top_k: Number of labels if ``labels`` is not given.
         title: Above the picture.
         path: Where the picture is written.
 
@@ -57,13 +57,11 @@ def plot_season(
     shown = timed[:top_k] if labels is None else list(labels)[:MAX_PANELS]
     for label in shown:
         if label not in timed:
-            raise ConfigError(
-                f"there is no event {label!r} with a time of day{did_you_mean(label, timed)}"
-            )
+            raise ConfigError(f"no event {label!r} has a time of day{did_you_mean(label, timed)}")
     if not shown:
         raise ConfigError(
             "there is nothing to show: no event has a time of day; name recordings as their "
-            "recorders do, or say how their names hold the time (--time-pattern)"
+            "recorders do, or say how their names state the time (--time-pattern)"
         )
     figure = new_figure(path, WIDTH, 0.4 + HEIGHT * len(shown))
     panels = figure.subplots(len(shown), sharex=True, squeeze=False)[:, 0]

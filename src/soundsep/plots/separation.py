@@ -29,7 +29,7 @@ def plot_separation(
     """Spectrograms of the mixture and of every source, in dB below the loudest of the mixture.
 
     Args:
-        separation: As `soundsep.Separator` gives it, or a pipeline's ``result.separation``.
+        separation: Result of `soundsep.Separator`, or a pipeline's ``result.separation``.
         titles: What stands above ``"mixture"`` and above sources, by their names, such as the label
             that was heard in each; the names themselves by default.
         path: Where the picture is written, in the format its ending names (png, pdf, svg...).

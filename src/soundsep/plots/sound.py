@@ -149,7 +149,7 @@ def draw_levels(
     """Columns in dB as an image.
 
     Args:
-        figure: Of the axes.
+        figure: Figure of the axes.
         axes: To draw on.
         shown: In dB.
         bottom: Edge of the image.

@@ -25,7 +25,7 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     the same reason.
 
     Args:
-        logits: Of clips that the model has not learnt from.
+        logits: Logits of clips that the model was not trained on.
         targets: Index of the class of each.
 
     Shape:
@@ -75,7 +75,7 @@ def held_out_temperature(classifier: Classifier, examples: Sequence[tuple[Tensor
     """The temperature of a classifier's scores on clips that it has not learnt from.
 
     Args:
-        classifier: Of temperature 1.
+        classifier: A classifier with temperature 1.
         examples: Waveform (time,) at the classifier's rate, and index of its class.
 
     Raises:

@@ -62,10 +62,10 @@ def train(
         training: Clips to learn from.
         held_out: Clips to report on, never learnt from; may be empty.
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
-        seed: Of the initial weights, the order of the clips and every augmentation.
+        seed: Seed of the initial weights, the order of the clips and every augmentation.
         device: Where to train.
         progress: Show progress bars.
-        on_epoch: Called with the figures of every epoch when it is over.
+        on_epoch: Called with the metrics of every epoch when it is over.
         initial: Classifier of the same labels whose weights the training starts from; it is left
             as it is. Its frontend, network and windows hold then, and not the recipe's; its
             temperature and ``unknown_below`` do not.

@@ -35,10 +35,10 @@ class ClipBatch(NamedTuple):
 
     Attributes:
         clips: Waveforms and targets.
-        features: Of the clips, where they never change (`Recipe.has_fixed_features`).
+        features: Features of the clips, if they never change (`Recipe.has_fixed_features`).
         stage: How the clips are cropped.
-        rng: Of every augmentation.
-        class_weight: Of the classes in the loss, (n_classes,).
+        rng: Generator of all augmentations.
+        class_weight: Weight of each class in the loss, (n_classes,).
     """
 
     clips: Sequence[Example]
@@ -58,7 +58,7 @@ class ClassifierTask(Task[ClipBatch]):
             embedding to the teacher's.
         training: Clips to learn from.
         held_out: Clips to report on; may be empty.
-        seed: Of everything random.
+        seed: Seed of all random numbers.
         teacher: Hears the same waveforms, without the masks.
         initial: What the training started from, where the result is to lie between it and the end.
         cache: Folder to keep features in, where they never change.

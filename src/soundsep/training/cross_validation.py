@@ -28,7 +28,7 @@ def group_folds(
         targets: Index of the class of each clip.
         groups: Name of the group of each clip.
         n_folds: Folds wanted, at least 2. There are fewer where a class has fewer groups.
-        seed: Of the order in which equal groups are dealt.
+        seed: Seed of the order in which equal groups are assigned.
 
     Returns:
         The fold of each clip from 0 on, -1 for those in none; and the number of folds, 0 where no
@@ -75,7 +75,7 @@ def held_out_logits(
 
     Args:
         learner: Holds the clips.
-        folds: Of each clip, -1 for those that are always learnt from.
+        folds: Fold of each clip, -1 for clips that are always in the training.
         n_folds: Number of folds.
         progress: Show a bar.
 

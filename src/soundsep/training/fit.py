@@ -63,7 +63,7 @@ def fit(
             it is random. ``"finetune"`` goes on from there to train the later layers of the network
             on the clips, once for each fold and once for all.
         n_folds: Folds of the cross-validation, at least 2.
-        seed: Of the deal, and of fine-tuning.
+        seed: Seed of the folds and of fine-tuning.
         device: Where embeddings are computed and the network is fine-tuned.
         errors: ``"raise"`` stops at the first file that cannot be used; ``"skip"`` leaves such
             files out and lists them in the report.
@@ -78,7 +78,7 @@ def fit(
             two classes of one name or one target.
         ConfigError: an option is not one of those listed, the seed is not one, or there is no such
             backbone or device.
-        WeightsError: the backbone cannot be had, or is damaged.
+        WeightsError: the backbone is not available, or is damaged.
     """
     check_choice("mode", mode, ("probe", "finetune"))
     check_choice("errors", errors, ("raise", "skip"))
@@ -208,8 +208,8 @@ def _warnings(
         warnings.append(f"fewer than {FEW_CLIPS} clips, expect little of {', '.join(few)}")
     if max(counts.values()) >= UNBALANCED * min(counts.values()):
         warnings.append(
-            f"from {min(counts.values())} to {max(counts.values())} clips a class: the accuracy "
-            "speaks mostly of the large ones; look at the macro recall"
+            f"from {min(counts.values())} to {max(counts.values())} clips per class: the accuracy "
+            "mostly reflects the large ones; look at the macro recall"
         )
     if unknown := [label for label, row in zip(labels, confusion, strict=True) if not row.any()]:
         warnings.append(f"one recording only, so nothing was measured on: {', '.join(unknown)}")

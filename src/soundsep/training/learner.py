@@ -30,7 +30,7 @@ class Learner:
         embeddings: The backbone's, of every clip.
         targets: Index of the class of every clip.
         waveforms: Every clip, (time,), to fine-tune the network on; ``None`` fits the head only.
-        seed: Of fine-tuning.
+        seed: Seed of fine-tuning.
         device: Where to fine-tune.
         progress: Show the bars of fine-tuning.
 

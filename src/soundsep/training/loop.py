@@ -31,9 +31,9 @@ class RunState:
     Attributes:
         learner: All that learns.
         model: The part of it that is wanted in the end, whose weights are averaged.
-        ema: Those averages.
+        ema: The averages of its weights.
         optimizer: Each of its groups has a ``"peak"``, the highest learning rate.
-        rows: The figures of every round so far.
+        rows: The metrics of every round so far.
     """
 
     learner: nn.Module
@@ -50,7 +50,7 @@ class Task(ABC, Generic[Batch]):
     same weights as one that was never interrupted.
 
     Attributes:
-        n_steps: Of the whole run.
+        n_steps: Number of steps of the whole run.
         round_steps: Steps between two rows of figures, with each of which the state is saved.
         max_gradient: Norm at which gradients are clipped; ``None`` leaves them as they are.
     """
@@ -97,11 +97,11 @@ def run_task(
 
     Args:
         task: What is learnt.
-        state: As it is at the start of the run; at its end afterwards.
+        state: State at the start of the run; changed in place.
         folder: For ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
         settings: Plain JSON, all that the run depends on.
         progress: Show a progress bar.
-        on_row: Called with the figures of every round when it is over.
+        on_row: Called with the metrics of every round when it is over.
 
     Raises:
         ConfigError: ``folder`` holds a run with other settings; nothing is changed then.

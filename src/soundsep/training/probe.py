@@ -99,10 +99,10 @@ def with_head(
     """A copy of a backbone with other labels and a linear layer as its head.
 
     Args:
-        backbone: Of `as_backbone`; its features, network and windows are taken over.
+        backbone: Result of `as_backbone`; its features, network and windows are kept.
         labels: Names of the outputs.
-        weight: Of the new layer.
-        bias: Of the new layer.
+        weight: Weight of the new layer.
+        bias: Bias of the new layer.
 
     Shape:
         weight: (n_labels, embedding_dim). bias: (n_labels,).

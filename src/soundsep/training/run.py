@@ -37,8 +37,8 @@ class TrainingResult:
         fold: That was held out.
         last: The classifier after the last step.
         ema: The one with averaged weights; what to use.
-        rows: The figures of every epoch, as in ``metrics.jsonl``.
-        evaluation: Of ``ema`` on the fold held out.
+        rows: The metrics of every epoch, as in ``metrics.jsonl``.
+        evaluation: Evaluation of ``ema`` on the held-out fold.
         warnings: What looks like a mistake in the data.
     """
 
@@ -91,7 +91,7 @@ def train_recipe(
 ) -> TrainingResult:
     """Train by a recipe with one fold held out, measure there, and save: ``soundsep train``.
 
-    The same call again goes on where a killed one stopped.
+    The same call again resumes where a killed one stopped.
 
     Args:
         recipe: Settings, or the name of a recipe (`soundsep.training.RECIPES`).
@@ -104,10 +104,10 @@ def train_recipe(
         calibrate: Train once more with one of the training folds held out too, and set the
             temperature of the scores by it; twice the time.
         cache: Folder to keep decoded clips, and features that never change, in for later runs.
-        seed: Of everything random.
+        seed: Seed of all random numbers.
         device: Where to train.
         progress: Show progress bars.
-        on_epoch: Called with the figures of every epoch when it is over.
+        on_epoch: Called with the metrics of every epoch when it is over.
         on_warning: Called, before the training, with what looks like a mistake in the data.
 
     Raises:
@@ -115,7 +115,7 @@ def train_recipe(
             data, or ``output`` cannot be made or holds another run.
         AudioError: a clip cannot be read.
         DatasetError: there are too few clips, or a recording is on both sides of the split.
-        WeightsError: a backbone or teacher cannot be had, a saved state is damaged, or the
+        WeightsError: a backbone or teacher is not available, a saved state is damaged, or the
             training diverged.
     """
     check_seed(seed)

@@ -44,7 +44,7 @@ class SceneBatches(Dataset[SceneBatch]):
         n_frames: Frames per scene.
         frame: Length of a frame, in those of the scenes' truth.
         clip_tags: A teacher's tags of every clip, (n_clips, n_tags).
-        stranger_tags: Likewise of every stranger.
+        stranger_tags: The same for every stranger.
     """
 
     def __init__(

@@ -38,9 +38,9 @@ class SceneRecipe(Config):
             the run and falls as a cosine.
         head_rate: The same for the two heads.
         warmup: Share of the run.
-        weight_decay: Of AdamW.
+        weight_decay: Weight decay of AdamW.
         max_gradient: Norm at which gradients are clipped.
-        ema_decay: Of the averaged weights, per step.
+        ema_decay: Decay of the averaged weights, per step.
         n_frozen: First blocks that stay as they are; all batch norms keep their statistics.
         clip_weight: Weight of the loss on whole scenes beside that on frames.
         one_weight: Weight of the one-of-n loss on scenes of a single clip.
@@ -49,7 +49,7 @@ class SceneRecipe(Config):
         mask_share: Widest of two bands of the features that are hidden in each scene, as a share of
             all.
         dropout: Share of the channels that the heads do not see, drawn for each scene.
-        smoothing: Of the one-of-n loss: what all other classes get together.
+        smoothing: Label smoothing of the one-of-n loss: target of all other classes together.
         steps_per_save: Steps between two saved states.
     """
 

@@ -68,8 +68,8 @@ def train_scenes(
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
         backgrounds: Real ones, (time,) each.
         strangers: Sounds of none of the classes, (time,) each.
-        stranger_tags: As ``clip_tags``.
-        seed: Of every scene.
+        stranger_tags: Tags of the strangers, in the form of ``clip_tags``.
+        seed: Seed of all scenes.
         device: Where to train.
         progress: Show a progress bar.
 
@@ -197,7 +197,7 @@ def load_tags_head(path: str | Path, tags_head: nn.Module) -> None:
 
     Args:
         path: The run's ``state.safetensors``.
-        tags_head: Of the same kind as was given to `train_scenes`.
+        tags_head: Head of the same kind as was given to `train_scenes`.
 
     Raises:
         WeightsError: the file cannot be read, or holds no such head.

@@ -35,14 +35,14 @@ class SeparationRecipe(Config):
     Attributes:
         network: Name in `soundsep.models.separation.SEPARATION_NETWORKS`.
         mixtures: What it hears.
-        epochs: Of ``n_mixtures`` each; no mixture comes twice.
-        n_mixtures: In an epoch.
+        epochs: Number of epochs; no mixture comes twice.
+        n_mixtures: Mixtures per epoch.
         batch_size: Mixtures a step.
         learning_rate: Peak; it rises over the first ``warmup`` of the run, and falls as a cosine.
         warmup: Share of the run.
-        weight_decay: Of AdamW.
+        weight_decay: Weight decay of AdamW.
         max_gradient: Norm at which gradients are clipped.
-        ema_decay: Of the averaged weights, by step.
+        ema_decay: Decay of the averaged weights, per step.
         ceiling_db: A source that is separated better than this is not worth more.
         bfloat16: Compute in bfloat16 where that loses nothing; about twice as fast.
     """
@@ -124,7 +124,7 @@ def train_separator(
         recipe: Settings.
         training: Clips at the rate of the mixtures, of the training folds alone.
         output: Folder for ``state.safetensors`` and ``metrics.jsonl``.
-        seed: Of the initial weights and of every mixture.
+        seed: Seed of the initial weights and of every mixture.
         device: Where to train.
         progress: Show a progress bar.
 

@@ -63,8 +63,8 @@ def save_state(
             save_file(detached, temporary, metadata={"notes": json.dumps(notes)})
     except (OSError, SafetensorError) as error:
         raise WeightsError(
-            f"cannot write {path}: {error}; free some space, and the same command goes on after "
-            "the last epoch that was written"
+            f"cannot write {path}: {error}; free some space and run the "
+            "same command, which continues after the last epoch that was written"
         ) from error
 
 
@@ -107,7 +107,7 @@ def load_state(
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"cannot resume from {path}: {error}; delete the file to start anew"
+            f"cannot resume from {path}: {error}; delete the file to start over"
         ) from error
     return rows
 

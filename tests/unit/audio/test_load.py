@@ -510,7 +510,7 @@ def test_what_cannot_be_resampled_in_the_memory_there_is_is_refused(audio, monke
         raise MemoryError
 
     monkeypatch.setattr("soundsep.audio.load.resample", fail)
-    with pytest.raises(AudioError, match="memory there is"):
+    with pytest.raises(AudioError, match="does not fit into memory"):
         load_audio(audio, sample_rate=RATE, target_rate=8_000)
 
 

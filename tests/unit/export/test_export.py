@@ -165,7 +165,7 @@ def test_a_missing_package_is_named_with_the_remedy(model, package, tmp_path, mo
 
 def test_files_and_waveforms_that_do_not_fit_are_refused(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"not a model")
-    with pytest.raises(WeightsError, match=r"a\.onnx is no classifier"):
+    with pytest.raises(WeightsError, match=r"a\.onnx is not a classifier"):
         OnnxClassifier(tmp_path / "a.onnx")
     model = classifier(network="mn04", frontend=KaldiMelConfig(n_mels=32))
     exported = OnnxClassifier(export_onnx(model, tmp_path / "b.onnx", tolerance=1.0).path)
