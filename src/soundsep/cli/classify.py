@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -195,15 +196,19 @@ def _classify(
         device=arguments.device,
     )
 
+    done = dict(output.done) if output else {}
+    # One call for all of them: the files of the next group are read while one is classified.
+    answers = pipe(
+        (path for path in recordings if path not in done),
+        top_k=arguments.top,
+        batch_size=arguments.batch_size,
+        channel=arguments.channel,
+        progress=False,
+        errors="return",
+    )
+
     def work(group: list[str]) -> Iterator[str | None]:
-        results = pipe(
-            group,
-            top_k=arguments.top,
-            batch_size=arguments.batch_size,
-            channel=arguments.channel,
-            progress=False,
-            errors="return",
-        )
+        results = list(islice(answers, len(group)))
         if isinstance(output, TableFile):
             output.write_results(results)
         elif output:
@@ -215,7 +220,7 @@ def _classify(
     return go_through(
         recordings,
         work,
-        done=dict(output.done) if output else {},
+        done=done,
         group_size=arguments.batch_size,
         output=arguments.output,
         can_resume=output is not None,

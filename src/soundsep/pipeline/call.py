@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
+from operator import length_hint
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from soundsep.audio import load_audio
 from soundsep.audio.inputs import path_of
 from soundsep.classifier import ClassifierLike
 from soundsep.classifier.scoring import score_windows
 from soundsep.errors import AudioError
+from soundsep.pipeline.ahead import read_ahead
 from soundsep.pipeline.hearing import hear
 from soundsep.pipeline.naming import name_sounds
 from soundsep.pipeline.results import ClipResult
 from soundsep.separator import Separator
 
 __all__ = ["Call"]
+
+_Read = tuple[Any, Callable[[], Tensor] | None]  # a recording, and what loads it
 
 
 class _Key(NamedTuple):
@@ -51,6 +57,8 @@ class Call:
         n_shifts: Number of shifts of every window to average.
         keeps_sources: Keep the separated audio.
         stops: Stop at the first bad recording.
+        reads_ahead: Read files in threads, ahead of the network.
+        bar: Shows the progress of what is gone through.
     """
 
     classifier: ClassifierLike
@@ -64,15 +72,33 @@ class Call:
     n_shifts: int
     keeps_sources: bool
     stops: bool
+    reads_ahead: bool
+    bar: Callable[..., Iterable[_Read]]
 
-    def lazily(self, items: Iterator[Any]) -> Iterator[ClipResult]:
-        """The results of recordings that are read and classified ``batch_size`` at a time."""
-        for first in items:
-            yield from self.results(chain([first], islice(items, self.batch_size - 1)))
+    def lazily(self, items: Iterable[Any]) -> Iterator[ClipResult]:
+        """The results of recordings that are answered ``batch_size`` at a time."""
+        with closing(self._read(items)) as read:
+            shown = iter(self.bar(read))
+            for first in shown:
+                yield from self._answer(chain([first], islice(shown, self.batch_size - 1)))
 
     def results(self, items: Iterable[Any]) -> Iterator[ClipResult]:
-        """The results of recordings, after all were read, and the first failure."""
-        windows = self._windows(items)
+        """The results of recordings, once all of them were read, and the first failure."""
+        with closing(self._read(items)) as read:
+            yield from self._answer(self.bar(read, total=length_hint(items) or None))
+
+    def _read(self, items: Iterable[Any]) -> Generator[_Read]:
+        """Each recording, and what loads it, unless the separator is to hear it as it is."""
+        if self.separator is not None:
+            return ((item, None) for item in items)
+        return read_ahead(items, self._load, n_ahead=self.batch_size if self.reads_ahead else 0)
+
+    def _load(self, item: Any) -> Tensor:
+        rate, target = self.rate_of(item), self.classifier.sample_rate
+        return load_audio(item, sample_rate=rate, target_rate=target, channel=self.channel)[0]
+
+    def _answer(self, recordings: Iterable[_Read]) -> Iterator[ClipResult]:
+        windows = self._windows(recordings)
         scored = list(
             score_windows(
                 self.classifier, windows, batch_size=self.batch_size, n_shifts=self.n_shifts
@@ -94,9 +120,9 @@ class Call:
                 )
             yield result
 
-    def _windows(self, items: Iterable[Any]) -> Iterator[tuple[_Key, list[Tensor]]]:
-        """The windows of each recording and of its sources."""
-        for number, item in enumerate(items):
+    def _windows(self, recordings: Iterable[_Read]) -> Iterator[tuple[_Key, list[Tensor]]]:
+        """The windows of each recording, and of its sources."""
+        for number, (item, load) in enumerate(recordings):
             path = path_of(item)
             try:
                 heard = hear(
@@ -106,6 +132,7 @@ class Call:
                     silence_db=self.silence_db,
                     sample_rate=self.rate_of(item),
                     channel=self.channel,
+                    load=load,
                 )
             except AudioError as error:
                 if self.stops:

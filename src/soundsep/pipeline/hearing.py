@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -41,15 +42,20 @@ def hear(
     silence_db: float | None,
     sample_rate: int | None,
     channel: int | None,
+    load: Callable[[], Tensor] | None = None,
 ) -> Heard:
     """Read a recording, and separate it if there is a separator.
+
+    Without one, ``load`` gives its waveform where it is read elsewhere.
 
     Raises:
         AudioError: the recording cannot be read, is too short, or is digital silence without
             ``silence_db``.
     """
     target = classifier.sample_rate
-    if separator is None:
+    if separator is None and load is not None:
+        waveform = load()
+    elif separator is None:
         waveform, _ = load_audio(
             audio, sample_rate=sample_rate, target_rate=target, channel=channel
         )

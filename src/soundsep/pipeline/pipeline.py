@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
 
@@ -218,8 +219,9 @@ class Pipeline(Listener):
             channel: Use this channel only, counted from 0; by default all are mixed.
 
         Returns:
-            One result, or a list in the order of the input. For an iterator, an iterator:
-            recordings are read and results yielded ``batch_size`` at a time.
+            One result, or a list in the order of the input. For an iterator, an iterator: results
+            are yielded ``batch_size`` at a time. Of lists and iterators, as many files again (at
+            most 64 and 256 MiB) are read ahead in threads.
 
         Raises:
             AudioError: a recording cannot be read, is shorter than one analysis frame, or is
@@ -245,12 +247,13 @@ class Pipeline(Listener):
             n_shifts=check_whole("n_shifts", n_shifts, least=1, most=MAX_SHIFTS),
             keeps_sources=not many if keep_sources is None else keep_sources,
             stops=errors == "raise",
+            reads_ahead=many,
+            bar=partial(progress_bar, progress=progress and many, unit="clip", desc="classifying"),
         )
         items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by is_many
-        shown = progress_bar(items, progress=progress and many, unit="clip", desc="classifying")
         if is_lazy:
-            return call.lazily(iter(shown))
-        results = list(call.results(shown))
+            return call.lazily(items)
+        results = list(call.results(items))
         return results if many else results[0]
 
     def embed(
