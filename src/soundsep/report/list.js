@@ -103,6 +103,6 @@ function choose(event, { scroll = true, look = true } = {}) {
 function step(by) {
   if (!state.shown.length) return;
   const at = state.shown.indexOf(state.chosen);
-  const next = at < 0 ? 0 : Math.max(0, Math.min(state.shown.length - 1, at + by));
+  const next = Math.max(0, Math.min(state.shown.length - 1, at + by));
   choose(state.shown[next]);
 }

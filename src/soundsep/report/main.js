@@ -103,9 +103,9 @@ function listenToForms() {
       refresh();
     });
   }
-  on("event", "submit", (event) => {
-    event.preventDefault();
-    list.focus();
+  on("event", "submit", (event) => event.preventDefault());
+  on("event", "keydown", (event) => {
+    if (event.key === "Enter" && event.target.closest("input")) list.focus(); // takes the value
   });
   const clicks = {
     earlier: () => pan(-0.5), later: () => pan(0.5), in: () => zoom(0.5), out: () => zoom(2),
