@@ -27,7 +27,12 @@ def recording(tmp_path) -> str:
 
 
 def test_every_picture_is_a_kind_and_is_in_the_help(capsys):
-    of_results = {"plot_events", "plot_scores", "plot_separation"}  # which are not in files
+    of_results = {
+        "plot_events",
+        "plot_scores",
+        "plot_season",
+        "plot_separation",
+    }  # which are not in files
     kinds = {f"plot_{kind}" for kind in (*OF_SOUND, *OF_TRAINING)}
     assert kinds == {name for name in plots.__all__ if name.startswith("plot_")} - of_results
     with pytest.raises(SystemExit, match="0"):

@@ -52,6 +52,7 @@ from soundsep.plots import (
     plot_stft,
     plot_waveform,
 )
+from soundsep.report import write_report
 from soundsep.separator import Separator, SeparatorConfig
 from soundsep.training import (
     SceneRecipe,
@@ -166,6 +167,9 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
         "plot_probabilities": lambda **o: plot_probabilities(**{**heard, "model": pipe, **o}),
         "plot_scores": lambda **o: plot_scores(scores, **o),
         "plot_season": lambda **o: plot_season(season, **o),
+        "write_report": lambda **o: write_report(
+            {str(clips[0].path): []}, folder / "report.html", **o
+        ),
         "to_csv": lambda **o: to_csv([], folder / "table.csv", **o),
         "to_dataframe": lambda **o: to_dataframe([], **o),
         "export_onnx": lambda **o: export_onnx(model, folder / "model.onnx", **o),
