@@ -56,6 +56,15 @@ def add_command(commands: Commands) -> None:
         help="train the last layer only, in seconds, or the later layers too (default: probe)",
     )
     command.add_argument(
+        "--background",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a recording of a place where none of the sounds is to be heard, for a backbone with "
+        "frames; may be given several times",
+    )
+    command.add_argument(
         "--group",
         metavar="REGEX",
         help="the part of a file name that identifies the recording the file was cut from; clips "
@@ -92,6 +101,7 @@ def _run(arguments: argparse.Namespace) -> int:
         data,
         backbone=arguments.backbone,
         mode=arguments.mode,
+        backgrounds=arguments.background,
         n_folds=arguments.folds,
         seed=arguments.seed,
         device=arguments.device,

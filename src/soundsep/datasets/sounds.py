@@ -78,9 +78,10 @@ def prepare_sound(
         waveform = signal.resample_poly(waveform, speed[1], speed[0]).astype(np.float32)
     energy = band_energies(waveform, sample_rate)
     total = energy.sum(axis=0)
-    level = float(np.quantile(total[total > SILENCE], LOUD_QUANTILE)) if total.any() else 0.0
-    if level <= SILENCE:
+    heard = total[total > SILENCE]
+    if not len(heard):
         return None
+    level = float(np.quantile(heard, LOUD_QUANTILE))
     active = total > level * 10 ** (-ACTIVE_DB / 10)
     active = close_gaps(active, round(MAX_GAP_SECONDS / FRAME_SECONDS))
     places = np.flatnonzero(active)

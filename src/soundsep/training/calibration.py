@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,9 +13,16 @@ from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.errors import ShapeError
 
-__all__ = ["fit_temperature", "held_out_temperature"]
+__all__ = ["Calibration", "fit_sigmoid", "fit_temperature", "held_out_temperature"]
 
 RANGE = (0.05, 20.0)
+
+
+class Calibration(NamedTuple):
+    """What makes scores mean what they say: logits, and ``offset``, over ``temperature``."""
+
+    temperature: float = 1.0
+    offset: float = 0.0
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:
@@ -69,6 +77,51 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     bounds = tuple(math.log(limit) for limit in RANGE)
     best = minimize_scalar(loss, bounds=bounds, method="bounded")
     return min(max(math.exp(float(best.x)), RANGE[0]), RANGE[1])
+
+
+def fit_sigmoid(logits: Tensor, targets: Tensor, absent: Tensor | None = None) -> Calibration:
+    """The calibration that makes the sigmoid scores of held-out clips as likely as possible.
+
+    One for all labels. As in `fit_temperature`, targets are not quite 0 and 1.
+
+    Args:
+        logits: Of clips that the model has not learnt from.
+        targets: Index of the one label that is in each.
+        absent: Logits where no label is; all of them together count as much as all clips.
+
+    Shape:
+        logits: (n, n_classes), at least one clip. targets: (n,). absent: (n_absent, n_classes).
+
+    References:
+        Platt (1999), "Probabilistic outputs for support vector machines", section 2.2.
+
+    Examples:
+        >>> low = torch.tensor([[-1.0, -5.0], [-5.0, -1.0], [-1.0, -5.0], [-5.0, -1.0]])
+        >>> calibration = fit_sigmoid(low, torch.tensor([0, 1, 0, 1]))
+        >>> 2 < calibration.offset < 4  # between the two
+        True
+    """
+    from scipy.optimize import minimize
+
+    n, n_classes = logits.shape
+    wanted = torch.full((n, n_classes), 1 / (n * (n_classes - 1) + 2), dtype=torch.float64)
+    wanted[torch.arange(n), targets] = (n + 1) / (n + 2)
+    exact, weight = logits.double(), torch.ones(n, 1, dtype=torch.float64)
+    if absent is not None and len(absent):
+        exact = torch.cat([exact, absent.double()])
+        nothing = torch.full(absent.shape, float(wanted.min()), dtype=torch.float64)
+        wanted = torch.cat([wanted, nothing])
+        weight = torch.cat([weight, weight.new_full((len(absent), 1), n / len(absent))])
+
+    def loss(parameters: Sequence[float]) -> float:
+        log_temperature, offset = parameters
+        scaled = (exact + offset) / math.exp(log_temperature)
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(scaled, wanted, weight=weight)
+        return float(losses)
+
+    limits = tuple(math.log(limit) for limit in RANGE)
+    best = minimize(loss, (0.0, 0.0), method="Nelder-Mead", bounds=[limits, (-50.0, 50.0)])
+    return Calibration(math.exp(float(best.x[0])), float(best.x[1]))
 
 
 def held_out_temperature(classifier: Classifier, examples: Sequence[tuple[Tensor, int]]) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from soundsep.config import check_whole
 from soundsep.progress import progress_bar
+from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
 
 __all__ = ["group_folds", "held_out_logits"]
@@ -69,7 +70,7 @@ def group_folds(
 
 
 def held_out_logits(
-    learner: Learner, folds: NDArray[np.int64], n_folds: int, *, progress: bool
+    learner: Learner | FrameLearner, folds: NDArray[np.int64], n_folds: int, *, progress: bool
 ) -> tuple[Tensor, NDArray[np.bool_]]:
     """Each clip's logits by a model that has not heard its recording.
 

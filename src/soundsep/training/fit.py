@@ -19,10 +19,13 @@ from soundsep.datasets import AudioFolder, AudioTable, Clip
 from soundsep.datasets.folder import require_classes
 from soundsep.errors import DatasetError
 from soundsep.metrics import calibration_error, confusion_matrix
+from soundsep.models import FrameNetwork
 from soundsep.names import label_fault
-from soundsep.training.calibration import fit_temperature
+from soundsep.training.calibration import Calibration
 from soundsep.training.cross_validation import group_folds, held_out_logits
 from soundsep.training.embedding_cache import embed_files, load_clip
+from soundsep.training.frame_copies import FrameCopies
+from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
 from soundsep.training.probe import as_backbone
 from soundsep.training.report import FitReport, wilson_interval
@@ -38,6 +41,7 @@ def fit(
     *,
     backbone: str | Path | Classifier = "audioset-mn04",
     mode: Literal["probe", "finetune"] = "probe",
+    backgrounds: Iterable[str | Path] = (),
     n_folds: int = 5,
     seed: int = 0,
     device: str | torch.device = "cpu",
@@ -49,6 +53,11 @@ def fit(
     The accuracy is measured by cross-validation: the recordings (a clip's ``origin``) are dealt
     out to folds, and each fold is answered by a classifier that has not heard it. The classifier
     returned is then fitted to all clips. Every class has the same say, however many clips it has.
+
+    With a backbone that has frames (``mn04-frames``) and ``mode="probe"``, every label is learnt by
+    itself, frame by frame, from a few copies of each clip: 0 to 50 dB softer, over computed noise
+    or ``backgrounds``, some in a room. The classifier then names any number of sounds, or none in
+    mere noise, and says when each is to be heard. Copies of a clip stay in its fold.
 
     A class of which there is one recording only is learnt, but nothing is measured on it. Where
     a class has fewer recordings than ``n_folds``, there are so many folds.
@@ -62,6 +71,8 @@ def fit(
         mode: ``"probe"`` fits a linear layer to the backbone's embeddings: seconds, and nothing in
             it is random. ``"finetune"`` goes on from there to train the later layers of the network
             on the clips, once for each fold and once for all.
+        backgrounds: Recordings of places where none of the sounds is to be heard, for a backbone
+            with frames.
         n_folds: Folds of the cross-validation, at least 2.
         seed: Seed of the folds and of fine-tuning.
         device: Where embeddings are computed and the network is fine-tuned.
@@ -93,31 +104,50 @@ def fit(
     base = as_backbone(
         backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
     )
-    found, skipped = embed_files(
-        base, [c.path for c in clips], device=device, errors=errors, progress=progress
-    )
+    paths = [clip.path for clip in clips]
+    has_frames = mode == "probe" and isinstance(base.network, FrameNetwork)
+    copies = FrameCopies(base, backgrounds=[*backgrounds], device=device) if has_frames else None
+    if copies is not None:
+        found, skipped = copies.of_files(paths, errors=errors, progress=progress)
+    else:
+        found, skipped = embed_files(base, paths, device=device, errors=errors, progress=progress)
     if clips and not found:
         raise DatasetError(
             f"none of the {len(clips)} files can be used: {next(iter(skipped.values()))}"
         )
     clips = tuple(clip for clip in clips if clip.path in found)
     require_classes(labels, (clip.label for clip in clips), where=where)
-    learner = Learner(
-        base,
-        labels,
-        torch.stack([found[clip.path] for clip in clips]),
-        torch.tensor([labels.index(clip.label) for clip in clips]),
-        [load_clip(clip.path, base) for clip in clips] if mode == "finetune" else None,
-        seed=seed,
-        device=device,
-        progress=progress,
-    )
+    targets = torch.tensor([labels.index(clip.label) for clip in clips])
+    embeddings = [found[clip.path] for clip in clips]
+    learner: Learner | FrameLearner
+    if copies is not None:
+        learner = FrameLearner(
+            base,
+            labels,
+            embeddings,
+            copies.of_noise(0),
+            copies.of_noise(1),
+            targets,
+            [clip.path for clip in clips],
+            device=device,
+        )
+    else:
+        learner = Learner(
+            base,
+            labels,
+            torch.stack(embeddings),
+            targets,
+            [load_clip(clip.path, base) for clip in clips] if mode == "finetune" else None,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
     folds, n_dealt = group_folds(
         learner.targets.tolist(), [clip.origin for clip in clips], n_folds=n_folds, seed=seed
     )
     logits, held_out = held_out_logits(learner, folds, n_dealt, progress=progress)
-    report = _report(
-        learner.targets,
+    report, calibration = _report(
+        learner,
         logits,
         np.where(held_out, folds, -1),
         mode=mode,
@@ -128,8 +158,7 @@ def fit(
         notes=(*getattr(data, "notes", ()), *_left_out(data)),
     )
     classifier = learner.learn(np.arange(len(clips)))
-    classifier.config = classifier.config.replace(temperature=report.temperature)
-    return classifier, report
+    return learner.calibrated(classifier, calibration), report
 
 
 def _left_out(data: object) -> Iterator[str]:
@@ -148,7 +177,7 @@ def _labels(clips: Sequence[Clip]) -> tuple[str, ...]:
 
 
 def _report(
-    targets: Tensor,
+    learner: Learner | FrameLearner,
     logits: Tensor,
     folds: NDArray[np.int64],
     *,
@@ -158,14 +187,15 @@ def _report(
     clips: Sequence[Clip],
     skipped: dict[Path, str],
     notes: Sequence[str],
-) -> FitReport:
+) -> tuple[FitReport, Calibration]:
     """``folds`` is -1 for clips that were not held out."""
+    targets = learner.targets
     counts = Counter(clip.label for clip in clips)
     recordings = Counter(label for label, _ in {(clip.label, clip.origin) for clip in clips})
     measured = np.flatnonzero(folds >= 0)
     origins = {clip.origin for clip, fold in zip(clips, folds, strict=True) if fold >= 0}
     accuracy = interval = error = None
-    temperature = 1.0
+    calibration = Calibration()
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     if len(measured):
         answers = logits.argmax(dim=1)
@@ -173,16 +203,19 @@ def _report(
         accuracy = float(correct.mean())
         interval = wilson_interval(accuracy, len(origins))
         confusion = confusion_matrix(targets[measured], answers[measured], n_classes=len(labels))
-        temperature = fit_temperature(logits[measured], targets[measured])
+        calibration = learner.calibrate(logits[measured], targets[measured])
         confidences = np.zeros(len(folds))
         for fold in np.unique(folds[measured]):
             others = np.flatnonzero((folds >= 0) & (folds != fold))
-            t = fit_temperature(logits[others], targets[others]) if len(others) else 1.0
             chosen = np.flatnonzero(folds == fold)
-            confidences[chosen] = (logits[chosen] / t).softmax(dim=1).amax(dim=1).numpy()
+            apart = Calibration()
+            if len(others):
+                apart = learner.calibrate(logits[others], targets[others])
+            confidences[chosen] = learner.confidences(logits[chosen], apart).numpy()
         error = calibration_error(confidences[measured], correct)
-    return FitReport(
+    report = FitReport(
         mode=mode,
+        activation=learner.activation,
         backbone=backbone,
         labels=labels,
         clips_per_class=tuple(counts[label] for label in labels),
@@ -194,10 +227,11 @@ def _report(
         interval=interval,
         confusion=confusion,
         calibration_error=error,
-        temperature=temperature,
+        temperature=calibration.temperature,
         skipped=tuple((str(path), reason) for path, reason in skipped.items()),
         warnings=(*notes, *_warnings(labels, counts, confusion)),
     )
+    return report, calibration
 
 
 def _warnings(

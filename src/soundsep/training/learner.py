@@ -14,6 +14,7 @@ from torch import Tensor
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.devices import to_device
+from soundsep.training.calibration import Calibration, fit_temperature
 from soundsep.training.classifier import train
 from soundsep.training.probe import linear_probe, with_head
 from soundsep.training.recipes import get_recipe
@@ -37,6 +38,8 @@ class Learner:
     Shape:
         embeddings: (n, embedding_dim). targets: (n,).
     """
+
+    activation = "softmax"
 
     def __init__(
         self,
@@ -76,6 +79,19 @@ class Learner:
             )
         probe.load_state_dict(averaged.state_dict())
         return probe
+
+    def calibrate(self, logits: Tensor, targets: Tensor) -> Calibration:
+        """What makes the scores of these held-out clips mean what they say."""
+        return Calibration(fit_temperature(logits, targets))
+
+    def confidences(self, logits: Tensor, calibration: Calibration) -> Tensor:
+        """The best score of each clip, (n,)."""
+        return (logits / calibration.temperature).softmax(dim=1).amax(dim=1)
+
+    def calibrated(self, model: Classifier, calibration: Calibration) -> Classifier:
+        """The model, whose scores are calibrated now."""
+        model.config = model.config.replace(temperature=calibration.temperature)
+        return model
 
     @torch.inference_mode()
     def answer(self, model: Classifier, chosen: NDArray[np.int64]) -> Tensor:

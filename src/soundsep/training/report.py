@@ -68,6 +68,8 @@ class FitReport:
         calibration_error: Expected calibration error of the scores of clips held out, each by a
             temperature that was fitted without its fold.
         temperature: That of the classifier, fitted to all clips held out.
+        activation: ``"softmax"`` where the classifier gives one label each time, ``"sigmoid"``
+            where it gives any number of them, or none.
         skipped: Files that were left out, each with the reason.
         warnings: What to look at.
     """
@@ -85,6 +87,7 @@ class FitReport:
     confusion: NDArray[np.int64]
     calibration_error: float | None
     temperature: float
+    activation: str = "softmax"
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -116,7 +119,12 @@ class FitReport:
         text = (
             "It is what to expect of new recordings made like these: same places, same recorder, "
             "same way of choosing clips. Elsewhere expect less, and measure it there. Anything "
-            "that is none of the classes is still given one of them."
+            "that is none of the classes "
+        )
+        text += (
+            "is still given one of them."
+            if self.activation == "softmax"
+            else "may be given one of them all the same; plain noise should not."
         )
         if self.n_recordings == self.n_clips:
             text += (
@@ -139,6 +147,7 @@ class FitReport:
             "macro_recall": _rounded(self.macro_recall),
             "calibration_error": _rounded(self.calibration_error),
             "temperature": _rounded(self.temperature),
+            "activation": self.activation,
             "classes": [
                 {"label": label, "clips": clips, "recordings": n, "recall": _rounded(recall)}
                 for label, clips, n, recall in self._rows()

@@ -54,3 +54,10 @@ def test_a_sound_has_a_least_length():
     assert prepare_sound(np.concatenate((silence, noise(least), silence)), RATE) is not None
     assert prepare_sound(np.concatenate((silence, noise(least - 1), silence)), RATE) is None
     assert prepare_sound(silence, RATE) is None
+
+
+@pytest.mark.parametrize("peak", [1e-7, 1e-5])
+def test_what_is_softer_than_anything_that_is_heard_is_no_sound(peak):
+    click = np.zeros(8_000, np.float32)
+    click[100] = peak
+    assert prepare_sound(click, RATE) is None

@@ -1,0 +1,213 @@
+"""Frames of clips as they would sound elsewhere: softer, in noise, in rooms, by other devices."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.augment.acoustics import noise
+from soundsep.checkpoints.locate import cache_root
+from soundsep.classifier import Classifier
+from soundsep.datasets import Soundscapes
+from soundsep.datasets.array_cache import ArrayCache, audio_digest
+from soundsep.datasets.scene import Scene, SoundscapeConfig
+from soundsep.datasets.sounds import FRAME_SECONDS
+from soundsep.devices import to_device
+from soundsep.errors import AudioError, ConfigError, DatasetError
+from soundsep.files import code_digest, digest
+from soundsep.models import FrameNetwork
+from soundsep.progress import progress_bar
+from soundsep.training.embedding_cache import body_digest, load_clip
+
+__all__ = ["FrameCopies"]
+
+N_COPIES = 6  # of a clip
+N_NOISES = 128  # windows in which there is nothing to name
+N_BATCH = 16  # of those, in a forward pass
+LEVELS_DB = (-60.0, 0.0)  # peaks of those, in dBFS
+COPIES = SoundscapeConfig(
+    n_sounds=(0.0, 1.0),
+    clip_share=0.35,
+    snr_db=(0.0, 35.0),
+    cut=0.2,
+    part_share=0.2,
+    stranger_share=0.0,
+    reverb_share=0.2,
+    gain_db=(-50.0, 0.0),
+)
+
+
+class FrameCopies:
+    """Rows of a few copies of every clip, for a head that answers frame by frame.
+
+    A copy is a scene (`soundsep.datasets.Soundscapes`) of the clip alone: over computed noise or a
+    background, some in a room, with a peak of -50 to 0 dBFS. All that is random in the copies of a
+    clip follows from its bytes, so they are computed once and kept in the cache, and another clip
+    changes nothing.
+
+    Args:
+        backbone: A classifier with frames.
+        backgrounds: Recordings of places where none of the sounds is to be heard.
+        device: Where to compute.
+
+    Raises:
+        AudioError: a background cannot be read.
+        ConfigError: the backbone's window or rate is none that copies can be made of, or there is
+            no such device.
+    """
+
+    def __init__(
+        self,
+        backbone: Classifier,
+        *,
+        backgrounds: Sequence[str | Path] = (),
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.model = to_device(copy.deepcopy(backbone), device).eval()
+        self.device = device
+        self.config = COPIES.replace(
+            sample_rate=backbone.sample_rate, seconds=backbone.config.window_seconds
+        )
+        paths = [Path(path) for path in backgrounds]
+        self.backgrounds = [load_clip(path, backbone) for path in paths]
+        folder = None
+        with suppress(ConfigError):  # no home folder
+            folder = cache_root() / "frames" / body_digest(backbone)[:32]
+        self.cache = ArrayCache(folder)
+        self.settings = json.dumps(
+            [
+                self.config.to_dict(),
+                N_COPIES,
+                code_digest("augment", "datasets", "training"),
+                [audio_digest(path) for path in paths],
+            ],
+            sort_keys=True,
+        )
+
+    def of_files(
+        self,
+        paths: Sequence[Path],
+        *,
+        errors: Literal["raise", "skip"] = "raise",
+        progress: bool = True,
+    ) -> tuple[dict[Path, Tensor], dict[Path, str]]:
+        """Rows of each file, and the reason of each that was skipped.
+
+        Shape:
+            Each (n_rows, 1 + embedding_dim): whether the sound is there, and the embedding of a
+            frame, or the mean of those in which it sounds.
+
+        Raises:
+            AudioError: a file cannot be read or holds no sound, and ``errors`` is ``"raise"``.
+        """
+        found: dict[Path, Tensor] = {}
+        skipped: dict[Path, str] = {}
+        distinct = [*dict.fromkeys(paths)]
+        for path in progress_bar(distinct, progress=progress, unit="clip", desc="embedding"):
+            try:
+                content = audio_digest(path)
+                key = digest(content, self.settings)
+                rows = self.cache.get(key)
+                if rows is None or not self._is_sound(rows):
+                    rows = self._rows_of(path, seed=int(content[:8], 16)).numpy()
+                    self.cache.put(key, rows)
+            except AudioError as error:
+                if errors == "raise":
+                    raise
+                skipped[path] = str(error)
+                continue
+            found[path] = torch.from_numpy(rows)
+        return found, skipped
+
+    def of_noise(self, seed: int) -> Tensor:
+        """Rows of computed noises and of the backgrounds, at many levels; nothing is there.
+
+        Args:
+            seed: Of the noises, their levels and the parts of the backgrounds.
+
+        Shape:
+            (n_rows, 1 + embedding_dim).
+        """
+        key = digest(f"noise {seed} ", self.settings)
+        kept = self.cache.get(key)
+        if kept is not None and self._is_sound(kept):
+            return torch.from_numpy(kept)
+        n_samples, rate = self.config.n_samples, self.config.sample_rate
+        rng = np.random.default_rng(seed)
+        windows = [torch.zeros(n_samples)]
+        for index in range(N_NOISES):
+            if self.backgrounds and index % 2:
+                whole = self.backgrounds[index // 2 % len(self.backgrounds)].numpy()
+                places = np.arange(n_samples) + rng.integers(len(whole))
+                wave = whole.take(places, mode="wrap")
+            else:
+                wave = noise(rng, n_samples, rate)
+            level = 10 ** (rng.uniform(*LEVELS_DB) / 20)
+            windows.append(torch.from_numpy(wave * np.float32(level / np.abs(wave).max())))
+        rows = []
+        for start in range(0, len(windows), N_BATCH):
+            for frames in self._embed(windows[start : start + N_BATCH]):
+                chosen = torch.from_numpy(rng.integers(len(frames), size=2))
+                rows += [_row(0, frames.mean(dim=0)), *(_row(0, frames[i]) for i in chosen)]
+        stacked = torch.stack(rows)
+        self.cache.put(key, stacked.numpy())
+        return stacked
+
+    def _is_sound(self, rows: NDArray[Any]) -> bool:
+        width = 1 + self.model.network.embedding_dim
+        return rows.ndim == 2 and rows.shape[1] == width and bool(np.isfinite(rows).all())
+
+    def _rows_of(self, path: Path, *, seed: int) -> Tensor:
+        rng = np.random.default_rng(seed)
+        scenes = Soundscapes(
+            [(load_clip(path, self.model), 0)],
+            n_scenes=4 * N_COPIES,
+            seed=seed,
+            config=self.config,
+            backgrounds=self.backgrounds,
+        )
+        heard: list[Scene] = []
+        try:
+            for index in range(len(scenes)):
+                if len(heard) < N_COPIES and (scene := scenes[index]).active:
+                    heard.append(scene)
+        except DatasetError:
+            heard = []
+        if not heard:
+            raise AudioError(f"{path} holds no sound that lasts, from which to learn")
+        rows: list[Tensor] = []
+        embedded = self._embed([scene.waveform for scene in heard])
+        for scene, frames in zip(heard, embedded, strict=True):
+            step = round(cast(float, self.model.frame_seconds) / FRAME_SECONDS)
+            presence, weight = scene.frame_targets(1, len(frames), step)
+            sounds = presence[:, 0] > 0
+            nothing = (weight[:, 0] > 0) & ~sounds
+            if sounds.any():
+                rows += [
+                    _row(1, frames[sounds].mean(dim=0)),
+                    _row(1, frames[sounds][int(rng.integers(int(sounds.sum())))]),
+                ]
+            if nothing.any():
+                rows.append(_row(0, frames[nothing][int(rng.integers(int(nothing.sum())))]))
+        return torch.stack(rows)
+
+    @torch.inference_mode()
+    def _embed(self, waveforms: Sequence[Tensor]) -> Tensor:
+        """(n, n_frames, embedding_dim), on the CPU."""
+        network = self.model.network
+        assert isinstance(network, FrameNetwork)
+        features = self.model.frontend(torch.stack([*waveforms]).to(self.device))
+        return network.embed_frames(features).float().cpu()
+
+
+def _row(is_there: int, embedding: Tensor) -> Tensor:
+    return torch.cat([torch.full((1,), float(is_there)), embedding])

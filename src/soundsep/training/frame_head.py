@@ -1,0 +1,106 @@
+"""A head for frames: every label by itself, and nothing at all where none is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from soundsep.classifier import Classifier
+from soundsep.errors import DatasetError
+from soundsep.models import is_head
+
+__all__ = ["NOTHING", "frame_probe", "with_frame_head"]
+
+NOTHING = -1  # target of a row in which no label is heard
+L2 = 1e-3  # of the squared weights, as of `linear_probe`
+
+
+def frame_probe(
+    rows: Tensor, targets: Tensor, *, n_classes: int, l2: float = L2
+) -> tuple[Tensor, Tensor]:
+    """A logistic regression for every class, with an L2 penalty; nothing is random.
+
+    Every class has the same say, however many rows it has, and so has `NOTHING`.
+
+    Args:
+        rows: Embeddings of frames.
+        targets: Index of the class of each, or `NOTHING`.
+        n_classes: Number of classes.
+        l2: Weight of the penalty on the squared weights of the standardised features.
+
+    Shape:
+        rows: (n, embedding_dim). targets: (n,). Returns weight (n_classes, embedding_dim) and bias
+        (n_classes,), for embeddings as they are.
+
+    Raises:
+        DatasetError: there are no rows.
+    """
+    if len(rows) == 0:
+        raise DatasetError("there is nothing to learn from")
+    mean = rows.mean(dim=0)
+    scale = rows.std(dim=0, correction=0)
+    scale = scale.clamp(min=1e-3 * float(scale.max()) + 1e-12)
+    x = (rows - mean) / scale
+    counts = torch.bincount(targets + 1, minlength=n_classes + 1).clamp(min=1)
+    row_weight = (1 / counts)[targets + 1] / (n_classes + 1)
+    wanted = nn.functional.one_hot(targets + 1, n_classes + 1)[:, 1:].float()
+    weight = torch.zeros(n_classes, x.shape[1], requires_grad=True)
+    bias = torch.full((n_classes,), -2.0, requires_grad=True)
+    solver = torch.optim.LBFGS(
+        [weight, bias], max_iter=200, tolerance_grad=1e-6, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        losses = nn.functional.binary_cross_entropy_with_logits(
+            x @ weight.T + bias, wanted, reduction="none"
+        )
+        loss = (losses.sum(dim=1) * row_weight).sum() + l2 * weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
+        return loss
+
+    with torch.enable_grad():
+        solver.step(closure)  # type: ignore[no-untyped-call]
+    raw = weight.detach() / scale
+    return raw, bias.detach() - raw @ mean
+
+
+def with_frame_head(
+    backbone: Classifier, labels: Sequence[str], weight: Tensor, bias: Tensor
+) -> Classifier:
+    """A copy of a backbone with frames, with other labels and a linear head on every frame.
+
+    A recording may hold any number of the labels, or none. The logit of a whole window is that of
+    its frames, each weighted by the exponential of its own: what sounds for a moment counts.
+
+    Args:
+        backbone: A classifier with frames; its features, network and windows are taken over.
+        labels: Names of the outputs.
+        weight: Of the new layer.
+        bias: Of the new layer.
+
+    Shape:
+        weight: (n_labels, embedding_dim). bias: (n_labels,).
+
+    References:
+        McFee et al. (2018), "Adaptive pooling operators for weakly labeled sound event detection",
+        IEEE/ACM TASLP 26: softmax-weighted pooling, with the exponent 1.
+    """
+    config = backbone.config.replace(
+        labels=tuple(labels),
+        activation="sigmoid",
+        temperature=1.0,
+        unknown_below=None,
+        thresholds=None,
+        median_seconds=max(backbone.config.label_medians),
+    )
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+        model = Classifier(config)
+    body = {k: v for k, v in backbone.state_dict().items() if not is_head(k)}
+    head = {"network.head.weight": weight, "network.head.bias": bias}
+    if "network.attention.weight" in model.state_dict():
+        head["network.attention.weight"] = weight
+    model.load_state_dict(model.state_dict() | body | head)
+    return model.eval()

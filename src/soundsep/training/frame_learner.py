@@ -1,0 +1,107 @@
+"""Learning frame by frame from copies of some clips, and answering others."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from soundsep.classifier import Classifier
+from soundsep.classifier.config import DEFAULT_THRESHOLD
+from soundsep.classifier.scoring import score_waveforms
+from soundsep.devices import to_device
+from soundsep.training.calibration import Calibration, fit_sigmoid
+from soundsep.training.embedding_cache import load_clip
+from soundsep.training.frame_head import NOTHING, frame_probe, with_frame_head
+
+__all__ = ["FrameLearner"]
+
+NOISE_SHARE = 0.005  # of the frames of noise that may reach the threshold
+LEAST = 0.2  # threshold, where noise hardly reaches any
+
+
+class FrameLearner:
+    """As `Learner`, for a backbone with frames: labels are learnt each by itself.
+
+    Args:
+        backbone: A classifier with frames.
+        labels: Names of the classes.
+        rows: Of every clip, as `FrameCopies` makes them.
+        noise: Rows in which nothing is to be named, to learn from.
+        other_noise: Likewise, for calibration alone.
+        targets: Index of the class of every clip.
+        paths: The clips' files, which are heard as a user would have them heard.
+        device: Where clips are answered.
+
+    Shape:
+        targets: (n,).
+    """
+
+    activation = "sigmoid"
+
+    def __init__(
+        self,
+        backbone: Classifier,
+        labels: tuple[str, ...],
+        rows: Sequence[Tensor],
+        noise: Tensor,
+        other_noise: Tensor,
+        targets: Tensor,
+        paths: Sequence[Path],
+        *,
+        device: str | torch.device,
+    ) -> None:
+        self.backbone, self.labels = backbone, labels
+        self.rows, self.noise, self.other_noise = rows, noise, other_noise
+        self.targets, self.paths, self.device = targets, paths, device
+
+    def learn(self, chosen: NDArray[np.int64]) -> Classifier:
+        """A classifier, on the CPU, that knows nothing but the copies of these clips, and noise."""
+        weight, bias = self._head(tuple(int(i) for i in chosen))
+        return with_frame_head(self.backbone, self.labels, weight, bias)
+
+    @functools.lru_cache(maxsize=1)  # noqa: B019  # of all clips, which is asked for again
+    def _head(self, chosen: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        rows = torch.cat([self.noise, *(self.rows[i] for i in chosen)])
+        targets = [torch.full((len(self.noise),), NOTHING)]
+        for i in chosen:
+            is_there = self.rows[i][:, 0] > 0
+            targets.append(torch.where(is_there, self.targets[i], NOTHING))
+        return frame_probe(rows[:, 1:], torch.cat(targets), n_classes=len(self.labels))
+
+    def answer(self, model: Classifier, chosen: NDArray[np.int64]) -> Tensor:
+        """The model's logits (n_chosen, n_classes) of these clips, each label's highest."""
+        moved = to_device(copy.deepcopy(model), self.device)
+        waveforms = ((i, load_clip(self.paths[i], moved)) for i in chosen)
+        scored = score_waveforms(moved, waveforms, batch_size=16)
+        scores = torch.stack([one for _, one in scored])
+        return scores.double().clamp(1e-12, 1 - 1e-7).logit().float()
+
+    def calibrate(self, logits: Tensor, targets: Tensor) -> Calibration:
+        """What makes the scores of these held-out clips mean what they say."""
+        weight, bias = self._head(tuple(range(len(self.targets))))
+        return fit_sigmoid(logits, targets, self.other_noise[:, 1:] @ weight.T + bias)
+
+    def confidences(self, logits: Tensor, calibration: Calibration) -> Tensor:
+        """The best score of each clip, (n,)."""
+        temperature, offset = calibration
+        return ((logits + offset) / temperature).sigmoid().amax(dim=1)
+
+    @torch.no_grad()
+    def calibrated(self, model: Classifier, calibration: Calibration) -> Classifier:
+        """The model, its scores calibrated, with a threshold that noise hardly reaches."""
+        bias = model.get_parameter("network.head.bias").add_(calibration.offset)
+        logits = self.other_noise[:, 1:] @ model.get_parameter("network.head.weight").T + bias
+        noise = (logits / calibration.temperature).sigmoid().amax(dim=1)
+        threshold = min(max(float(noise.quantile(1 - NOISE_SHARE)), LEAST), DEFAULT_THRESHOLD)
+        model.config = model.config.replace(
+            temperature=calibration.temperature,
+            thresholds=(round(threshold, 3),) * len(self.labels),
+        )
+        return model
