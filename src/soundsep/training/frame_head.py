@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
+from soundsep.devices import forked_rng
 from soundsep.errors import DatasetError
 from soundsep.models import is_head
 
@@ -96,7 +97,7 @@ def with_frame_head(
         thresholds=None,
         median_seconds=max(backbone.config.label_medians),
     )
-    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced at once
+    with forked_rng():  # the weights drawn here are replaced at once
         model = Classifier(config)
     body = {k: v for k, v in backbone.state_dict().items() if not is_head(k)}
     head = {"network.head.weight": weight, "network.head.bias": bias}

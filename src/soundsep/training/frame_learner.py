@@ -22,8 +22,7 @@ from soundsep.training.frame_head import NOTHING, frame_probe, with_frame_head
 
 __all__ = ["FrameLearner"]
 
-NOISE_SHARE = 0.005  # of the frames of noise that may reach the threshold
-LEAST = 0.2  # threshold, where noise hardly reaches any
+LEAST = 0.2  # threshold, where no noise comes near
 
 
 class FrameLearner:
@@ -95,11 +94,11 @@ class FrameLearner:
 
     @torch.no_grad()
     def calibrated(self, model: Classifier, calibration: Calibration) -> Classifier:
-        """The model, its scores calibrated, with a threshold that noise hardly reaches."""
+        """The model, its scores calibrated, with a threshold that no noise reaches, if possible."""
         bias = model.get_parameter("network.head.bias").add_(calibration.offset)
         logits = self.other_noise[:, 1:] @ model.get_parameter("network.head.weight").T + bias
-        noise = (logits / calibration.temperature).sigmoid().amax(dim=1)
-        threshold = min(max(float(noise.quantile(1 - NOISE_SHARE)), LEAST), DEFAULT_THRESHOLD)
+        highest = float((logits / calibration.temperature).sigmoid().max())
+        threshold = min(max(highest + 1e-3, LEAST), DEFAULT_THRESHOLD)
         model.config = model.config.replace(
             temperature=calibration.temperature,
             thresholds=(round(threshold, 3),) * len(self.labels),
