@@ -16,7 +16,7 @@ SHOWN = (
     ("40 dB softer", "single.accuracy_minus_40_db", ".1%"),
     ("in a room, 0.8 s of reverberation", "reverberation.accuracy", ".1%"),
     ("clips that keep their name above the threshold", "single.keep_their_name", ".1%"),
-    ("noise, hum, tones, speech named, worst kind", "noise.worst", ".1%"),
+    ("noise, hum, tones, clicks named, worst kind", "noise.worst", ".1%"),
     ("real sounds of none of the labels named", "strangers.all", ".1%"),
     ("two sounds at once, both in the top 2", "mixtures.all_found", ".1%"),
     ("labels of scenes with 0 to 4 sounds, F1", "labels.f1", ".3f"),
