@@ -117,7 +117,7 @@ def test_no_clip_and_no_class_is_dropped_without_a_word(folder, backbone, tmp_pa
     printed = capsys.readouterr()
     assert "soundsep: passed over: 1 .mid, 1 hidden .wav\n" in printed.err
     assert "warning: passed over: 1 .mid, 1 hidden .wav" in printed.out
-    assert "medium/ holds no audio and is no class" in printed.out
+    assert "medium/ holds no audio and is not a class" in printed.out
     assert "lie in no subfolder and were left out: 1" in printed.out
 
 

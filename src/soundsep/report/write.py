@@ -50,7 +50,7 @@ def write_report(
     max_bytes: int = MAX_BYTES,
     time_pattern: str | None = None,
     channel: int | None = None,
-    progress: bool = False,
+    progress: bool = True,
 ) -> None:
     """Write one page in which events are seen, heard, corrected and saved again.
 

@@ -9,8 +9,9 @@ import pytest
 import soundfile
 import torch
 
-from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
+from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline, load_audio
 from soundsep.integrations.ray import Tagger
+from soundsep.pipeline import call
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra ray")
 
@@ -100,14 +101,13 @@ def test_whatever_a_column_holds_is_an_error_of_its_own_row(name, odd, model, pa
 
 def test_an_unforeseen_error_costs_only_its_own_row(model, paths, monkeypatch):
     tagger = Tagger(model)
-    parts = tagger.pipe._parts
 
-    def fragile(audio, *rest):
+    def fragile(audio, **options):
         if audio == paths[1]:
             raise MemoryError("a terabyte")
-        return parts(audio, *rest)
+        return load_audio(audio, **options)
 
-    monkeypatch.setattr(tagger.pipe, "_parts", fragile)
+    monkeypatch.setattr(call, "load_audio", fragile)
     rows = tagger({"path": column(paths[:3])}).to_pylist()
     assert [row["error"] for row in rows] == [None, "MemoryError: a terabyte", None]
     assert [len(row["labels"]) for row in rows] == [3, 0, 3]

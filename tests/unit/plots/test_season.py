@@ -52,7 +52,7 @@ def test_labels_are_chosen():
     (dog,) = meshes(plot_season(SUMMARY, labels=["dog $x$"]))
     assert dog.sum() == 1
     for options, message in (
-        ({"labels": ["rain"]}, "no event 'rain' with a time"),
+        ({"labels": ["rain"]}, "no event 'rain' has a time"),
         ({"labels": ["owll"]}, "did you mean 'owl'"),
         ({"top_k": 0}, "top_k must be an integer of at least 1, got 0"),
         ({"top_k": 25}, "top_k must be at most 24"),

@@ -227,7 +227,7 @@ STRUCTURE = json.dumps({"_dict": [["__quantized", {"_class": "planted.HTDemucs"}
         ({"kwargs": '{"sources": {"_class": "planted.HTDemucs"}}'}, "not a fraction"),
         (
             {"kwargs": '{"segment": {"_type": "fraction", "numerator": 1, "denominator": 0}}'},
-            "no fr",
+            "not a fraction",
         ),
         ({"kwargs": '{"segment": Infinity}'}, "not a JSON number"),
         ({"kwargs": '{"segment": 1e99}'}, "out of range"),
