@@ -86,7 +86,7 @@ def load_state(
         with safe_open(path, framework="pt") as file:
             notes = json.loads(file.metadata()["notes"])
             rows: list[dict[str, Any]] = notes["metrics"]
-            if notes["settings"] != settings:
+            if _completed(notes["settings"], settings) != settings:
                 raise ConfigError(
                     f"{path.parent} holds a run with other settings; choose another folder"
                 )
@@ -110,6 +110,17 @@ def load_state(
             f"cannot resume from {path}: {error}; delete the file to start over"
         ) from error
     return rows
+
+
+def _completed(saved: Any, settings: Mapping[str, Any]) -> Any:
+    """The settings of a run, with those that an earlier version did not have switched off.
+
+    A setting that comes later must do nothing while it is 0, false or null.
+    """
+    if not isinstance(saved, dict) or not isinstance(saved.get("recipe"), dict):
+        return saved
+    later = {k: v for k, v in settings["recipe"].items() if k not in saved["recipe"] and not v}
+    return saved | {"recipe": saved["recipe"] | later}
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from soundsep.errors import WeightsError
+from soundsep.errors import ConfigError, WeightsError
 from soundsep.training import state
-from soundsep.training.state import save_state
+from soundsep.training.state import load_state, save_state
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,16 @@ def test_a_disk_that_is_full_keeps_the_last_state_and_is_an_error_of_ours(
         save_state(path, model=model, ema=ema, optimizer=optimizer, notes={})
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_a_run_from_before_a_setting_goes_on_while_that_is_off(tmp_path):
+    model, ema = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    parts = {"model": model, "ema": ema, "optimizer": torch.optim.AdamW(model.parameters())}
+    before = {"seed": 0, "recipe": {"n_steps": 5}}
+    path = tmp_path / "state.safetensors"
+    save_state(path, notes={"settings": before, "metrics": [{"step": 5}]}, **parts)
+    later = {"seed": 0, "recipe": {"n_steps": 5, "dropout": 0.0}}
+    assert load_state(path, settings=later, **parts) == [{"step": 5}]
+    for other in ({"n_steps": 5, "dropout": 0.1}, {"n_steps": 6, "dropout": 0.0}, {}):
+        with pytest.raises(ConfigError, match="other settings"):
+            load_state(path, settings={"seed": 0, "recipe": other}, **parts)
