@@ -96,7 +96,7 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
     text = ""
     for command in (
         [python, "-m", "venv", str(folder)],
-        [str(own), "-m", "pip", "install", "--quiet", "-e", str(REPOSITORY), *requirements(end)],
+        [str(own), "-m", "pip", "install", "-qq", "-e", str(REPOSITORY), *requirements(end)],
         [str(own), "-c", SHOW],
         [str(own), "-m", "pytest", "-q", "-p", "no:cacheprovider", *OPTIONS[end], *TESTS],
     ):
@@ -113,7 +113,10 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
         if done.returncode:
             break
     seconds = time.monotonic() - began
-    return done.returncode, f"-- {end}\n{text}({seconds:.0f} s)"
+    return (
+        done.returncode,
+        f"-- {end}\n{text}-- {end}: exit status {done.returncode}, {seconds:.0f} s",
+    )
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from soundsep.audio.contents import HEAD_BYTES, contents_of
 
 pytest.importorskip("av")
 from by_ffmpeg import compare, demuxer_of, heard_by_ffmpeg
-from corpus import KINDS, sound
+from corpus import KINDS, case, sound
 
 from fuzz_audio import RESULTS, Counts, fuzz
 
@@ -47,6 +47,12 @@ def test_formats_that_are_refused_are_named_and_not_taken_over_by_ffmpeg(contain
     with pytest.raises(AudioError, match=REFUSED[container]):
         load_audio(data)
     assert contents_of(data[:HEAD_BYTES]) is None
+
+
+def test_opus_that_libsndfile_fills_with_stray_memory_is_refused():
+    """Junk in its only page makes packets longer, and what libsndfile gave differed by the run."""
+    with pytest.raises(AudioError, match="more samples than its pages state"):
+        load_audio(case(0, 1947).data)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")

@@ -7,14 +7,19 @@ from soundsep.audio.file import AudioFile, UnreadableError
 __all__ = ["settle_ogg"]
 
 HEADER, MAX_SEGMENTS = 27, 255  # bytes
+GRANULE, NO_PACKET_ENDS = slice(6, 14), 2**64 - 1
 N_SEGMENTS, FLAGS, BEGINNING = 26, 5, 0x02  # places in the header, and a flag
 
 
-def settle_ogg(file: AudioFile) -> None:
+def settle_ogg(file: AudioFile) -> int | None:
     """Refuse Ogg in which a stream begins after another went on; leave out junk after its end.
 
     It is looked through from its start, page by page; damage ends the search. Streams that are
     played together all begin before one of them goes on.
+
+    Returns:
+        The last position that a page states, in samples (Opus: of 48 kHz); ``None`` where the
+        search ended before the last page.
 
     Raises:
         UnreadableError: libsndfile would hear the first stream only.
@@ -23,7 +28,7 @@ def settle_ogg(file: AudioFile) -> None:
         Pfeiffer (2003), "The Ogg encapsulation format version 0", RFC 3533, sections 4 and 6.
     """
     page = bytearray(HEADER + MAX_SEGMENTS)
-    position, goes_on = 0, False
+    position, goes_on, stated = 0, False, 0
     while True:
         file.seek(position)
         n_read = file.readinto(page)
@@ -33,7 +38,10 @@ def settle_ogg(file: AudioFile) -> None:
         if begins and goes_on:
             raise UnreadableError("several Ogg streams one after the other")
         goes_on |= not begins
+        granule = int.from_bytes(page[GRANULE], "little")
+        stated = max(stated, granule if granule != NO_PACKET_ENDS else 0)
         end = HEADER + page[N_SEGMENTS]
         position += end + sum(page[HEADER:end])
     if 0 < position < file.size and not file.contains(b"OggS", position):
         file.narrow(0, position)
+    return stated if 0 < position == file.size else None

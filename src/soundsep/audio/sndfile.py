@@ -51,6 +51,7 @@ KEPT_AS = {
 # fmt: on
 MAX_DELAY = 4_096  # samples that decoders leave out at the ends
 MAX_PER_BYTE = 8  # samples; ADPCM of 16 kbit/s has 4, GSM 5
+OPUS_RATE = 48_000  # Hz, of the positions that pages state
 UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
 READ_AHEAD = 2**16  # bytes that libFLAC may have read beyond what it decoded
 
@@ -81,13 +82,17 @@ class SndfileReader:
         with self._explained("its header is damaged"):
             skip_id3(file)
             self._share = settle(file)
-            settle_ogg(file)
+            stated = settle_ogg(file)
             self._file = self._opened()
         self.sample_rate = int(self._file.samplerate)
         self.n_channels = int(self._file.channels)
         self.n_frames = self._frames_by_header()
         self._n_read = 0
         self._check_size()
+        # Where packets are damaged so that they seem longer, it gives memory that nothing wrote to.
+        n_seen = self._file.frames * OPUS_RATE
+        if self._file.subtype == "OPUS" and stated is not None and n_seen > stated * self.sample_rate:
+            raise UnreadableError("its packets hold more samples than its pages state")
         self.is_lossy = self._file.subtype in LOSSY
         self.sample_type = KEPT_AS.get(self._file.subtype, "PCM_16")
 
