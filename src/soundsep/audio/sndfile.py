@@ -91,7 +91,8 @@ class SndfileReader:
         self._check_size()
         # Where packets are damaged so that they seem longer, it gives memory that nothing wrote to.
         n_seen = self._file.frames * OPUS_RATE
-        if self._file.subtype == "OPUS" and stated is not None and n_seen > stated * self.sample_rate:
+        is_opus = self._file.subtype == "OPUS"
+        if is_opus and stated is not None and n_seen > stated * self.sample_rate:
             raise UnreadableError("its packets hold more samples than its pages state")
         self.is_lossy = self._file.subtype in LOSSY
         self.sample_type = KEPT_AS.get(self._file.subtype, "PCM_16")
