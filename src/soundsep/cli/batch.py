@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -52,6 +53,7 @@ def go_through(
                 for error in work(group):
                     n_done += 1
                     n_failed += error is not None
+                    sys.stdout.flush()  # whoever reads along has it now, or has seen enough
                 bar.set_postfix(failed=n_failed, refresh=False)
                 bar.update(len(group))
     except KeyboardInterrupt:
