@@ -96,7 +96,7 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
     text = ""
     for command in (
         [python, "-m", "venv", str(folder)],
-        [str(own), "-m", "pip", "install", "-qq", "-e", str(REPOSITORY), *requirements(end)],
+        [str(own), "-m", "pip", "install", "--quiet", "-e", str(REPOSITORY), *requirements(end)],
         [str(own), "-c", SHOW],
         [str(own), "-m", "pytest", "-q", "-p", "no:cacheprovider", *OPTIONS[end], *TESTS],
     ):
@@ -109,7 +109,8 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
             text=True,
             check=False,
         )
-        text += done.stdout
+        if done.returncode or "pip" not in command:
+            text += done.stdout
         if done.returncode:
             break
     seconds = time.monotonic() - began
