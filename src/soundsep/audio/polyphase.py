@@ -142,7 +142,7 @@ def _designed(up: int, down: int) -> Polyphase:
 
 
 _small = functools.lru_cache(maxsize=16)(_designed)
-_large = functools.lru_cache(maxsize=4)(_designed)  # up to 10 MB each
+_large = functools.lru_cache(maxsize=2)(_designed)  # up to 10 MB each
 
 
 def _block(
