@@ -46,7 +46,8 @@ def _found(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of shared test data, which holds ``data`` and ``models``."""
-    return _found(Path(os.environ.get("SOUNDSEP_TEST_DATA") or REPOSITORY.parent / "shared"))
+    given = os.environ.get("SOUNDSEP_TEST_DATA")
+    return _found(Path(given or REPOSITORY.parent / "shared").resolve())
 
 
 @pytest.fixture(scope="session")
