@@ -13,6 +13,8 @@ from soundsep.errors import ConfigError
 from soundsep.evaluation.psds import import_sed_scores_eval
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Resolved now: some tests work in other folders.
+DATA = Path(os.environ.get("SOUNDSEP_TEST_DATA") or REPOSITORY.parent / "shared").resolve()
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +48,7 @@ def _found(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of shared test data, which holds ``data`` and ``models``."""
-    given = os.environ.get("SOUNDSEP_TEST_DATA")
-    return _found(Path(given or REPOSITORY.parent / "shared").resolve())
+    return _found(DATA)
 
 
 @pytest.fixture(scope="session")
