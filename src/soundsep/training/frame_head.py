@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
-from soundsep.devices import forked_rng
 from soundsep.errors import DatasetError
-from soundsep.models import is_head
+from soundsep.training.probe import with_layers
 
 __all__ = ["NOTHING", "frame_probe", "with_frame_head"]
 
@@ -89,19 +88,7 @@ def with_frame_head(
         McFee et al. (2018), "Adaptive pooling operators for weakly labeled sound event detection",
         IEEE/ACM TASLP 26: softmax-weighted pooling, with the exponent 1.
     """
-    config = backbone.config.replace(
-        labels=tuple(labels),
-        activation="sigmoid",
-        temperature=1.0,
-        unknown_below=None,
-        thresholds=None,
-        median_seconds=max(backbone.config.label_medians),
-    )
-    with forked_rng():  # the weights drawn here are replaced at once
-        model = Classifier(config)
-    body = {k: v for k, v in backbone.state_dict().items() if not is_head(k)}
-    head = {"network.head.weight": weight, "network.head.bias": bias}
-    if "network.attention.weight" in model.state_dict():
-        head["network.attention.weight"] = weight
-    model.load_state_dict(model.state_dict() | body | head)
-    return model.eval()
+    layers = {"network.head.weight": weight, "network.head.bias": bias}
+    if "network.attention.weight" in backbone.state_dict():
+        layers["network.attention.weight"] = weight
+    return with_layers(backbone, labels, layers, activation="sigmoid")

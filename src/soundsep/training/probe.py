@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from soundsep.devices import forked_rng
 from soundsep.errors import DatasetError
 from soundsep.models import is_head
 
-__all__ = ["as_backbone", "linear_probe", "probe_classifier", "with_head"]
+__all__ = ["as_backbone", "linear_probe", "probe_classifier", "with_head", "with_layers"]
 
 # Of the squared weights, for features of standard deviation 1 and the mean loss over the clips.
 # Chosen on folds 1 to 4 of ESC-50, each held out in turn: between .0003 and .03 the log loss is
@@ -107,20 +108,38 @@ def with_head(
     Shape:
         weight: (n_labels, embedding_dim). bias: (n_labels,).
     """
+    # A new attention counts all frames alike, so that the layer sees what it was fitted to.
+    layers = {"network.head.weight": weight, "network.head.bias": bias}
+    return with_layers(backbone, labels, layers, activation="softmax")
+
+
+def with_layers(
+    backbone: Classifier,
+    labels: Sequence[str],
+    layers: Mapping[str, Tensor],
+    *,
+    activation: Literal["softmax", "sigmoid"],
+) -> Classifier:
+    """A copy of a backbone with other labels; of its head, what is not given is drawn anew.
+
+    Args:
+        backbone: Its features, network and windows are kept; what was calibrated is not.
+        labels: Names of the outputs.
+        layers: Weights of the head, by their names in the state.
+        activation: That of the new head.
+    """
     config = backbone.config.replace(
         labels=tuple(labels),
-        activation="softmax",
+        activation=activation,
         temperature=1.0,
         unknown_below=None,
         thresholds=None,
         median_seconds=max(backbone.config.label_medians),
     )
-    with forked_rng():  # the weights drawn here are replaced at once
+    with forked_rng():  # the weights drawn here are replaced, or start at 0
         model = Classifier(config)
-    # A new attention counts all frames alike, so that the layer sees what it was fitted to.
     body = {k: v for k, v in backbone.state_dict().items() if not is_head(k)}
-    head = {"network.head.weight": weight, "network.head.bias": bias}
-    model.load_state_dict(model.state_dict() | body | head)
+    model.load_state_dict(model.state_dict() | body | dict(layers))
     return model.eval()
 
 
