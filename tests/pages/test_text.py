@@ -1,0 +1,40 @@
+"""The text of the pages: nothing left of a merge, and a README that stands by itself on an index."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import page_inputs
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # which pytest brings
+
+ROOT = page_inputs.ROOT
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/api/*.md")])
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TARGET = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_nothing_is_left_of_a_merge(page):
+    assert not re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", page.read_text("utf-8"), re.MULTILINE)
+
+
+def test_what_an_index_shows_of_the_readme_has_addresses_at_the_tag():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme
+    for rule in PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        shown = re.sub(rule["pattern"], rule["replacement"], shown)
+    repository = PROJECT["project"]["urls"]["Repository"]
+    ways = {"docs/street.png": "raw", "docs/scenes.md": "blob", "weights/": "blob"}
+    for target, way in ways.items():
+        assert f"]({target})" in readme
+        assert f"]({repository}/{way}/v$HFPR_VERSION/{target})" in shown
+    targets = TARGET.findall(readme)
+    assert targets
+    assert all((ROOT / target).exists() for target in targets if not target.startswith("https:"))
+    assert all(target.startswith("https:") for target in TARGET.findall(shown))
