@@ -73,6 +73,8 @@ def _name_default_factory(
     result: str | None,
 ) -> tuple[str | None, str | None]:
     """Replace the "<factory>" of a dataclass, which Sphinx cannot parse, by what it makes."""
+    if signature == "(*args, **kwargs)":  # of a protocol, which has no constructor
+        return "", result
     return signature and signature.replace("<factory>", "MelConfig()"), result
 
 

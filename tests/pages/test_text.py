@@ -24,6 +24,12 @@ def test_nothing_is_left_of_a_merge(page):
     assert not re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", page.read_text("utf-8"), re.MULTILINE)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_is_a_comment_by_accident(page):
+    # MyST leaves out what begins with "%", which a line of codes for times does.
+    assert not re.findall(r"^%.*", page.read_text("utf-8"), re.MULTILINE)
+
+
 def test_what_an_index_shows_of_the_readme_has_addresses_at_the_tag():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = readme
