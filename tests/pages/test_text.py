@@ -1,4 +1,4 @@
-"""The text of the pages: nothing left of a merge, and a README that stands by itself on an index."""
+"""The text of the pages: nothing left of a merge, and a README that can stand on an index."""
 
 from __future__ import annotations
 
