@@ -56,8 +56,22 @@ def test_the_pages_for_contributors_name_files_that_exist(name):
     folders = r"(?:src|tests|docs|tools|benchmarks|weights|\.ci|\.github)"
     ours = rf"`({folders}/[\w./-]*|[\w-]+\.(?:md|cff|toml))`"
     files = set(re.findall(ours, prose)) - {"weights/NAME/", "weights/NAME/README.md"}
+    files -= set(re.findall(ours, table_of_places(text)))
     assert files
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def table_of_places(text: str) -> str:
+    """The table whose columns say in which folder their files are."""
+    return "\n".join(re.findall(r"^\| What \| Code.*\n(?:\|.*\n)+", text, re.MULTILINE))
+
+
+def test_the_table_of_where_things_go_names_files_that_exist():
+    table = table_of_places((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    places = [ROOT, ROOT / "src" / "soundsep", ROOT / "docs", ROOT / "tests"]
+    files = set(re.findall(r"`([\w./-]+(?:/|\.py|\.md|\.json))`", table))
+    assert len(files) > 20
+    assert [file for file in files if not any((p / file).exists() for p in places)] == []
 
 
 def test_the_glossary_names_attributes_that_exist():
