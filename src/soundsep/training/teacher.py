@@ -47,6 +47,7 @@ class Teacher(nn.Module):
         heard = ((i, self._at_its_rate(waveform)) for i, waveform in enumerate(training))
         embedded = embed_waveforms(classifier, heard, batch_size=32)
         embeddings = torch.stack([embedding for _, embedding in embedded])
+        embeddings = embeddings.to(next(classifier.parameters()).device)
         self.register_buffer("mean", embeddings.mean(dim=0))
         self.register_buffer("scale", embeddings.std(dim=0, correction=0).clamp(min=1e-3))
         self.mean: Tensor

@@ -17,6 +17,7 @@ from soundsep.errors import ConfigError, DatasetError, ShapeError, WeightsError
 from soundsep.frontends import MelConfig, MelFrontend
 from soundsep.models import NETWORKS
 from soundsep.training import Recipe, Stage, classifier_task, loop, step, train
+from soundsep.training import teacher as teacher_module
 from soundsep.training.classifier_task import ClassifierTask
 from soundsep.training.state import load_state, save_state
 from soundsep.training.teacher import Teacher
@@ -688,6 +689,13 @@ def test_a_teacher_s_embeddings_are_standardised_over_the_training_clips():
     _, embeddings = guide(torch.stack(clips), bfloat16=False)
     torch.testing.assert_close(embeddings.mean(dim=0), torch.zeros(16), atol=1e-4, rtol=0)
     assert ((embeddings.std(dim=0, correction=0) - 1).abs() < 1e-3).any()
+
+
+def test_a_teacher_s_means_lie_where_its_network_does(monkeypatch):
+    rows = [(i, torch.randn(16)) for i in range(3)]  # on the CPU, as they always come
+    monkeypatch.setattr(teacher_module, "embed_waveforms", lambda *_, **__: rows)
+    guide = Teacher(toy_classifier().to("meta"), [torch.zeros(2_000)] * 3, sample_rate=2_000)
+    assert guide.mean.device.type == guide.scale.device.type == "meta"
 
 
 @pytest.mark.parametrize(

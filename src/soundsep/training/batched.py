@@ -1,0 +1,282 @@
+"""A student learns from a teacher with every part of a step on the device, for accelerators.
+
+`soundsep.training.train` is made to give the same weights again whenever it is interrupted; its
+clips are cut one by one on the processor. Here whole batches are cut, changed, heard by the
+teacher and learnt without waiting for a number, and the schedule may follow the clock.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from soundsep.audio.windows import pad_to
+from soundsep.classifier import Classifier, ClassifierConfig
+from soundsep.config import Config, check_range
+from soundsep.devices import forked_rng, to_device
+from soundsep.frontends import FrontendConfig, MelConfig
+from soundsep.training.autocast import bfloat16_for
+from soundsep.training.clip_bank import ClipBank
+from soundsep.training.conditions import Conditions, mask_batch, mix_batch
+from soundsep.training.step import one_cycle
+from soundsep.training.teacher import Teacher
+
+__all__ = ["BatchedRecipe", "BatchedRun", "Stopwatch", "whole_windows"]
+
+MIN_REACH = 10  # steps that are averaged at least
+
+
+class Stopwatch:
+    """Times the parts of a step; this one times nothing, and costs nothing."""
+
+    def part(self, name: str) -> AbstractContextManager[None]:
+        """What is done in it is the part of that name."""
+        return nullcontext()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchedRecipe(Config):
+    """Settings of a `BatchedRun`; what `Recipe` has too is meant alike.
+
+    Attributes:
+        network: Name in `soundsep.models.NETWORKS`.
+        frontend: Settings of the features.
+        window_seconds: Length of the whole clips.
+        crop_seconds: Length of the crops, which are heard first.
+        n_candidates: Random crops of which the loudest is taken.
+        crop_share: Share of the run that hears crops; the rest hears whole clips.
+        batch_size: Clips a step.
+        max_speed: Random speed, from its inverse to this.
+        mixup: Share of the clips that are mixed with another one.
+        conditions: What stands between a sound and a recording, while crops are heard.
+        last_conditions: Factor on the shares of ``conditions`` while whole clips are heard.
+        teacher_hears: The waveform as the student has it but for its gain, or what was there
+            before the conditions changed it.
+        teacher_share: Share of the teacher's probabilities in the targets.
+        embedding_weight: Weight of the mean squared error to the teacher's embedding.
+        max_mask: Widest mask, as a share of bands or frames; two of each kind.
+        learning_rate: Peak of a rate that rises and falls once.
+        warmup: Share of the run in which it rises.
+        weight_decay: Decoupled, on weights of two and more axes only.
+        ema_share: Steps that the averaged weights reach back, as a share of those made. Well below
+            the share of whole clips, to which batch norms have to get used.
+        bfloat16: Run the networks under bfloat16 autocast.
+    """
+
+    network: str = "resnet34"
+    frontend: FrontendConfig = field(default_factory=MelConfig)
+    window_seconds: float = 5.0
+    crop_seconds: float = 2.5
+    n_candidates: int = 3
+    crop_share: float = 0.85
+    batch_size: int = 256
+    max_speed: float = 1.2
+    mixup: float = 0.5
+    conditions: Conditions = field(default_factory=Conditions)
+    last_conditions: float = 0.5
+    teacher_hears: Literal["same", "clean"] = "same"
+    teacher_share: float = 0.7
+    embedding_weight: float = 1.0
+    max_mask: float = 0.15
+    learning_rate: float = 3e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    ema_share: float = 0.02
+    bfloat16: bool = True
+
+    def _check(self) -> None:
+        """Check the ranges."""
+        check_range(self, "window_seconds", "crop_seconds", "learning_rate", above=0)
+        check_range(self, "n_candidates", "max_speed", least=1)
+        check_range(self, "batch_size", least=2)
+        check_range(self, "weight_decay", "embedding_weight", "last_conditions", least=0)
+        check_range(self, "crop_share", "mixup", "teacher_share", "max_mask", least=0, most=1)
+        check_range(self, "warmup", "ema_share", least=0, most=1)
+
+
+class BatchedRun:
+    """One student, its teacher, and what is averaged of it.
+
+    Args:
+        recipe: Settings.
+        labels: Names of the classes.
+        bank: Clips at the rate of the recipe's frontend, on the device; several runs may share it.
+        training: Numbers of those to learn from; no other is ever heard.
+        teacher: Classifier of the same labels that has never learnt from what is held out.
+        seed: Seed of the first weights and of everything random.
+    """
+
+    def __init__(
+        self,
+        recipe: BatchedRecipe,
+        labels: Sequence[str],
+        bank: ClipBank,
+        training: Sequence[int],
+        teacher: Classifier,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.recipe, self.bank = recipe, bank
+        device = bank.waveforms.device
+        self.rows = torch.tensor([*training], device=device)
+        config = ClassifierConfig(
+            labels=tuple(labels),
+            network=recipe.network,
+            frontend=recipe.frontend,
+            window_seconds=recipe.window_seconds,
+            hop_seconds=recipe.window_seconds / 2,
+        )
+        guide = to_device(copy.deepcopy(teacher), device)
+        lengths = bank.lengths.tolist()
+        # Enough of them for means and spreads, which are taken clip by clip.
+        clips = [bank.waveforms[i, : lengths[i]] for i in [*training][::4]]
+        with forked_rng(seed):
+            self.model = to_device(Classifier(config), device).train()
+            self.teacher = Teacher(guide, clips, sample_rate=self.model.sample_rate).to(device)
+            _fold_norms(self.teacher.classifier)
+            width = self.model.network.embedding_dim
+            self.to_wanted = nn.Linear(width, self.teacher.embedding_dim).to(device)
+        self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False).eval()
+        parameters = [*self.model.parameters(), *self.to_wanted.parameters()]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": [p for p in parameters if p.ndim > 1],
+                    "weight_decay": recipe.weight_decay,
+                },
+                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+            fused=True,
+        )
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.n_steps = self.n_whole = 0  # whole: those that heard whole clips
+        self._order = self.rows[:0]
+        self._hot = torch.eye(len(labels), device=device)
+        self._sums, self._n_summed = torch.zeros(2, device=device), 0
+        self._averaged, self._current, self._counters = self._pairs()
+
+    @property
+    def n_clips(self) -> int:
+        """Clips learnt from so far, one of which may be heard several times."""
+        return self.n_steps * self.recipe.batch_size
+
+    def step(self, share: float, watch: Stopwatch | None = None) -> None:
+        """Learn from a batch; nothing here waits for the device.
+
+        Args:
+            share: Share of the run that is over; at least one step is made of either kind.
+            watch: Where the time of the parts is taken.
+        """
+        recipe, watch = self.recipe, watch or Stopwatch()
+        is_whole = share >= recipe.crop_share and self.n_steps > 0
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * one_cycle(share, recipe.warmup)
+        with torch.no_grad():
+            features, targets, wanted = self._batch(watch, is_whole=is_whole)
+        with watch.part("student"):
+            with bfloat16_for(features, enabled=recipe.bfloat16):
+                embedding = self.model.network.embed(features)
+                logits = self.model.network.head(embedding)
+            loss = nn.functional.cross_entropy(logits.float(), targets)
+            distance = nn.functional.mse_loss(self.to_wanted(embedding.float()), wanted)
+            self.optimizer.zero_grad()
+            total = loss + recipe.embedding_weight * distance
+            total.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
+        with watch.part("weights"):
+            self.optimizer.step()
+            self.n_steps += 1
+            self.n_whole += is_whole
+            reach = max(MIN_REACH, recipe.ema_share * self.n_steps)
+            with torch.no_grad():
+                torch._foreach_lerp_(self._averaged, self._current, 1 / reach)
+            self._sums += torch.stack([loss.detach(), distance.detach()])
+            self._n_summed += 1
+
+    def losses(self) -> tuple[float, float]:
+        """Mean cross-entropy and distance to the teacher's embedding since the last call."""
+        means = (self._sums / max(1, self._n_summed)).tolist()
+        self._sums.zero_()
+        self._n_summed = 0
+        return means[0], means[1]
+
+    def averaged(self) -> Classifier:
+        """The classifier of the averaged weights, to be used and not to be changed."""
+        for average, value in self._counters:
+            average.copy_(value)
+        return self.ema
+
+    def _batch(self, watch: Stopwatch, *, is_whole: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, targets and the teacher's embedding."""
+        recipe, generator, rate = self.recipe, self.generator, self.model.sample_rate
+        with watch.part("views"):
+            rows = self._next_rows()
+            seconds = recipe.window_seconds if is_whole else recipe.crop_seconds
+            waveform = self.bank.views(
+                rows,
+                round(seconds * rate),
+                generator=generator,
+                n_candidates=1 if is_whole else recipe.n_candidates,
+                max_speed=recipe.max_speed,
+            )
+            targets = self._hot[self.bank.targets[rows]]
+        with watch.part("changes"):
+            waveform, targets = mix_batch(
+                waveform, targets, probability=recipe.mixup, generator=generator
+            )
+            conditions = recipe.conditions
+            if is_whole:
+                conditions = conditions.scaled(recipe.last_conditions)
+            recorded = conditions.record(waveform, sample_rate=rate, generator=generator)
+        with watch.part("teacher"):
+            # Its answers depend on the level, so it hears the clip's own.
+            heard = recorded if recipe.teacher_hears == "same" else waveform
+            probabilities, wanted = self.teacher(heard, bfloat16=recipe.bfloat16)
+            targets = torch.lerp(targets, probabilities, recipe.teacher_share)
+        with watch.part("features"):
+            features = self.model.frontend(conditions.gain(recorded, generator=generator))
+            for dim in (-2, -1):
+                features = mask_batch(
+                    features, dim=dim, max_share=recipe.max_mask, n_masks=2, generator=generator
+                )
+        return features, targets, wanted
+
+    def _next_rows(self) -> Tensor:
+        """All clips in a new order again and again."""
+        n, device = self.recipe.batch_size, self.rows.device
+        while len(self._order) < n:
+            order = torch.randperm(len(self.rows), generator=self.generator, device=device)
+            self._order = torch.cat([self._order, self.rows[order]])
+        chosen, self._order = self._order[:n], self._order[n:]
+        return chosen
+
+    def _pairs(self) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
+        """Averages beside what they follow: real numbers in two lists, counters in pairs."""
+        pairs = [
+            *zip(self.ema.state_dict().values(), self.model.state_dict().values(), strict=True)
+        ]
+        real = [(a, v) for a, v in pairs if a.is_floating_point()]
+        counters = [(a, v) for a, v in pairs if not a.is_floating_point()]
+        return [a for a, _ in real], [v for _, v in real], counters
+
+
+def _fold_norms(network: nn.Module) -> None:
+    """Let every convolution do what the batch norm behind it does when nothing is learnt."""
+    for module in network.modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1:
+            conv, norm = module[0], module[1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                module[0], module[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+
+
+def whole_windows(clips: Sequence[Tensor], config: ClassifierConfig) -> Tensor:
+    """The first window of each clip, as a trained classifier hears it, (n_clips, window)."""
+    n = config.window_samples
+    return torch.stack([pad_to(clip[:n], n, padding=config.padding) for clip in clips])

@@ -1,0 +1,264 @@
+"""What stands between a sound and a recording, drawn for whole batches on their device.
+
+`soundsep.augment` does the like clip by clip, with random numbers that are the same everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from scipy import fft
+from torch import Tensor
+
+from soundsep.config import Config, check_range
+from soundsep.errors import ConfigError
+
+__all__ = [
+    "Conditions",
+    "add_coloured_noise",
+    "limit_band",
+    "mask_batch",
+    "mix_batch",
+    "reverberate",
+]
+
+MIN_RMS = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions(Config):
+    """Which share of a batch is changed in which way; ranges are drawn from uniformly.
+
+    Attributes:
+        reverb_share: Share of the clips that are played in a room.
+        t60_seconds: Range of the time in which a room's echo falls by 60 dB, log-uniform.
+        direct_db: Range of the level of the direct sound over that of the echo.
+        noise_share: Share with noise.
+        snr_db: Range of the ratio of a clip's power to that of its noise.
+        colour: Range of the exponent by which the noise's power falls with frequency: 0 is white,
+            1 pink, 2 brown.
+        band_share: Share that lose lows and highs.
+        low_hz: Range of the lower edge, log-uniform.
+        high_hz: Range of the upper edge, log-uniform.
+        gain_share: Share that are made louder or quieter.
+        gain_db: Range of that gain.
+    """
+
+    reverb_share: float = 0.25
+    t60_seconds: tuple[float, float] = (0.1, 1.0)
+    direct_db: tuple[float, float] = (-3.0, 15.0)
+    noise_share: float = 0.25
+    snr_db: tuple[float, float] = (0.0, 40.0)
+    colour: tuple[float, float] = (-0.5, 2.0)
+    band_share: float = 0.15
+    low_hz: tuple[float, float] = (20.0, 500.0)
+    high_hz: tuple[float, float] = (2_000.0, 8_000.0)
+    gain_share: float = 0.5
+    gain_db: tuple[float, float] = (-45.0, 10.0)
+
+    def _check(self) -> None:
+        """Check the ranges."""
+        shares = ("reverb_share", "noise_share", "band_share", "gain_share")
+        check_range(self, *shares, least=0, most=1)
+        for name in (
+            "t60_seconds",
+            "direct_db",
+            "snr_db",
+            "colour",
+            "low_hz",
+            "high_hz",
+            "gain_db",
+        ):
+            low, high = getattr(self, name)
+            if not -math.inf < low <= high < math.inf:
+                raise ConfigError(f"Conditions.{name} must rise, got {low} and {high}")
+        if min(*self.t60_seconds, *self.low_hz, *self.high_hz) <= 0:
+            raise ConfigError("Conditions: times and frequencies must be above 0")
+
+    def scaled(self, factor: float) -> Conditions:
+        """The same of fewer clips; gains stay."""
+        return self.replace(
+            reverb_share=factor * self.reverb_share,
+            noise_share=factor * self.noise_share,
+            band_share=factor * self.band_share,
+        )
+
+    def record(self, waveform: Tensor, *, sample_rate: int, generator: torch.Generator) -> Tensor:
+        """Rooms, noises and bands; every clip keeps its level but for the noise.
+
+        The number of clips that are changed is the same for every batch, so that no shape depends
+        on a random number and the device never waits.
+
+        Shape:
+            waveform: (batch, time). Returns the same.
+        """
+
+        def draw(n: int, bounds: tuple[float, float], *, is_log: bool = False) -> Tensor:
+            low, high = map(math.log, bounds) if is_log else bounds
+            u = torch.rand(n, generator=generator, device=waveform.device)
+            drawn = low + (high - low) * u
+            return drawn.exp() if is_log else drawn
+
+        x = waveform
+        if n := round(self.reverb_share * len(x)):
+            rows = self._rows(x, n, generator)
+            t60 = draw(n, self.t60_seconds, is_log=True)
+            heard = reverberate(
+                x[rows],
+                t60_seconds=t60,
+                direct_db=draw(n, self.direct_db),
+                sample_rate=sample_rate,
+                max_seconds=self.t60_seconds[1],
+                generator=generator,
+            )
+            x = x.index_copy(0, rows, heard)
+        if n := round(self.noise_share * len(x)):
+            rows = self._rows(x, n, generator)
+            noisy = add_coloured_noise(
+                x[rows],
+                snr_db=draw(n, self.snr_db),
+                colour=draw(n, self.colour),
+                generator=generator,
+            )
+            x = x.index_copy(0, rows, noisy)
+        if n := round(self.band_share * len(x)):
+            rows = self._rows(x, n, generator)
+            low, high = (draw(n, b, is_log=True) for b in (self.low_hz, self.high_hz))
+            limited = limit_band(x[rows], low_hz=low, high_hz=high, sample_rate=sample_rate)
+            x = x.index_copy(0, rows, limited)
+        return x
+
+    def gain(self, waveform: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Each clip of a share of the batch louder or quieter, (batch, time) to the same."""
+        low, high = self.gain_db
+        shape, device = (len(waveform), 1), waveform.device
+        db = low + (high - low) * torch.rand(shape, generator=generator, device=device)
+        is_changed = torch.rand(shape, generator=generator, device=device) < self.gain_share
+        return waveform * 10 ** (db * is_changed / 20)
+
+    @staticmethod
+    def _rows(x: Tensor, n: int, generator: torch.Generator) -> Tensor:
+        return torch.randperm(len(x), generator=generator, device=x.device)[:n]
+
+
+def mix_batch(
+    waveform: Tensor, targets: Tensor, *, probability: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """`soundsep.augment.mixup` with weights from 0 to 1, on the batch's device.
+
+    Shape:
+        waveform: (batch, time). targets: (batch, n_classes). Returns the same two.
+    """
+    n, device = len(waveform), waveform.device
+    drawn = torch.rand(3, n, 1, generator=generator, device=device)
+    w = torch.where(drawn[0] < probability, drawn[1], 1.0)
+    partner = torch.randperm(n, generator=generator, device=device)
+    level = _rms(waveform).clamp(min=1e-5)
+    even = waveform / level
+    mixed = (w * even + (1 - w) * even[partner]) / (w.square() + (1 - w).square()).sqrt()
+    return mixed * level, w * targets + (1 - w) * targets[partner]
+
+
+def add_coloured_noise(
+    waveform: Tensor, *, snr_db: Tensor, colour: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Add noise whose power falls with frequency to the power ``colour``; the ratio is exact.
+
+    Shape:
+        waveform: (batch, time). snr_db, colour: (batch,). Returns (batch, time).
+    """
+    n_samples = waveform.shape[-1]
+    noise = torch.randn(waveform.shape, generator=generator, device=waveform.device)
+    spectrum = torch.fft.rfft(noise)
+    n_bins = spectrum.shape[-1]
+    # From the 500th part of the band on: otherwise nearly all of a brown noise is below hearing.
+    bins = torch.arange(n_bins, device=waveform.device).clamp(min=max(1, n_bins // 500))
+    shape = (bins / n_bins) ** (-colour.unsqueeze(1) / 2)
+    noise = torch.fft.irfft(spectrum * shape, n=n_samples)
+    factor = _rms(waveform) / _rms(noise).clamp(min=MIN_RMS)
+    noisy: Tensor = waveform + noise * factor * 10 ** (-snr_db.unsqueeze(1) / 20)
+    return noisy
+
+
+def reverberate(
+    waveform: Tensor,
+    *,
+    t60_seconds: Tensor,
+    direct_db: Tensor,
+    sample_rate: int,
+    max_seconds: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Play each clip in a room whose echo is noise that dies away; levels stay.
+
+    Args:
+        waveform: Clips.
+        t60_seconds: Time in which the echo falls by 60 dB.
+        direct_db: Level of the direct sound over that of the whole echo.
+        sample_rate: In Hz.
+        max_seconds: Length of the longest echo.
+        generator: Source of the random numbers.
+
+    Shape:
+        waveform: (batch, time). t60_seconds, direct_db: (batch,). Returns (batch, time).
+
+    References:
+        Polack (1988), "La transmission de l'energie sonore dans les salles".
+    """
+    n, n_samples = waveform.shape
+    n_tail = max(2, round(max_seconds * sample_rate))
+    seconds = torch.arange(n_tail, device=waveform.device) / sample_rate
+    tail = torch.randn(n, n_tail, generator=generator, device=waveform.device)
+    tail = tail * (-math.log(1e3) * seconds / t60_seconds.unsqueeze(1)).exp()
+    tail[:, : max(1, round(0.002 * sample_rate))] = 0.0  # the first wall is away by 30 cm
+    norm = tail.square().sum(dim=1, keepdim=True).sqrt().clamp(min=MIN_RMS)
+    tail = tail / norm * 10 ** (-direct_db.unsqueeze(1) / 20)
+    tail[:, 0] = 1.0
+    size = fft.next_fast_len(n_samples + n_tail, real=True)
+    product = torch.fft.rfft(waveform, n=size) * torch.fft.rfft(tail, n=size)
+    return _at_level_of(torch.fft.irfft(product, n=size)[:, :n_samples], waveform)
+
+
+def limit_band(waveform: Tensor, *, low_hz: Tensor, high_hz: Tensor, sample_rate: int) -> Tensor:
+    """Take off 24 dB per octave below a band and 60 above it; levels stay.
+
+    Shape:
+        waveform: (batch, time). low_hz, high_hz: (batch,). Returns (batch, time).
+    """
+    n_samples = waveform.shape[-1]
+    spectrum = torch.fft.rfft(waveform)
+    hz = torch.arange(spectrum.shape[-1], device=waveform.device) * (sample_rate / n_samples)
+    octaves = hz.clamp(min=1.0).log2()
+    below = (low_hz.log2().unsqueeze(1) - octaves).clamp(min=0)
+    above = (octaves - high_hz.log2().unsqueeze(1)).clamp(min=0)
+    gain_db = (-24 * below - 60 * above).clamp(min=-90)
+    limited = torch.fft.irfft(spectrum * 10 ** (gain_db / 20), n=n_samples)
+    return _at_level_of(limited, waveform)
+
+
+def mask_batch(
+    features: Tensor, *, dim: int, max_share: float, n_masks: int, generator: torch.Generator
+) -> Tensor:
+    """`soundsep.augment.mask` on the batch's device; widths up to a share of the axis.
+
+    Shape:
+        features: (batch, n_mels, frames). Returns the same.
+    """
+    n, size = len(features), features.shape[dim]
+    drawn = torch.rand(2, n, n_masks, 1, generator=generator, device=features.device)
+    width = (drawn[0] * (round(max_share * size) + 1)).floor()
+    start = (drawn[1] * (size - width + 1)).floor()
+    index = torch.arange(size, device=features.device)
+    hidden = ((index >= start) & (index < start + width)).any(dim=1)
+    hidden = hidden.unsqueeze(1) if dim == -1 else hidden.unsqueeze(2)
+    return torch.where(hidden, features.mean(dim=(-2, -1), keepdim=True), features)
+
+
+def _rms(waveform: Tensor) -> Tensor:
+    return waveform.square().mean(dim=-1, keepdim=True).sqrt()
+
+
+def _at_level_of(waveform: Tensor, reference: Tensor) -> Tensor:
+    return waveform * (_rms(reference) / _rms(waveform).clamp(min=MIN_RMS))

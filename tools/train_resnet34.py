@@ -1,0 +1,382 @@
+"""Train ``esc50-resnet34`` with an accelerator: ``python tools/train_resnet34.py --esc50 DIR ...``.
+
+The student hears 2.5 s crops, then whole clips of the four other folds; of a fold held out, its
+teacher ``esc50-mn04-foldK`` has heard nothing either. Several folds take turns on one device, one
+that is named twice has twice as many turns::
+
+    python tools/train_resnet34.py --esc50 ESC-50 --folds 5 --minutes 8.5 --device cuda --output OUT
+
+writes to OUT/fold5 ``model.safetensors`` and ``config.json`` (averaged weights, float16),
+``metrics.jsonl`` (the learning curve; nothing is chosen by it), ``recipe.json``, ``test.json``
+(accuracy on the fold held out: as it is, quieter, in noise, in rooms) and ``logits.npz`` (what the
+saved weights answer to each of its clips). With ``--minutes`` the schedule follows the clock, and
+all is written when that time is over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+BEGAN = time.monotonic()  # before torch, whose import takes seconds
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch import Tensor, nn  # noqa: E402
+
+from soundsep import Classifier  # noqa: E402
+from soundsep.datasets import ESC50, Clip, load_examples  # noqa: E402
+from soundsep.datasets.subsets import few_of_each  # noqa: E402
+from soundsep.devices import to_device  # noqa: E402
+from soundsep.errors import SoundsepError  # noqa: E402
+from soundsep.files import write_json, write_json_lines  # noqa: E402
+from soundsep.training import Example, fit_temperature  # noqa: E402
+from soundsep.training.autocast import bfloat16_for  # noqa: E402
+from soundsep.training.batched import (  # noqa: E402
+    BatchedRecipe,
+    BatchedRun,
+    Stopwatch,
+    whole_windows,
+)
+from soundsep.training.clip_bank import ClipBank  # noqa: E402
+from soundsep.training.conditions import add_coloured_noise, limit_band, reverberate  # noqa: E402
+from soundsep.training.pace import Pace  # noqa: E402
+
+RATE = 16_000
+SAVE_EVERY = 5  # reports
+BATCH = 100  # of whole clips that are only answered; divides a fold's 400
+END_SECONDS = 4.0  # to measure and save one fold
+Answer = Callable[[Tensor], Tensor]
+
+
+class PartTimes(Stopwatch):
+    """Milliseconds of each part of a step; the device is waited for, so the whole is slower."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time what is done in it."""
+        wait(self.device)
+        began = time.perf_counter()
+        yield
+        wait(self.device)
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was told to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def load(clips: Sequence[Clip], n_threads: int) -> list[Example]:
+    """Clips in memory, decoded by a few threads."""
+    parts = [clips[i : i + 50] for i in range(0, len(clips), 50)]
+    with ThreadPoolExecutor(n_threads) as pool:
+        loaded = pool.map(lambda p: load_examples(p, sample_rate=RATE, progress=False), parts)
+        return [example for part in loaded for example in part]
+
+
+class HeldOut:
+    """Whole clips of one fold on the device, and what classifiers are worth on them."""
+
+    def __init__(self, clips: Sequence[Clip], waveforms: Tensor) -> None:
+        self.clips, self.waveforms = clips, waveforms
+        self.targets = torch.tensor([clip.target for clip in clips])
+
+    @torch.inference_mode()
+    def answers(self, answer: Answer, change: Answer | None = None) -> Tensor:
+        """What is answered to every clip, (n_clips, n_labels) on the CPU."""
+        batches = self.waveforms.split(BATCH)
+        return torch.cat([answer(b if change is None else change(b)) for b in batches]).cpu()
+
+    def accuracy(self, answers: Tensor) -> float:
+        """Share of the clips that are named rightly."""
+        return float((answers.argmax(dim=1) == self.targets).double().mean())
+
+    def under_conditions(self, answer: Answer) -> dict[str, float]:
+        """Accuracy on the clips as they are, and changed in a few ways; always the same changes."""
+        generator = torch.Generator(self.waveforms.device)
+        found = {}
+        for name, change in changes(generator).items():
+            generator.manual_seed(0)
+            found[name] = round(self.accuracy(self.answers(answer, change)), 4)
+        return found
+
+
+def changes(generator: torch.Generator) -> dict[str, Answer | None]:
+    """Quieter, in noise, in a room, by telephone."""
+
+    def each(x: Tensor, value: float) -> Tensor:
+        return torch.full((len(x),), value, device=x.device)
+
+    def noise(snr_db: float, colour: float) -> Answer:
+        return lambda x: add_coloured_noise(
+            x, snr_db=each(x, snr_db), colour=each(x, colour), generator=generator
+        )
+
+    def room(t60_seconds: float) -> Answer:
+        return lambda x: reverberate(
+            x,
+            t60_seconds=each(x, t60_seconds),
+            direct_db=each(x, 0.0),
+            sample_rate=RATE,
+            max_seconds=t60_seconds,
+            generator=generator,
+        )
+
+    return {
+        "as it is": None,
+        "40 dB softer": lambda x: x * 0.01,
+        "white noise, 20 dB": noise(20.0, 0.0),
+        "white noise, 10 dB": noise(10.0, 0.0),
+        "pink noise, 10 dB": noise(10.0, 1.0),
+        "pink noise, 0 dB": noise(0.0, 1.0),
+        "room, 0.4 s": room(0.4),
+        "room, 1 s": room(1.0),
+        "300 to 3400 Hz": lambda x: limit_band(
+            x, low_hz=each(x, 300.0), high_hz=each(x, 3_400.0), sample_rate=RATE
+        ),
+    }
+
+
+class Fold:
+    """The training of one fold, its learning curve and its files."""
+
+    def __init__(
+        self, number: int, run: BatchedRun, held_out: HeldOut, folder: Path, *, keep: bool
+    ) -> None:
+        self.number, self.run, self.held_out, self.folder = number, run, held_out, folder
+        self.keep = keep  # the weights
+        self.rows: list[dict[str, Any]] = []
+
+    @property
+    def epochs(self) -> float:
+        """Times that every clip was heard, on average."""
+        return self.run.n_clips / len(self.run.rows)
+
+    def report(self, share: float, seconds: float, clips_per_second: float) -> None:
+        """Add a row to the learning curve."""
+        loss, distance = self.run.losses()
+        ema = self.run.averaged()
+
+        def answer(x: Tensor) -> Tensor:
+            features = ema.frontend(x)
+            with bfloat16_for(features, enabled=self.run.recipe.bfloat16):
+                return ema.network(features).float()
+
+        row = {
+            "fold": self.number,
+            "share": round(share, 4),
+            "step": self.run.n_steps,
+            "epoch": round(self.epochs, 1),
+            "seconds": round(seconds, 1),
+            "clips_per_second": round(clips_per_second),
+            "training_loss": round(loss, 4),
+            "embedding_loss": round(distance, 4),
+            "held_out_accuracy": round(self.held_out.accuracy(self.held_out.answers(answer)), 4),
+        }
+        self.rows.append(row)
+        write_json_lines(self.folder / "metrics.jsonl", self.rows)
+        print(json.dumps(row), flush=True)
+        if not math.isfinite(loss):
+            raise SystemExit(f"fold {self.number} diverged; lower learning_rate")
+        if self.keep and len(self.rows) % SAVE_EVERY == 0:  # for the case that it is killed
+            ema.save_pretrained(self.folder, half=True)
+
+    def finish(self, *, compared: dict[str, Classifier], seconds: float) -> float:
+        """Save, and measure what was saved; returns the accuracy."""
+        device = self.held_out.waveforms.device
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = self.folder if self.keep else Path(temporary)
+            self.run.averaged().save_pretrained(folder, half=True)
+            student = to_device(Classifier.from_pretrained(folder), device)
+        logits = self.held_out.answers(student)
+        np.savez_compressed(
+            self.folder / "logits.npz",
+            logits=logits.numpy(),
+            targets=self.held_out.targets.numpy(),
+            paths=np.array([clip.path.name for clip in self.held_out.clips]),
+        )
+
+        def teacher(x: Tensor) -> Tensor:
+            return self.run.teacher(x, bfloat16=False)[0]
+
+        models: dict[str, Answer] = {"student": student, "teacher": teacher}
+        models |= {name: to_device(model, device) for name, model in compared.items()}
+        accuracy = self.held_out.accuracy(logits)
+        loss = float(nn.functional.cross_entropy(logits, self.held_out.targets))
+        write_json(
+            self.folder / "test.json",
+            {
+                "fold": self.number,
+                "n_clips": len(logits),
+                "accuracy": accuracy,
+                "loss": round(loss, 4),
+                "temperature_of_these_clips": round(
+                    fit_temperature(logits, self.held_out.targets), 4
+                ),
+                "accuracy_under": {n: self.held_out.under_conditions(m) for n, m in models.items()},
+                "steps": self.run.n_steps,
+                "steps_of_whole_clips": self.run.n_whole,
+                "clips": self.run.n_clips,
+                "epochs": round(self.epochs, 1),
+                "training_seconds": round(seconds, 1),
+                "device": str(
+                    torch.cuda.get_device_name(device) if device.type == "cuda" else device
+                ),
+            },
+        )
+        return accuracy
+
+
+def train(folds: Sequence[Fold], turns: Sequence[int], pace: Pace, n_reports: int) -> None:
+    """Let the folds learn in turns until their schedules are over."""
+    active = {fold.number: fold for fold in folds}
+    n_before = sum(fold.run.n_clips for fold in folds)
+    while active:
+        for number in turns:
+            fold = active.get(number)
+            if fold is None:
+                continue
+            run, share = fold.run, pace.share(fold.run.n_steps)
+            is_over = share >= 1 and run.n_whole > 0
+            if is_over:
+                del active[number]
+            else:
+                run.step(share)
+            is_due = share < 1 and len(fold.rows) < int(share * n_reports + 1e-9)
+            if is_over or is_due:
+                n_clips = sum(f.run.n_clips for f in folds) - n_before
+                fold.report(share, pace.elapsed, n_clips / pace.elapsed)
+
+
+def measure_parts(run: BatchedRun, n_steps: int = 5) -> dict[str, float]:
+    """Milliseconds of the parts of a step with crops; the steps count."""
+    device = run.bank.waveforms.device
+    for _ in range(3):
+        run.step(0.0)
+    watch = PartTimes(device)
+    for _ in range(n_steps):
+        run.step(0.0, watch)
+    wait(device)
+    began = time.perf_counter()
+    for _ in range(n_steps):
+        run.step(0.0)
+    launched = time.perf_counter() - began
+    wait(device)
+    parts = {name: 1e3 * s / n_steps for name, s in watch.seconds.items()}
+    parts["whole step"] = 1e3 * (time.perf_counter() - began) / n_steps
+    parts["of it on the processor"] = 1e3 * launched / n_steps
+    return {name: round(value, 2) for name, value in parts.items()}
+
+
+def main() -> None:
+    """Load, train, measure, save."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--esc50", required=True, metavar="ROOT")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--folds", type=int, nargs="+", default=[5], help="held out, in turns")
+    parser.add_argument("--weights-of", type=int, nargs="*", help="keep these folds' weights only")
+    parser.add_argument("--minutes", type=float, help="from the start of the program to its end")
+    parser.add_argument("--epochs", type=int, default=3_000, help="of each fold, at most")
+    parser.add_argument("--teacher", default="esc50-mn04-fold{fold}", help="name or folder")
+    parser.add_argument("--compare", nargs="*", default=[], help="models to measure beside it")
+    parser.add_argument("--recipe", type=Path, help="JSON of settings that differ")
+    parser.add_argument("--batch-size", type=int, help="the rate follows by the square root")
+    parser.add_argument("--reports", type=int, default=20, help="points of the learning curve")
+    parser.add_argument("--parts", action="store_true", help="time the parts of a step first")
+    parser.add_argument("--limit", type=int, help="so many clips of each side only")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--threads", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.backends.cudnn.benchmark = True
+    device = torch.device(args.device)
+    settings = json.loads(args.recipe.read_text()) if args.recipe else {}
+    recipe = BatchedRecipe.from_dict(settings)
+    if args.batch_size:  # the noise of Adam's steps stays alike
+        rate = recipe.learning_rate * math.sqrt(args.batch_size / recipe.batch_size)
+        recipe = recipe.replace(batch_size=args.batch_size, learning_rate=rate)
+    esc50 = ESC50(args.esc50)
+    numbers = [*dict.fromkeys(args.folds)]
+    chosen = {n: [few_of_each(s, args.limit) for s in esc50.split(n)] for n in numbers}
+    clips = [*dict.fromkeys(clip for sides in chosen.values() for side in sides for clip in side)]
+    examples = load(clips, args.threads)
+    index = {clip: i for i, clip in enumerate(clips)}
+    bank = ClipBank(examples, device)
+    print(f"{time.monotonic() - BEGAN:.1f} s: {len(clips)} clips on {device}", flush=True)
+
+    folds = []
+    for number, (training, test) in chosen.items():
+        teacher = Classifier.from_pretrained(args.teacher.format(fold=number))
+        rows = [index[clip] for clip in training]
+        run = BatchedRun(recipe, esc50.labels, bank, rows, teacher, seed=args.seed + number)
+        windows = whole_windows([examples[index[c]][0] for c in test], run.model.config)
+        folder = args.output / f"fold{number}"
+        held_out = HeldOut(test, windows.to(device))
+        keep = args.weights_of is None or number in args.weights_of
+        folds.append(Fold(number, run, held_out, folder, keep=keep))
+        notes = {
+            "recipe": recipe.to_dict(),
+            "fold": number,
+            "teacher": args.teacher.format(fold=number),
+            "training_clips": len(rows),
+            "arguments": {k: str(v) for k, v in vars(args).items()},
+        }
+        write_json(folder / "recipe.json", notes)
+    if args.parts:
+        print("ms per step:", json.dumps(measure_parts(folds[0].run)), flush=True)
+    n_steps = math.ceil(args.epochs * len(folds[0].run.rows) / recipe.batch_size)
+    seconds = None
+    if args.minutes:
+        whole = 60 * args.minutes
+        left = whole - (time.monotonic() - BEGAN) - END_SECONDS * len(folds)
+        seconds = max(left, 0.3 * whole)
+    pace = Pace(n_steps, seconds)
+    planned = "" if seconds is None else f", {seconds:.0f} s"
+    print(f"{time.monotonic() - BEGAN:.1f} s: at most {n_steps} steps{planned}", flush=True)
+    n_before = sum(fold.run.n_clips for fold in folds)
+    train(folds, args.folds, pace, args.reports)
+    wait(device)
+    trained = pace.elapsed
+
+    compared = {name: Classifier.from_pretrained(name) for name in args.compare}
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # the figures are those of float32
+    accuracies = []
+    for fold in folds:
+        try:
+            accuracies.append(fold.finish(compared=compared, seconds=trained))
+        except SoundsepError as error:  # of one fold, which the others should not be lost for
+            print(f"fold {fold.number}: {error}", flush=True)
+            continue
+        print(f"fold {fold.number}: {100 * accuracies[-1]:.2f} %, {fold.epochs:.0f} epochs")
+    n_clips = sum(fold.run.n_clips for fold in folds) - n_before
+    summary = {
+        "folds": numbers,
+        "accuracies": accuracies,
+        "mean_accuracy": sum(accuracies) / max(1, len(accuracies)),
+        "clips_per_second": round(n_clips / trained),
+        "training_seconds": round(trained, 1),
+        "all_seconds": round(time.monotonic() - BEGAN, 1),
+    }
+    write_json(args.output / "summary.json", summary)
+    print(json.dumps(summary), flush=True)
+
+
+if __name__ == "__main__":
+    main()
