@@ -166,9 +166,11 @@ class Fold:
         """Times that every clip was heard, on average."""
         return self.run.n_clips / len(self.run.rows)
 
-    def report(self, share: float, seconds: float, clips_per_second: float) -> None:
-        """Add a row to the learning curve."""
+    def report(self, share: float, seconds: float, clips_per_second: float) -> bool:
+        """Add a row to the learning curve; says whether the training is still one."""
         loss, distance = self.run.losses()
+        if self.rows and self.rows[-1]["step"] == self.run.n_steps:
+            loss, distance = (self.rows[-1][f"{k}_loss"] for k in ("training", "embedding"))
         ema = self.run.averaged()
 
         def answer(x: Tensor) -> Tensor:
@@ -191,9 +193,11 @@ class Fold:
         write_json_lines(self.folder / "metrics.jsonl", self.rows)
         print(json.dumps(row), flush=True)
         if not math.isfinite(loss):
-            raise SystemExit(f"fold {self.number} diverged; lower learning_rate")
+            print(f"fold {self.number} diverged; lower learning_rate", flush=True)
+            return False
         if self.keep and len(self.rows) % SAVE_EVERY == 0:  # for the case that it is killed
             ema.save_pretrained(self.folder, half=True)
+        return True
 
     def finish(self, *, compared: dict[str, Classifier], seconds: float) -> float:
         """Save, and measure what was saved; returns the accuracy."""
@@ -259,7 +263,8 @@ def train(folds: Sequence[Fold], turns: Sequence[int], pace: Pace, n_reports: in
             is_due = share < 1 and len(fold.rows) < int(share * n_reports + 1e-9)
             if is_over or is_due:
                 n_clips = sum(f.run.n_clips for f in folds) - n_before
-                fold.report(share, pace.elapsed, n_clips / pace.elapsed)
+                if not fold.report(share, pace.elapsed, n_clips / pace.elapsed):
+                    active.pop(number, None)
 
 
 def measure_parts(run: BatchedRun, n_steps: int = 5) -> dict[str, float]:

@@ -65,6 +65,7 @@ class BatchedRecipe(Config):
         learning_rate: Peak of a rate that rises and falls once.
         warmup: Share of the run in which it rises.
         weight_decay: Decoupled, on weights of two and more axes only.
+        max_gradient: Norm at which gradients are clipped.
         ema_share: Steps that the averaged weights reach back, as a share of those made. Well below
             the share of whole clips, to which batch norms have to get used.
         bfloat16: Run the networks under bfloat16 autocast.
@@ -88,12 +89,15 @@ class BatchedRecipe(Config):
     learning_rate: float = 3e-3
     warmup: float = 0.05
     weight_decay: float = 0.05
+    max_gradient: float = 5.0
     ema_share: float = 0.02
     bfloat16: bool = True
 
     def _check(self) -> None:
         """Check the ranges."""
-        check_range(self, "window_seconds", "crop_seconds", "learning_rate", above=0)
+        check_range(
+            self, "window_seconds", "crop_seconds", "learning_rate", "max_gradient", above=0
+        )
         check_range(self, "n_candidates", "max_speed", least=1)
         check_range(self, "batch_size", least=2)
         check_range(self, "weight_decay", "embedding_weight", "last_conditions", least=0)
@@ -144,7 +148,7 @@ class BatchedRun:
             width = self.model.network.embedding_dim
             self.to_wanted = nn.Linear(width, self.teacher.embedding_dim).to(device)
         self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False).eval()
-        parameters = [*self.model.parameters(), *self.to_wanted.parameters()]
+        self._parameters = parameters = [*self.model.parameters(), *self.to_wanted.parameters()]
         self.optimizer = torch.optim.AdamW(
             [
                 {
@@ -191,6 +195,7 @@ class BatchedRun:
             total = loss + recipe.embedding_weight * distance
             total.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
         with watch.part("weights"):
+            nn.utils.clip_grad_norm_(self._parameters, recipe.max_gradient)
             self.optimizer.step()
             self.n_steps += 1
             self.n_whole += is_whole

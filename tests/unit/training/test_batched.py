@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 
@@ -9,6 +10,8 @@ import torch
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.errors import ConfigError
 from soundsep.frontends import KaldiMelConfig, MelConfig
+from soundsep.training import batched
+from soundsep.training import teacher as teacher_module
 from soundsep.training.batched import BatchedRecipe, BatchedRun, whole_windows
 from soundsep.training.clip_bank import ClipBank
 from soundsep.training.conditions import Conditions
@@ -154,6 +157,30 @@ def test_a_teacher_without_batch_norms_answers_alike(teacher):
     x = torch.stack([w for w, _ in tones()])
     for ours, wanted in zip(run.teacher(x, bfloat16=False), plain(x, bfloat16=False), strict=True):
         assert torch.allclose(ours, wanted, atol=1e-3)
+
+
+def test_a_step_waits_for_nothing_and_stays_on_its_device(teacher, monkeypatch):
+    # On "meta" there are no numbers: whatever asks for one fails, and so does what lies elsewhere.
+    run = make(teacher)
+    for name in ("rand", "randn", "randperm"):
+        drawn = getattr(torch, name)
+        monkeypatch.setattr(
+            torch,
+            name,
+            lambda *a, generator, drawn=drawn, device, **k: drawn(*a, device=device, **k),
+        )
+    for owner in (run, run.bank):
+        for name, value in vars(owner).items():
+            if isinstance(value, torch.Tensor | torch.nn.Module):
+                setattr(owner, name, value.to("meta"))
+    run._averaged, run._current, run._counters = run._pairs()
+    run._parameters = [*run.model.parameters(), *run.to_wanted.parameters()]
+    monkeypatch.setattr(run, "optimizer", torch.optim.SGD(run._parameters, lr=0.1))
+    monkeypatch.setattr(batched, "bfloat16_for", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(teacher_module, "bfloat16_for", batched.bfloat16_for)
+    run.step(0.0)
+    run.step(0.9)
+    assert run.n_whole == 1
 
 
 def test_a_recipe_is_plain_data_and_checked():
