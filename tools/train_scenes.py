@@ -1,31 +1,40 @@
-"""Train a model on scenes: ``python tools/train_scenes.py --esc50 DIR --held-out 5 --output DIR``.
+"""Train models on scenes: ``python tools/train_scenes.py --esc50 DIR --held-out 5 --output DIR``.
 
-With ``--held-out 0`` all five folds are learnt. Sounds of none of the labels come from classes of
-UrbanSound8K (folds 1 and 2) and from folders of recordings, backgrounds from a folder.
+Several folds after ``--held-out`` make a model each, side by side from the same scenes, which is
+what an accelerator wants; 0 stands for none held out. So do several recipes. Sounds of none of the
+labels come from classes of UrbanSound8K (folds 1 and 2) and from folders of recordings,
+backgrounds from a folder.
 
-The training starts from the trunk of ``audioset-mn04`` with a head fitted to some scenes, or, with
+The training starts from the trunk of ``--trunk`` with a head fitted to some scenes, or, with
 ``--initial FOLDER``, from what an earlier training left in its output folder (or from any folder of
-a frame-wise classifier): a second stage.
+a frame-wise classifier): a second stage. A trunk taught on ESC-50 must not have heard the fold that
+is held out: ``--trunk esc50-mn04-fold{fold}``. Recipes with an ``embedding_weight`` stay near it.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import itertools
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from soundsep import Classifier, ClassifierConfig, load_audio
 from soundsep.datasets import ESC50, UrbanSound8K, load_examples
-from soundsep.datasets.soundscapes import Soundscapes
+from soundsep.datasets.soundscapes import Scene, Soundscapes
+from soundsep.devices import to_device
 from soundsep.frontends import KaldiMelConfig
-from soundsep.training import SceneRecipe, load_tags_head, train_scenes
+from soundsep.training import SceneModel, SceneRecipe, load_tags_head, train_scenes_together
 
 RATE = 16_000
+SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
 #: Classes of UrbanSound8K that are ESC-50's too; its six others are strangers.
 SHARED = {"car_horn": "car_horn", "dog_bark": "dog", "siren": "siren", "engine_idling": "engine"}
 #: The loudest tenth of a second of ESC-50's median clip, in dB of mel power.
@@ -38,52 +47,86 @@ def recordings(folders: Sequence[str], seconds: float = 5.0) -> list[Tensor]:
     """Pieces of every recording in some folders."""
     pieces: list[Tensor] = []
     for folder in folders:
-        for path in sorted(p for p in Path(folder).rglob("*") if p.suffix in (".ogg", ".wav")):
+        for path in sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES):
             waveform = load_audio(path, target_rate=RATE)[0]
             pieces += [w for w in waveform.split(round(seconds * RATE)) if len(w) > RATE // 2]
     return pieces
 
 
-def teacher_tags(teacher: Classifier, waveforms: Sequence[Tensor]) -> Tensor:
-    """What the AudioSet model says of each waveform, (n_waveforms, 527)."""
+def in_batches(answer: Callable[[Tensor], Tensor], waveforms: Sequence[Tensor]) -> Tensor:
+    """What a function of (batch, time) makes of waveforms, those of one length together."""
+    by_length: dict[int, list[int]] = {}
+    for i, waveform in enumerate(waveforms):
+        by_length.setdefault(len(waveform), []).append(i)
+    rows: dict[int, Tensor] = {}
+    for places in by_length.values():
+        for some in (places[i : i + 32] for i in range(0, len(places), 32)):
+            with torch.inference_mode():
+                answers = answer(torch.stack([waveforms[i] for i in some])).cpu()
+            rows |= dict(zip(some, answers, strict=True))
+    return torch.stack([rows[i] for i in range(len(waveforms))]).clone()
+
+
+def at_rate_of(model: Classifier, waveforms: Tensor) -> Tensor:
+    """At a model's rate, at least one second long, and where the model is."""
     import torchaudio
 
-    rows = []
-    for waveform in waveforms:
-        heard = torchaudio.functional.resample(waveform, RATE, teacher.sample_rate)
-        heard = nn.functional.pad(heard, (0, max(0, teacher.sample_rate - len(heard))))
-        with torch.inference_mode():
-            rows.append(teacher.predict(heard[None])[0])
-    return torch.stack(rows)
+    device = next(model.parameters()).device
+    heard = torchaudio.functional.resample(waveforms.to(device), RATE, model.sample_rate)
+    return nn.functional.pad(heard, (0, max(0, model.sample_rate - heard.shape[-1])))
 
 
-def fit_head(model: Classifier, scenes: Soundscapes, n_epochs: int = 12) -> None:
+def teacher_tags(teacher: Classifier, waveforms: Sequence[Tensor]) -> Tensor:
+    """What the AudioSet model says of each waveform, (n_waveforms, 527)."""
+    return in_batches(lambda batch: teacher.predict(at_rate_of(teacher, batch)), waveforms)
+
+
+def embeddings(trunk: Classifier, waveforms: Sequence[Tensor]) -> Tensor:
+    """What a trunk makes of each waveform on average over time, (n_waveforms, embedding_dim)."""
+
+    def answer(batch: Tensor) -> Tensor:
+        embedded: Tensor = trunk.network.embed(trunk.frontend(at_rate_of(trunk, batch)))
+        return embedded
+
+    return in_batches(answer, waveforms)
+
+
+def grouped(scenes: Iterable[Scene], n: int) -> Iterator[list[Scene]]:
+    """So many at a time."""
+    rest = iter(scenes)
+    while some := [*itertools.islice(rest, n)]:
+        yield some
+
+
+def fit_head(model: Classifier, scenes: Iterable[Scene], n_epochs: int = 12) -> None:
     """Give the frame head a logistic regression on the frames of some scenes."""
+    device = next(model.parameters()).device
     frames, presence = [], []
     with torch.inference_mode():
-        for scene in scenes:
-            frames.append(model.network.embed_frames(model.frontend(scene.waveform[None]))[0])
-            n_frames = len(frames[-1])
-            presence.append(scene.frame_targets(len(model.labels), n_frames, 8)[0])
-    x, y = torch.cat(frames).clone(), torch.cat(presence).clone()
+        for some in grouped(scenes, 32):
+            waveforms = torch.stack([scene.waveform for scene in some]).to(device)
+            frames.append(model.network.embed_frames(model.frontend(waveforms)))
+            n = frames[-1].shape[1]
+            presence += [s.frame_targets(len(model.labels), n, 8)[0] for s in some]
+    x, y = torch.cat(frames).flatten(0, 1).clone(), torch.cat(presence).to(device)
     mean, scale = x.mean(dim=0), x.std(dim=0) + 1e-2
     x = (x - mean) / scale
     rng = torch.Generator().manual_seed(0)
-    head = nn.Linear(x.shape[1], y.shape[1])
+    head = nn.Linear(x.shape[1], y.shape[1]).to(device)
     nn.init.zeros_(head.weight)
     nn.init.constant_(head.bias, -4.0)
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=0.1)
     for epoch in range(n_epochs):
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * (1 - epoch / n_epochs)
-        total = 0.0
-        for rows in torch.randperm(len(x), generator=rng).split(512):
+        total = torch.zeros((), device=device)
+        for rows in torch.randperm(len(x), generator=rng).to(device).split(512):
             optimizer.zero_grad()
             loss = nn.functional.binary_cross_entropy_with_logits(head(x[rows]), y[rows])
             (loss * y.shape[1]).backward()
             optimizer.step()
-            total += float(loss.detach()) * len(rows) / len(x) * y.shape[1]
-    print(f"head: loss per frame {total:.3f}")
+            total += loss.detach() * len(rows) / len(x) * y.shape[1]
+    print(f"head: loss per frame {float(total):.3f}")
     with torch.no_grad():
         model.network.head.weight.copy_(head.weight / scale)
         model.network.head.bias.copy_(head.bias - head.weight @ (mean / scale))
@@ -120,24 +163,71 @@ def saved(folder: str, labels: tuple[str, ...], tags_head: nn.Module) -> Classif
     return model
 
 
-def main() -> None:
-    """Assemble the data, train, and save the averaged weights."""
+def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--esc50", required=True)
     parser.add_argument("--urbansound8k")
     parser.add_argument("--backgrounds", nargs="*", default=[])
     parser.add_argument("--strangers", nargs="*", default=[])
-    parser.add_argument("--held-out", type=int, required=True, help="fold of ESC-50; 0 for none")
+    parser.add_argument(
+        "--held-out", type=int, nargs="+", required=True, help="folds of ESC-50; 0 for none"
+    )
     parser.add_argument("--output", required=True)
     parser.add_argument("--cache", help="folder for decoded clips")
-    parser.add_argument("--recipe", help="JSON of settings that differ")
+    parser.add_argument("--recipe", nargs="+", default=[], help="JSON of settings that differ")
+    parser.add_argument(
+        "--trunk", default="audioset-mn04", help="model, in which {fold} is the held-out one"
+    )
     parser.add_argument("--initial", metavar="FOLDER", help="of an earlier training, or a model's")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="instead of those of the recipes")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--loaders", type=int, help="processes that make scenes")
     args = parser.parse_args()
+    if args.initial and len(args.held_out) > 1:
+        parser.error("--initial goes on with one model")
+    return args
 
-    esc50 = ESC50(args.esc50)
-    clips = [clip for clip in esc50 if clip.fold != args.held_out]
-    examples = load_examples(clips, sample_rate=RATE, cache=args.cache)
+
+def recipes_of(args: argparse.Namespace) -> dict[str, SceneRecipe]:
+    """By the names of their files."""
+    settings = {Path(path).stem: json.loads(Path(path).read_text()) for path in args.recipe}
+    recipes = {k: SceneRecipe.from_dict(v) for k, v in settings.items()} or {"": SceneRecipe()}
+    if args.steps:
+        recipes = {k: recipe.replace(n_steps=args.steps) for k, recipe in recipes.items()}
+    return recipes
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips, the fold of each (0 for those of no fold), and sounds of none of the labels."""
+
+    examples: list[tuple[Tensor, int]]
+    folds: list[int]
+    strangers: list[Tensor]
+    backgrounds: list[Tensor]
+
+    def head_scenes(
+        self, recipe: SceneRecipe, *, fold: int, seed: int, n_loaders: int
+    ) -> Iterable[Scene]:
+        """Some scenes to fit a head to."""
+        scenes = Soundscapes(
+            [e for e, f in zip(self.examples, self.folds, strict=True) if not fold or f != fold],
+            n_scenes=1_200,
+            seed=seed + 1,
+            config=recipe.scenes,
+            backgrounds=self.backgrounds,
+            strangers=self.strangers,
+        )
+        return DataLoader(cast(Dataset[Scene], scenes), batch_size=None, num_workers=n_loaders)
+
+
+def load_clips(args: argparse.Namespace, esc50: ESC50) -> Clips:
+    """Read all that scenes are made of."""
+    chosen = [clip for clip in esc50 if [clip.fold] != args.held_out]
+    examples = load_examples(chosen, sample_rate=RATE, cache=args.cache)
+    folds = [clip.fold for clip in chosen]
     strangers = recordings(args.strangers)
     if args.urbansound8k:
         origins = {clip.origin for clip in esc50}  # a recording of ESC-50 may be in any fold
@@ -149,42 +239,63 @@ def main() -> None:
             if c.label in SHARED
         ]
         examples += load_examples(known, sample_rate=RATE, cache=args.cache)
+        folds += [0] * len(known)
         unknown = [c for c in slices if c.label not in SHARED]
         strangers += [w for w, _ in load_examples(unknown, sample_rate=RATE, cache=args.cache)]
-    backgrounds = recordings(args.backgrounds, seconds=3_600)
-    print(f"{len(examples)} clips, {len(strangers)} strangers, {len(backgrounds)} backgrounds")
+    return Clips(examples, folds, strangers, recordings(args.backgrounds, seconds=3_600))
 
-    teacher = Classifier.from_pretrained("audioset-mn04")
-    settings = json.loads(Path(args.recipe).read_text()) if args.recipe else {}
-    recipe = SceneRecipe.from_dict(settings)
-    if args.initial:
-        model = saved(args.initial, esc50.labels, teacher.network.head)
-    else:
-        model = with_trunk(teacher, esc50.labels)
-        if not (Path(args.output) / "state.safetensors").exists():
-            scenes = Soundscapes(
-                examples,
-                n_scenes=1_200,
-                seed=args.seed + 1,
-                config=recipe.scenes,
-                backgrounds=backgrounds,
-                strangers=strangers,
-            )
-            fit_head(model, scenes)
-    trained = train_scenes(
-        recipe,
-        model,
-        teacher.network.head,
-        examples,
-        clip_tags=teacher_tags(teacher, [w for w, _ in examples]),
-        output=args.output,
-        backgrounds=backgrounds,
-        strangers=strangers,
-        stranger_tags=teacher_tags(teacher, strangers),
-        seed=args.seed,
+
+def main() -> None:
+    """Assemble the data, train, and save the averaged weights."""
+    args = parse()
+    esc50, recipes = ESC50(args.esc50), recipes_of(args)
+    clips = load_clips(args, esc50)
+    print(
+        f"{len(clips.examples)} clips, {len(clips.strangers)} strangers, "
+        f"{len(clips.backgrounds)} backgrounds"
     )
-    for name, classifier in trained._asdict().items():
-        classifier.save_pretrained(Path(args.output) / name)
+    teacher = to_device(Classifier.from_pretrained("audioset-mn04"), args.device)
+    tags_head = copy.deepcopy(teacher.network.head).cpu()
+    waveforms = [waveform for waveform, _ in clips.examples]
+    models: dict[str, SceneModel] = {}
+    for fold in args.held_out:
+        name = args.trunk.format(fold=fold).removesuffix("-fold0")
+        trunk = to_device(Classifier.from_pretrained(name), args.device)
+        wants = any(recipe.embedding_weight for recipe in recipes.values())
+        embedded = embeddings(trunk, waveforms) if wants else None
+        if args.initial:
+            model = saved(args.initial, esc50.labels, tags_head)
+        else:
+            model = to_device(with_trunk(trunk, esc50.labels), args.device)
+            if not (Path(args.output) / "state.safetensors").exists():
+                first = next(iter(recipes.values()))
+                n_loaders = args.loaders or 0
+                fit_head(
+                    model,
+                    clips.head_scenes(first, fold=fold, seed=args.seed, n_loaders=n_loaders),
+                )
+        for kind, recipe in recipes.items():
+            models[f"{kind}-fold{fold}".lstrip("-")] = SceneModel(
+                recipe=recipe, initial=model.cpu(), held_out=fold, clip_embeddings=embedded
+            )
+    trained = train_scenes_together(
+        models,
+        tags_head,
+        clips.examples,
+        clips.folds,
+        clip_tags=teacher_tags(teacher, waveforms),
+        output=args.output,
+        backgrounds=clips.backgrounds,
+        strangers=clips.strangers,
+        stranger_tags=teacher_tags(teacher, clips.strangers),
+        seed=args.seed,
+        n_loaders=args.loaders,
+        device=args.device,
+    )
+    for name, pair in trained.items():
+        for kind, classifier in pair._asdict().items():
+            at = Path(args.output) / (name if len(models) > 1 else "") / kind
+            classifier.cpu().save_pretrained(at)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,13 @@ from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.recipes import RECIPES, get_recipe
 from soundsep.training.report import FitReport
 from soundsep.training.run import TrainingResult, train_recipe
-from soundsep.training.scenes import SceneRecipe, load_tags_head, train_scenes
+from soundsep.training.scenes import (
+    SceneModel,
+    SceneRecipe,
+    load_tags_head,
+    train_scenes,
+    train_scenes_together,
+)
 from soundsep.training.separator import SeparationRecipe, separation_loss, train_separator
 
 __all__ = [
@@ -17,6 +23,7 @@ __all__ = [
     "Example",
     "FitReport",
     "Recipe",
+    "SceneModel",
     "SceneRecipe",
     "SeparationRecipe",
     "Stage",
@@ -34,6 +41,7 @@ __all__ = [
     "train",
     "train_recipe",
     "train_scenes",
+    "train_scenes_together",
     "train_separator",
     "with_head",
 ]

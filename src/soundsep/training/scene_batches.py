@@ -1,8 +1,8 @@
-"""Batches of made scenes with their targets, put together in a process of their own."""
+"""Batches of made scenes with their targets, put together in processes of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,8 @@ class SceneBatch(NamedTuple):
 
     Shape:
         waveform: (batch, time). presence, weight: (batch, n_frames, n_classes). clip_presence,
-        clip_weight: (batch, n_classes). tags: (batch, n_tags). is_clip: (batch,). step: ().
+        clip_weight: (batch, n_classes). tags: (batch, n_tags). clip: (batch,), the number of the
+        clip that is all of the scene, or -1. fold: (batch,), that of the clips. step: ().
     """
 
     waveform: Tensor
@@ -30,16 +31,26 @@ class SceneBatch(NamedTuple):
     clip_presence: Tensor
     clip_weight: Tensor
     tags: Tensor
-    is_clip: Tensor
+    clip: Tensor
+    fold: Tensor
     step: Tensor
+
+    def rows(self, chosen: Tensor) -> SceneBatch:
+        """Some of the scenes."""
+        return SceneBatch(*(t[chosen] if t.ndim else t for t in self))
+
+    def to(self, device: torch.device) -> SceneBatch:
+        """The same on a device."""
+        return SceneBatch(*(t.to(device, non_blocking=True) for t in self))
 
 
 class SceneBatches(Dataset[SceneBatch]):
-    """Batches of consecutive scenes.
+    """Batches of consecutive scenes, as many of each list.
 
     Args:
-        scenes: The list they come from.
-        batch_size: Scenes per batch.
+        scenes: The lists they come from, by the fold of their clips.
+        numbers: For each list the number that each of its clips has among all.
+        batch_size: Scenes per batch of each list.
         n_classes: Number of classes.
         n_frames: Frames per scene.
         frame: Length of a frame, in those of the scenes' truth.
@@ -49,7 +60,8 @@ class SceneBatches(Dataset[SceneBatch]):
 
     def __init__(
         self,
-        scenes: Soundscapes,
+        scenes: Mapping[int, Soundscapes],
+        numbers: Mapping[int, Sequence[int]],
         *,
         batch_size: int,
         n_classes: int,
@@ -58,27 +70,32 @@ class SceneBatches(Dataset[SceneBatch]):
         clip_tags: Tensor,
         stranger_tags: Tensor,
     ) -> None:
-        self.scenes, self.batch_size = scenes, batch_size
+        self.scenes, self.numbers, self.batch_size = scenes, numbers, batch_size
         self.n_classes, self.n_frames, self.frame = n_classes, n_frames, frame
         self.clip_tags, self.stranger_tags = clip_tags, stranger_tags
 
     def __len__(self) -> int:
-        return len(self.scenes) // self.batch_size
+        return min(len(scenes) for scenes in self.scenes.values()) // self.batch_size
 
     def __getitem__(self, step: int) -> SceneBatch:
-        first = step * self.batch_size
-        return self._collate(step, [self.scenes[first + i] for i in range(self.batch_size)])
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        made = [(fold, scenes[i]) for fold, scenes in self.scenes.items() for i in places]
+        return self._collate(step, [fold for fold, _ in made], [scene for _, scene in made])
 
-    def _collate(self, step: int, scenes: Sequence[Scene]) -> SceneBatch:
+    def _collate(self, step: int, folds: Sequence[int], scenes: Sequence[Scene]) -> SceneBatch:
         targets = [s.frame_targets(self.n_classes, self.n_frames, self.frame) for s in scenes]
         clip_presence = torch.zeros(len(scenes), self.n_classes)
         clip_weight = torch.ones(len(scenes), self.n_classes)
         tags = torch.zeros(len(scenes), self.clip_tags.shape[1])
-        for row, scene in enumerate(scenes):
+        clip = torch.full((len(scenes),), -1)
+        for row, (fold, scene) in enumerate(zip(folds, scenes, strict=True)):
+            clips = [self.numbers[fold][i] for i in scene.clips]
+            if scene.is_clip:
+                clip[row] = clips[0]
             clip_weight[row, [t for t, hidden in scene.hidden if hidden.any()]] = 0
             for target, _ in scene.active:
                 clip_presence[row, target] = clip_weight[row, target] = 1
-            known = [self.clip_tags[i] for i in scene.clips]
+            known = [self.clip_tags[i] for i in clips]
             known += [self.stranger_tags[i] for i in scene.strangers]
             if known:
                 tags[row] = torch.stack(known).amax(dim=0)
@@ -89,17 +106,22 @@ class SceneBatches(Dataset[SceneBatch]):
             clip_presence,
             clip_weight,
             tags,
-            torch.tensor([scene.is_clip for scene in scenes]),
+            clip,
+            torch.tensor([*folds]),
             torch.tensor(step),
         )
 
-    def stream(self, steps: range) -> Iterator[SceneBatch]:
-        """The batches of these steps, made ahead."""
+    def stream(
+        self, steps: range, *, n_loaders: int | None = None, pin_memory: bool = False
+    ) -> Iterator[SceneBatch]:
+        """The batches of these steps, made ahead by so many processes."""
+        n_loaders = N_LOADERS if n_loaders is None else n_loaders
         loader: DataLoader[SceneBatch] = DataLoader(
             self,
             batch_size=None,
             sampler=steps,
-            num_workers=N_LOADERS,
-            prefetch_factor=6 if N_LOADERS else None,
+            num_workers=n_loaders,
+            prefetch_factor=max(2, 6 // n_loaders) if n_loaders else None,
+            pin_memory=pin_memory,
         )
         return iter(loader)

@@ -46,6 +46,8 @@ class SceneRecipe(Config):
         one_weight: Weight of the one-of-n loss on scenes of a single clip.
         tags_weight: Weight of the loss on a second head that keeps the tags which a teacher gave
             to the clips of a scene, so that what was known is not forgotten.
+        embedding_weight: Weight of the mean squared error to a teacher's embedding of the clip, in
+            spreads of its values, on scenes of a single clip.
         mask_share: Widest of two bands of the features that are hidden in each scene, as a share of
             all.
         dropout: Share of the channels that the heads do not see, drawn for each scene.
@@ -66,6 +68,7 @@ class SceneRecipe(Config):
     clip_weight: float = 0.5
     one_weight: float = 0.5
     tags_weight: float = 0.1
+    embedding_weight: float = 0.0
     mask_share: float = 0.0
     dropout: float = 0.0
     smoothing: float = 0.0
@@ -81,6 +84,7 @@ class SceneRecipe(Config):
             raise ConfigError("SceneRecipe needs at least one step, of at least one scene")
         if not 0 < self.learning_rate < 1 or not 0 < self.head_rate < 1 or not 0 < self.warmup < 1:
             raise ConfigError("SceneRecipe needs rates and warmup between 0 and 1")
+        check_range(self, "embedding_weight", least=0, most=1e3)
         check_range(self, "mask_share", "dropout", "smoothing", least=0, most=0.9)
         if not 0 <= self.ema_decay < 1 or self.max_gradient <= 0 or self.n_frozen < 0:
             raise ConfigError(

@@ -1,45 +1,57 @@
-"""Train a frame-wise network on made scenes: several sounds at once, with their times."""
+"""Train frame-wise networks on made scenes: several sounds at once, with their times."""
 
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from soundsep.augment import mask
 from soundsep.classifier import Classifier
 from soundsep.config import check_seed
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.devices import to_device
-from soundsep.errors import WeightsError
-from soundsep.models.frames import FRAME_STRIDE, FrameMobileNetV3
-from soundsep.models.mobilenet import N_BANDS
+from soundsep.errors import ConfigError, WeightsError
+from soundsep.models.frames import FRAME_STRIDE
 from soundsep.training.classifier import TrainedClassifier
-from soundsep.training.depthwise import quicken_depthwise
 from soundsep.training.examples import Example, examples_digest
-from soundsep.training.loop import RunState, Task, run_task
-from soundsep.training.scene_batches import SceneBatch, SceneBatches
+from soundsep.training.loop import RunState, run_task
+from soundsep.training.scene_batches import SceneBatches
 from soundsep.training.scene_recipe import SceneRecipe
+from soundsep.training.scene_task import SceneLearner, SceneLoss, SceneTask
 from soundsep.training.state import make_folder
-from soundsep.training.step import early_decay, one_cycle
 
-__all__ = ["SceneRecipe", "load_tags_head", "train_scenes"]
+__all__ = [
+    "SceneModel",
+    "SceneRecipe",
+    "load_tags_head",
+    "train_scenes",
+    "train_scenes_together",
+]
 
 
-class _Learner(nn.Module):
-    """The classifier, and the head that keeps a teacher's tags."""
+@dataclass(frozen=True, kw_only=True)
+class SceneModel:
+    """One of several models that learn side by side.
 
-    def __init__(self, classifier: Classifier, tags_head: nn.Module) -> None:
-        super().__init__()
-        self.classifier, self.tags_head = classifier, tags_head
+    Attributes:
+        recipe: Settings. Scenes, number of steps and of scenes per step are those of the first
+            model.
+        initial: Frame-wise classifier that the training starts from; it is left as it is.
+        held_out: Fold whose scenes it never hears; 0 for none.
+        clip_embeddings: What a teacher's network makes of every clip, (n_clips, embedding_dim),
+            for recipes with an ``embedding_weight``.
+    """
+
+    recipe: SceneRecipe
+    initial: Classifier
+    held_out: int = 0
+    clip_embeddings: Tensor | None = None
 
 
 def train_scenes(
@@ -50,10 +62,12 @@ def train_scenes(
     *,
     clip_tags: Tensor,
     output: str | Path,
+    clip_embeddings: Tensor | None = None,
     backgrounds: Sequence[Tensor] = (),
     strangers: Sequence[Tensor] = (),
     stranger_tags: Tensor | None = None,
     seed: int = 0,
+    n_loaders: int | None = None,
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> TrainedClassifier:
@@ -66,10 +80,12 @@ def train_scenes(
         training: Clips of the training folds alone, at the classifier's rate.
         clip_tags: The teacher's tags of every clip, (n_clips, n_tags), from 0 to 1.
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
+        clip_embeddings: As in `SceneModel`.
         backgrounds: Real ones, (time,) each.
         strangers: Sounds of none of the classes, (time,) each.
         stranger_tags: Tags of the strangers, in the form of ``clip_tags``.
         seed: Seed of all scenes.
+        n_loaders: Processes that make scenes; by default one, which feeds one core.
         device: Where to train.
         progress: Show a progress bar.
 
@@ -78,38 +94,150 @@ def train_scenes(
 
     Raises:
         ConfigError: ``output`` cannot be made, or holds a run with other settings or other clips,
-            there is no such device, or the seed is not one.
+            the recipe wants embeddings that are not given, there is no such device, or the seed
+            is not one.
         DatasetError: no scenes can be made of the clips.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
+    model = SceneModel(recipe=recipe, initial=initial, clip_embeddings=clip_embeddings)
+    return _train(
+        {"": model},
+        tags_head,
+        training,
+        [1] * len(training),
+        clip_tags=clip_tags,
+        output=output,
+        backgrounds=backgrounds,
+        strangers=strangers,
+        stranger_tags=stranger_tags,
+        seed=seed,
+        n_loaders=n_loaders,
+        device=device,
+        progress=progress,
+    )[""]
+
+
+def train_scenes_together(
+    models: Mapping[str, SceneModel],
+    tags_head: nn.Module,
+    training: Sequence[Example],
+    folds: Sequence[int],
+    *,
+    clip_tags: Tensor,
+    output: str | Path,
+    backgrounds: Sequence[Tensor] = (),
+    strangers: Sequence[Tensor] = (),
+    stranger_tags: Tensor | None = None,
+    seed: int = 0,
+    n_loaders: int | None = None,
+    device: str | torch.device = "cpu",
+    progress: bool = True,
+) -> dict[str, TrainedClassifier]:
+    """Train a model for each fold held out from the same scenes: on an accelerator making scenes
+    takes longer than learning from them.
+
+    A scene holds clips of one fold, and clips of no fold; a model learns from those of all folds
+    but its own. For each of its steps ``batch_size`` scenes of each fold are made.
+
+    Args:
+        models: By name.
+        tags_head: As in `train_scenes`.
+        training: Clips of all folds.
+        folds: The fold of each clip; 0 for clips that all models may hear.
+        clip_tags: As in `train_scenes`, and so all the others.
+        output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
+        backgrounds: Real ones, (time,) each.
+        strangers: Sounds of none of the classes, (time,) each.
+        stranger_tags: Tags of the strangers, in the form of ``clip_tags``.
+        seed: Seed of all scenes.
+        n_loaders: Processes that make scenes; by default one.
+        device: Where to train.
+        progress: Show a progress bar.
+
+    Returns:
+        For each name what `train_scenes` returns.
+
+    Raises:
+        ConfigError: as for `train_scenes`.
+        DatasetError: no scenes can be made of the clips of a fold.
+        WeightsError: the state in ``output`` is damaged, or the training diverged.
+    """
+    return _train(
+        models,
+        tags_head,
+        training,
+        folds,
+        clip_tags=clip_tags,
+        output=output,
+        backgrounds=backgrounds,
+        strangers=strangers,
+        stranger_tags=stranger_tags,
+        seed=seed,
+        n_loaders=n_loaders,
+        device=device,
+        progress=progress,
+    )
+
+
+def _train(
+    models: Mapping[str, SceneModel],
+    tags_head: nn.Module,
+    training: Sequence[Example],
+    folds: Sequence[int],
+    *,
+    clip_tags: Tensor,
+    output: str | Path,
+    backgrounds: Sequence[Tensor],
+    strangers: Sequence[Tensor],
+    stranger_tags: Tensor | None,
+    seed: int,
+    n_loaders: int | None,
+    device: str | torch.device,
+    progress: bool,
+) -> dict[str, TrainedClassifier]:
     check_seed(seed)
+    for model in models.values():
+        if model.recipe.embedding_weight and model.clip_embeddings is None:
+            raise ConfigError("a recipe with an embedding_weight needs clip_embeddings")
     folder = make_folder(output)
+    recipe, initial = next((m.recipe, m.initial) for m in models.values())
     settings = {
-        "recipe": recipe.to_dict(),
+        "recipe": recipe.to_dict()
+        if len(models) == 1
+        else {name: model.recipe.to_dict() for name, model in models.items()},
         "seed": seed,
         "training_sha256": examples_digest(training),
         "others_sha256": examples_digest([(w, 0) for w in [*backgrounds, *strangers]]),
     }
-    learner = _Learner(copy.deepcopy(initial), copy.deepcopy(tags_head))
-    network = cast(FrameMobileNetV3, learner.classifier.network)
-    to_device(learner.classifier, device)
-    learner.tags_head.to(device)
-    learner.eval()  # batch norms keep their statistics
-    ema = copy.deepcopy(learner).requires_grad_(requires_grad=False)
-    for module in (network.stem, *list(network.blocks)[: recipe.n_frozen]):
-        module.requires_grad_(requires_grad=False)
-    quicken_depthwise(network)
+    learners = [SceneLearner(model.initial, tags_head) for model in models.values()]
+    for learner in learners:
+        to_device(learner.classifier, device)
+        learner.tags_head.to(device)
+    whole = (
+        learners[0] if len(models) == 1 else nn.ModuleDict(dict(zip(models, learners, strict=True)))
+    )
+    whole.eval()  # batch norms keep their statistics
+    ema = copy.deepcopy(whole).requires_grad_(requires_grad=False)
+    for learner, model in zip(learners, models.values(), strict=True):
+        learner.freeze(model.recipe.n_frozen)
     config = initial.config
     hop = config.frontend.hop_length * FRAME_STRIDE  # type: ignore[union-attr]  # a spectrogram's
+    numbers = {
+        fold: [i for i, f in enumerate(folds) if f in (0, fold)] for fold in sorted({*folds} - {0})
+    }
     batches = SceneBatches(
-        Soundscapes(
-            training,
-            n_scenes=recipe.n_steps * recipe.batch_size,
-            seed=seed,
-            config=recipe.scenes,
-            backgrounds=backgrounds,
-            strangers=strangers,
-        ),
+        {
+            fold: Soundscapes(
+                [training[i] for i in clips],
+                n_scenes=recipe.n_steps * recipe.batch_size,
+                seed=seed + place,
+                config=recipe.scenes,
+                backgrounds=backgrounds,
+                strangers=strangers,
+            )
+            for place, (fold, clips) in enumerate(numbers.items())
+        },
+        numbers,
         batch_size=recipe.batch_size,
         n_classes=len(config.labels),
         n_frames=-(-recipe.scenes.n_samples // hop),
@@ -117,79 +245,27 @@ def train_scenes(
         clip_tags=clip_tags,
         stranger_tags=clip_tags[:0] if stranger_tags is None else stranger_tags,
     )
-    state = RunState(learner=learner, model=learner, ema=ema, optimizer=_optimizer(learner, recipe))
-    task = _SceneTask(recipe, learner, batches)
+    groups = [
+        group
+        for learner, model in zip(learners, models.values(), strict=True)
+        for group in learner.parameter_groups(model.recipe)
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    state = RunState(learner=whole, model=whole, ema=ema, optimizer=optimizer)
+    losses = {
+        name: SceneLoss(learner, model.recipe, model.held_out, model.clip_embeddings)
+        for (name, model), learner in zip(models.items(), learners, strict=True)
+    }
+    task = SceneTask(recipe, losses, batches, n_loaders=n_loaders)
     run_task(task, state, folder=folder, settings=settings, progress=progress)
-    return TrainedClassifier(learner.classifier.requires_grad_().eval(), ema.classifier.eval())
-
-
-class _SceneTask(Task[SceneBatch]):
-    """A frame-wise classifier learns from scenes, none of which comes twice."""
-
-    def __init__(self, recipe: SceneRecipe, learner: _Learner, scenes: SceneBatches) -> None:
-        self.recipe, self.learner, self.scenes = recipe, learner, scenes
-        self.n_steps, self.round_steps = recipe.n_steps, recipe.steps_per_save
-        self.max_gradient = recipe.max_gradient
-        self._stream: Iterator[SceneBatch] | None = None
-
-    @contextmanager
-    def batches(self, steps: range) -> Iterator[Iterator[SceneBatch]]:
-        if self._stream is None:  # one for all rounds, so that it never waits for a new process
-            self._stream = self.scenes.stream(range(steps.start, self.n_steps))
-        yield itertools.islice(self._stream, len(steps))
-
-    def loss(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
-        """The weighted sum of four parts: frames, scenes, one of n, tags."""
-        classifier, recipe = self.learner.classifier, self.recipe
-        network = cast(FrameMobileNetV3, classifier.network)
-        device = next(network.parameters()).device
-        batch = SceneBatch(*(tensor.to(device) for tensor in batch))
-        features = classifier.frontend(batch.waveform)
-        rng = np.random.default_rng(int(batch.step))
-        if recipe.mask_share:
-            width = round(recipe.mask_share * features.shape[1])
-            features = mask(features, dim=1, max_width=width, n_masks=2, rng=rng)
-        with torch.autocast(device.type, torch.bfloat16):
-            frames = network.embed_frames(features)
-        frames = frames.float()
-        if recipe.dropout:
-            kept = rng.random((len(frames), 1, frames.shape[2])) >= recipe.dropout
-            frames = frames * torch.from_numpy(kept / (1 - recipe.dropout)).to(frames)
-        frame_logits, clip_logits = network.pooled(frames)
-        entropy = nn.functional.binary_cross_entropy_with_logits
-        on_frames = entropy(frame_logits, batch.presence, weight=batch.weight, reduction="none")
-        on_clips = entropy(
-            clip_logits, batch.clip_presence, weight=batch.clip_weight, reduction="none"
+    averaged = [ema] if len(models) == 1 else [*cast(nn.ModuleDict, ema).values()]
+    return {
+        name: TrainedClassifier(
+            learner.classifier.requires_grad_().eval(),
+            cast(SceneLearner, average).classifier.eval(),
         )
-        one = batch.is_clip
-        on_one = nn.functional.cross_entropy(
-            clip_logits[one],
-            batch.clip_presence[one].argmax(dim=1),
-            label_smoothing=recipe.smoothing,
-            reduction="sum",
-        ) / len(one)
-        bands = frames.mean(dim=1).reshape(len(one), -1, N_BANDS).mean(dim=-1)
-        on_tags = entropy(self.learner.tags_head(bands), batch.tags, reduction="none")
-        parts = torch.stack(
-            [
-                on_frames.sum(dim=2).mean(),
-                on_clips.sum(dim=1).mean(),
-                on_one,
-                on_tags.sum(dim=1).mean(),
-            ]
-        )
-        weights = torch.tensor([1.0, recipe.clip_weight, recipe.one_weight, recipe.tags_weight])
-        return (parts * weights.to(parts)).sum(), parts.detach()
-
-    def rate(self, step: int) -> float:
-        return one_cycle(step / self.n_steps, self.recipe.warmup)
-
-    def decay(self, step: int) -> float:
-        return early_decay(self.recipe.ema_decay, step)
-
-    def row(self, steps: range, means: list[float]) -> dict[str, Any]:
-        parts = zip(("frames", "scenes", "one", "tags"), means, strict=True)
-        return {"step": steps.stop, **{name: round(mean, 4) for name, mean in parts}}
+        for name, learner, average in zip(models, learners, averaged, strict=True)
+    }
 
 
 def load_tags_head(path: str | Path, tags_head: nn.Module) -> None:
@@ -209,24 +285,3 @@ def load_tags_head(path: str | Path, tags_head: nn.Module) -> None:
             tags_head.load_state_dict({n.removeprefix(prefix): file.get_tensor(n) for n in names})
     except (SafetensorError, OSError, RuntimeError) as error:
         raise WeightsError(f"cannot take the head of tags from {path}: {error}") from error
-
-
-def _optimizer(learner: nn.Module, recipe: SceneRecipe) -> torch.optim.Optimizer:
-    """AdamW, without weight decay on biases and norms, heads at their own rate."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in learner.named_parameters():
-        if parameter.requires_grad:
-            is_head = any(part in name for part in ("head", "attention"))
-            groups.setdefault((is_head, parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "peak": recipe.head_rate if is_head else recipe.learning_rate,
-                "weight_decay": recipe.weight_decay if has_decay else 0.0,
-            }
-            for (is_head, has_decay), parameters in groups.items()
-        ],
-        lr=recipe.learning_rate,
-        fused=True,
-    )

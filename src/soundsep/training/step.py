@@ -75,8 +75,10 @@ def early_decay(decay: float, n_steps: int) -> float:
 @torch.no_grad()
 def average_weights(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the averaged weights, and the batch-norm statistics, towards the current ones."""
-    for average, value in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
-        if average.is_floating_point():
-            average.lerp_(value, 1 - decay)
-        else:
+    pairs = [*zip(ema.state_dict().values(), model.state_dict().values(), strict=True)]
+    moving = [(average, value) for average, value in pairs if average.is_floating_point()]
+    # In few calls: on an accelerator each call costs more than what it computes.
+    torch._foreach_lerp_([a for a, _ in moving], [v for _, v in moving], 1 - decay)
+    for average, value in pairs:
+        if not average.is_floating_point():
             average.copy_(value)

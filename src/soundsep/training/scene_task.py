@@ -1,0 +1,190 @@
+"""What frame-wise networks get wrong on scenes, and how they learn from it."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from soundsep.augment import mask
+from soundsep.classifier import Classifier
+from soundsep.models.frames import FrameMobileNetV3
+from soundsep.models.mobilenet import N_BANDS
+from soundsep.training.depthwise import quicken_depthwise
+from soundsep.training.loop import Task
+from soundsep.training.scene_batches import SceneBatch, SceneBatches
+from soundsep.training.scene_recipe import SceneRecipe
+from soundsep.training.step import early_decay, one_cycle
+
+__all__ = ["SceneLearner", "SceneLoss", "SceneTask"]
+
+PARTS = ("frames", "scenes", "one", "tags")  # of the loss; a fifth where embeddings are learnt
+
+
+class SceneLearner(nn.Module):
+    """A classifier, and the head that keeps a teacher's tags."""
+
+    def __init__(self, classifier: Classifier, tags_head: nn.Module) -> None:
+        super().__init__()
+        self.classifier, self.tags_head = copy.deepcopy(classifier), copy.deepcopy(tags_head)
+
+    @property
+    def network(self) -> FrameMobileNetV3:
+        """The network that learns."""
+        return cast(FrameMobileNetV3, self.classifier.network)
+
+    def freeze(self, n_blocks: int) -> None:
+        """Let the first blocks stay as they are."""
+        for module in (self.network.stem, *list(self.network.blocks)[:n_blocks]):
+            module.requires_grad_(requires_grad=False)
+        if next(self.network.parameters()).device.type == "cpu":
+            quicken_depthwise(self.network)
+
+    def parameter_groups(self, recipe: SceneRecipe) -> list[dict[str, Any]]:
+        """For AdamW: no weight decay on biases and norms, heads at their own rate."""
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            if parameter.requires_grad:
+                is_head = any(part in name for part in ("head", "attention"))
+                groups.setdefault((is_head, parameter.ndim > 1), []).append(parameter)
+        return [
+            {
+                "params": parameters,
+                "peak": recipe.head_rate if is_head else recipe.learning_rate,
+                "weight_decay": recipe.weight_decay if has_decay else 0.0,
+            }
+            for (is_head, has_decay), parameters in groups.items()
+        ]
+
+
+class SceneLoss:
+    """The weighted sum of four or five parts: frames, scenes, one of n, tags, embeddings.
+
+    Args:
+        learner: What learns.
+        recipe: The weights of the parts.
+        held_out: Fold whose scenes are left out; 0 for none.
+        clip_embeddings: What a teacher's network makes of every clip, (n_clips, embedding_dim).
+    """
+
+    def __init__(
+        self,
+        learner: SceneLearner,
+        recipe: SceneRecipe,
+        held_out: int,
+        clip_embeddings: Tensor | None,
+    ) -> None:
+        self.learner, self.recipe, self.held_out = learner, recipe, held_out
+        self.embeddings: Tensor | None = None
+        if recipe.embedding_weight and clip_embeddings is not None:
+            device = next(learner.parameters()).device
+            spread = clip_embeddings.std(dim=0, correction=0).clamp(min=1e-2)
+            self.embeddings = clip_embeddings.to(device)
+            self.spread = spread.to(device)
+
+    def __call__(self, batch: SceneBatch, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The sum, and its parts without their weights, detached."""
+        recipe, network = self.recipe, self.learner.network
+        if self.held_out:
+            chosen = batch.fold != self.held_out
+            batch, features = batch.rows(chosen), features[chosen]
+        rng = np.random.default_rng(int(batch.step))
+        if recipe.mask_share:
+            width = round(recipe.mask_share * features.shape[1])
+            features = mask(features, dim=1, max_width=width, n_masks=2, rng=rng)
+        with torch.autocast(features.device.type, torch.bfloat16):
+            frames = network.embed_frames(features)
+        frames = frames.float()
+        embeddings = frames.mean(dim=1)
+        if recipe.dropout:
+            kept = rng.random((len(frames), 1, frames.shape[2])) >= recipe.dropout
+            frames = frames * torch.from_numpy(kept / (1 - recipe.dropout)).to(frames)
+        frame_logits, clip_logits = network.pooled(frames)
+        entropy = nn.functional.binary_cross_entropy_with_logits
+        on_frames = entropy(frame_logits, batch.presence, weight=batch.weight, reduction="none")
+        on_clips = entropy(
+            clip_logits, batch.clip_presence, weight=batch.clip_weight, reduction="none"
+        )
+        n_scenes = len(frames)
+        is_clip = (batch.clip >= 0).float()
+        on_one = nn.functional.cross_entropy(
+            clip_logits,
+            batch.clip_presence.argmax(dim=1),
+            label_smoothing=recipe.smoothing,
+            reduction="none",
+        )
+        bands = frames.mean(dim=1).reshape(n_scenes, -1, N_BANDS).mean(dim=-1)
+        on_tags = entropy(self.learner.tags_head(bands), batch.tags, reduction="none")
+        parts = [
+            on_frames.sum(dim=2).mean(),
+            on_clips.sum(dim=1).mean(),
+            (on_one * is_clip).sum() / n_scenes,
+            on_tags.sum(dim=1).mean(),
+        ]
+        weights = [1.0, recipe.clip_weight, recipe.one_weight, recipe.tags_weight]
+        if self.embeddings is not None:
+            wanted = self.embeddings[batch.clip.clamp(min=0)]
+            apart = ((embeddings - wanted) / self.spread).square().mean(dim=1)
+            parts.append((apart * is_clip).sum() / n_scenes)
+            weights.append(recipe.embedding_weight)
+        stacked = torch.stack(parts)
+        return (stacked * torch.tensor(weights).to(stacked)).sum(), stacked.detach()
+
+
+class SceneTask(Task[SceneBatch]):
+    """Frame-wise classifiers learn from scenes, none of which comes twice."""
+
+    def __init__(
+        self,
+        recipe: SceneRecipe,
+        losses: Mapping[str, SceneLoss],
+        scenes: SceneBatches,
+        *,
+        n_loaders: int | None,
+    ) -> None:
+        self.recipe, self.losses, self.scenes, self.n_loaders = recipe, losses, scenes, n_loaders
+        self.n_steps, self.round_steps = recipe.n_steps, recipe.steps_per_save
+        self.max_gradient = recipe.max_gradient * len(losses) ** 0.5
+        first = next(iter(losses.values())).learner
+        self._frontend, self._device = first.classifier.frontend, next(first.parameters()).device
+        self._stream: Iterator[SceneBatch] | None = None
+
+    @contextmanager
+    def batches(self, steps: range) -> Iterator[Iterator[SceneBatch]]:
+        if self._stream is None:  # one for all rounds, so that it never waits for a new process
+            self._stream = self.scenes.stream(
+                range(steps.start, self.n_steps),
+                n_loaders=self.n_loaders,
+                pin_memory=self._device.type == "cuda",
+            )
+        yield itertools.islice(self._stream, len(steps))
+
+    def loss(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
+        """The sum over all models, and the parts of each, one after the other."""
+        step = batch.step
+        batch = batch.to(self._device)._replace(step=step)
+        features = self._frontend(batch.waveform)
+        results = [loss(batch, features) for loss in self.losses.values()]
+        total = torch.stack([total for total, _ in results]).sum()
+        return total, torch.cat([parts for _, parts in results])
+
+    def rate(self, step: int) -> float:
+        return one_cycle(step / self.n_steps, self.recipe.warmup)
+
+    def decay(self, step: int) -> float:
+        return early_decay(self.recipe.ema_decay, step)
+
+    def row(self, steps: range, means: list[float]) -> dict[str, Any]:
+        rest = iter(means)
+        row: dict[str, Any] = {"step": steps.stop}
+        for name, loss in self.losses.items():
+            parts = PARTS if loss.embeddings is None else (*PARTS, "embedding")
+            figures = {part: round(next(rest), 4) for part in parts}
+            row |= {name: figures} if name else figures
+        return row
