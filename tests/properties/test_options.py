@@ -55,6 +55,7 @@ from soundsep.plots import (
 from soundsep.report import write_report
 from soundsep.separator import Separator, SeparatorConfig
 from soundsep.training import (
+    SceneModel,
     SceneRecipe,
     SeparationRecipe,
     fit,
@@ -63,6 +64,7 @@ from soundsep.training import (
     train,
     train_recipe,
     train_scenes,
+    train_scenes_together,
     train_separator,
 )
 
@@ -186,6 +188,14 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
         "train_recipe": lambda **o: train_recipe(RECIPE, data, output=folder / "run", **o),
         "train_scenes": lambda **o: train_scenes(
             SceneRecipe(), model, nn.Identity(), clip_tags=torch.zeros(2, 1), **learning, **o
+        ),
+        "train_scenes_together": lambda **o: train_scenes_together(
+            {"": SceneModel(recipe=SceneRecipe(), initial=model)},
+            nn.Identity(),
+            folds=[1, 1],
+            clip_tags=torch.zeros(2, 1),
+            **learning,
+            **o,
         ),
         "train_separator": lambda **o: train_separator(SeparationRecipe(), **learning, **o),
     }

@@ -157,6 +157,7 @@ class SceneTask(Task[SceneBatch]):
 
     @contextmanager
     def batches(self, steps: range) -> Iterator[Iterator[SceneBatch]]:
+        """Made ahead by other processes."""
         if self._stream is None:  # one for all rounds, so that it never waits for a new process
             self._stream = self.scenes.stream(
                 range(steps.start, self.n_steps),
@@ -175,12 +176,15 @@ class SceneTask(Task[SceneBatch]):
         return total, torch.cat([parts for _, parts in results])
 
     def rate(self, step: int) -> float:
+        """Up, and down as a cosine."""
         return one_cycle(step / self.n_steps, self.recipe.warmup)
 
     def decay(self, step: int) -> float:
+        """Less in the first steps."""
         return early_decay(self.recipe.ema_decay, step)
 
     def row(self, steps: range, means: list[float]) -> dict[str, Any]:
+        """The mean parts of each model's loss."""
         rest = iter(means)
         row: dict[str, Any] = {"step": steps.stop}
         for name, loss in self.losses.items():

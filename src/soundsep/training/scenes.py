@@ -100,7 +100,7 @@ def train_scenes(
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
     model = SceneModel(recipe=recipe, initial=initial, clip_embeddings=clip_embeddings)
-    return _train(
+    return train_scenes_together(
         {"": model},
         tags_head,
         training,
@@ -133,8 +133,7 @@ def train_scenes_together(
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> dict[str, TrainedClassifier]:
-    """Train a model for each fold held out from the same scenes: on an accelerator making scenes
-    takes longer than learning from them.
+    """Train several models on the same scenes; an accelerator learns faster than scenes are made.
 
     A scene holds clips of one fold, and clips of no fold; a model learns from those of all folds
     but its own. For each of its steps ``batch_size`` scenes of each fold are made.
@@ -162,39 +161,6 @@ def train_scenes_together(
         DatasetError: no scenes can be made of the clips of a fold.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
-    return _train(
-        models,
-        tags_head,
-        training,
-        folds,
-        clip_tags=clip_tags,
-        output=output,
-        backgrounds=backgrounds,
-        strangers=strangers,
-        stranger_tags=stranger_tags,
-        seed=seed,
-        n_loaders=n_loaders,
-        device=device,
-        progress=progress,
-    )
-
-
-def _train(
-    models: Mapping[str, SceneModel],
-    tags_head: nn.Module,
-    training: Sequence[Example],
-    folds: Sequence[int],
-    *,
-    clip_tags: Tensor,
-    output: str | Path,
-    backgrounds: Sequence[Tensor],
-    strangers: Sequence[Tensor],
-    stranger_tags: Tensor | None,
-    seed: int,
-    n_loaders: int | None,
-    device: str | torch.device,
-    progress: bool,
-) -> dict[str, TrainedClassifier]:
     check_seed(seed)
     for model in models.values():
         if model.recipe.embedding_weight and model.clip_embeddings is None:

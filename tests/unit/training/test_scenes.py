@@ -13,7 +13,15 @@ from soundsep import Classifier, ClassifierConfig
 from soundsep.datasets import SoundscapeConfig
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.frontends import KaldiMelConfig
-from soundsep.training import SceneRecipe, load_tags_head, loop, scene_batches, train_scenes
+from soundsep.training import (
+    SceneModel,
+    SceneRecipe,
+    load_tags_head,
+    loop,
+    scene_batches,
+    train_scenes,
+    train_scenes_together,
+)
 
 RATE = 8_000
 RECIPE = SceneRecipe(
@@ -160,3 +168,76 @@ def test_a_run_does_not_go_on_with_other_clips(whole):
 def test_settings_that_cannot_be_run_are_refused(change):
     with pytest.raises(ConfigError, match="SceneRecipe needs"):
         SceneRecipe(**change)
+
+
+def together(output, models, *, folds=(1, 1, 2, 2), examples=None, embeddings=None):
+    examples = tones() if examples is None else examples
+    torch.manual_seed(1)
+    return train_scenes_together(
+        {
+            name: SceneModel(
+                recipe=recipe, initial=model(), held_out=fold, clip_embeddings=embeddings
+            )
+            for name, (recipe, fold) in models.items()
+        },
+        nn.Linear(384, 5),
+        examples,
+        folds,
+        clip_tags=torch.zeros(len(examples), 5),
+        output=output,
+        n_loaders=0,
+        progress=False,
+    )
+
+
+BOTH = [((200.0, 0), 1), ((2_000.0, 1), 1), ((300.0, 0), 2), ((3_000.0, 1), 2)]
+
+
+def two_folds(other=300.0):
+    """Each class in each fold; a clip of the second may be another one."""
+    time = torch.arange(RATE) / RATE
+    return [
+        (0.3 * torch.sin(6.2832 * (other if hz == 300.0 else hz) * time) * (time < 0.7), target)
+        for (hz, target), _ in BOTH
+    ]
+
+
+def weights_of(trained):
+    return trained.last.state_dict()["network.head.weight"]
+
+
+def test_a_model_never_hears_the_fold_that_is_held_out(tmp_path):
+    models = {"one": (RECIPE, 1), "two": (RECIPE, 2), "all": (RECIPE, 0)}
+    first = together(tmp_path / "a", models, examples=two_folds())
+    second = together(tmp_path / "b", models, examples=two_folds(other=700.0))  # in fold 2
+    apart = {n: float((weights_of(first[n]) - weights_of(second[n])).abs().max()) for n in models}
+    assert apart["one"] > 1e-5
+    assert apart["all"] > 1e-5
+    assert apart["two"] < 1e-5
+    rows = [json.loads(line) for line in (tmp_path / "a/metrics.jsonl").read_text().splitlines()]
+    assert [[*row] for row in rows] == [["step", "one", "two", "all", "seconds"]] * 2
+
+
+def test_models_side_by_side_learn_what_each_learns_by_itself(tmp_path):
+    quick = dataclasses.replace(RECIPE, learning_rate=1e-3, max_gradient=1e6)
+    slow = dataclasses.replace(RECIPE, learning_rate=1e-4, max_gradient=1e6)
+    pair = together(tmp_path / "pair", {"q": (quick, 0), "s": (slow, 2)})
+    for name, recipe, fold in (("q", quick, 0), ("s", slow, 2)):
+        (alone,) = together(tmp_path / name, {name: (recipe, fold)}).values()
+        assert torch.allclose(weights_of(alone), weights_of(pair[name]), atol=1e-6)
+
+
+def test_a_teacher_holds_the_embedding_of_single_clips(tmp_path):
+    scenes = dataclasses.replace(RECIPE.scenes, clip_share=1.0)
+    recipe = dataclasses.replace(RECIPE, scenes=scenes, embedding_weight=1.0)
+    with pytest.raises(ConfigError, match="clip_embeddings"):
+        together(tmp_path / "none", {"m": (recipe, 0)})
+    network, frontend = model().network, model().frontend
+    with torch.no_grad():
+        wanted = network.embed(frontend(torch.stack([w for w, _ in tones()])))
+    losses = {}
+    for name, target in (("near", wanted), ("far", wanted + 2 * wanted.std(dim=0))):
+        together(tmp_path / name, {"m": (recipe, 0)}, embeddings=target)
+        row = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])
+        losses[name] = row["m"]["embedding"]
+    assert 0 < losses["near"] < losses["far"]
