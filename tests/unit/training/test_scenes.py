@@ -236,7 +236,7 @@ def test_a_teacher_holds_the_embedding_of_single_clips(tmp_path):
     with torch.no_grad():
         wanted = network.embed(frontend(torch.stack([w for w, _ in tones()])))
     losses = {}
-    for name, target in (("near", wanted), ("far", wanted + 2 * wanted.std(dim=0))):
+    for name, target in (("near", wanted), ("far", wanted + 1)):
         together(tmp_path / name, {"m": (recipe, 0)}, embeddings=target)
         row = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])
         losses[name] = row["m"]["embedding"]
