@@ -12,7 +12,8 @@ from soundsep.errors import ConfigError
 from soundsep.frontends import KaldiMelConfig, MelConfig
 from soundsep.training import batched
 from soundsep.training import teacher as teacher_module
-from soundsep.training.batched import BatchedRecipe, BatchedRun, whole_windows
+from soundsep.training.batched import BatchedRun, whole_windows
+from soundsep.training.batched_recipe import BatchedRecipe
 from soundsep.training.clip_bank import ClipBank
 from soundsep.training.conditions import Conditions
 from soundsep.training.teacher import Teacher

@@ -1,0 +1,76 @@
+"""Settings of a student that learns in whole batches on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from soundsep.config import Config, check_range
+from soundsep.frontends import FrontendConfig, MelConfig
+from soundsep.training.conditions import Conditions
+
+__all__ = ["BatchedRecipe"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BatchedRecipe(Config):
+    """Settings of a `soundsep.training.batched.BatchedRun`; what `Recipe` has too is meant alike.
+
+    Attributes:
+        network: Name in `soundsep.models.NETWORKS`.
+        frontend: Settings of the features.
+        window_seconds: Length of the whole clips.
+        crop_seconds: Length of the crops, which are heard first.
+        n_candidates: Random crops of which the loudest is taken.
+        crop_share: Share of the run that hears crops; the rest hears whole clips.
+        batch_size: Clips a step.
+        max_speed: Random speed, from its inverse to this.
+        mixup: Share of the clips that are mixed with another one.
+        conditions: What stands between a sound and a recording, while crops are heard.
+        last_conditions: Factor on the shares of ``conditions`` while whole clips are heard.
+        teacher_hears: The waveform as the student has it but for its gain, or what was there
+            before the conditions changed it.
+        teacher_share: Share of the teacher's probabilities in the targets.
+        embedding_weight: Weight of the mean squared error to the teacher's embedding.
+        max_mask: Widest mask, as a share of bands or frames; two of each kind.
+        learning_rate: Peak of a rate that rises and falls once.
+        warmup: Share of the run in which it rises.
+        weight_decay: Decoupled, on weights of two and more axes only.
+        max_gradient: Norm at which gradients are clipped.
+        ema_share: Steps that the averaged weights reach back, as a share of those made. Well below
+            the share of whole clips, to which batch norms have to get used.
+        bfloat16: Run the networks under bfloat16 autocast.
+    """
+
+    network: str = "resnet34"
+    frontend: FrontendConfig = field(default_factory=MelConfig)
+    window_seconds: float = 5.0
+    crop_seconds: float = 2.5
+    n_candidates: int = 3
+    crop_share: float = 0.85
+    batch_size: int = 256
+    max_speed: float = 1.2
+    mixup: float = 0.5
+    conditions: Conditions = field(default_factory=Conditions)
+    last_conditions: float = 0.5
+    teacher_hears: Literal["same", "clean"] = "same"
+    teacher_share: float = 0.7
+    embedding_weight: float = 1.0
+    max_mask: float = 0.15
+    learning_rate: float = 3e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    max_gradient: float = 5.0
+    ema_share: float = 0.02
+    bfloat16: bool = True
+
+    def _check(self) -> None:
+        """Check the ranges."""
+        check_range(
+            self, "window_seconds", "crop_seconds", "learning_rate", "max_gradient", above=0
+        )
+        check_range(self, "n_candidates", "max_speed", least=1)
+        check_range(self, "batch_size", least=2)
+        check_range(self, "weight_decay", "embedding_weight", "last_conditions", least=0)
+        check_range(self, "crop_share", "mixup", "teacher_share", "max_mask", least=0, most=1)
+        check_range(self, "warmup", "ema_share", least=0, most=1)
