@@ -17,6 +17,7 @@ import argparse
 import copy
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from soundsep.frontends import KaldiMelConfig
 from soundsep.training import SceneModel, SceneRecipe, load_tags_head, train_scenes_together
 
 RATE = 16_000
+END_SECONDS = 3.0  # to save all models
 SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
 #: Classes of UrbanSound8K that are ESC-50's too; its six others are strangers.
 SHARED = {"car_horn": "car_horn", "dog_bark": "dog", "siren": "siren", "engine_idling": "engine"}
@@ -182,6 +184,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--initial", metavar="FOLDER", help="of an earlier training, or a model's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="instead of those of the recipes")
+    parser.add_argument("--minutes", type=float, help="from the start of the program to its end")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--loaders", type=int, help="processes that make scenes")
     args = parser.parse_args()
@@ -247,6 +250,7 @@ def load_clips(args: argparse.Namespace, esc50: ESC50) -> Clips:
 
 def main() -> None:
     """Assemble the data, train, and save the averaged weights."""
+    began = time.monotonic()
     args = parse()
     esc50, recipes = ESC50(args.esc50), recipes_of(args)
     clips = load_clips(args, esc50)
@@ -278,18 +282,24 @@ def main() -> None:
             models[f"{kind}-fold{fold}".lstrip("-")] = SceneModel(
                 recipe=recipe, initial=model.cpu(), held_out=fold, clip_embeddings=embedded
             )
+    tags = {
+        "clip_tags": teacher_tags(teacher, waveforms),
+        "stranger_tags": teacher_tags(teacher, clips.strangers),
+    }
+    spent = time.monotonic() - began
+    print(f"the training begins after {spent:.0f} s")
     trained = train_scenes_together(
         models,
         tags_head,
         clips.examples,
         clips.folds,
-        clip_tags=teacher_tags(teacher, waveforms),
         output=args.output,
         backgrounds=clips.backgrounds,
         strangers=clips.strangers,
-        stranger_tags=teacher_tags(teacher, clips.strangers),
         seed=args.seed,
         n_loaders=args.loaders,
+        seconds=60 * args.minutes - spent - END_SECONDS if args.minutes else None,
+        **tags,
         device=args.device,
     )
     for name, pair in trained.items():

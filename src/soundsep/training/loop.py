@@ -71,6 +71,10 @@ class Task(ABC, Generic[Batch]):
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What is minimised, and its parts (n_parts,), detached, whose means `row` gets."""
 
+    def is_over(self, step: int) -> bool:
+        """Whether the run ends before this step, which begins a round: its time is up."""
+        return False
+
     @abstractmethod
     def rate(self, step: int) -> float:
         """Share of the peak learning rate in a step."""
@@ -121,6 +125,8 @@ def run_task(
         total=task.n_steps, initial=first, unit="step", progress=progress, desc="training"
     ) as bar:
         for start in range(first, task.n_steps, task.round_steps):
+            if task.is_over(start):
+                break
             began = time.perf_counter()
             steps = range(start, min(start + task.round_steps, task.n_steps))
             row = task.row(steps, _run_round(task, state, steps, bar))

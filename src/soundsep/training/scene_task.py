@@ -18,6 +18,7 @@ from soundsep.models.frames import FrameMobileNetV3
 from soundsep.models.mobilenet import N_BANDS
 from soundsep.training.depthwise import quicken_depthwise
 from soundsep.training.loop import Task
+from soundsep.training.pace import Pace
 from soundsep.training.scene_batches import SceneBatch, SceneBatches
 from soundsep.training.scene_recipe import SceneRecipe
 from soundsep.training.step import early_decay, one_cycle
@@ -147,7 +148,9 @@ class SceneTask(Task[SceneBatch]):
         scenes: SceneBatches,
         *,
         n_loaders: int | None,
+        seconds: float | None = None,
     ) -> None:
+        self.pace = Pace(recipe.n_steps, seconds)
         self.recipe, self.losses, self.scenes, self.n_loaders = recipe, losses, scenes, n_loaders
         self.n_steps, self.round_steps = recipe.n_steps, recipe.steps_per_save
         self.max_gradient = recipe.max_gradient * len(losses) ** 0.5
@@ -177,7 +180,11 @@ class SceneTask(Task[SceneBatch]):
 
     def rate(self, step: int) -> float:
         """Up, and down as a cosine."""
-        return one_cycle(step / self.n_steps, self.recipe.warmup)
+        return one_cycle(self.pace.share(step), self.recipe.warmup)
+
+    def is_over(self, step: int) -> bool:
+        """By the clock."""
+        return self.pace.share(step) >= 1
 
     def decay(self, step: int) -> float:
         """Less in the first steps."""

@@ -130,6 +130,7 @@ def train_scenes_together(
     stranger_tags: Tensor | None = None,
     seed: int = 0,
     n_loaders: int | None = None,
+    seconds: float | None = None,
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> dict[str, TrainedClassifier]:
@@ -150,6 +151,8 @@ def train_scenes_together(
         stranger_tags: Tags of the strangers, in the form of ``clip_tags``.
         seed: Seed of all scenes.
         n_loaders: Processes that make scenes; by default one.
+        seconds: Time for the steps, by which the learning rate falls if they take longer; the run
+            ends with the round in which it is over.
         device: Where to train.
         progress: Show a progress bar.
 
@@ -222,7 +225,7 @@ def train_scenes_together(
         name: SceneLoss(learner, model.recipe, model.held_out, model.clip_embeddings)
         for (name, model), learner in zip(models.items(), learners, strict=True)
     }
-    task = SceneTask(recipe, losses, batches, n_loaders=n_loaders)
+    task = SceneTask(recipe, losses, batches, n_loaders=n_loaders, seconds=seconds)
     run_task(task, state, folder=folder, settings=settings, progress=progress)
     averaged = [ema] if len(models) == 1 else [*cast(nn.ModuleDict, ema).values()]
     return {

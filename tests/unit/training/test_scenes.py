@@ -240,4 +240,4 @@ def test_a_teacher_holds_the_embedding_of_single_clips(tmp_path):
         together(tmp_path / name, {"m": (recipe, 0)}, embeddings=target)
         row = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])
         losses[name] = row["m"]["embedding"]
-    assert 0 < losses["near"] < losses["far"]
+    assert losses["near"] < 0.1 < losses["far"]
