@@ -1,12 +1,12 @@
-"""Augmentation for training: random, but wholly decided by a seed.
+"""Augmentation for training: random, and reproducible from a seed.
 
 Each step is a frozen config that can be written to JSON, with a method ``apply``; `Augment` is the
-module that does one after the other in training and nothing in ``eval()``. Steps take waveforms
+module that applies them in order in training, and none in ``eval()``. Steps take waveforms
 (batch, time) or features (batch, n_bands, frames) and say which.
 
 Random numbers come from a NumPy generator on the CPU, so that a seed means the same on every
-device. Every clip draws its own, and what becomes of it does not depend on the other clips of its
-batch, `Mixup` apart. Nothing here changes its input.
+device. Every clip draws its own, and except in `Mixup` its result does not depend on the other
+clips of the batch. Nothing here changes its input.
 """
 
 from __future__ import annotations

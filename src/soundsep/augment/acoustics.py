@@ -1,4 +1,4 @@
-"""Rooms, devices and noises that are computed: what stands between a sound and a recording."""
+"""Computed rooms, recording devices and noises: what stands between a sound and a recording."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["equaliser", "noise", "room_response"]
 
 FloatArray = NDArray[np.float32]
 
-MAX_NOISE_SECONDS = 60  # of one kind of noise; float32 holds the phase of a tone so long
-NOISE_FADE_SECONDS = 1.0  # from one to the next
+MAX_NOISE_SECONDS = 60  # of one kind of noise; in float32, the phase of a longer tone is inexact
+NOISE_FADE_SECONDS = 1.0  # from one kind to the next
 
 
 def room_response(
@@ -23,16 +23,16 @@ def room_response(
     t60_seconds: float,
     direct_db: float,
 ) -> FloatArray:
-    """Impulse response of a room: the direct sound, then noise that dies away, highs sooner.
+    """Impulse response of a room: the direct sound, then decaying noise, whose highs decay sooner.
 
     Args:
         rng: Source of the random numbers.
-        sample_rate: In Hz.
+        sample_rate: Rate of the response, in Hz.
         t60_seconds: Time in which the reverberation falls by 60 dB.
-        direct_db: Level of the direct sound over that of all reverberation.
+        direct_db: Level of the direct sound relative to all reverberation, in dB.
 
     Shape:
-        Returns (time,), of unit energy.
+        Returns (time,), ``t60_seconds`` long and of unit energy.
 
     References:
         Polack (1988), "La transmission de l'energie sonore dans les salles": the tail of a room is
@@ -45,7 +45,7 @@ def room_response(
     dull = signal.lfilter([0.4], [1, -0.6], tail)
     share = np.minimum(1.0, 2 * seconds / t60_seconds)
     tail = tail * (1 - share) + dull * share
-    tail[: round(0.002 * sample_rate)] = 0.0  # the first wall is away by 30 cm
+    tail[: round(0.002 * sample_rate)] = 0.0  # no wall is nearer than 30 cm
     tail *= 10 ** (-direct_db / 20) / (np.linalg.norm(tail) + 1e-12)
     tail[0] = 1.0
     response: FloatArray = (tail / np.linalg.norm(tail)).astype(np.float32)
@@ -60,17 +60,17 @@ def equaliser(
     low_hz: float,
     high_hz: float,
 ) -> FloatArray:
-    """Gain of a device by frequency: a curve of random bends inside a band, steep slopes outside.
+    """Frequency response of a recording device: random bends inside a band, steep slopes outside.
 
     Args:
         rng: Source of the random numbers.
-        frequencies: In Hz.
-        max_db: Largest boost or cut of the bends.
-        low_hz: Lower edge of the band.
-        high_hz: Upper edge.
+        frequencies: Where to evaluate the response, in Hz.
+        max_db: Largest boost or cut inside the band, in dB.
+        low_hz: Lower edge of the band, in Hz.
+        high_hz: Upper edge of the band, in Hz.
 
     Shape:
-        Returns (n_frequencies,), factors of the amplitude.
+        frequencies: (n_frequencies,). Returns the same, factors of the amplitude.
     """
     octaves = np.log2(np.maximum(frequencies, 20.0))
     knots = np.linspace(np.log2(50.0), np.log2(16_000.0), 6)
@@ -82,11 +82,16 @@ def equaliser(
 
 
 def noise(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
-    """One of the sounds of empty rooms and of devices, at a mean power of 1.
+    """A random sound of empty rooms and of devices, with a mean power of 1.
 
     Coloured noise, room tone, rumble, hum with its harmonics, steady tones, a held chord, or single
-    clicks, some with noise beneath. None of them is a sound that a model should name. After a
-    minute one fades into the next.
+    clicks, some over noise: nothing that a model should name. After `MAX_NOISE_SECONDS` one kind
+    fades into the next.
+
+    Args:
+        rng: Source of the random numbers.
+        n_samples: Length of the noise, in samples.
+        sample_rate: Rate of the noise, in Hz.
 
     Shape:
         Returns (n_samples,).
@@ -190,7 +195,7 @@ def _chord(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatA
 
 
 def _clicks(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:
-    """Single clicks of a recorder or a bad cable, at no regular times."""
+    """Single clicks of a recorder or a bad cable, at random times."""
     wave = np.zeros(n_samples, np.float32)
     n_clicks = int(rng.integers(1, 2 + n_samples // sample_rate))
     wave[rng.integers(0, n_samples, size=n_clicks)] = rng.uniform(-1, 1, size=n_clicks)

@@ -1,4 +1,4 @@
-"""What the steps of an augmentation share."""
+"""What all steps of an augmentation share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ LAYOUTS = {2: "waveforms (batch, time)", 3: "features (batch, n_bands, frames)"}
 
 
 def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
-    """Refuse what the step does not take."""
+    """Refuse a tensor that the step does not take.
+
+    Args:
+        step: Config of the step, for the message.
+        x: Input of the step.
+        n_axes: Numbers of axes that the step takes, of those in `LAYOUTS`.
+
+    Raises:
+        ShapeError: another number of axes, an empty batch, or not floating point.
+    """
     if x.ndim not in n_axes or x.numel() == 0:
         raise ShapeError(
             f"{type(step).__name__} takes {' or '.join(LAYOUTS[n] for n in n_axes)} that are not "
@@ -31,7 +40,7 @@ def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipStep(Config):
-    """Base of the steps that change each clip with some probability, by itself.
+    """Base of the steps that change each clip by itself, with some probability.
 
     Attributes:
         probability: Chance that a clip is changed; the others stay as they are.
@@ -49,7 +58,7 @@ class ClipStep(Config):
         """Change a batch; the input itself stays as it is.
 
         Args:
-            x: Clips.
+            x: Batch of clips, on any device.
             rng: Source of the random numbers.
 
         Shape:

@@ -21,21 +21,21 @@ Step = WaveformStep | FeatureStep
 
 
 class Augment(nn.Module):
-    """Steps of augmentation, one after the other; in ``eval()`` the input itself.
+    """Steps of augmentation, one after the other; in ``eval()`` it returns its input.
 
     Each call draws new random numbers, and two modules with the same steps and seed draw the same
     ones in the same order. Copies of a module in several worker processes would therefore all
-    repeat each other: give each its own seed, or each call its generator.
+    repeat each other: give each its own seed, or each call its own generator.
 
     Args:
-        steps: Configs, in the order in which they are applied.
+        steps: Configs of the steps, in order.
         seed: Seed of the module's own generator.
 
     Attributes:
-        steps: The same as a tuple.
+        steps: Configs of the steps, as a tuple.
 
     Raises:
-        ConfigError: something else is among the steps, or the seed is not one.
+        ConfigError: an element of ``steps`` is not a step, or ``seed`` is not a seed.
 
     Examples:
         >>> import torch
@@ -77,17 +77,17 @@ class Augment(nn.Module):
         """Augment a batch.
 
         Args:
-            x: Clips.
-            targets: Class probabilities of each, which `Mixup` needs.
-            rng: Source of the random numbers instead of the module's own.
+            x: Batch of clips.
+            targets: Class probabilities of each clip, which `Mixup` needs.
+            rng: Generator to draw from instead of the module's own.
 
         Shape:
             x: (batch, time) or (batch, n_bands, frames), as the steps take it. targets:
-            (batch, n_classes). Returns x, or with targets both.
+            (batch, n_classes). Returns x, or (x, targets) if targets were given.
 
         Raises:
             ConfigError: `Mixup` is among the steps and there are no targets.
-            ShapeError: a step does not take what it is given.
+            ShapeError: a step does not take this shape or type.
         """
         if self.training:
             rng = self._rng if rng is None else rng

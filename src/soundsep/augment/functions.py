@@ -1,4 +1,4 @@
-"""Random functions on clips, wholly decided by the generator that they are given."""
+"""Random functions on clips; the generator passed in decides everything."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def loudest_view(
     n_candidates: int = 1,
     max_speed: float = 1.0,
 ) -> Tensor:
-    """A random stretch of a clip that is thought of as a ring, played at a random speed.
+    """A random part of a clip whose end is joined to its beginning, played at a random speed.
 
     Of ``n_candidates`` random starts the one with the most energy is taken, since the sound often
     fills only a part of its clip. With ``n_samples`` as long as the clip this is a roll.
 
     Args:
-        waveform: One clip.
+        waveform: One clip, of any rate.
         n_samples: Length of the result, in samples.
         rng: Source of the random numbers.
         n_candidates: Number of random starts to choose from, at least 1.
@@ -39,7 +39,7 @@ def loudest_view(
         waveform: (time,). Returns (n_samples,).
 
     Raises:
-        ConfigError: a count is below 1, or ``max_speed`` is.
+        ConfigError: ``n_samples``, ``n_candidates`` or ``max_speed`` is below 1.
     """
     if n_samples < 1 or n_candidates < 1 or max_speed < 1:
         raise ConfigError(
@@ -61,7 +61,16 @@ def loudest_view(
 
 
 def ring_slice(waveform: Tensor, start: int, n_samples: int) -> Tensor:
-    """``n_samples`` from ``start`` on of a clip (time,) whose end is joined to its beginning."""
+    """Part of a clip whose end is joined to its beginning.
+
+    Args:
+        waveform: One clip.
+        start: First sample of the part.
+        n_samples: Length of the part, in samples; it may exceed that of the clip.
+
+    Shape:
+        waveform: (time,). Returns (n_samples,), a view where the part does not pass the end.
+    """
     n_rounds = math.ceil((start + n_samples) / waveform.shape[-1])
     if n_rounds == 1:
         return waveform[start : start + n_samples]
@@ -69,7 +78,12 @@ def ring_slice(waveform: Tensor, start: int, n_samples: int) -> Tensor:
 
 
 def random_gain(waveform: Tensor, *, max_db: float, rng: np.random.Generator) -> Tensor:
-    """Each clip louder or quieter by up to ``max_db`` dB, uniformly.
+    """Make each clip louder or quieter, by a gain drawn uniformly in dB.
+
+    Args:
+        waveform: Batch of clips.
+        max_db: Largest gain, up or down, in dB.
+        rng: Source of the random numbers.
 
     Shape:
         waveform: (batch, time). Returns the same.
@@ -83,16 +97,16 @@ def add_noise(
 ) -> Tensor:
     """Add white Gaussian noise at a signal-to-noise ratio; silence stays silence.
 
-    Both powers are means over the whole clip, that of the noise is measured, so that the ratio is
+    Both powers are means over the whole clip. The noise's power is measured, so that the ratio is
     exact.
 
     Args:
-        waveform: Clips.
-        snr_db: Power of the clip over that of the noise, in dB; one value, or one for each clip.
+        waveform: Batch of clips.
+        snr_db: Power of the clip relative to the noise, in dB; one value, or one per clip.
         rng: Source of the random numbers.
 
     Shape:
-        waveform: (batch, time). snr_db: (batch,). Returns (batch, time).
+        waveform: (batch, time). snr_db: () or (batch,). Returns (batch, time).
 
     Examples:
         >>> noisy = add_noise(torch.ones(1, 1000), snr_db=20.0, rng=np.random.default_rng(0))
@@ -102,7 +116,7 @@ def add_noise(
     noise = torch.from_numpy(rng.standard_normal(waveform.shape, dtype=np.float32)).to(waveform)
     share = torch.from_numpy(10 ** (-np.atleast_1d(snr_db) / 10)).to(waveform).unsqueeze(1)
     power, noise_power = (v.square().mean(dim=1, keepdim=True) for v in (waveform, noise))
-    # A clip of one sample may draw a noise of almost nothing.
+    # The noise of a clip of one sample may be almost 0.
     return waveform + noise * (share * power / noise_power.clamp(min=1e-12)).sqrt()
 
 
@@ -119,9 +133,9 @@ def mixup(
     Clips are brought to the same level first, so that the weights in the targets are those heard.
 
     Args:
-        waveform: Clips.
-        targets: Class probabilities of each.
-        probability: Share of clips that are mixed.
+        waveform: Batch of clips.
+        targets: Class probabilities of each clip.
+        probability: Chance that a clip is mixed, 0 to 1.
         rng: Source of the random numbers.
         alpha: The weights follow a Beta(alpha, alpha) distribution; 1 is uniform.
 
@@ -150,13 +164,13 @@ def mask(
 
     Args:
         features: Features of a batch; each clip gets its own masks.
-        dim: Axis that is masked.
-        max_width: Widths are drawn uniformly from 0 to this, in bins or frames.
-        n_masks: Masks for each clip; they may overlap.
+        dim: Axis to mask, -2 or -1.
+        max_width: Widths are drawn uniformly from 0 to this, in bands or frames.
+        n_masks: Masks per clip; they may overlap.
         rng: Source of the random numbers.
 
     Shape:
-        features: (batch, n_mels, frames). Returns the same.
+        features: (batch, n_bands, frames). Returns the same.
 
     References:
         Park et al. (2019), "SpecAugment", Interspeech, section 2.

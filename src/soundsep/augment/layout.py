@@ -1,4 +1,4 @@
-"""Steps that change where in time and frequency something stands, and what is left of it."""
+"""Steps that move, hide or crop parts of clips in time and frequency."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Mask", "RandomCrop", "Roll"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roll(ClipStep):
-    """Each waveform or its features begun somewhere else, what is pushed out comes in again.
+    """A circular shift in time of each waveform, or of each clip's features.
 
     Attributes:
         probability: Chance that a clip is changed.
@@ -34,12 +34,12 @@ class Roll(ClipStep):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mask(ClipStep):
-    """Stretches of time or bands of frequency replaced by the clip's mean; see `mask`.
+    """Random spans of time or frequency replaced by the clip's mean; see `mask`.
 
     Attributes:
-        axis: What the masks hide.
+        axis: Axis that the masks hide parts of.
         max_share: Widest mask, as a share of the frames or bands; narrower ones are as likely.
-        n_masks: Masks for each clip, from 1 to 100; they may overlap.
+        n_masks: Masks per clip, from 1 to 100; they may overlap.
         probability: Chance that a clip is changed.
     """
 
@@ -66,12 +66,12 @@ class Mask(ClipStep):
 class RandomCrop(Config):
     """A random part of each waveform, or of each clip's features.
 
-    An axis that is no longer than the crop is kept whole. In ``eval()`` nothing is cropped, so that
-    the network must take whole clips too.
+    An axis that is no longer than the crop is kept whole. In ``eval()`` nothing is cropped, so the
+    network must take whole clips too.
 
     Attributes:
-        length: Samples of a waveform, or frames of features.
-        n_bands: Bands of features; ``None`` keeps all.
+        length: Samples of a waveform, or frames of features, to keep.
+        n_bands: Bands of features to keep; ``None`` keeps all.
     """
 
     kind: ClassVar[str] = "random-crop"
@@ -84,14 +84,19 @@ class RandomCrop(Config):
         check_range(self, "length", "n_bands", least=1, most=2**31)
 
     def apply(self, x: Tensor, rng: np.random.Generator) -> Tensor:
-        """Crop a batch, each clip elsewhere.
+        """Crop a batch, each clip at its own place.
+
+        Args:
+            x: Batch of clips.
+            rng: Source of the random numbers.
 
         Shape:
             x: (batch, time) or (batch, n_bands, frames). Returns (batch, length) or
             (batch, n_bands, length).
 
         Raises:
-            ShapeError: a waveform has no bands to crop, or as for the other steps.
+            ShapeError: not such a tensor, empty or not floating point; or ``n_bands`` is set and
+                ``x`` is a waveform.
         """
         check_input(self, x, (2, 3) if self.n_bands is None else (3,))
         x = _crop(x, -1, self.length, rng)

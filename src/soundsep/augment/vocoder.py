@@ -14,19 +14,19 @@ from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["shift_pitch", "stretch_time"]
 
-# Terms of the ratio that audio is resampled by: small enough to be quick, and 5 cents exact.
+# Largest term of the resampling ratio: small enough to be fast, large enough for 5 cents.
 MAX_DENOMINATOR = 200
 
 
 def stretch_time(waveform: Tensor, rate: float, *, n_fft: int = 1024) -> Tensor:
     """Play faster or slower without changing the pitch.
 
-    What is heard at second t is heard at t / rate afterwards. Clicks are smeared over a window,
-    noise comes out 2 to 3 dB quieter, and clips shorter than a window are hardly stretched at all:
-    their ends are cut or silent.
+    Second t of the input is second t / rate of the output. Clicks are smeared over a window, noise
+    becomes 2 to 3 dB quieter, and clips shorter than a window are hardly stretched: their ends are
+    cut or silent.
 
     Args:
-        waveform: Clips, float32 or float64.
+        waveform: One clip or a batch, float32 or float64.
         rate: Tempo, from 0.25 to 4: 2 is twice as fast.
         n_fft: Length of the windows, in samples, a multiple of 4; 50 to 100 ms suit most sounds.
 
@@ -60,7 +60,7 @@ def shift_pitch(waveform: Tensor, semitones: float, *, n_fft: int = 1024) -> Ten
     empty.
 
     Args:
-        waveform: Clips, float32 or float64.
+        waveform: One clip or a batch, float32 or float64.
         semitones: Shift, from -24 to 24; 12 doubles every frequency.
         n_fft: Length of the windows, as for `stretch_time`.
 
@@ -104,21 +104,21 @@ def _vocode(waveform: Tensor, rate: float, n_samples: int, n_fft: int) -> Tensor
     left, right = left.to(waveform.device), right.to(waveform.device)
     magnitude = spectrum.abs()
     magnitude = torch.lerp(magnitude[..., left], magnitude[..., right], fraction)
-    # Each bin turns from hop to hop by the angle that it turned by in the waveform. Products of
-    # numbers of length 1 do that without an angle, which would have to be unwrapped.
+    # From hop to hop, each bin turns by the angle that it turned by in the waveform. Products of
+    # complex numbers of length 1 do that without an angle, which would have to be unwrapped.
     phasor = torch.sgn(spectrum)
     phasor = torch.where(phasor == 0, 1, phasor)  # digital silence has no angle
     here = phasor[..., left]
     turn = phasor[..., right] * here.conj()
     turned = torch.cat([phasor[..., :1], turn[..., :-1]], dim=-1).cumprod(dim=-1) * here.conj()
-    # The bins of one partial stay together: what its peak was turned by, they all are. Otherwise
-    # an onset leaves them at odds, and the partial comes out up to 10 dB too quiet.
+    # All bins of one partial turn by the angle of its peak. Otherwise an onset leaves them at odds,
+    # and the partial becomes up to 10 dB too quiet.
     locked = turned.gather(-2, _nearest_peak(magnitude))
     return torch.istft(magnitude * here * locked, n_fft, hop, window=window, length=n_samples)
 
 
 def _nearest_peak(magnitude: Tensor) -> Tensor:
-    """For every bin of (..., bins, frames) that of the nearest peak."""
+    """Index of the peak that is nearest to every bin, (..., bins, frames) as the magnitudes."""
     n_bins = magnitude.shape[-2]
     padded = nn.functional.pad(magnitude, (0, 0, 2, 2))
     around = [padded[..., k : k + n_bins, :] for k in range(5)]

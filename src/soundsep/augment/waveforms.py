@@ -1,4 +1,4 @@
-"""Steps that change what a waveform sounds like."""
+"""Steps that change the sound of a waveform."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["Gain", "Mixup", "Noise", "PitchShift", "Polarity", "TimeStretch"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PitchShift(ClipStep):
-    """Each waveform higher or lower at the same tempo, uniformly in semitones; see `shift_pitch`.
+    """Each waveform higher or lower, at the same tempo; see `shift_pitch`.
 
     Attributes:
-        max_semitones: Largest shift, up or down, from 0 to 24.
+        max_semitones: Largest shift, up or down, from 0 to 24; drawn uniformly.
         n_fft: Windows of the phase vocoder, in samples: 1024 suits 16 kHz, 2048 suits 44.1 kHz.
         probability: Chance that a clip is changed.
     """
@@ -51,11 +51,11 @@ class PitchShift(ClipStep):
 class TimeStretch(ClipStep):
     """Each waveform faster or slower at the same pitch; see `stretch_time`.
 
-    The length stays: of a slowed clip a random part is kept, a hastened one begins again from its
-    start, as the ring that `loudest_view` takes it for.
+    The length stays the same: a random part of a slowed clip is kept, a faster one is repeated from
+    its start, as in `loudest_view`.
 
     Attributes:
-        max_rate: The tempo is drawn log-uniformly from 1 / max_rate to max_rate, from 1 to 4.
+        max_rate: Largest tempo, from 1 to 4; drawn log-uniformly from 1 / max_rate to max_rate.
         n_fft: Windows of the phase vocoder, in samples: 1024 suits 16 kHz, 2048 suits 44.1 kHz.
         probability: Chance that a clip is changed.
     """
@@ -174,11 +174,16 @@ class Mixup(Config):
     def apply(self, x: Tensor, targets: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Mix a batch.
 
+        Args:
+            x: Batch of waveforms.
+            targets: Class probabilities of each.
+            rng: Source of the random numbers.
+
         Shape:
-            x: (batch, time). targets: (batch, n_classes), probabilities. Returns the same two.
+            x: (batch, time). targets: (batch, n_classes). Returns the same two.
 
         Raises:
-            ShapeError: the two do not fit together, or as for the other steps.
+            ShapeError: not such tensors, empty, of different lengths, or not floating point.
         """
         check_input(self, x, (2,))
         if targets.ndim != 2 or len(targets) != len(x) or not targets.is_floating_point():

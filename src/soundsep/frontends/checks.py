@@ -1,4 +1,4 @@
-"""What every frontend refuses, in one wording: settings out of range, tensors of another shape."""
+"""Checks of settings and waveforms that all frontends share, with one wording."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ C = TypeVar("C", bound=Config)
 def check_waveform(
     waveform: Tensor, *, frontend: str, min_samples: int, table: Tensor | None = None
 ) -> None:
-    """Refuse what a frontend cannot take.
+    """Refuse a waveform that a frontend cannot process.
 
     Args:
-        waveform: What it was given.
-        frontend: Its name.
-        min_samples: Shortest waveform that it has features for.
-        table: What it multiplies with; float64 needs it in float64.
+        waveform: Input of the frontend, expected to be (batch, time).
+        frontend: Class name, for the message.
+        min_samples: Shortest waveform accepted, in samples.
+        table: Buffer that the frontend multiplies by; a float64 waveform needs it in float64.
 
     Raises:
-        ShapeError: not (batch, time), no clip, not a type that it computes in, or shorter than
-            ``min_samples``.
+        ShapeError: not (batch, time), no clip, not floating point, float64 where ``table`` is not,
+            or shorter than ``min_samples``.
     """
     if waveform.ndim != 2 or not waveform.is_floating_point() or waveform.shape[0] == 0:
         raise ShapeError(
@@ -67,7 +67,12 @@ def check_sizes(config: Config, *names: str) -> None:
 
 
 def check_table(config: Config, what: str, size: int) -> None:
-    """Refuse settings from which a huge table would be built.
+    """Refuse settings that would need a huge table.
+
+    Args:
+        config: Settings, for the message.
+        what: Product that is limited, in words.
+        size: Its value, in numbers of the table.
 
     Raises:
         ConfigError: ``size`` is above `MAX_TABLE`.
@@ -89,10 +94,15 @@ def check_decibels(config: Config) -> None:
 
 
 def preset(config: C | str, presets: Mapping[str, C], what: str) -> C:
-    """Settings, or those that have the name.
+    """Return settings unchanged, or the preset of that name.
+
+    Args:
+        config: Settings, or a key of ``presets``.
+        presets: Settings by name.
+        what: Kind of preset, for the message.
 
     Raises:
-        ConfigError: none have that name.
+        ConfigError: no preset has that name.
     """
     if not isinstance(config, str):
         return config

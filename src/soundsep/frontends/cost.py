@@ -1,4 +1,4 @@
-"""How much memory features cost, before any are computed."""
+"""Estimate of the memory that features need, before any are computed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ GAMMATONE_BYTES = 240  # per sample
 
 
 def frontend_cost(config: Config, n_samples: int) -> tuple[int, int]:
-    """Memory that a frontend needs beside its output, and the size of that.
+    """Peak memory of a frontend besides its output, and the size of that output.
 
     Args:
-        config: That of a frontend.
-        n_samples: Length of the waveform.
+        config: Settings of any frontend.
+        n_samples: Length of the waveform, in samples.
 
     Returns:
-        Bytes, and how many numbers the features of one waveform are.
+        Bytes for one waveform, and the count of numbers in its features.
     """
     if isinstance(config, WaveformConfig):
         return 0, n_samples

@@ -42,7 +42,7 @@ class GammatoneConfig(Config):
         hop_length: Step between frames, in samples.
         top_db: Values further below the clip's own maximum are raised to it, in dB.
         amin: Smallest mean square before the logarithm.
-        scaling: Scaling of the values, one of those of `MelConfig`.
+        scaling: As in `MelConfig`.
     """
 
     kind: ClassVar[str] = "gammatone"
@@ -147,8 +147,8 @@ class GammatoneFrontend(nn.Module):
         n_samples = waveform.shape[1] + win_length
         block = fft_block(self.config)
         step = block - n_taps + 1
-        # Two at least: MKL rounds a transform of one row otherwise than one of several, and a clip
-        # must have the same numbers alone and in a batch.
+        # At least two: MKL rounds a transform of one row differently from one of several, and a
+        # clip must have the same numbers alone and in a batch.
         n_blocks = max(2, -(-n_samples // step))
         before = win_length // 2
         after = n_blocks * step - waveform.shape[1] - before
@@ -186,7 +186,7 @@ def gammatone_taps(centres: Tensor, sample_rate: int) -> Tensor:
 
     Args:
         centres: Centre frequencies, (n_bands,), in Hz.
-        sample_rate: In Hz.
+        sample_rate: Rate of the waveform to filter, in Hz.
 
     Shape:
         Returns (n_bands, n_taps), in float64, with a gain of 1 at the centres.
@@ -204,9 +204,9 @@ def gammatone_taps(centres: Tensor, sample_rate: int) -> Tensor:
 
 
 def fft_block(config: GammatoneConfig) -> int:
-    """Samples that are transformed at once.
+    """Samples per Fourier transform: a power of two, at most an eighth of it lost to the overlap.
 
-    A power of two, of which at most an eighth is lost to the overlap: the fastest measured.
+    That size was the fastest of those measured.
     """
     return 1 << math.ceil(math.log2(8 * _n_taps(config.sample_rate, config.f_min)))
 

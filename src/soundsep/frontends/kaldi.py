@@ -33,15 +33,15 @@ class KaldiMelConfig(Config):
         n_mels: Number of mel bands.
         f_min: Lower edge of the lowest band, in Hz.
         f_max: Upper edge of the highest band, in Hz, at most `MAX_F_MAX_RATIO` times
-            ``sample_rate``. Bands above half of ``sample_rate`` hear nothing and stay at the floor,
-            so that a network keeps the bands that it learnt at a higher rate.
-        preemphasis: Share of the sample before that is taken off each sample.
-        offset: Added to the power before the logarithm.
+            ``sample_rate``. Bands above half of ``sample_rate`` stay at the floor, so that a
+            network keeps the bands of the higher rate that it was trained at.
+        preemphasis: Share of the previous sample subtracted from each sample, 0 to 1.
+        offset: Added to the power before the logarithm, above 0.
         shift: Added to the logarithm.
-        scale: What the shifted logarithm is divided by.
-        level_db: Level that the loudest `LEVEL_SECONDS` of each waveform are brought to, as mel
-            power in dB, by a gain of at most `MAX_GAIN_DB`; ``None`` leaves the level as it is.
-            Behind a shorter waveform silence is assumed.
+        scale: Divisor of the shifted logarithm, above 0.
+        level_db: Target level of the loudest `LEVEL_SECONDS` of each waveform, as mel power in dB,
+            -100 to 100, reached by a gain of at most `MAX_GAIN_DB`; a shorter waveform counts as
+            followed by silence. ``None`` keeps the level.
     """
 
     kind: ClassVar[str] = "kaldi-mel"
@@ -88,8 +88,8 @@ class KaldiMelConfig(Config):
 class KaldiMelFrontend(nn.Module):
     """``(ln(mel power + offset) + shift) / scale`` of the pre-emphasised waveform.
 
-    Nothing in it depends on the other clips of the batch, and with ``level_db`` nothing depends on
-    the level of a clip.
+    A clip's features never depend on the other clips of the batch and, with ``level_db``, not on
+    the clip's own level.
 
     Args:
         config: Settings.

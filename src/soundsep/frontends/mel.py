@@ -40,11 +40,11 @@ class MelConfig(Config):
         power: Exponent of the magnitude: 1 for amplitude, 2 for power.
         mel_scale: Formula of the mel scale.
         norm: ``"slaney"`` gives every band the same area, ``None`` the same height.
-        pad_mode: How the ends of the waveform are extended for the first and last frame.
+        pad_mode: Extension of the waveform for the first and last frame, as in `torch.stft`.
         top_db: Values further below the clip's own maximum are raised to it, in dB.
         amin: Smallest power (or amplitude, where ``power`` is 1) before the logarithm.
         scaling: ``"none"`` leaves dB, ``"standardize"`` gives every clip mean 0 and standard
-            deviation 1, ``"image"`` maps every clip to whole numbers from 0 to 255.
+            deviation 1, ``"image"`` maps every clip to integers from 0 to 255.
     """
 
     kind: ClassVar[str] = "mel"
@@ -193,7 +193,11 @@ class MelFrontend(nn.Module):
         return scale(self.decibels(waveform), self.config.scaling)
 
     def decibels(self, waveform: Tensor) -> Tensor:
-        """The features before the scaling, in dB; the waveform is not checked."""
+        """The features before the scaling, in dB; the waveform is not checked.
+
+        Shape:
+            waveform: (batch, time). Returns (batch, n_mels, frames).
+        """
         mel: Tensor = self.mel_scale(self.spectrogram(waveform))
         config = self.config
         db = power_to_db(mel, multiplier=20.0 / config.power, amin=config.amin)

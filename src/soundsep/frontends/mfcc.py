@@ -21,8 +21,8 @@ __all__ = ["MFCC_PRESETS", "MFCCConfig", "MFCCFrontend"]
 class MFCCConfig(MelConfig):
     """Settings of `MFCCFrontend`: those of `MelConfig`, and how many coefficients are kept.
 
-    ``top_db`` holds for the mel spectrogram, ``scaling`` for the coefficients, as a whole and not
-    row by row.
+    ``top_db`` applies to the mel spectrogram, ``scaling`` to all coefficients together, not row by
+    row.
 
     Attributes:
         n_mfcc: Number of coefficients, at most ``n_mels``; the first is the mean level.

@@ -1,4 +1,4 @@
-"""Decibels, and what is done to them; each clip on its own, whatever else is in the batch."""
+"""Decibels and their scaling; no clip depends on the others of its batch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10)
     """Decibels relative to 1: ``multiplier * log10(max(power, amin))``.
 
     Args:
-        power: Any shape.
+        power: Power, or amplitude.
         multiplier: 10 for power, 20 for amplitude.
-        amin: Smallest value before the logarithm.
+        amin: Smallest value before the logarithm, above 0.
+
+    Shape:
+        power: (...). Returns the same.
     """
     return multiplier * torch.log10(torch.clamp(power, min=amin))
 
 
 def limit_range(db: Tensor, top_db: float | None) -> Tensor:
-    """Raise what is further below the clip's maximum than ``top_db``; ``None`` leaves all."""
+    """Raise values further below the clip's maximum than ``top_db``, in dB; ``None`` raises none.
+
+    Shape:
+        db: (..., bands, frames). Returns the same.
+    """
     if top_db is None:
         return db
     return torch.maximum(db, db.amax(dim=(-2, -1), keepdim=True) - top_db)
@@ -34,11 +41,14 @@ def scale(features: Tensor, scaling: Scaling) -> Tensor:
     """Bring every clip's features into the range that a network expects.
 
     Args:
-        features: (batch, bands, frames).
-        scaling: Scaling of the values, one of those of `MelConfig`.
+        features: Decibels, or coefficients.
+        scaling: As in `MelConfig`.
+
+    Shape:
+        features: (batch, bands, frames). Returns the same.
     """
     if scaling == "standardize":
-        # Below 0.01 dB there is rounding noise, which must not be blown up.
+        # Below 0.01 dB there is rounding noise, which must not be amplified.
         return standardize(features, min_deviation=1e-2)
     return _to_image(features) if scaling == "image" else features
 
@@ -47,8 +57,11 @@ def standardize(features: Tensor, *, min_deviation: float) -> Tensor:
     """Mean 0, standard deviation 1 over the last two axes; a constant clip becomes all zeros.
 
     Args:
-        features: (batch, bands, frames).
-        min_deviation: A clip that varies less than this is divided by this instead.
+        features: Values of any unit.
+        min_deviation: Smallest divisor, in that unit: a clip that varies less is divided by this.
+
+    Shape:
+        features: (batch, bands, frames). Returns the same.
     """
     centred = features - features.mean(dim=(-2, -1), keepdim=True)
     variance = centred.square().mean(dim=(-2, -1), keepdim=True)
@@ -56,7 +69,7 @@ def standardize(features: Tensor, *, min_deviation: float) -> Tensor:
 
 
 def _to_image(db: Tensor) -> Tensor:
-    """Whole numbers 0 to 255 within each clip; the gradient passes through the rounding."""
+    """Integers from 0 to 255 within each clip; the gradient passes through the rounding."""
     low = db.amin(dim=(-2, -1), keepdim=True)
     span = (db.amax(dim=(-2, -1), keepdim=True) - low).clamp(min=1e-2)
     scaled = 255.0 * (db - low) / span

@@ -12,7 +12,7 @@ __all__ = ["PowerSpectrogram"]
 
 
 class PowerSpectrogram(nn.Module):
-    """What ``torchaudio.transforms.Spectrogram`` gives with this power, in less time.
+    """``torchaudio.transforms.Spectrogram`` of this power, computed in less time.
 
     torchaudio takes the root of each squared magnitude and squares it again, which costs more than
     the Fourier transform.
@@ -22,7 +22,7 @@ class PowerSpectrogram(nn.Module):
         n_fft: Length of the transform, in samples.
         hop_length: Step between frames, in samples.
         power: 2 for squared magnitudes, 1 for magnitudes.
-        pad_mode: How the ends are extended by half a frame.
+        pad_mode: Extension of both ends by half a frame, as in `torch.stft`.
 
     Shape:
         waveform: (batch, time). Returns (batch, n_fft // 2 + 1, frames).

@@ -13,7 +13,7 @@ from soundsep.frontends.scaling import standardize
 
 __all__ = ["WaveformConfig", "WaveformFrontend"]
 
-# -100 dB of full scale, below the last bit of 16: what is quieter is not made as loud as the rest.
+# -100 dBFS, below the last bit of 16: quieter clips are noise, and not amplified to full level.
 SILENCE = 1e-5
 
 
@@ -42,12 +42,12 @@ class WaveformConfig(Config):
 
     @property
     def win_length(self) -> int:
-        """A frame is one sample; the other frontends' configs have longer ones."""
+        """Length of a frame, one sample, by the name that the other configs have."""
         return 1
 
 
 class WaveformFrontend(nn.Module):
-    """The waveform with an axis for its one channel, each clip scaled on its own if asked for.
+    """The waveform with a channel axis, each clip scaled by itself where the config says so.
 
     Silence stays silence: clips whose peak or standard deviation is below 1e-5 are divided by 1e-5.
 

@@ -1,4 +1,4 @@
-"""How good an answer is: of labels, of events, of separated sounds."""
+"""Metrics of classification, of events and of separation."""
 
 from soundsep.metrics.classification import (
     ClassificationMetrics,

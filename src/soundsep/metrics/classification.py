@@ -1,4 +1,4 @@
-"""How good a classification is: accuracy, precision, recall, F1, confusions, calibration."""
+"""Metrics of classification: accuracy, precision, recall, F1, confusions, calibration."""
 
 from __future__ import annotations
 
@@ -24,10 +24,16 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassificationMetrics:
-    """Figures of one evaluation, each a share from 0 to 1.
+    """Metrics of one evaluation, each a share from 0 to 1.
 
-    The macro figures are plain means over the classes that occur as a target or a prediction.
+    The macro metrics are plain means over the classes that occur as a target or a prediction.
     Precision, recall and F1 of a class with nothing to divide by are 0, as in scikit-learn.
+
+    Attributes:
+        accuracy: Share of the predictions that are right.
+        macro_precision: Mean of the classes' precision.
+        macro_recall: Mean of the classes' recall.
+        macro_f1: Mean of the classes' F1.
     """
 
     accuracy: float
@@ -38,13 +44,13 @@ class ClassificationMetrics:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ClassMetrics:
-    """Figures of each class, (n_classes,); 0 where there is nothing to divide by.
+    """Metrics of each class, each (n_classes,); 0 where there is nothing to divide by.
 
     Attributes:
-        precision: Share of the answers of this class that were right.
-        recall: Share of the clips of this class that were found.
-        f1: Harmonic mean of the two.
-        n_targets: Number of clips of this class.
+        precision: Share of the predictions of the class that are right.
+        recall: Share of the clips of the class that are predicted as such.
+        f1: Harmonic mean of precision and recall.
+        n_targets: Number of clips of the class.
     """
 
     precision: NDArray[np.float64]
@@ -56,11 +62,15 @@ class ClassMetrics:
 def confusion_matrix(
     targets: ArrayLike, predictions: ArrayLike, *, n_classes: int
 ) -> NDArray[np.int64]:
-    """How often each class (row) was taken for each class (column).
+    """How often each class (row) was predicted as each class (column).
+
+    Args:
+        targets: True class of each clip, an integer from 0.
+        predictions: Predicted class of each clip, an integer from 0.
+        n_classes: Number of classes.
 
     Shape:
-        targets, predictions: (n,), whole numbers below ``n_classes``. Returns
-        (n_classes, n_classes).
+        targets, predictions: (n,). Returns (n_classes, n_classes).
 
     Raises:
         ShapeError: the two differ in shape, are empty, or hold a class out of range.
@@ -84,13 +94,13 @@ def confusion_matrix(
 
 
 def classification_metrics(confusion: NDArray[np.int64]) -> ClassificationMetrics:
-    """Accuracy and the macro-averaged figures of a confusion matrix.
+    """Accuracy and the macro-averaged metrics of a confusion matrix.
 
     Shape:
         confusion: (n_classes, n_classes), rows are targets, columns predictions.
 
     Raises:
-        ShapeError: not square, or nothing was counted.
+        ShapeError: not a square matrix of integers, or nothing was counted.
 
     Examples:
         >>> classification_metrics(np.array([[1, 1], [0, 2]])).accuracy
@@ -113,7 +123,7 @@ def class_metrics(confusion: NDArray[np.int64]) -> ClassMetrics:
         confusion: (n_classes, n_classes), rows are targets, columns predictions.
 
     Raises:
-        ShapeError: not a square matrix of whole numbers, or nothing was counted.
+        ShapeError: not a square matrix of integers, or nothing was counted.
 
     Examples:
         >>> class_metrics(np.array([[1, 1], [0, 2]])).recall.tolist()
@@ -135,14 +145,14 @@ def class_metrics(confusion: NDArray[np.int64]) -> ClassMetrics:
 
 
 def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int = 15) -> float:
-    """Expected calibration error: how far scores are from the share of answers that are right.
+    """Expected calibration error: how far scores are from the share of predictions that are right.
 
     Confidences are sorted into bins of equal width; the gap between mean confidence and accuracy of
-    each bin is averaged, weighted by its number of answers.
+    each bin is averaged, weighted by its number of predictions.
 
     Args:
-        confidences: Score of each answer, 0 to 1.
-        correct: Whether it was right.
+        confidences: Score of each prediction, 0 to 1.
+        correct: Whether each prediction is right.
         n_bins: Number of bins, at least 1.
 
     Shape:
@@ -176,27 +186,27 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
 def calibration_floor(
     confidences: ArrayLike, *, n_bins: int = 15, n_draws: int = 1000, seed: int = 0
 ) -> float:
-    """The `calibration_error` that answers of these confidences would show if all were true.
+    """The `calibration_error` expected for a perfectly calibrated model at this sample size.
 
-    With few answers in a bin, the share that is right is never quite the mean confidence. An error
-    that is no larger than this says nothing against the model.
+    With few predictions in a bin, the share that is right is never quite the mean confidence. An
+    error no larger than this says nothing against the model.
 
     Args:
-        confidences: Score of each answer, 0 to 1.
+        confidences: Score of each prediction, 0 to 1.
         n_bins: Number of bins, at least 1.
-        n_draws: Times that right and wrong are drawn; the mean is returned.
+        n_draws: Number of random draws of right and wrong, of which the mean is returned.
         seed: Seed of the draws.
 
     Shape:
         confidences: (n,).
 
     Raises:
-        ShapeError: there are none.
-        ConfigError: ``n_bins`` or ``n_draws`` is below 1.
+        ShapeError: there are no confidences, or one is not from 0 to 1.
+        ConfigError: ``n_bins`` or ``n_draws`` is below 1, or ``seed`` is not a seed.
 
     References:
         Roelofs et al. (2022), "Mitigating bias in calibration error estimation", AISTATS, for the
-        bias of few answers.
+        bias at small sample sizes.
     """
     check_whole("n_draws", n_draws, least=1)
     check_seed(seed)
@@ -214,7 +224,7 @@ def average_precision(relevant: ArrayLike, scores: ArrayLike) -> float:
 
     Args:
         relevant: Whether each item is one of those looked for.
-        scores: By which the items are ranked, best first; items of the same score share one step.
+        scores: Score of each item; the highest ranks first, equal scores share one step.
 
     Shape:
         relevant, scores: (n,).

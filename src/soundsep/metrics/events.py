@@ -1,4 +1,4 @@
-"""Metrics of events: sounds with a label, a start and an end, against the true ones."""
+"""Metrics of events: sounds with a label, a start and an end, compared with the true ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "match_by_overlap",
 ]
 
-OFFSET_SHARE = 0.2  # of an event's length: how far its end may be off, as in DCASE
+OFFSET_SHARE = 0.2  # of an event's length: the tolerance of its end, as in DCASE
 
 Times = NDArray[np.float64]
 
@@ -33,17 +33,17 @@ class LabelledSpan(Protocol):
 
     @property
     def start_seconds(self) -> float:
-        """From the beginning of the recording."""
+        """Start, in seconds from the beginning of the recording."""
         ...
 
     @property
     def end_seconds(self) -> float:
-        """Likewise."""
+        """End, in seconds from the beginning of the recording."""
         ...
 
     @property
     def label(self) -> str:
-        """What it is."""
+        """Name of the sound."""
         ...
 
 
@@ -52,9 +52,9 @@ class F1Score:
     """Precision, recall and F1 from counts; a share of nothing is 1.
 
     Attributes:
-        n_hits: What was found rightly.
-        n_true: What there was to find.
-        n_found: What was found.
+        n_hits: Number of true ones that were found.
+        n_true: Number of true ones.
+        n_found: Number of those found, right or wrong.
 
     Examples:
         >>> F1Score(n_hits=2, n_true=4, n_found=3).recall
@@ -67,12 +67,12 @@ class F1Score:
 
     @property
     def precision(self) -> float:
-        """Share of what was found that is right."""
+        """Share of those found that are right."""
         return self.n_hits / self.n_found if self.n_found else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of what was to be found that was found."""
+        """Share of the true ones that were found."""
         return self.n_hits / self.n_true if self.n_true else 1.0
 
     @property
@@ -82,7 +82,7 @@ class F1Score:
         return 2 * self.n_hits / n_both if n_both else 1.0
 
     def __add__(self, other: F1Score) -> F1Score:
-        """Of both together."""
+        """The sum of both counts."""
         return F1Score(
             n_hits=self.n_hits + other.n_hits,
             n_true=self.n_true + other.n_true,
@@ -97,20 +97,20 @@ class F1Score:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EventMetrics:
-    """How well the events of some recordings were found.
+    """Metrics of the events found in some recordings.
 
     Attributes:
         n_recordings: Number of recordings.
         hours: Total length of the recordings.
         collar: Events whose start is within 1 s, and whose end within 1 s or a fifth of the true
-            length, each of one true event of its label.
-        collar_200ms: The same within 200 ms, as DCASE counts.
-        overlap: Events that overlap a true one of their label, one to one.
-        labels: Labels of each recording, whenever they were heard.
+            length, of a true event of their label; one to one.
+        collar_200ms: As ``collar``, within 200 ms, as DCASE counts.
+        overlap: Events that overlap a true one of their label; one to one.
+        labels: Labels of each recording, at any time.
         error_rate: Substitutions, deletions and insertions by the 1 s collar, per true event.
-        psds1: Polyphonic sound detection score of scenario 1, which asks for exact times; ``None``
-            where it was not asked for.
-        psds2: The same of scenario 2, which asks for labels that are not confused.
+        psds1: Polyphonic sound detection score of scenario 1, which rewards exact times; ``None``
+            if it was not requested.
+        psds2: Score of scenario 2, which punishes confused labels.
 
     References:
         Mesaros et al. (2016), "Metrics for polyphonic sound event detection", Applied Sciences 6.
@@ -129,7 +129,7 @@ class EventMetrics:
 
     @property
     def spurious_per_hour(self) -> float:
-        """Events found that `overlap` matches with no true one, per hour of sound."""
+        """Events found that `overlap` matches with no true one, per hour of recordings."""
         return (self.overlap.n_found - self.overlap.n_hits) / self.hours
 
     def to_dict(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class EventMetrics:
         return {"n_recordings": self.n_recordings, "hours": round(self.hours, 6), **scores, **rest}
 
     def __str__(self) -> str:
-        """A table of all of them."""
+        """A table of all metrics."""
         rows = {
             "within 1 s": self.collar,
             "within 200 ms": self.collar_200ms,
@@ -179,14 +179,14 @@ def match_by_collar(
     offset_share: float = OFFSET_SHARE,
     any_label: bool = False,
 ) -> list[tuple[int, int]]:
-    """Pair true events and found ones whose ends agree, as many as can be.
+    """Pair true events and found ones whose starts and ends agree, as many as possible.
 
     Args:
         truth: True events of one recording.
         found: Events found in it.
-        collar_seconds: How far a start may be off, and an end.
-        offset_share: An end may be off by this share of the true length, where that is more.
-        any_label: Pair events of different labels, too.
+        collar_seconds: Tolerance of starts and ends.
+        offset_share: Tolerance of ends as a share of the true length, if that is more.
+        any_label: Also pair events of different labels.
 
     Returns:
         Indices of each pair, the true event first; no event is in two pairs.
@@ -205,10 +205,14 @@ def match_by_collar(
 def match_by_overlap(
     truth: Sequence[LabelledSpan], found: Sequence[LabelledSpan]
 ) -> list[tuple[int, int]]:
-    """Pair true events and found ones of the same label that overlap, as many as can be.
+    """Pair true events and found ones of the same label that overlap, as many as possible.
+
+    Args:
+        truth: True events of one recording.
+        found: Events found in it.
 
     Returns:
-        As `match_by_collar`.
+        Indices of each pair, as from `match_by_collar`.
     """
 
     def fits(a: Times, b: Times) -> NDArray[np.bool_]:
@@ -222,14 +226,14 @@ def event_metrics(
     *,
     seconds: float,
 ) -> EventMetrics:
-    """All metrics but PSDS, which needs scores and not events.
+    """All metrics but PSDS, which needs scores instead of events.
 
     Args:
-        recordings: True and found events of each.
-        seconds: Length of all recordings together.
+        recordings: True and found events of each recording.
+        seconds: Total length of the recordings.
 
     Raises:
-        ConfigError: the length is not above 0.
+        ConfigError: ``seconds`` is not above 0.
     """
     if not seconds > 0:
         raise ConfigError(f"the recordings must be longer than 0 s, got {seconds}")

@@ -1,4 +1,4 @@
-"""How well separated sounds match the true ones; differentiable, so that training can use it."""
+"""Metrics of separation, in dB; differentiable, so that training can use them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["permutation_invariant", "reorder", "si_sdr", "si_sdr_improvement", "snr"]
 
-MAX_SOURCES = 6  # 720 orders; every one of them is tried
+MAX_SOURCES = 6  # 720 orders, all of which are tried
 
 
 def snr(estimate: Tensor, target: Tensor, *, ceiling_db: float | None = None) -> Tensor:
-    """Signal-to-noise ratio in dB: the target against what the estimate differs from it by.
+    """Signal-to-noise ratio in dB: the power of the target over that of the estimate's error.
 
     Args:
-        estimate: What was separated.
-        target: What it should be.
-        ceiling_db: No answer counts as better than this, so that a training does not spend itself
-            on mixtures that are solved already; ``None`` has no ceiling.
+        estimate: Separated waveforms.
+        target: True waveforms.
+        ceiling_db: Upper limit of the ratio, so that training does not go on improving mixtures
+            that are solved already; ``None`` sets no limit.
 
     Shape:
         estimate, target: (..., time), the same. Returns (...).
@@ -47,8 +47,8 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
     """Scale-invariant signal-to-distortion ratio in dB.
 
     The target is scaled to fit the estimate best, so that the loudness of the estimate does not
-    count; the mean is not removed. Where the target is silent the answer is NaN, since it is then
-    not defined; where the estimate is silent, minus infinity.
+    count; the mean is not removed. A silent target gives NaN, since the ratio is not defined; a
+    silent estimate gives minus infinity.
 
     Shape:
         estimate, target: (..., time), the same. Returns (...).
@@ -57,7 +57,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         ShapeError: the two differ in shape, or have no samples.
 
     References:
-        Le Roux et al. (2019), "SDR: half-baked or well done?", ICASSP (arXiv 1811.02508).
+        Le Roux et al. (2019), "SDR: half-baked or well done?", ICASSP (arXiv 1811.02508), eq. 4.
 
     Examples:
         >>> time = torch.arange(1000.0)
@@ -76,13 +76,14 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
 
 
 def si_sdr_improvement(estimate: Tensor, target: Tensor, mixture: Tensor) -> Tensor:
-    """By how many dB the `si_sdr` of an estimate is above that of the mixture itself.
+    """`si_sdr` of an estimate minus that of the mixture itself, in dB.
 
     Shape:
         estimate, target, mixture: (..., time); the mixture may lack leading axes. Returns (...).
 
     Raises:
-        ShapeError: the shapes do not fit.
+        ShapeError: estimate and target differ in shape, the mixture does not broadcast to it, or
+            there are no samples.
     """
     try:
         mixture = mixture.expand_as(target)
@@ -100,9 +101,9 @@ def permutation_invariant(
     """The best mean of a metric over all ways to pair estimates with targets.
 
     Args:
-        estimates: In any order.
-        targets: The true sources.
-        metric: Takes two (batch, time) and returns (batch,); the higher the better.
+        estimates: Separated sources, in any order.
+        targets: True sources.
+        metric: Takes two tensors (batch, time) and returns (batch,); higher is better.
 
     Shape:
         estimates, targets: (batch, n_sources, time). Returns the metric (batch, n_sources), source
@@ -110,8 +111,8 @@ def permutation_invariant(
         belongs to each target.
 
     Raises:
-        ShapeError: the shapes differ or are not of this form.
-        ConfigError: there are more than six sources.
+        ShapeError: the two differ in shape, or are not (batch, n_sources, time).
+        ConfigError: there are more than `MAX_SOURCES` sources.
 
     References:
         Yu et al. (2017), "Permutation invariant training of deep models for speaker-independent
@@ -139,7 +140,7 @@ def permutation_invariant(
     )  # (batch, target, estimate)
     orders = torch.tensor([*itertools.permutations(sources)], device=table.device)
     values = torch.stack([table[:, j, orders[:, j]] for j in sources], dim=-1)
-    # An infinite one would leave the others of its order without a say.
+    # An infinite value would outweigh all other sources of its order.
     plain = values.detach().double()
     bound = 1 + n_sources * plain.where(plain.isfinite(), 0.0).abs().max()
     plain = plain.where(~plain.isnan(), 0.0).clamp(-bound, bound)
@@ -152,7 +153,7 @@ def reorder(estimates: Tensor, order: Tensor) -> Tensor:
     """Put estimates into the order that `permutation_invariant` found.
 
     Shape:
-        estimates: (batch, n_sources, time); order: (batch, n_sources). Returns what estimates is.
+        estimates: (batch, n_sources, time). order: (batch, n_sources). Returns as estimates.
     """
     return estimates.gather(1, order[:, :, None].expand_as(estimates))
 

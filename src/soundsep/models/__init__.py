@@ -48,17 +48,22 @@ __all__ = [
 
 
 class Network(Protocol):
-    """What every network offers: features in, two kinds of output.
+    """What every network offers: features in, embeddings or logits out.
 
-    The features are a spectrogram (batch, n_mels, frames), those of a network in
-    `WAVEFORM_NETWORKS` the waveform (batch, 1, time).
+    Attributes:
+        embedding_dim: Length of an embedding.
+        head: Layers from an embedding to the logits.
+
+    Shape:
+        features: a spectrogram (batch, n_mels, frames), or for the networks in `WAVEFORM_NETWORKS`
+        the waveform (batch, 1, time).
     """
 
     embedding_dim: int
     head: nn.Module
 
     def embed(self, features: Tensor) -> Tensor:
-        """(batch, embedding_dim)."""
+        """Embeddings: the input of the head, (batch, embedding_dim)."""
         ...
 
     def __call__(self, features: Tensor) -> Tensor:
@@ -68,21 +73,26 @@ class Network(Protocol):
 
 @runtime_checkable
 class FrameNetwork(Protocol):
-    """What a network offers besides that answers for every frame as well as for the whole.
+    """What a network with logits for every frame offers besides those of `Network`.
 
     Attributes:
-        frame_stride: Frames of the features from the middle of one output frame to the next. The
-            middle of the first output frame is the first frame of the features.
+        frame_stride: Step from the middle of one output frame to the next, in frames of the
+            features. The middle of the first output frame is the first frame of the features.
     """
 
     frame_stride: int
 
     def embed_frames(self, features: Tensor) -> Tensor:
-        """Features to (batch, n_frames, embedding_dim)."""
+        """Embeddings of every frame, (batch, n_frames, embedding_dim)."""
         ...
 
     def pooled(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (batch, n_frames, n_classes) and (batch, n_classes) from `embed_frames`."""
+        """Logits of the frames and of the whole, from the result of `embed_frames`.
+
+        Shape:
+            frames: (batch, n_frames, embedding_dim). Returns (batch, n_frames, n_classes) and
+            (batch, n_classes).
+        """
         ...
 
 
@@ -105,12 +115,12 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "aclnet-0.5": aclnet_05,
 }
 
-# Those of the table that hear the waveform; the others take any kind of spectrogram.
+# The networks that take the waveform; the others take any kind of spectrogram.
 WAVEFORM_NETWORKS = frozenset({"aclnet", "aclnet-0.5", "cnn-wave"})
 
-# Memory at the peak of a forward pass without gradients, per number of the features, as measured
-# for windows that need hundreds of MiB (short ones need up to 200 MiB beside that, once). It bounds
-# what a stranger's checkpoint may ask for.
+# Peak memory of a forward pass without gradients, in bytes per number of the features, as measured
+# on windows that need hundreds of MiB (short ones need up to 200 MiB more, once). It bounds the
+# memory that an untrusted checkpoint may ask for.
 NETWORK_BYTES: dict[str, int] = {
     "mn04": 140,
     "mn04-bands": 150,
@@ -131,7 +141,11 @@ NETWORK_BYTES: dict[str, int] = {
 
 
 def build_network(name: str, n_classes: int) -> Network:
-    """A network of the table, randomly initialised from torch's global generator.
+    """Build a network by name, randomly initialised from torch's global generator.
+
+    Args:
+        name: One of `NETWORKS`.
+        n_classes: Number of logits.
 
     Raises:
         ConfigError: no network has that name.
@@ -142,16 +156,20 @@ def build_network(name: str, n_classes: int) -> Network:
 
 
 def is_head(key: str) -> bool:
-    """Whether a weight of a classifier, by its key, is of the layers that answer for labels."""
+    """Whether a classifier's weight belongs to the layers that depend on its labels.
+
+    Args:
+        key: Key of the weight in the ``state_dict()``.
+    """
     return key.startswith(("network.head.", "network.attention."))
 
 
 def check_features(network: str, kind: str | None) -> None:
-    """See that a network of the table hears what a frontend gives.
+    """Refuse a network that does not take the features of a frontend.
 
     Args:
-        network: Its name.
-        kind: That of the frontend's config.
+        network: One of `NETWORKS`.
+        kind: ``kind`` of the frontend's config.
 
     Raises:
         ConfigError: no network has that name, or it does not take these features.

@@ -1,12 +1,12 @@
-"""AclNet: a learnt filter bank on the waveform, then a small VGG on what it gives.
+"""AclNet: a learnt filter bank on the waveform, then a small VGG on its output.
 
 From the paper's abstract: the waveform as input, widths that trade accuracy for size, 155 k
-parameters in a small configuration. Its layer tables were not at hand; sizes of kernels, strides,
-pools and channels follow a public reimplementation that cites them. With them, and separable
-convolutions, width 0.5 has 155 248 weights for 50 classes, batch norm left out, which agrees with
-the abstract. Ours are the batch norm and ReLU after each convolution, and the order of the end: we
-average first and then have a linear layer, so that any length fits; a 1 x 1 convolution that is
-averaged afterwards is the same but for its own norm and ReLU.
+parameters in a small configuration. Its layer tables were not available; sizes of kernels, strides,
+pools and channels follow a public reimplementation that cites them. With these, and separable
+convolutions, width 0.5 has 155 248 weights for 50 classes, without batch norm, which agrees with
+the abstract. Our own are the batch norm and ReLU after each convolution, and the order at the end:
+the average comes before a linear layer, so that any length fits. A 1 x 1 convolution that is
+averaged afterwards differs only by its norm and ReLU.
 
 References:
     Huang and Alvarado Leanos (2018), "AclNet: efficient end-to-end audio classification CNN",
@@ -32,7 +32,15 @@ _STAGES = ((64, 64), (128, 128), (256, 256), (512, 512))
 
 
 class SeparableConv(nn.Sequential):
-    """Each channel convolved by itself, then all mixed, both with batch norm and ReLU."""
+    """Each channel convolved by itself, then all mixed, both with batch norm and ReLU.
+
+    Args:
+        n_in: Input channels.
+        n_out: Output channels.
+
+    Shape:
+        x: (batch, n_in, height, width). Returns (batch, n_out, height, width).
+    """
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(
@@ -46,10 +54,10 @@ class SeparableConv(nn.Sequential):
 
 
 class AclNet(nn.Module):
-    """64 learnt filters in frames of 160 samples, taken as a picture by a separable VGG.
+    """64 learnt filters in frames of 160 samples, whose output a separable VGG takes as an image.
 
     Args:
-        n_classes: Size of the output.
+        n_classes: Number of logits.
         width: Factor on the channels of the VGG.
 
     Shape:
@@ -83,7 +91,7 @@ class AclNet(nn.Module):
             ShapeError: not (batch, 1, time), or empty.
         """
         filtered: Tensor = self.filters(as_waveform(features))
-        picture = filtered.transpose(1, 2)  # whose rows are the filters
+        picture = filtered.transpose(1, 2)  # (batch, 1, filter, frame)
         maps: Tensor = self.layers(picture)
         averages: Tensor = self.dropout(maps.mean(dim=(-2, -1)))
         return averages
@@ -95,10 +103,10 @@ class AclNet(nn.Module):
 
 
 def aclnet(n_classes: int) -> AclNet:
-    """Width 1."""
+    """AclNet of width 1."""
     return AclNet(n_classes)
 
 
 def aclnet_05(n_classes: int) -> AclNet:
-    """Width 0.5, a quarter of the weights."""
+    """AclNet of width 0.5: a quarter of the weights."""
     return AclNet(n_classes, width=0.5)

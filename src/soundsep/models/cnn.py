@@ -1,7 +1,7 @@
 """Plain convolutional networks for spectrograms: mel, MFCC or gammatone.
 
-The three are our own sizes of published ideas; all use batch norm and average the last feature map
-over time and frequency, so that they fit any input.
+The three are published ideas in sizes of our own. All use batch norm and average the last feature
+map over time and frequency, so that they take any size of input.
 
 References:
     Simonyan and Zisserman (2015), "Very deep convolutional networks for large-scale image
@@ -26,16 +26,32 @@ __all__ = ["CNN", "ConvBlock", "Layer", "cnn4", "cnn8", "cnn_mel"]
 
 
 class Layer(NamedTuple):
-    """One row of a network's table."""
+    """One convolution of a network's table.
+
+    Attributes:
+        n_out: Output channels.
+        kernel_size: Height and width of the kernel.
+        stride: Stride in both directions.
+        pool: Max pooling after it, in bands and frames.
+    """
 
     n_out: int
     kernel_size: int = 3
     stride: int = 1
-    pool: tuple[int, int] = (1, 1)  # bands, frames
+    pool: tuple[int, int] = (1, 1)
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution, batch norm, ReLU and, where the layer has one, max pooling."""
+    """Convolution, batch norm, ReLU and, if the layer has a pool, max pooling.
+
+    Args:
+        n_in: Input channels.
+        layer: Sizes of the rest.
+
+    Shape:
+        x: (batch, n_in, height, width). Returns (batch, layer.n_out, height, width) before stride
+        and pool.
+    """
 
     def __init__(self, n_in: int, layer: Layer) -> None:
         n_out, kernel_size, stride, pool = layer
@@ -49,11 +65,11 @@ class ConvBlock(nn.Sequential):
 
 
 class CNN(nn.Module):
-    """A row of convolutions and the average of the last feature map.
+    """Convolutions in a row, then the average of the last feature map and a linear layer.
 
     Args:
-        layers: The convolutions, in order.
-        n_classes: Size of the output.
+        layers: Sizes of the convolutions, in order.
+        n_classes: Number of logits.
 
     Shape:
         features: (batch, n_mels, frames), any size from 1 x 1 on. Returns (batch, n_classes).
@@ -91,7 +107,7 @@ def cnn4(n_classes: int) -> CNN:
 
 
 def cnn8(n_classes: int) -> CNN:
-    """Eight convolutions in pairs, the first of a pair with stride 2, and no pool but the last."""
+    """Eight convolutions in pairs, the first of each with stride 2; only the last average pools."""
     layers = [Layer(n, stride=stride) for n in (32, 64, 128, 256) for stride in (2, 1)]
     return CNN(tuple(layers), n_classes)
 

@@ -3,8 +3,8 @@
 References:
     Cakir et al. (2017), "Convolutional recurrent neural networks for polyphonic sound event
     detection", IEEE/ACM TASLP 25(6) (arXiv 1702.06286), section III: convolutions that pool the
-    frequencies away and keep time, then recurrent layers. Theirs are one-way gated units and give
-    an answer for each frame; ours are a bidirectional LSTM and one answer, from the mean over time.
+    frequencies away and keep time, then recurrent layers. Theirs are one-way gated units with an
+    output per frame; ours is a bidirectional LSTM with one output, from the mean over time.
     Graves and Schmidhuber (2005), "Framewise phoneme classification with bidirectional LSTM and
     other neural network architectures", Neural Networks 18(5-6): the recurrent layer.
 """
@@ -28,10 +28,10 @@ N_HIDDEN = 128  # of each direction
 
 
 class CRNN(nn.Module):
-    """Convolutions that pool 16 bands but 4 frames into one, a bidirectional LSTM, its mean.
+    """Convolutions that pool 16 bands but only 4 frames into one, then the mean of an LSTM.
 
     Args:
-        n_classes: Size of the output.
+        n_classes: Number of logits.
 
     Shape:
         features: (batch, n_mels, frames), any size from 1 x 1 on. Returns (batch, n_classes).

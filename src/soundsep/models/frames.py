@@ -1,4 +1,4 @@
-"""A MobileNetV3 that answers for every frame, and from its frames for the whole.
+"""A MobileNetV3 with logits for every frame and, pooled from them, for the whole.
 
 References:
     Schmid et al. (2025), "Exploring performance-complexity trade-offs in sound event detection
@@ -20,25 +20,25 @@ from soundsep.models.mobilenet import N_BANDS, InvertedResidual, MobileNetV3
 
 __all__ = ["FrameMobileNetV3", "mn04_frames"]
 
-FRAME_STRIDE = 16  # feature frames of one output frame
+FRAME_STRIDE = 16  # frames of the features per output frame
 
 
 class FrameMobileNetV3(MobileNetV3):
-    """MobileNetV3 with logits for every frame, pooled by attention to those of the whole.
+    """MobileNetV3 with logits for every frame, pooled by attention into those of the whole.
 
     The last stride in time is undone, and the layers behind it are dilated: trained weights of
-    `MobileNetV3` fit, and every second frame is theirs. A linear layer on the four frequency bands
-    of each frame gives its logits. The logits of the whole are their mean, weighted by a second
-    linear layer; while that one is zero, all frames count alike.
+    `MobileNetV3` fit, and every second frame equals theirs. A linear layer on the four frequency
+    bands of each frame gives its logits. The logits of the whole are their mean, weighted by a
+    second linear layer; as long as that is zero, all frames count alike.
 
     Args:
-        n_classes: Size of the output.
+        n_classes: Number of logits.
         width: Factor on all numbers of channels.
 
     Shape:
         features: (batch, n_mels, frames) with 97 to 128 mel bands. Returns (batch, n_classes), and
-        from `pooled` also (batch, n_frames, n_classes), one frame for each `FRAME_STRIDE` frames
-        of the features or part of them, the first of which is its middle.
+        from `pooled` also (batch, n_frames, n_classes). An output frame stands for up to
+        `FRAME_STRIDE` frames of the features, the first of which is its middle.
     """
 
     frame_stride = FRAME_STRIDE
@@ -63,7 +63,7 @@ class FrameMobileNetV3(MobileNetV3):
         """(batch, n_mels, frames) to the last feature map, (batch, n_frames, embedding_dim).
 
         Raises:
-            ShapeError: there are fewer or more mel bands.
+            ShapeError: there are not 97 to 128 mel bands.
         """
         maps: Tensor = self.tail(self.blocks(self.stem(features.unsqueeze(1))))
         if maps.shape[-2] != N_BANDS:
@@ -75,7 +75,12 @@ class FrameMobileNetV3(MobileNetV3):
         return self.embed_frames(features).mean(dim=1)
 
     def pooled(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the frames and of the whole from `embed_frames`."""
+        """Logits of the frames and of the whole, from the result of `embed_frames`.
+
+        Shape:
+            frames: (batch, n_frames, embedding_dim). Returns (batch, n_frames, n_classes) and
+            (batch, n_classes).
+        """
         logits: Tensor = self.head(frames)
         weight = self.attention(frames).softmax(dim=1)
         return logits, (logits * weight).sum(dim=1)
@@ -86,5 +91,5 @@ class FrameMobileNetV3(MobileNetV3):
 
 
 def mn04_frames(n_classes: int) -> FrameMobileNetV3:
-    """Width 0.4, a frame every 0.16 s: 0.67 M parameters for 50 classes."""
+    """MobileNetV3 of width 0.4 with a frame every 0.16 s: 0.67 M parameters for 50 classes."""
     return FrameMobileNetV3(n_classes, width=0.4)

@@ -16,7 +16,7 @@ from soundsep.errors import ShapeError
 
 __all__ = ["MobileNetV3", "mn04", "mn04_bands", "mn10", "mn10_bands"]
 
-N_BANDS = 4  # rows that 128 mel bands have become at the last layer
+N_BANDS = 4  # rows of the last feature map, from 128 mel bands
 
 # Kernel size, expanded channels, output channels, squeeze-excitation, hard-swish, stride.
 _BLOCKS = (
@@ -39,13 +39,26 @@ _BLOCKS = (
 
 
 def _divisible(channels: float) -> int:
-    """The multiple of 8 next to ``channels``, never more than a tenth below it."""
+    """The multiple of 8 nearest to ``channels``, never more than a tenth below it."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm and, where one is given, an activation."""
+    """Convolution, batch norm and, if one is given, an activation.
+
+    Args:
+        n_in: Input channels.
+        n_out: Output channels.
+        kernel_size: Height and width of the kernel.
+        stride: Stride in both directions.
+        groups: Groups of channels that are convolved by themselves.
+        activation: Class of the activation.
+
+    Shape:
+        x: (batch, n_in, height, width). Returns (batch, n_out, height / stride, width / stride),
+        rounded up.
+    """
 
     def __init__(
         self,
@@ -69,7 +82,14 @@ class ConvNorm(nn.Sequential):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weight every channel by what all channels hold on average over the spectrogram."""
+    """Weight every channel by a function of all channels' means over the spectrogram.
+
+    Args:
+        n_channels: Channels of input and output.
+
+    Shape:
+        x: (batch, n_channels, height, width). Returns the same.
+    """
 
     def __init__(self, n_channels: int) -> None:
         super().__init__()
@@ -78,13 +98,27 @@ class SqueezeExcitation(nn.Module):
         self.excite = nn.Linear(n_squeezed, n_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, n_channels, height, width) to the same."""
+        """Weight the channels."""
         weight: Tensor = self.excite(self.squeeze(x.mean(dim=(-2, -1))).relu()).sigmoid()
         return x * weight[..., None, None]
 
 
 class InvertedResidual(nn.Module):
-    """Expand, convolve each channel by itself, weight the channels, project; plus the input."""
+    """Expand, convolve each channel by itself, weight the channels, project; plus the input.
+
+    Args:
+        n_in: Input channels.
+        n_expanded: Channels between the expansion and the projection.
+        n_out: Output channels.
+        kernel_size: Height and width of the kernel.
+        stride: Stride in both directions; with 2, or another ``n_out``, the input is not added.
+        excitation: Whether to weight the channels, see `SqueezeExcitation`.
+        activation: Class of the activations.
+
+    Shape:
+        x: (batch, n_in, height, width). Returns (batch, n_out, height / stride, width / stride),
+        rounded up.
+    """
 
     def __init__(
         self,
@@ -116,7 +150,7 @@ class InvertedResidual(nn.Module):
         self.has_shortcut = stride == 1 and n_in == n_out
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, n_in, height, width) to (batch, n_out, height / stride, width / stride)."""
+        """Apply the block."""
         out: Tensor = self.project(self.excitation(self.depthwise(self.expand(x))))
         return x + out if self.has_shortcut else out
 
@@ -125,12 +159,12 @@ class MobileNetV3(nn.Module):
     """MobileNetV3-Large with a width multiplier, a one-channel stem and global average pooling.
 
     Args:
-        n_classes: Size of the output.
+        n_classes: Number of logits.
         width: Factor on all numbers of channels.
         head: ``"hidden"`` averages the last feature map over time and frequency and has a hidden
             layer, as on AudioSet; ``"bands"`` averages over time alone and is a linear layer, which
-            tells high from low (on ESC-50 worth .8 points of a linear probe, folds 1 to 4 each held
-            out among themselves).
+            can tell high from low (on ESC-50 it gains .8 points of a linear probe, with folds 1 to
+            4 each held out in turn).
 
     Shape:
         features: (batch, n_mels, frames), with ``"hidden"`` any size from 1 x 1 on, with
@@ -184,7 +218,7 @@ class MobileNetV3(nn.Module):
         """(batch, n_mels, frames) to the averaged last feature map, (batch, embedding_dim).
 
         Raises:
-            ShapeError: the head tells bands apart, and there are fewer or more mel bands.
+            ShapeError: the head is ``"bands"``, and there are not 97 to 128 mel bands.
         """
         maps: Tensor = self.tail(self.blocks(self.stem(features.unsqueeze(1))))
         if not self.has_bands:
@@ -200,20 +234,20 @@ class MobileNetV3(nn.Module):
 
 
 def mn04(n_classes: int) -> MobileNetV3:
-    """Width 0.4 with the hidden layer: 0.98 M parameters for AudioSet's 527 classes."""
+    """MobileNetV3 of width 0.4 with the hidden layer: 0.98 M parameters for 527 classes."""
     return MobileNetV3(n_classes, width=0.4, head="hidden")
 
 
 def mn04_bands(n_classes: int) -> MobileNetV3:
-    """Width 0.4 with a linear head on four bands: 0.59 M parameters for 50 classes."""
+    """MobileNetV3 of width 0.4, linear head on four bands: 0.59 M parameters for 50 classes."""
     return MobileNetV3(n_classes, width=0.4, head="bands")
 
 
 def mn10(n_classes: int) -> MobileNetV3:
-    """Width 1 with the hidden layer: 4.88 M parameters for AudioSet's 527 classes."""
+    """MobileNetV3 of width 1 with the hidden layer: 4.88 M parameters for 527 classes."""
     return MobileNetV3(n_classes, width=1.0, head="hidden")
 
 
 def mn10_bands(n_classes: int) -> MobileNetV3:
-    """Width 1 with a linear head on four bands: 3.16 M parameters for 50 classes."""
+    """MobileNetV3 of width 1, linear head on four bands: 3.16 M parameters for 50 classes."""
     return MobileNetV3(n_classes, width=1.0, head="bands")

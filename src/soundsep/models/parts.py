@@ -1,4 +1,4 @@
-"""What the plain networks share: the check of their input, and a pool that fits any size."""
+"""Parts that the networks share: checks of their input, and a pool that takes any size."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["MaxPool", "as_picture", "as_waveform"]
 
 
 def as_picture(features: Tensor) -> Tensor:
-    """Spectrograms with an axis for channels.
+    """Add an axis for channels to spectrograms.
 
     Shape:
         features: (batch, n_mels, frames). Returns (batch, 1, n_mels, frames).
 
     Raises:
-        ShapeError: another number of axes, or no band or frame.
+        ShapeError: not (batch, n_mels, frames), or no band or frame.
     """
     if features.ndim != 3 or min(features.shape[1:]) < 1:
         raise ShapeError(
@@ -28,13 +28,13 @@ def as_picture(features: Tensor) -> Tensor:
 
 
 def as_waveform(features: Tensor) -> Tensor:
-    """Waveforms as pictures of one row.
+    """Turn waveforms into images of one row.
 
     Shape:
         features: (batch, 1, time). Returns (batch, 1, 1, time).
 
     Raises:
-        ShapeError: another number of axes, more than one channel, or no sample.
+        ShapeError: not (batch, 1, time), or no sample.
     """
     if features.ndim != 3 or features.shape[1] != 1 or features.shape[2] < 1:
         raise ShapeError(

@@ -32,7 +32,18 @@ class _HalvingMaxPool(nn.MaxPool2d):
 
 
 class ResidualBlock(nn.Module):
-    """``relu(branch(x) + shortcut(x))``: the basic block, or the bottleneck one (expansion 4)."""
+    """``relu(branch(x) + shortcut(x))``: the basic block, or the bottleneck one (expansion 4).
+
+    Args:
+        n_in: Input channels.
+        width: Channels inside the block; a bottleneck block has 4 times as many outputs.
+        stride: Stride in both directions.
+        bottleneck: Three convolutions of which only the middle one is 3 x 3, instead of two.
+
+    Shape:
+        x: (batch, n_in, height, width). Returns (batch, n_out, height / stride, width / stride),
+        rounded up.
+    """
 
     def __init__(self, n_in: int, width: int, stride: int, *, bottleneck: bool) -> None:
         super().__init__()
@@ -56,7 +67,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else _conv_norm(n_in, n_out, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, n_in, height, width) to (batch, n_out, height / stride, width / stride)."""
+        """Apply the block."""
         out: Tensor = self.relu(self.branch(x) + self.shortcut(x))
         return out
 
@@ -66,8 +77,8 @@ class ResNet(nn.Module):
 
     Args:
         n_blocks: Blocks in each of the four stages.
-        n_classes: Size of the output.
-        bottleneck: Bottleneck blocks, as from ResNet-50 on.
+        n_classes: Number of logits.
+        bottleneck: Use bottleneck blocks, as ResNet-50 does.
 
     Shape:
         features: (batch, n_mels, frames), any size from 1 x 1 on. Returns (batch, n_classes).

@@ -1,7 +1,7 @@
-"""Networks that separate: a mixture in, one waveform a source out; built by name from this table.
+"""Networks that separate: a mixture in, one waveform per source out; built by name from a table.
 
-`MaskUNet` estimates masks on the spectrogram with a U-Net, as Jansson et al. (2017) did for singing
-voice, here for sources that have no fixed order.
+`MaskUNet` estimates masks on the spectrogram with a U-Net, as Jansson et al. (2017) do for singing
+voice, but for sources without a fixed order.
 
 References:
     Jansson et al. (2017), "Singing voice separation with deep U-Net convolutional networks", ISMIR.
@@ -22,19 +22,19 @@ from soundsep.errors import ConfigError
 
 __all__ = ["SEPARATION_NETWORKS", "MaskUNet", "build_separation_network", "mask_unet"]
 
-FLOOR = 1e-2  # of magnitudes, where the whole signal has a mean power of 1
+FLOOR = 1e-2  # of magnitudes, when the waveform has a mean power of 1
 
 
 class MaskUNet(nn.Module):
     """Softmax masks over the sources, from the magnitudes of a short-time Fourier transform.
 
-    The masks of a point add up to 1, so the sources add up to the mixture. The input is scaled to
-    a mean power of 1 and the output scaled back: loudness makes no difference.
+    The masks of a point sum to 1, so the sources sum to the mixture. The input is scaled to a mean
+    power of 1 and the output scaled back: loudness makes no difference.
 
     Args:
         n_sources: Number of outputs; they have no fixed order.
         channels: Channels per level, from fine to coarse; each level halves time and frequency.
-        n_fft: Window of the transform; the hop is half of it.
+        n_fft: Window of the transform, in samples; the hop is half of it.
 
     Shape:
         waveform: (batch, 1, time). Returns (batch, n_sources, 1, time).
@@ -66,7 +66,7 @@ class MaskUNet(nn.Module):
         )
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """The sources, (batch, n_sources, 1, time)."""
+        """Separate mixtures into sources."""
         level = waveform.square().mean(dim=(1, 2)).sqrt()[:, None]
         # Silence stays silence: 0 / 1.
         spectrum = self._transform(waveform[:, 0] / torch.where(level > 0, level, 1.0))
@@ -81,10 +81,15 @@ class MaskUNet(nn.Module):
         return sources.view(-1, self.n_sources, 1, waveform.shape[-1]) * level[:, None, None]
 
     def masks(self, magnitude: Tensor) -> Tensor:
-        """Logits of the masks, (batch, n_sources, n_fft / 2 + 1, frames), from magnitudes."""
+        """Logits of the masks.
+
+        Shape:
+            magnitude: (batch, n_fft / 2 + 1, frames), at a mean power of the waveform of 1. Returns
+            (batch, n_sources, n_fft / 2 + 1, frames).
+        """
         n_frames = magnitude.shape[-1]
         factor = 2 ** len(self.encoder)
-        # The constant part is left out, so that the number of frequencies can be halved so often.
+        # Without the constant part, the number of frequencies can be halved in every level.
         x = magnitude[:, 1:].clamp(min=FLOOR).log()
         x = x - x.mean(dim=(1, 2), keepdim=True)
         height = torch.linspace(-1, 1, x.shape[1], dtype=x.dtype, device=x.device)
@@ -113,7 +118,7 @@ class MaskUNet(nn.Module):
 
 
 class _Residual(nn.Sequential):
-    """Two convolutions beside a short cut; normalised by clip, so that no clip hears another."""
+    """Two convolutions beside a shortcut; normalised per clip, so that clips stay independent."""
 
     def __init__(self, n_channels: int) -> None:
         super().__init__(
@@ -140,14 +145,14 @@ SEPARATION_NETWORKS: dict[str, Callable[[int], nn.Module]] = {"mask-unet": mask_
 
 
 def build_separation_network(name: str, *, n_sources: int) -> nn.Module:
-    """A network by name, with random weights.
+    """Build a network by name, with random weights.
 
     Args:
         name: One of `SEPARATION_NETWORKS`.
         n_sources: Number of outputs.
 
     Raises:
-        ConfigError: there is no such network.
+        ConfigError: no network has that name.
     """
     if name not in SEPARATION_NETWORKS:
         raise ConfigError(

@@ -1,9 +1,9 @@
-"""Plain convolutional network for the waveform itself.
+"""Plain convolutional network for the waveform.
 
 References:
     Dai et al. (2017), "Very deep convolutional neural networks for raw waveforms", ICASSP
     (arXiv 1610.00087), table 1, column M5: a first layer of 80 samples that learns its own filters,
-    then short ones, with a pool of 4 after each. Theirs hears 8 kHz, so that 80 samples are 10 ms.
+    then short ones, with a pool of 4 after each. Theirs takes 8 kHz, so that 80 samples are 10 ms.
 """
 
 from __future__ import annotations
@@ -20,9 +20,18 @@ POOL = 4
 
 
 class WaveBlock(nn.Sequential):
-    """Convolution over time, batch norm, ReLU.
+    """Convolution over time, batch norm, ReLU, on waveforms as images of one row.
 
-    Of a picture of one row: a CPU computes that up to twice as fast as the same in one dimension.
+    A CPU computes that up to twice as fast as the same in one dimension.
+
+    Args:
+        n_in: Input channels.
+        n_out: Output channels.
+        kernel_size: Length of the kernel, in samples of the input.
+        stride: Step, in samples of the input.
+
+    Shape:
+        x: (batch, n_in, 1, time). Returns (batch, n_out, 1, about time / stride).
     """
 
     def __init__(self, n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> None:
@@ -44,7 +53,7 @@ class WaveCNN(nn.Module):
     """Convolutions and max pooling over time, then the average over time.
 
     Args:
-        n_classes: Size of the output.
+        n_classes: Number of logits.
 
     Shape:
         features: (batch, 1, time), any length from one sample on. Returns (batch, n_classes).
@@ -62,7 +71,7 @@ class WaveCNN(nn.Module):
         self.head = nn.Linear(n_in, n_classes)
 
     def embed(self, features: Tensor) -> Tensor:
-        """(batch, 1, time) to the last channels' averages over time, (batch, embedding_dim).
+        """(batch, 1, time) to the means of the last channels over time, (batch, embedding_dim).
 
         Raises:
             ShapeError: not (batch, 1, time), or empty.
