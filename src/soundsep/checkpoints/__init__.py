@@ -1,7 +1,7 @@
 """Checkpoints: which are published, where they lie, how their files are read and written.
 
-The table is here, without torch; `soundsep.checkpoints.resolve` and `soundsep.checkpoints.files`
-read folders.
+This room's face holds the table and does not load torch; `soundsep.checkpoints.resolve` and
+`soundsep.checkpoints.files` read folders.
 """
 
 from __future__ import annotations

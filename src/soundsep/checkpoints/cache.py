@@ -1,4 +1,4 @@
-"""Where everything that soundsep fetches is kept."""
+"""The folder of everything that soundsep fetches."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["cache_root", "folder_of_this_process", "writable"]
 
 
 def cache_root() -> Path:
-    """Folder of everything that soundsep fetches; it need not exist yet.
+    """Folder of everything that soundsep fetches; it may not exist yet.
 
     Raises:
-        ConfigError: no home folder is known, nor where weights come from.
+        ConfigError: there is no home folder, and neither ``SOUNDSEP_CACHE`` nor
+            ``SOUNDSEP_WEIGHTS`` is set.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     default = Path(base if Path(base).is_absolute() else "~/.cache") / "soundsep"
@@ -31,16 +32,16 @@ def cache_root() -> Path:
 
 
 def writable(folder: Path) -> Path:
-    """A folder of the cache that files can be put into.
+    """A folder of the cache that can be written.
 
-    Where the cache cannot be written and ``SOUNDSEP_WEIGHTS`` says where weights come from, it is
-    one that lasts as long as the process.
+    If the cache cannot be written and ``SOUNDSEP_WEIGHTS`` is set, this is a temporary folder that
+    lasts as long as the process.
 
     Args:
-        folder: In the cache; made where that is possible.
+        folder: Folder in the cache; created if possible.
 
     Warns:
-        SoundsepWarning: another one was taken.
+        SoundsepWarning: a temporary folder was taken.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def writable(folder: Path) -> Path:
             return folder
     except OSError as error:
         if not os.environ.get("SOUNDSEP_WEIGHTS"):
-            return folder  # whoever writes into it says what is wrong
+            return folder  # writing into it will raise an error that says what is wrong
         other = folder_of_this_process() / folder.relative_to(cache_root())
         if not other.exists():
             warn(
@@ -67,4 +68,4 @@ def folder_of_this_process() -> Path:
     return Path(folder.name)
 
 
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []  # each removes its folder when it is let go
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []  # each removes its folder when it is collected

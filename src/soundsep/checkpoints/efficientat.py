@@ -1,7 +1,7 @@
-"""Other projects' files, read as the config and the tensors of a checkpoint of ours.
+"""Files of other projects, read as the config and the tensors of a checkpoint.
 
-So far one kind: the MobileNetV3 that EfficientAT trained on AudioSet, published as pickled state
-dicts. They are unpickled with ``weights_only=True``, which builds tensors and runs no code.
+There is one kind so far: the MobileNetV3 that EfficientAT trained on AudioSet, published as pickled
+state dicts. They are unpickled with ``weights_only=True``, which builds tensors and runs no code.
 
 References:
     Schmid et al. (2023), "Efficient large-scale audio tagging via transformer-to-CNN knowledge
@@ -26,21 +26,22 @@ __all__ = ["read_efficientat"]
 
 
 def read_efficientat(path: Path, network: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What ``config.json`` and ``model.safetensors`` of an AudioSet model of EfficientAT hold.
+    """Convert an AudioSet model of EfficientAT to the contents of a checkpoint.
 
     Args:
         path: State dict as its authors published it.
         network: Name in `soundsep.models.NETWORKS` of the network it belongs to.
 
     Returns:
-        Plain JSON that `soundsep.Classifier` reads, and its ``state_dict()``. The same file gives
-        the same bytes wherever it is converted.
+        The contents of ``config.json`` as plain JSON, and the ``state_dict()`` of the
+        `soundsep.Classifier`, by names and with shapes of that. The same file gives the same bytes
+        on every machine.
 
     Raises:
-        WeightsError: the file is damaged, holds more than tensors, or other tensors than the
-            network has.
+        WeightsError: the file is damaged, holds anything but tensors, or its tensors are not those
+            of the network.
     """
-    with forked_rng():  # the weights drawn here are replaced
+    with forked_rng():  # the random weights drawn here are replaced
         module = NETWORKS[network](len(AUDIOSET_LABELS))
     names = _names(module)
     content = _unpickle(path)
@@ -59,8 +60,8 @@ def read_efficientat(path: Path, network: str) -> tuple[dict[str, Any], dict[str
 
 
 def _config(network: str) -> dict[str, Any]:
-    # Every setting, though most are defaults: what a table has pinned may not follow a new default.
-    # A setting that came later, as it was before there was one, is left out for the same reason.
+    # Every setting, though most are defaults: a pinned file must not change with a new default.
+    # For the same reason a setting that was added later is left out.
     frontend = KaldiMelConfig().to_dict()
     del frontend["level_db"]
     return {
@@ -107,7 +108,7 @@ def _names(module: nn.Module) -> dict[str, str]:
 def _unpickle(path: Path) -> dict[Any, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # there is no end to what a damaged pickle can raise
+    except Exception as error:  # a damaged pickle can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"{path} is damaged, or holds more than tensors, which is never unpickled: {reason}"

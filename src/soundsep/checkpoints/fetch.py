@@ -1,4 +1,4 @@
-"""Fetch one file of the table, and see that it is what the table says."""
+"""Fetch one file of the table, and check that its bytes are those of the table."""
 
 from __future__ import annotations
 
@@ -26,13 +26,18 @@ __all__ = ["fetch_file", "may_pass", "mismatch", "receive"]
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = 30.0  # without a byte
-MIN_BYTES_PER_SECOND, SPAN_SECONDS = 4096, 30.0  # over each such span
+MIN_BYTES_PER_SECOND, SPAN_SECONDS = 4096, 30.0  # the rate is measured over each such span
 CHUNK_BYTES = 1 << 17
-MAX_BYTES = 2**31  # of a file whose size no table knows
+MAX_BYTES = 2**31  # of a file whose size is in no table
 
 
 def mismatch(path: Path, file: PublishedFile) -> str | None:
-    """What is wrong with the file at ``path``, or None where it is the published one."""
+    """What is wrong with a file, or ``None`` if it is the published one.
+
+    Args:
+        path: Where the file should be.
+        file: Its entry in the table.
+    """
     try:
         if not path.is_file():
             return "it is missing"
@@ -47,7 +52,13 @@ def mismatch(path: Path, file: PublishedFile) -> str | None:
 
 
 def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -> None:
-    """Download a file, again where that may help, and put it at ``target`` once it is whole.
+    """Download a file, with retries if they may help, and move it to ``target`` once it is whole.
+
+    Args:
+        url: Address, http or https.
+        target: Where the file shall be; missing folders are created.
+        file: Its entry in the table, with size and sha256.
+        progress: Show a progress bar, if there is a terminal.
 
     Raises:
         WeightsError: the file is not available, or is not what the table says.
@@ -63,7 +74,7 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
             if isinstance(error, HTTPError):
                 error.close()
             message = str(error) or type(error).__name__
-            # The same wrong hash twice is no accident.
+            # The same wrong hash twice is no accident of the connection.
             again = may_pass(error) and not (type(error) is RuntimeError and message == last)
             last = message
             if mismatch(target, file) is None:  # another process was quicker
@@ -85,7 +96,7 @@ def _fetch_once(url: str, target: Path, file: PublishedFile, *, progress: bool) 
     """One attempt.
 
     Raises:
-        RuntimeError: other bytes came than the table says, as many of them.
+        RuntimeError: the file has the size but not the sha256 of the table.
         OSError: as `receive`.
     """
     partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
@@ -103,20 +114,20 @@ def _fetch_once(url: str, target: Path, file: PublishedFile, *, progress: bool) 
 def receive(
     url: str, stream: BinaryIO, *, size: int | None, progress: bool, resume: bool = False
 ) -> None:
-    """What an address gives, into an open file: so many bytes and no more, at no less than a rate.
+    """Download into an open file, limited in size and with a minimal rate.
 
     Args:
-        url: http or https; a redirection to another scheme is not followed.
-        stream: Where it goes.
-        size: How many bytes are expected; by default as many as the server announces.
+        url: Address, http or https; a redirection to another scheme is not followed.
+        stream: Open file to write to.
+        size: Expected size in bytes; by default the size that the server announces.
         progress: Show a progress bar, if there is a terminal.
-        resume: Ask for what comes after the bytes that the stream, opened to append, already holds;
-            of a server that sends all of it again, they are replaced.
+        resume: Request only the bytes that follow those in ``stream``, which was opened to append;
+            if the server sends everything again, they are replaced.
 
     Raises:
-        OSError: the download fails, ends early, stops, or is too slow.
+        OSError: the download fails, ends early, stops, or is slower than `MIN_BYTES_PER_SECOND`.
         HTTPException: the server does not speak HTTP.
-        ValueError: the server announces or sends another number of bytes, or redirects elsewhere.
+        ValueError: the server announces or sends another size, or redirects to another scheme.
     """
     timeout = socket.getdefaulttimeout() or TIMEOUT_SECONDS
     opener = build_opener(_SameScheme, *paced_handlers(_Pace))
@@ -149,7 +160,7 @@ def receive(
             unit_divisor=1024,
         ) as bar:
             n_received, pace = start, _Pace()
-            # read1 gives what is there; read would wait for all that was asked for, however slow
+            # read1 returns what has come; read would wait for the whole chunk, however slow
             while chunk := reply.read1(min(CHUNK_BYTES, size + 1 - n_received)):
                 n_received += len(chunk)
                 if n_received > size:
@@ -162,16 +173,16 @@ def receive(
 
 
 class _Pace:
-    """The rate at which bytes come, over one span after the other."""
+    """The rate at which bytes arrive, measured over one span after another."""
 
     def __init__(self) -> None:
         self._n_bytes, self._began = 0, time.monotonic()
 
     def add(self, n_bytes: int) -> None:
-        """Count bytes that have come.
+        """Count bytes that have arrived.
 
         Raises:
-            TimeoutError: they come too slowly.
+            TimeoutError: they arrive too slowly.
         """
         self._n_bytes += n_bytes
         if (seconds := time.monotonic() - self._began) >= SPAN_SECONDS:
@@ -184,7 +195,7 @@ class _Pace:
 
 
 class _SameScheme(HTTPRedirectHandler):
-    """Follows no redirection from https to http, where anybody could answer, or to ftp."""
+    """Refuse redirections from https to http, where anybody could answer, or to ftp."""
 
     def redirect_request(
         self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -199,7 +210,11 @@ class _SameScheme(HTTPRedirectHandler):
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether the next attempt may fare better."""
+    """Whether another attempt may succeed.
+
+    Args:
+        error: Exception that the last attempt raised.
+    """
     if isinstance(error, HTTPError):
         return error.code >= 500 or error.code in (408, 429)
     cause = error.reason if isinstance(error, URLError) else error

@@ -1,4 +1,4 @@
-"""The two files of a checkpoint, read with mistrust: ``config.json`` and ``model.safetensors``."""
+"""The two files of a checkpoint, read as untrusted: ``config.json`` and ``model.safetensors``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ _FLOATS, _INTEGERS = ("F64", "F32", "F16", "BF16"), ("I64", "I32", "I16", "I8", 
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON object in a file of at most 1 MiB.
+    """Read the JSON object in a file of at most 1 MiB.
+
+    Args:
+        path: The file.
 
     Raises:
         WeightsError: the file is missing, too large, or not a JSON object of finite numbers.
@@ -50,19 +53,22 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 def read_weights(
     path: str | os.PathLike[str], *, like: Mapping[str, Tensor] | None = None
 ) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, on the CPU; floating-point ones come back as float32.
+    """Read the tensors of a safetensors file, on the CPU, floating-point ones as float32.
 
     Args:
         path: The file.
-        like: What it must hold, usually a ``state_dict()``: the same names and shapes, numbers of
-            the same kind. The file's header is compared with it before anything else is read.
+        like: Expected contents, usually a ``state_dict()``: the same names and shapes, and floats
+            or integers alike. The file's header is compared with it before anything else is read.
+
+    Shape:
+        Returns tensors by name, each of the shape that the file states.
 
     Raises:
-        WeightsError: the file is missing, damaged, no safetensors file, holds NaN or Inf, or
-            something else than expected.
+        WeightsError: the file is missing, damaged, not a safetensors file, holds NaN or Inf, or
+            does not hold what ``like`` does.
     """
     path = Path(path)
-    # From bytes and not mapped: the file may be overwritten while the tensors live.
+    # Read into memory, not mapped: the file may be overwritten while the tensors live.
     data = _read(path, limit=None if like is None else _checked_size(path, like))
     try:
         tensors = load(data)
@@ -76,7 +82,7 @@ def read_weights(
 
 
 def _checked_size(path: Path, like: Mapping[str, Tensor]) -> int:
-    """How large the file may be, once its header has been found to announce what is expected."""
+    """Compare the file's header with ``like``, and return the largest size the file may have."""
     _require_file(path)
     try:
         with path.open("rb") as file:
@@ -90,7 +96,7 @@ def _checked_size(path: Path, like: Mapping[str, Tensor]) -> int:
         raise WeightsError(f"cannot read {path}: {error}") from error
     except (struct.error, ValueError, TypeError, KeyError, RecursionError) as error:
         raise _damaged(path, error) from error
-    # Other readers import what such notes name; a file that brings them is made for those.
+    # Some readers import what such notes name, so a file that has them may be an attack on those.
     faults = [f"a note of {name[:80]!r}, where only 'format' is known" for name in notes]
     faults += [f"no {name!r}" for name in like.keys() - found.keys()]
     faults += [f"{name[:80]!r}, which is unknown" for name in found.keys() - like.keys()]
@@ -129,9 +135,9 @@ def write_checkpoint(
 
     Args:
         folder: Created if it does not exist; files of an older checkpoint are replaced.
-        config: Plain JSON.
-        tensors: Usually a ``state_dict()``.
-        half: Store floating-point tensors as float16; integers stay what they are.
+        config: Contents of ``config.json``, plain JSON types.
+        tensors: Tensors by name, of any shape and device, usually a ``state_dict()``.
+        half: Store floating-point tensors as float16; integers stay as they are.
 
     Raises:
         ConfigError: the config is not plain JSON.
@@ -153,7 +159,7 @@ def write_checkpoint(
 
 
 def _stored(name: str, tensor: Tensor, *, half: bool) -> Tensor:
-    """A copy as it goes to disk; a copy, because safetensors refuses tensors that share memory."""
+    """A copy in the type to store, because safetensors refuses tensors that share memory."""
     copy = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
     _require_finite(name, copy, "the checkpoint to be written holds")
     if not half or not copy.is_floating_point():
@@ -187,7 +193,7 @@ def _read(path: Path, *, limit: int | None = None) -> bytes:
 
 
 def _require_file(path: Path) -> None:
-    if not path.is_file():  # also keeps a pipe from blocking for ever
+    if not path.is_file():  # a pipe would block forever
         raise WeightsError(f"{path} is missing or not a file")
 
 

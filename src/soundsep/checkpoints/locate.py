@@ -1,14 +1,13 @@
 """Find a published checkpoint: in the package, cache, mirror or checkout, or at the release.
 
 Nothing is used before its size and sha256 match the table in `soundsep.checkpoints.registry`,
-wherever it came from; a file whose sha256 is not known is never fetched. These environment
-variables have a say:
+wherever it came from; a file whose sha256 is not known is never fetched. Environment variables:
 
 - ``SOUNDSEP_CACHE``: the cache's folder. Default: ``$XDG_CACHE_HOME/soundsep``, else
   ``~/.cache/soundsep``, on every platform.
 - ``SOUNDSEP_WEIGHTS``: a mirror, either a folder or a base URL, that holds ``<name>/<file>``.
   A file of other authors may also lie in the folder itself.
-- ``SOUNDSEP_OFFLINE`` or ``HF_HUB_OFFLINE``: ``1`` opens no socket.
+- ``SOUNDSEP_OFFLINE`` or ``HF_HUB_OFFLINE``: with ``1`` no socket is opened.
 """
 
 from __future__ import annotations
@@ -42,24 +41,32 @@ __all__ = [
 
 ORIGIN = "direct_url.json"
 
-# Only spares threads a double download; that files are whole rests on hashes and atomic moves.
+# Only saves threads a double download; hashes and atomic moves guarantee that files are whole.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 def is_offline() -> bool:
-    """Whether the environment forbids to open a socket."""
+    """Whether the environment forbids opening a socket."""
     values = (os.environ.get(name, "") for name in ("SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"))
     return any(value.strip().lower() in ("1", "on", "yes", "true") for value in values)
 
 
 def cache_folder(model: PublishedModel) -> Path:
-    """Folder of one checkpoint in the cache; other contents of the same name get another one."""
+    """Folder of a checkpoint in the cache; other contents of the same name have another folder.
+
+    Args:
+        model: Entry of the table.
+    """
     hashes = "".join(file.sha256 or file.name for file in model.files)
     return cache_root() / "models" / model.name / digest(hashes)[:12]
 
 
 def release_url(model: PublishedModel, file: PublishedFile) -> str:
     """Address of a file at the tag of the release that holds it.
+
+    Args:
+        model: Entry of the table.
+        file: One of its files.
 
     Raises:
         WeightsError: soundsep's package metadata is missing or names another host than GitHub.
@@ -83,10 +90,10 @@ def release_url(model: PublishedModel, file: PublishedFile) -> str:
 
 
 def mirror() -> tuple[str | None, Path | None]:
-    """What ``SOUNDSEP_WEIGHTS`` names: a base URL, or a folder, or neither.
+    """The base URL or the folder in ``SOUNDSEP_WEIGHTS``; both are ``None`` if it is not set.
 
     Raises:
-        ConfigError: it is neither a folder nor an http(s) address.
+        ConfigError: it is neither an existing folder nor an http(s) address.
     """
     value = os.environ.get("SOUNDSEP_WEIGHTS", "")
     if not value or value.lower().startswith(("http://", "https://")):
@@ -102,11 +109,14 @@ def mirror() -> tuple[str | None, Path | None]:
 
 
 def find_local(model: PublishedModel) -> Path | None:
-    """The folder on this machine that holds the verified files of a model, if there is one.
+    """The folder on this machine that holds the verified files of a model, or ``None``.
 
-    Asked in this order: the installed package, which holds the default model; the cache;
+    The order is: the installed package, which holds the default model; the cache;
     ``SOUNDSEP_WEIGHTS``; ``weights/`` of the source checkout. A folder that lacks the model is
-    passed over, one that holds other bytes under its name is an error.
+    passed over; one that holds other bytes under its name is an error.
+
+    Args:
+        model: Entry of the table.
 
     Raises:
         ConfigError: ``SOUNDSEP_WEIGHTS`` is neither a folder nor an http(s) address.
@@ -131,9 +141,9 @@ def find_local(model: PublishedModel) -> Path | None:
 def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
     """A local folder that holds the verified files of a published checkpoint.
 
-    What `find_local` does not find is fetched into the cache: from ``SOUNDSEP_WEIGHTS`` where that
-    is a base URL, else from the release. A base URL that cannot deliver is an error, because who
-    names a mirror may not want the internet asked instead.
+    What `find_local` does not find is fetched into the cache: from ``SOUNDSEP_WEIGHTS`` if that is
+    a base URL, else from the release. A base URL that does not have the files is an error: whoever
+    sets a mirror may not want the internet used instead.
 
     Args:
         model: Entry of `soundsep.checkpoints.registry.PUBLISHED`.
@@ -187,7 +197,7 @@ def _require_pinned(model: PublishedModel, wanted: dict[PublishedFile, str]) -> 
 
 
 def _places() -> tuple[str | None, dict[str, Path]]:
-    """Base URL of the mirror, if it is one, and the local folders to be asked before a URL."""
+    """The base URL of the mirror, if there is one, and the local folders to try before a URL."""
     base_url, folder = mirror()
     if base_url:
         return base_url, {}
@@ -199,11 +209,11 @@ def _places() -> tuple[str | None, dict[str, Path]]:
 
 @functools.cache
 def _inside_the_package(model: PublishedModel) -> Path | None:
-    """The folder of a model that the wheel brought; a checkout has none."""
+    """The folder of a model inside the wheel; a checkout has none."""
     held = resources.files("soundsep") / "_weights" / model.name
     if isinstance(held, Path):
         return held if held.is_dir() else None
-    # The package is imported from a zip archive, and safetensors reads from files alone.
+    # The package is imported from a zip archive, and safetensors reads only files.
     if not all((held / file.name).is_file() for file in model.files):
         return None
     folder = folder_of_this_process() / "package" / model.name
@@ -213,14 +223,14 @@ def _inside_the_package(model: PublishedModel) -> Path | None:
 
 
 def _checkout() -> Path | None:
-    """The source checkout that this package lies in, or was installed from."""
+    """The source checkout that this package is part of, or was installed from."""
     package = Path(__file__).absolute().parents[1]
     if package.parent.name == "src" and (package.parents[1] / "pyproject.toml").is_file():
         return package.parents[1]
     with suppress(
         metadata.PackageNotFoundError, ValueError, LookupError, TypeError, AttributeError
     ):
-        # What pip notes of an install from a folder (PEP 610).
+        # pip writes it when it installs from a folder (PEP 610).
         noted = metadata.distribution("soundsep").read_text(ORIGIN) or "{}"
         origin = urlsplit(json.loads(noted)["url"])
         folder = Path(url2pathname(origin.path))

@@ -1,6 +1,6 @@
-"""HTTP whose every byte counts for the pace, headers and the lines between chunks as well.
+"""HTTP that measures the rate of all bytes: contents, headers and the lines between chunks.
 
-A time limit for one read alone lets a server that sends a letter now and then go on for days.
+A time limit per read is not enough: a server that sends a letter now and then could go on for days.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from urllib.request import HTTPHandler, HTTPSHandler
 
 __all__ = ["Pace", "paced_handlers"]
 
-MAX_HEADER = 2**18  # bytes before the contents begin; a server may answer "wait" again and again
+MAX_HEADER = 2**18  # bytes before the contents; a server may send "100 Continue" without end
 
 
 class Pace(Protocol):
-    """What counts bytes."""
+    """A counter of bytes that refuses a rate that is too low."""
 
     def add(self, n_bytes: int) -> None:
-        """Count bytes that have come.
+        """Count bytes that have arrived.
+
+        Args:
+            n_bytes: Their number.
 
         Raises:
-            OSError: they come too slowly.
+            OSError: they arrive too slowly.
         """
 
 
 def paced_handlers(new_pace: Callable[[], Pace]) -> list[Any]:
-    """For `urllib.request.build_opener`: http and https.
+    """Handlers of http and https for `urllib.request.build_opener`.
 
     Args:
-        new_pace: Called for every connection.
+        new_pace: Makes the counter of a connection.
     """
 
     class Response(HTTPResponse):
@@ -53,7 +56,7 @@ def paced_handlers(new_pace: Callable[[], Pace]) -> list[Any]:
 
 
 class _Raw(io.RawIOBase):
-    """What a socket gives, counted."""
+    """A socket's stream whose bytes are counted."""
 
     def __init__(self, raw: io.RawIOBase, pace: Pace) -> None:
         self._socket, self._pace = raw, pace

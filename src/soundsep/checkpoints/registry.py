@@ -1,6 +1,6 @@
 """The published checkpoints, read from ``registry.json``, which ``tools/publish.py`` writes.
 
-What was measured of each is in another file, ``published_results.json``.
+Their measured accuracy is in ``published_results.json``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
     "read_registry",
 ]
 
-# The model of whoever names none. Its folder is inside the wheel, as pyproject.toml says.
+# The model that is used if none is named. pyproject.toml puts its folder into the wheel.
 DEFAULT_MODEL = "esc50-mn04"
 
 _MODEL_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -36,14 +36,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class PublishedFile(Config):
-    """One file of a checkpoint, and what it must be byte for byte.
+    """One file of a checkpoint, pinned to the byte.
 
     Attributes:
-        name: Name inside the checkpoint's folder.
-        sha256: All 64 digits, lower case. None where we have not had the file in hand: such a file
+        name: File name inside the checkpoint's folder.
+        sha256: All 64 digits, lower case; ``None`` if the file was never available to us. Then it
             is never downloaded, only taken from where the user put it, by name and size.
-        size: In bytes.
-        url: Where others publish it; None for our own release.
+        size: Number of bytes.
+        url: Address at which others publish it; ``None`` for our own release.
     """
 
     name: str
@@ -61,13 +61,13 @@ class PublishedFile(Config):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Upstream(Config):
-    """Converts a third-party file to a checkpoint; see `soundsep.checkpoints.efficientat`.
+    """Conversion of a third-party file to a checkpoint; see `soundsep.checkpoints.efficientat`.
 
     Attributes:
         network: Name in `soundsep.models.NETWORKS` of the network it belongs to.
-        reported: The accuracy that its authors report.
-        converted: ``model.safetensors`` and ``config.json`` as the conversion writes them; empty
-            where that is not known, so that the conversion is done anew for every load.
+        reported: Accuracy that its authors report.
+        converted: ``model.safetensors`` and ``config.json`` as the conversion writes them; empty if
+            they are not known, so that every load converts again.
     """
 
     network: str
@@ -80,15 +80,14 @@ class PublishedModel(Config):
     """One checkpoint that `from_pretrained` knows by name.
 
     Attributes:
-        name: What a user types; also the folder's name under ``weights/`` and on mirrors.
+        name: Name to load it by, and of its folder under ``weights/`` and on mirrors.
         description: One line for lists.
-        licence: What may be done with the weights, and why.
+        licence: Terms of use of the weights, and their reason.
         files: ``model.safetensors`` and ``config.json``, or the one file of ``upstream``.
-        also: Other names for it: of the models of a five-fold evaluation, the plain name is one of
-            the five.
-        upstream: Set where the files are not ours and have to be converted.
-        test_fold: The fold of its data set that it has never heard.
-        release: The first release of soundsep whose tag holds these very files; None where all of
+        also: Other names for it; the plain name of a five-fold evaluation is one of its models.
+        upstream: Conversion, if the files are of other authors.
+        test_fold: Fold of its data set that was held out of its training.
+        release: First release of soundsep whose tag holds exactly these files; ``None`` if all of
             them have a URL.
     """
 
@@ -108,10 +107,13 @@ class PublishedModel(Config):
 
 
 def read_registry(text: str) -> dict[str, PublishedModel]:
-    """Every model by each of its names, from the text of ``registry.json``.
+    """Parse ``registry.json`` into models by each of their names.
+
+    Args:
+        text: Contents of the file.
 
     Raises:
-        ConfigError: it is no such text, an entry lacks something, or a name is there twice.
+        ConfigError: not such JSON, an entry lacks a field, or a name is duplicated.
     """
     try:
         content = json.loads(text)
@@ -155,7 +157,7 @@ def list_models(*, all_folds: bool = False) -> tuple[str, ...]:
     """The names of the published models, the recommended one first.
 
     Args:
-        all_folds: Also the copies that have each learnt from other folds, for measuring.
+        all_folds: Include the models of single folds, which are for measuring.
 
     Examples:
         >>> list_models()[0]
@@ -166,13 +168,13 @@ def list_models(*, all_folds: bool = False) -> tuple[str, ...]:
 
 
 def _is_copy(name: str) -> bool:
-    """Whether a model is one of the several that a plain name stands for."""
+    """Whether a model belongs to one fold of several."""
     plain, fold, _ = name.rpartition("-fold")
     return bool(fold) and plain in PUBLISHED
 
 
 def published_results() -> dict[str, dict[str, Any]]:
-    """What each model was measured to reach, from the file that ``dev.py results`` writes."""
+    """The measured accuracy of each model, from the file that ``dev.py results`` writes."""
     text = resources.files("soundsep").joinpath("published_results.json").read_text("utf-8")
     results: dict[str, dict[str, Any]] = json.loads(text)
     return results

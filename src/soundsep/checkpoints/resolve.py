@@ -28,8 +28,8 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]
 def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) -> Path:
     """Local folder that holds ``config.json`` and ``model.safetensors``.
 
-    A name in `soundsep.checkpoints.registry.PUBLISHED` comes first, so that what it means never
-    depends on the current folder (write ``./name`` for a folder so called); then an existing
+    A name in `soundsep.checkpoints.registry.PUBLISHED` comes first, so that its meaning never
+    depends on the current folder (write ``./name`` for a folder of that name); then an existing
     folder, taken as it is; then ``org/repo`` on the Hugging Face Hub.
 
     Args:
@@ -38,7 +38,8 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
 
     Raises:
         ConfigError: the name is none of the three.
-        WeightsError: the checkpoint is not available, lacks a file, or is not what was published.
+        WeightsError: the checkpoint is not available, lacks a file, or differs from the published
+            one.
     """
     if not isinstance(name_or_folder, (str, os.PathLike)):
         raise ConfigError(_unknown(name_or_folder))
@@ -92,7 +93,7 @@ def _complete(folder: Path, what: str) -> Path:
 
 
 def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> Path:
-    """Folder of the checkpoint that a third-party file was, or is now, converted to."""
+    """Folder of the checkpoint from a third-party file, which is converted if need be."""
     result = replace(model, files=upstream.converted)
     if result.files and (found := find_local(result)) is not None:
         return found
@@ -110,13 +111,13 @@ def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> 
 
 
 def _from_hub(repository: str) -> Path:
-    from huggingface_hub import snapshot_download  # slow to import, and few need it
+    from huggingface_hub import snapshot_download  # slow to import, and rarely needed
 
     try:
         folder = snapshot_download(
             repository, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME], local_files_only=is_offline()
         )
-    except Exception as error:  # hub errors stem from requests or httpx, by its version
+    except Exception as error:  # of requests or httpx, depending on the version of the client
         hint = " SOUNDSEP_OFFLINE or HF_HUB_OFFLINE is set." if is_offline() else ""
         raise WeightsError(
             f"cannot fetch {CONFIG_NAME} and {WEIGHTS_NAME} of {repository!r} from the Hugging "

@@ -1,4 +1,4 @@
-"""Classifiers as ONNX files: one graph from the waveform to the scores, checked against PyTorch."""
+"""Classifiers as ONNX files: one graph from waveform to scores, compared with PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an exported graph gives the scores of PyTorch."""
+"""Compare the scores of an exported graph with those of PyTorch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from soundsep.export.runtime import OnnxClassifier
 
 __all__ = ["TOLERANCE", "ExportReport", "compare", "example_length"]
 
-TOLERANCE = 1e-4  # of a score, against PyTorch
+TOLERANCE = 1e-4  # largest difference of a score from PyTorch's
 MAX_CHECK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportReport:
-    """What the check of an exported file found.
+    """Result of the check of an exported file.
 
     Attributes:
-        path: The file.
-        size_bytes: Its size.
-        n_checks: Clips whose scores were compared with those of PyTorch.
-        max_difference: Largest absolute difference of a score, those of frames included.
-        same_top: Share of the clips whose best label is the same.
+        path: The exported file.
+        size_bytes: Size of the file.
+        n_checks: Number of clips whose scores were compared with PyTorch's.
+        max_difference: Largest absolute difference of a score, including those of frames.
+        same_top: Share of the clips whose best label is the same, 0 to 1.
     """
 
     path: Path
@@ -41,7 +41,18 @@ class ExportReport:
 def compare(
     classifier: Classifier, data: bytes, path: Path, *, frames: bool = False
 ) -> ExportReport:
-    """Run a serialised graph and its classifier on the same synthetic clips."""
+    """Run a serialised graph and its classifier on the same synthetic clips.
+
+    Args:
+        classifier: Classifier that was exported, on the CPU in evaluation mode.
+        data: Serialised graph.
+        path: File that the graph will be written to, for the report.
+        frames: Also compare the scores of frames.
+
+    Raises:
+        DependencyError: onnxruntime is not installed.
+        WeightsError: ONNX Runtime cannot load the graph.
+    """
     exported = OnnxClassifier(data)
     differences, agreements = [], []
     with torch.inference_mode():
@@ -63,7 +74,11 @@ def compare(
 
 
 def example_length(classifier: Classifier) -> int:
-    """Samples of one window, unless that is very long."""
+    """Length of one window in samples, but at most `MAX_CHECK_SECONDS`.
+
+    Args:
+        classifier: Classifier whose window this is.
+    """
     seconds = min(classifier.config.window_seconds, MAX_CHECK_SECONDS)
     return max(classifier.frontend.min_samples, round(seconds * classifier.sample_rate))
 
@@ -79,8 +94,8 @@ def _clips(classifier: Classifier) -> Iterator[Tensor]:
         noise = torch.randn(length, generator=generator)
         signals = (
             0.1 * noise,
-            # Behind each tone a trace of noise, as in any recording: in digital silence the level
-            # is that of rounding errors, which no two Fourier transforms share.
+            # Every tone has a trace of noise, as in any recording: where there is none, levels are
+            # those of rounding errors, which differ between Fourier transforms.
             0.5 * (2 * math.pi * 440 * turns).sin().float() + 1e-4 * noise,
             (2 * math.pi * (200 + 300 * turns) * turns).sin().float() + 1e-4 * noise,
             1e-4 * noise,

@@ -24,9 +24,12 @@ OPSET = 17
 
 
 class RealSpectrogram(nn.Module):
-    """A `PowerSpectrogram` as a convolution.
+    """A `PowerSpectrogram` as a convolution with sines and cosines.
 
-    ONNX has no complex numbers, and torch's exporters took its Fourier transform only lately.
+    ONNX has no complex numbers, and only recent torch can export its Fourier transform.
+
+    Args:
+        spectrogram: Module to replace.
 
     Shape:
         waveform: (batch, time). Returns (batch, n_fft // 2 + 1, frames).
@@ -41,7 +44,7 @@ class RealSpectrogram(nn.Module):
         n_fft: int = transform.n_fft
         window = transform.window.double()
         first = (n_fft - len(window)) // 2  # torch.stft centres a shorter window in the frame
-        # center=True: half a frame before and behind, less what the window would set to zero
+        # center=True pads half a frame at both ends; a shorter window sets part of that to zero
         self.before = n_fft // 2
         self.skipped = first
         self.unused = n_fft - first - len(window)
@@ -53,7 +56,7 @@ class RealSpectrogram(nn.Module):
         self.kernel: Tensor
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Magnitudes, or their squares where the power is 2."""
+        """Compute the magnitudes, or their squares if the power is 2."""
         ends = (self.before, self.before)
         padded = nn.functional.pad(waveform.unsqueeze(1), ends, mode=self.pad_mode)
         used = padded[..., self.skipped : padded.shape[-1] - self.unused]
@@ -64,11 +67,11 @@ class RealSpectrogram(nn.Module):
 
 
 class _Scores(nn.Module):
-    """`Classifier.predict` as a forward pass that can be traced, with the scores of frames or not.
+    """`Classifier.predict` as a forward pass that can be traced.
 
     Args:
-        classifier: The classifier; it is not changed.
-        frames: Give the scores of frames as a second output.
+        classifier: Classifier to export; it is copied.
+        frames: Return the scores of frames as a second output.
     """
 
     def __init__(self, classifier: Classifier, *, frames: bool) -> None:
@@ -90,13 +93,16 @@ class _Scores(nn.Module):
 def traced(
     classifier: Classifier, *, n_samples: int, dynamic_batch: bool, frames: bool = False
 ) -> bytes:
-    """The graph, by the exporter that every supported torch has.
+    """Trace a classifier with the exporter that every supported torch has.
 
     Args:
-        classifier: On the CPU, in evaluation mode; it stays as it is.
-        n_samples: Length of the example that is traced; the graph takes any other, too.
-        dynamic_batch: Whether the graph takes any number of clips, or one.
-        frames: Whether it gives the scores of frames as well.
+        classifier: Classifier on the CPU, in evaluation mode; it is not changed.
+        n_samples: Length of the traced example; the graph also takes any other.
+        dynamic_batch: Take any number of clips at a time, not only one.
+        frames: Add the scores of frames as a second output.
+
+    Returns:
+        The serialised graph.
     """
     axes = {"waveform": {1: "time"}, "probabilities": dict[int, str]()}
     if frames:
@@ -123,31 +129,41 @@ def traced(
 @contextmanager
 def _expected_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
-        # torch 2.9 and later, of dynamo=False and of what it calls itself.
+        # torch 2.9 and later warn of dynamo=False, and of functions that it calls itself.
         for message in (
             "You are using the legacy TorchScript-based ONNX export",
             "The feature will be removed. Please remove usage of this function",
         ):
             warnings.filterwarnings("ignore", message, DeprecationWarning)
-        # The frontends' check that a waveform is long enough; the graph does without.
+        # The frontends check that a waveform is long enough; the graph does not.
         warnings.filterwarnings(
             "ignore",
             "Converting a tensor to a Python boolean",
             torch.jit.TracerWarning,  # type: ignore[attr-defined]  # torch does not declare it
         )
-        # The temperatures, one for each label, are constants.
+        # The temperatures of the labels are constants.
         warnings.filterwarnings(
             "ignore",
             "torch.tensor results are registered as constants",
             torch.jit.TracerWarning,  # type: ignore[attr-defined]  # as above
         )
-        # Of the widths of padding, which are computed as the graph runs instead: nothing is lost.
+        # The widths of padding are computed while the graph runs instead: nothing is lost.
         warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
         yield
 
 
 def quantised(data: bytes) -> bytes:
-    """The graph with 8-bit weights in its network; the spectrogram stays as exact as it was."""
+    """Quantise the network of a graph to 8 bits; its spectrogram stays exact.
+
+    Args:
+        data: Serialised graph.
+
+    Returns:
+        The serialised quantised graph.
+
+    Raises:
+        DependencyError: onnx or onnxruntime is not installed.
+    """
     quantization = require("onnxruntime.quantization")
     shape_inference = require("onnxruntime.quantization.shape_inference")
     onnx = require("onnx")
@@ -160,17 +176,17 @@ def quantised(data: bytes) -> bytes:
             prepared,
             target,
             nodes_to_quantize=[n.name for n in nodes if "/network/" in n.name and not _grouped(n)],
-            # ONNX Runtime's convolution of whole numbers is five times slower on the CPU with
-            # signed weights, and older versions have none.
+            # ONNX Runtime's integer convolution is five times slower on the CPU with signed
+            # weights, and older versions lack it.
             weight_type=quantization.QuantType.QUInt8,
         )
         return target.read_bytes()
 
 
 def _grouped(node: Any) -> bool:
-    """Whether a node is a convolution of each channel on its own.
+    """Whether a node is a convolution of each channel by itself.
 
-    Such kernels differ in size from channel to channel, and ONNX Runtime rounds all by one step:
-    in a MobileNet that costs many of the right answers, and the weights are few.
+    The kernels of such channels differ in magnitude, and ONNX Runtime rounds all by one step: in a
+    MobileNet that costs much accuracy, and these weights are few.
     """
     return any(a.name == "group" and a.i > 1 for a in node.attribute)

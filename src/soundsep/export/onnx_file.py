@@ -30,27 +30,27 @@ def export_onnx(
 ) -> ExportReport:
     """Write a classifier as one ONNX graph, from the waveform to the scores.
 
-    The graph takes ``waveform`` (batch, time), any batch and length, and gives ``probabilities``
-    (batch, n_labels); what else a program needs is in the file's metadata. Before the file is
-    written, its scores are compared with those of PyTorch on synthetic clips.
+    The graph takes ``waveform`` (batch, time), any batch and length, and returns ``probabilities``
+    (batch, n_labels); whatever else a program needs is in the file's metadata. Before the file is
+    written, its scores are compared with PyTorch's on synthetic clips.
 
     Args:
-        classifier: The model; it stays as it is.
-        path: The file. One that exists is replaced, but not if the check fails.
-        name: The model's name for the metadata; by default that of its network.
+        classifier: Model to export; it is not changed.
+        path: File to write. An existing one is replaced, but not if the check fails.
+        name: Name of the model in the metadata; by default that of its network.
         int8: Quantise the network's weights to 8 bits, and its activations while it runs. The graph
-            then takes one clip at a time, because the range of the activations is that of the whole
-            batch; and its scores differ from PyTorch's, by how much stands in the report.
-        tolerance: Largest difference of a score that passes the check; with ``int8`` none fails.
-        frames: Give a second output, ``frame_probabilities`` (batch, n_frames, n_labels): those of
+            then takes one clip at a time, because the range of the activations would be that of the
+            whole batch, and its scores differ from PyTorch's; the report says by how much.
+        tolerance: Largest difference of a score that passes the check; with ``int8`` all pass.
+        frames: Add a second output, ``frame_probabilities`` (batch, n_frames, n_labels), as from
             `Classifier.frame_scores`.
 
     Raises:
-        ConfigError: ``frames`` is asked of a classifier that has none, or ``tolerance`` is no
-            number of at least 0.
+        ConfigError: ``frames`` is set and the classifier has none, or ``tolerance`` is not a number
+            of at least 0.
         DependencyError: onnx or onnxruntime is not installed.
         ExportError: the classifier cannot be expressed in ONNX, its scores there differ by more
-            than ``tolerance`` or are no numbers, or the file cannot be written.
+            than ``tolerance`` or are NaN, or the file cannot be written.
     """
     check_number("tolerance", tolerance, least=0)
     if frames and classifier.frame_seconds is None:
@@ -80,7 +80,7 @@ def export_onnx(
             f"{name} cannot be exported to ONNX: {reason}; {target} was not written"
         ) from error
     largest = 1.0 if int8 else tolerance
-    if not report.max_difference <= largest:  # NaN is none, either
+    if not report.max_difference <= largest:  # also refuses NaN
         raise ExportError(_differs(source, report, largest))
     _write(target, data)
     return report
@@ -90,8 +90,8 @@ def _differs(classifier: Classifier, report: ExportReport, largest: float) -> st
     reason = ""
     if getattr(classifier.config.frontend, "scaling", None) == "image":
         reason = (
-            ' (its features are rounded to whole numbers, scaling="image": a value at a border may '
-            "fall to either side, so a small difference is to be expected)"
+            ' (its features are rounded to integers, scaling="image": a value halfway may fall to '
+            "either side, so a small difference is expected)"
         )
     return (
         f"the exported graph does not give PyTorch's scores: expected a difference of at most "
@@ -122,7 +122,7 @@ def _metadata(classifier: Classifier, name: str, *, int8: bool, frames: bool) ->
 
 
 def _write(path: Path, data: bytes) -> None:
-    """All of it or nothing."""
+    """Write the whole file, or leave what is there."""
     try:
         write_bytes(path, data)
     except OSError as error:

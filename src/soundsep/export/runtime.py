@@ -24,20 +24,21 @@ class OnnxClassifier:
     """An exported file in ONNX Runtime on the CPU, for `soundsep.Pipeline` or by itself.
 
     Args:
-        model: The file, or its bytes.
+        model: File, or its bytes.
         n_threads: Threads of ONNX Runtime; by default as many as there are cores.
 
     Attributes:
-        metadata: What the file says of itself, as text.
-        config: Settings of the classifier that was exported.
+        metadata: Metadata of the file, as text.
+        config: Settings of the exported classifier.
         labels: Names of the outputs, in order.
         sample_rate: Rate of the waveforms, in Hz.
-        min_samples: Shortest waveform that the graph takes.
-        frame_length: Step between frames, in samples; ``None`` where the file has none.
+        min_samples: Shortest waveform that the graph takes, in samples.
+        frame_length: Step between frames, in samples; ``None`` if the file has none.
 
     Raises:
         DependencyError: onnxruntime is not installed.
-        WeightsError: the file cannot be read, or `export_onnx` did not write it.
+        ConfigError: ``n_threads`` is below 1.
+        WeightsError: the file cannot be read, or was not written by `export_onnx`.
     """
 
     def __init__(self, model: str | Path | bytes, *, n_threads: int | None = None) -> None:
@@ -76,14 +77,14 @@ class OnnxClassifier:
         return self._run(waveform, "probabilities")
 
     def frame_scores(self, waveform: Tensor) -> Tensor:
-        """Scores from 0 to 1 of every frame, of a file with ``frames=True``.
+        """Scores from 0 to 1 of every frame, if the file was exported with ``frames=True``.
 
         Shape:
-            waveform: (batch, time). Returns (batch, n_frames, n_labels).
+            waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_frames, n_labels).
 
         Raises:
             ConfigError: the file has no scores of frames.
-            ShapeError: as `predict`.
+            ShapeError: not (batch, time), or shorter than `min_samples`.
         """
         if self.frame_length is None:
             raise ConfigError("the exported file has no scores of frames; export with frames=True")
@@ -104,6 +105,9 @@ class OnnxClassifier:
 
 def require(module: str) -> Any:
     """Import a module of the extra ``onnx``.
+
+    Args:
+        module: Dotted name.
 
     Raises:
         DependencyError: it is not installed.

@@ -1,4 +1,4 @@
-"""Pictures of sounds, of training and of answers, each from a file in one call.
+"""Pictures of sounds, results and training runs, each from a file in one call.
 
 They need the ``plot`` extra: ``pip install "soundsep[plot]"``. Every function returns a
 `matplotlib.figure.Figure` of its own; none touches pyplot or matplotlib's settings.

@@ -47,14 +47,16 @@ def plot_mel(
     """Mel spectrogram in dB.
 
     Args:
-        audio: As for `plot_waveform`.
-        config: Settings, or the name of one of `soundsep.frontends.MEL_PRESETS`, to see what a
-            model hears; the picture is of the decibels, before ``top_db`` and ``scaling``. By
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        config: Settings, or the name of one of `soundsep.frontends.MEL_PRESETS`, to see the
+            features of a model; the picture shows decibels before ``top_db`` and ``scaling``. By
             default 128 bands from 20 Hz to half of the recording's own rate.
-        options: As for `plot_waveform`.
+        options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
-        ConfigError: no preset has that name; and the errors of `plot_waveform`.
+        ConfigError: no preset has that name, or as `plot_waveform`.
+        AudioError: the recording cannot be read.
+        DependencyError: matplotlib is not installed.
     """
     picture = Picture(audio, **options)
     if isinstance(config, str):
@@ -76,13 +78,15 @@ def plot_gammatone(
     """Gammatonegram in dB: the energies of filters like those of the ear.
 
     Args:
-        audio: As for `plot_waveform`.
-        config: Settings; the picture is of the decibels, before ``top_db`` and ``scaling``. By
-            default 64 bands from 50 Hz to 0.45 of the recording's own rate.
-        options: As for `plot_waveform`.
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        config: Settings; the picture shows decibels before ``top_db`` and ``scaling``. By default
+            64 bands from 50 Hz to 0.45 of the recording's own rate.
+        options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
-        ConfigError: and the other errors of `plot_waveform`.
+        ConfigError: as `plot_waveform`.
+        AudioError: the recording cannot be read.
+        DependencyError: matplotlib is not installed.
     """
     picture = Picture(audio, **options)
     excerpt = picture.excerpt(config.sample_rate if config else None)
@@ -102,7 +106,12 @@ def plot_gammatone(
 
 
 def mel_columns(excerpt: Excerpt, config: MelConfig) -> Columns:
-    """Decibels without a floor; of an `MFCCConfig`, those that its coefficients are made of."""
+    """Mel levels in dB, without a floor.
+
+    Args:
+        excerpt: Part of a recording to analyse.
+        config: Bands, windows and hop; of an `MFCCConfig`, those of its mel spectrogram.
+    """
     mel = MelConfig.from_dict(
         {key: value for key, value in config.to_dict().items() if key not in ("kind", "n_mfcc")}
     )
@@ -111,11 +120,15 @@ def mel_columns(excerpt: Excerpt, config: MelConfig) -> Columns:
 
 
 def mel_config(rate: int) -> MelConfig:
-    """The bands that are shown where none are asked for."""
+    """The default bands of a picture.
+
+    Args:
+        rate: Rate of the recording, in Hz.
+    """
     window = window_samples(rate)
     return MelConfig(
         sample_rate=rate,
-        # Padded, for at the lower end of the scale the bands are narrower than the window's bins.
+        # Padded: at the lower end of the scale the bands are narrower than the window's bins.
         n_fft=max(4 * window, 1_024),
         win_length=window,
         hop_length=window // 4,
@@ -126,7 +139,11 @@ def mel_config(rate: int) -> MelConfig:
 
 
 def mel_centres(config: MelConfig) -> NDArray[np.float64]:
-    """Where each band weighs most, in Hz."""
+    """Frequency that each band weights most, in Hz.
+
+    Shape:
+        Returns (n_mels,).
+    """
     n_fft = 2**15
     weights = mel_filterbank(
         sample_rate=config.sample_rate,
@@ -151,7 +168,15 @@ def draw_bands(
     *,
     colour_bar: bool = True,
 ) -> None:
-    """Levels over an axis that counts bands and names their frequencies."""
+    """Draw levels over an axis of bands, labelled with their frequencies.
+
+    Args:
+        figure: Figure of the axes.
+        axes: Axes to draw on.
+        shown: Levels in dB.
+        centres: Centre frequency of each band in Hz, (bands,), rising.
+        colour_bar: Draw a colour bar beside the image.
+    """
     top = len(centres) - 0.5
     draw_levels(figure, axes, shown, bottom=-0.5, top=top, colour_bar=colour_bar)
     axes.set_yticks(*hz_ticks(centres))

@@ -1,4 +1,4 @@
-"""What all pictures share: the figure, its file, titles, and axes in Hz and seconds."""
+"""Parts that all pictures share: the figure, its file, titles, and axes in Hz and seconds."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = [
 
 DPI = 150
 MAX_TITLE = 80  # characters
-# In the order in which they are wanted where there is no room for all.
+# In order of importance, for axes without room for all of them.
 ROUND_HZ = (1_000, 100, 4_000, 500, 2_000, 8_000, 16_000, 200, 32_000, 64_000, 128_000, 256_000, 50)
 MIN_GAP = 0.045  # between two ticks, as a share of the axis
 
 
 def new_figure(path: str | Path | None, width: float, height: float) -> Figure:
-    """An empty figure; whatever would stop it from being written to ``path`` is found here.
+    """An empty figure, made only if it can be written to ``path``.
 
     Args:
-        path: The picture's file, if it is to have one.
-        width: In inches.
-        height: In inches.
+        path: File of the picture, if it is to have one.
+        width: Width of the picture, in inches.
+        height: Height of the picture, in inches.
 
     Raises:
         DependencyError: matplotlib is not installed.
@@ -63,7 +63,11 @@ def new_figure(path: str | Path | None, width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, path: str | Path | None) -> Figure:
-    """Write the figure, if it has a file, and give it back. A file that exists is replaced.
+    """Write the figure, if it has a file, and return it.
+
+    Args:
+        figure: The finished figure.
+        path: File to write; an existing one is replaced.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -78,10 +82,16 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
 
 
 def set_title(axes: Axes, title: str | None, path: object) -> None:
-    """The title given, or else the name of the file."""
+    """Set the title.
+
+    Args:
+        axes: Axes to draw on.
+        title: Text; ``None`` for the name of the file.
+        path: Recording, whose name is used if it is a path.
+    """
     if title is None:
         title = Path(path).name if isinstance(path, (str, os.PathLike)) else ""
-    # Names of files hold anything: bytes that are no text, line breaks, dollars.
+    # File names can hold anything: bytes that are not text, line breaks, dollar signs.
     title = " ".join(title.encode("utf-8", "replace").decode().split())
     if len(title) > MAX_TITLE:
         title = f"{title[: MAX_TITLE // 2]} ... {title[-MAX_TITLE // 2 :]}"
@@ -89,20 +99,20 @@ def set_title(axes: Axes, title: str | None, path: object) -> None:
 
 
 def set_time_axis(axes: Axes, start_seconds: float, end_seconds: float) -> None:
-    """Seconds of the recording, along the bottom."""
+    """Label the horizontal axis with the seconds of the recording."""
     axes.set_xlim(start_seconds, end_seconds)
     axes.set_xlabel("time (s)")
 
 
 def count_axis(axis: Axis) -> None:
-    """Whole numbers only."""
+    """Label an axis with integers only."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True))
 
 
 def format_hz(hz: float, _position: float = 0) -> str:
-    """How a tick names a frequency.
+    """Label of a frequency, in Hz or kHz.
 
     Examples:
         >>> format_hz(500), format_hz(2_000), format_hz(2_500)
@@ -112,10 +122,10 @@ def format_hz(hz: float, _position: float = 0) -> str:
 
 
 def hz_ticks(centres: NDArray[np.float64]) -> tuple[list[float], list[str]]:
-    """Round frequencies on an axis that counts bands: where they lie, and their names.
+    """Positions and labels of round frequencies on an axis of bands.
 
     Args:
-        centres: Centre frequency of each band, in Hz, rising.
+        centres: Centre frequency of each band in Hz, (bands,), rising.
 
     Examples:
         >>> hz_ticks(np.array([250.0, 500.0, 1000.0, 2000.0, 3000.0]))

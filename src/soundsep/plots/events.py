@@ -20,13 +20,13 @@ __all__ = ["name_rows", "plot_events"]
 
 # Smaller than other pictures, so that names can be read on a phone.
 WIDTH, HEIGHT = 7.2, 3.8  # inches
-# Each stands out from the spectrogram's black, purple, orange and yellow, and carries black text.
+# Each contrasts with the spectrogram's black, purple, orange and yellow, and with black text.
 COLOURS = ("#7fdbff", "#7cfc9a", "#ffffff", "#ffb3de", "#ffe45e", "#b8c4ff")
 FONT_SIZE = 11  # points
 LINE_WIDTH = 1.8
 PADDING = 3  # around a name
-LETTER_INCHES = 0.1  # of a name at that size, with room to spare
-SPECTROGRAM_INCHES = 6.3  # what the axis leaves of the width
+LETTER_INCHES = 0.1  # width of a letter at that size, rounded up
+SPECTROGRAM_INCHES = 6.3  # width without the axis
 MAX_ROWS = 6  # of names, from the top
 ROW_HEIGHT = 0.095  # as a share of the picture
 
@@ -38,18 +38,18 @@ def plot_events(
 ) -> Figure:
     """Mel spectrogram, with a named box around every event.
 
-    A label has one colour. Where events are so dense that their names would cover each other, some
-    boxes have none.
+    A label has one colour. Where events are so dense that names would overlap, some boxes have no
+    name.
 
     Args:
-        audio: As for `plot_waveform`.
-        events: From `soundsep.Pipeline.events`; those outside the part that is shown are left out.
-        options: As for `plot_waveform`.
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        events: From `soundsep.Pipeline.events`; those outside the part shown are left out.
+        options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
         AudioError: the recording cannot be read.
-        ConfigError: nothing of the recording lies in the part asked for, an array came without its
-            rate, or ``path`` cannot be written.
+        ConfigError: the part lies outside the recording, an array has no ``sample_rate``, or
+            ``path`` cannot be written.
         DependencyError: matplotlib is not installed.
     """
     picture = Picture(audio, HEIGHT, width=WIDTH, **options)
@@ -74,10 +74,10 @@ def plot_events(
 
 
 def name_rows(spans: Iterable[tuple[float, float]]) -> list[int | None]:
-    """The row in which each span is free, 0 at the top; ``None`` where all are taken.
+    """A free row for the name of each span, 0 at the top; ``None`` if all are taken.
 
     Args:
-        spans: Start and end of each.
+        spans: Start and end of each, by start.
 
     Examples:
         >>> name_rows([(0.0, 9.0), (5.0, 6.0), (6.0, 9.0), (8.0, 9.0)])

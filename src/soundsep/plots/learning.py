@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_confusion", "plot_curves"]
 
-# Okabe and Ito (2008): told apart by readers with any kind of colour vision.
+# Okabe and Ito (2008): distinguishable with any kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", ":", "-.")
 SCORES = ("accuracy", "precision", "recall", "f1", "map", "auc")
@@ -34,15 +34,15 @@ MAX_INCHES = 40.0
 def plot_curves(
     run: str | Path, *, title: str | None = None, path: str | Path | None = None
 ) -> Figure:
-    """Losses, scores and whatever else a training run wrote down, over its epochs.
+    """Losses, scores and all other numbers that a training run recorded, over its epochs.
 
     Losses share one panel and scores (accuracy, precision, recall, F1...) another; any other
     number, such as a learning rate, has a panel of its own. The seconds of an epoch are left out.
 
     Args:
         run: Folder of the run, or its ``metrics.jsonl``.
-        title: Above the picture; by default the name of the folder.
-        path: Where the picture is written, in the format its ending names.
+        title: Title of the picture; by default the name of the folder.
+        path: File to write, in the format of its ending (png, pdf, svg...).
 
     Raises:
         DependencyError: matplotlib is not installed.
@@ -98,7 +98,7 @@ def _order(group: tuple[str, list[str]]) -> int:
 
 def _draw_curves(axes: Axes, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
     for i, name in enumerate(names):
-        # Some numbers are not written every epoch: the line joins those that are.
+        # Some numbers are not recorded every epoch: the line joins those that are.
         points = [(row["epoch"], row[name]) for row in rows if _is_number(row.get(name))]
         axes.plot(
             *zip(*points, strict=True),
@@ -118,15 +118,15 @@ def plot_confusion(
     title: str | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """How often each class was taken for each class.
+    """Confusion matrix: how often each class was predicted as each class.
 
-    A cell's colour is its share of the row, so that rare classes read like common ones; its number
-    is the count. The picture grows with the number of classes.
+    A cell's colour is its share of the row, so that rare classes can be read like common ones; its
+    number is the count. The picture grows with the number of classes.
 
     Args:
         evaluation: An `Evaluation`, or the file that its ``save`` or ``soundsep evaluate`` wrote.
-        title: Above the picture; by default the number of clips and the accuracy.
-        path: Where the picture is written, in the format its ending names.
+        title: Title of the picture; by default the number of clips and the accuracy.
+        path: File to write, in the format of its ending (png, pdf, svg...).
 
     Raises:
         DependencyError: matplotlib is not installed.

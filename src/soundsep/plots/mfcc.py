@@ -30,19 +30,20 @@ def plot_mfcc(
 ) -> Figure:
     """Mel-frequency cepstral coefficients: the mean level as a curve, the others as an image.
 
-    The mean level (coefficient 0) is many times the others, which would all be of one colour beside
-    it. Where several frames make one column, its coefficients are those of its loudest levels.
+    The mean level (coefficient 0) is many times larger than the others, which would all have one
+    colour beside it. Where several frames make one column, its coefficients are those of the
+    loudest level in each band.
 
     Args:
-        audio: As for `plot_waveform`.
-        config: Settings, of which ``scaling`` is not applied and ``amin`` is low enough for any
-            sound, or the name of one of `soundsep.frontends.mfcc.MFCC_PRESETS`. By default 20
-            coefficients of the bands of `plot_mel`.
-        options: As for `plot_waveform`.
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        config: Settings, or the name of one of `soundsep.frontends.MFCC_PRESETS`; ``scaling`` and
+            ``amin`` are not applied. By default 20 coefficients of the bands of `plot_mel`.
+        options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
-        ConfigError: no preset has that name, there is one coefficient only; and the errors of
-            `plot_waveform`.
+        ConfigError: no preset has that name, there is only one coefficient, or as `plot_waveform`.
+        AudioError: the recording cannot be read.
+        DependencyError: matplotlib is not installed.
     """
     from scipy.fft import dct  # it takes long to import
 
@@ -64,14 +65,14 @@ def plot_mfcc(
     above.stairs(coefficients[0], times, baseline=None, color="#0072B2")
     above.set_ylabel("coefficient 0\n(dB)")
     above.grid(alpha=0.3)
-    # A few extreme values must not take the colour from all others.
+    # A few extreme values must not leave all others without colour.
     limit = max(1.0, float(np.quantile(np.abs(coefficients[1:]), 0.995)))
     image = below.imshow(
         coefficients[1:],
         origin="lower",
         aspect="auto",
         cmap="RdBu_r",
-        interpolation="nearest",  # neighbouring coefficients have nothing to do with each other
+        interpolation="nearest",  # neighbouring coefficients are unrelated
         vmin=-limit,
         vmax=limit,
         extent=(*edges, 0.5, config.n_mfcc - 0.5),

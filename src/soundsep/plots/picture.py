@@ -1,4 +1,4 @@
-"""What every picture of one recording takes, and how it begins and ends."""
+"""The options that all pictures of a recording share, and the first and last steps of drawing."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WIDTH, HEIGHT = 9.0, 4.5  # inches
 
 
 class PictureOptions(TypedDict, total=False):
-    """What every picture of a recording takes beside the recording.
+    """Options of every picture of a recording.
 
     Attributes:
-        sample_rate: Rate of an array, in Hz; files carry their own.
-        start_seconds: Where the picture begins in the recording.
-        duration_seconds: How much of it is shown; by default all.
-        title: Above the picture; by default the name of the file.
-        path: Where the picture is written, in the format its ending names (png, pdf, svg...).
+        sample_rate: Rate of an array, in Hz; files state their own.
+        start_seconds: Start of the part shown; by default that of the recording.
+        duration_seconds: Length of the part shown; by default all.
+        title: Title of the picture; by default the name of the file.
+        path: File to write, in the format of its ending (png, pdf, svg...).
     """
 
     sample_rate: int | None
@@ -39,13 +39,18 @@ class PictureOptions(TypedDict, total=False):
 
 @dataclass
 class Picture:
-    """A figure of a recording; whatever would stop it from being written is found at once.
+    """A figure of a recording, made only if it can be written.
 
     Attributes:
-        audio: The recording.
-        height: In inches.
-        width: Width of the picture.
-        figure: Empty at first.
+        audio: Anything `soundsep.load_audio` takes.
+        height: Height of the picture, in inches.
+        width: Width of the picture, in inches.
+        sample_rate: As in `PictureOptions`, like the next four.
+        start_seconds: Start of the part shown.
+        duration_seconds: Length of the part shown; ``None`` for all.
+        title: Title of the picture; ``None`` for the name of the file.
+        path: File to write, if any.
+        figure: Figure to draw on, empty at first.
 
     Raises:
         DependencyError: matplotlib is not installed.
@@ -68,9 +73,12 @@ class Picture:
     def excerpt(self, target_rate: int | None = None) -> Excerpt:
         """The part of the recording that is shown, as one channel.
 
+        Args:
+            target_rate: Rate to resample to, in Hz; by default the recording's own.
+
         Raises:
-            AudioError: it cannot be read.
-            ConfigError: nothing of the recording lies in the part asked for.
+            AudioError: the recording cannot be read.
+            ConfigError: the part lies outside the recording.
         """
         return load_excerpt(
             self.audio,
@@ -81,12 +89,12 @@ class Picture:
         )
 
     def finish(self, excerpt: Excerpt, axes: Axes, *, top: Axes | None = None) -> Figure:
-        """The figure with its time axis and title, written if it has a file.
+        """Add time axis and title, and write the figure if it has a file.
 
         Args:
-            excerpt: What is shown.
-            axes: The lowest.
-            top: The highest, if there are several.
+            excerpt: Part of the recording that is shown.
+            axes: Lowest axes.
+            top: Highest axes, if there are several.
 
         Raises:
             ConfigError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""What a model hears, window by window, over the time of a recording."""
+"""Scores of a model over the time of a recording."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_probabilities", "plot_scores"]
 
-MIN_GAP_SECONDS = 1e-6  # less is rounding
+MIN_GAP_SECONDS = 1e-6  # smaller gaps are rounding errors
 
 
 def plot_probabilities(
@@ -43,17 +43,17 @@ def plot_probabilities(
     the shown classes are those with the highest peaks. Windows of digital silence stay empty.
 
     Args:
-        audio: As for `plot_waveform`.
-        model: A pipeline, or what `Pipeline.from_pretrained` takes.
-        device: Where a model that is given by name runs.
-        top_k: Most classes shown, at least 1.
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        model: A pipeline, or anything `Pipeline.from_pretrained` takes.
+        device: Device of a model given by name, such as ``"cpu"`` or ``"cuda"``.
+        top_k: Largest number of classes shown, at least 1.
         batch_size: Windows per forward pass.
         progress: Show a progress bar, if there is a terminal.
-        options: As for `plot_waveform`.
+        options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
         AudioError: the recording cannot be read, is too short to analyse, or is digital silence.
-        ConfigError: there is no such model, an option is out of range, or ``path`` cannot be
+        ConfigError: no model has that name, an option is out of range, or ``path`` cannot be
             written.
         WeightsError: the model's files are not available.
         DependencyError: matplotlib is not installed.
@@ -89,10 +89,10 @@ def plot_scores(
     The shown labels are those with the highest peaks. Windows of digital silence stay empty.
 
     Args:
-        scores: What `soundsep.Pipeline.scores` gives.
-        top_k: Most labels shown, at least 1.
-        title: Above the picture; the name of the recording by default.
-        path: Where the picture is written.
+        scores: From `soundsep.Pipeline.scores`.
+        top_k: Largest number of labels shown, at least 1.
+        title: Title of the picture; by default the name of the recording.
+        path: File to write, in the format of its ending (png, pdf, svg...).
 
     Raises:
         ConfigError: there are no scores, ``top_k`` is below 1, or ``path`` cannot be written.

@@ -1,4 +1,4 @@
-"""When in a season sounds were heard: hours by days."""
+"""When sounds occurred in a season: hours by days."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def plot_season(
     title: str | None = None,
     path: str | Path | None = None,
 ) -> Figure:
-    """How many events began in each hour of each day, below each other for several labels.
+    """Number of events that began in each hour of each day, in one panel per label.
 
-    Hours in which nothing was recorded are grey, where the summary knows them.
+    Hours in which nothing was recorded are grey, if the summary knows them.
 
     Args:
         summary: From `soundsep.pipeline.summarize`.
         labels: Labels to show; by default the most frequent.
         top_k: Number of labels if ``labels`` is not given.
-        title: Above the picture.
-        path: Where the picture is written.
+        title: Title of the picture; none by default.
+        path: File to write, in the format of its ending (png, pdf, svg...).
 
     Raises:
         ConfigError: a label does not occur, no event has a time of day, an option is out of range,
@@ -105,7 +105,7 @@ def _grid(days: Sequence[date], cells: Mapping[Hour, float]) -> NDArray[np.float
 
 
 def _unheard(summary: EventSummary, days: Sequence[date]) -> NDArray[np.bool_]:
-    """Hours in which nothing was recorded, and nothing heard."""
+    """Hours in which nothing was recorded and no event began."""
     if not summary.recorded:
         return np.zeros((24, len(days)), dtype=bool)
     heard = sum(_grid(days, cells) for cells in summary.counts.values())

@@ -1,4 +1,4 @@
-"""A recording and what it was taken apart into, below each other."""
+"""A recording and its separated sources, below each other."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def plot_separation(
 
     Args:
         separation: Result of `soundsep.Separator`, or a pipeline's ``result.separation``.
-        titles: What stands above ``"mixture"`` and above sources, by their names, such as the label
-            that was heard in each; the names themselves by default.
-        path: Where the picture is written, in the format its ending names (png, pdf, svg...).
+        titles: Titles of ``"mixture"`` and of sources, by their names, such as the label of each;
+            by default the names.
+        path: File to write, in the format of its ending (png, pdf, svg...).
 
     Raises:
         DependencyError: matplotlib is not installed.

@@ -42,8 +42,8 @@ __all__ = [
     "stft_columns",
 ]
 
-RANGE_DB = 80.0  # below the loudest point all is of one colour
-SILENCE_DB = -220.0  # what is as quiet as this everywhere is digital silence, and stays dark
+RANGE_DB = 80.0  # levels further below the loudest point have one colour
+SILENCE_DB = -220.0  # a recording that is nowhere louder is digital silence, and stays dark
 LEVEL_LABEL = "level (dB, loudest point = 0)"
 
 
@@ -51,17 +51,17 @@ def plot_waveform(
     audio: AudioInput,
     **options: Unpack[PictureOptions],
 ) -> Figure:
-    """The samples over time; of a long recording the lowest and highest of each short stretch.
+    """Samples over time; of a long recording, the lowest and highest of each short span.
 
     Args:
         audio: Anything `soundsep.load_audio` takes; channels are averaged.
-        options: Which part is shown, the title and the file, as `PictureOptions` says.
+        options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
         DependencyError: matplotlib is not installed.
         AudioError: the recording cannot be read.
-        ConfigError: nothing of the recording lies in the stretch asked for, an array came without
-            its rate, or ``path`` cannot be written.
+        ConfigError: the part lies outside the recording, an array has no ``sample_rate``, or
+            ``path`` cannot be written.
     """
     picture = Picture(audio, HEIGHT - 1.5, **options)
     excerpt = picture.excerpt()
@@ -71,7 +71,7 @@ def plot_waveform(
 
 
 def draw_waveform(axes: Axes, excerpt: Excerpt) -> None:
-    """The waveform on axes of one's own."""
+    """Draw a waveform and its time axis."""
     low, high = envelope(excerpt.waveform)
     start, end = excerpt.start_seconds, excerpt.end_seconds
     if len(low) == len(excerpt.waveform):
@@ -95,7 +95,16 @@ def plot_stft(
     """Short-time Fourier transform in dB, over a linear frequency axis.
 
     The Hann window is the power of two nearest to 40 ms (2048 samples at 44.1 kHz), the step a
-    quarter of it. The arguments and errors are those of `plot_waveform`.
+    quarter of it.
+
+    Args:
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        options: Part, title and file of the picture, see `PictureOptions`.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+        AudioError: the recording cannot be read.
+        ConfigError: as `plot_waveform`.
     """
     picture = Picture(audio, **options)
     excerpt = picture.excerpt()
@@ -110,7 +119,7 @@ def plot_stft(
 
 
 def set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:
-    """Round frequencies from 0 to half of the rate."""
+    """Label the vertical axis with round frequencies from 0 to half of the rate."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_ylim(0, excerpt.rate / 2)
@@ -120,17 +129,22 @@ def set_frequency_axis(axes: Axes, excerpt: Excerpt) -> None:
 
 
 def stft_columns(excerpt: Excerpt) -> Columns:
-    """The short-time Fourier transform in dB."""
+    """Power of the short-time Fourier transform, in dB."""
     window = window_samples(excerpt.rate)
     transform = functools.partial(stft_power, window=window)
     shown = columns(transform, excerpt, hop=window // 4, min_samples=window)
-    # Decibels of the loudest are the loudest decibels, and there are fewer to compute.
+    # The logarithm keeps the order, so it is computed after the loudest of each column was chosen.
     db = power_to_db(torch.from_numpy(shown.values), amin=AMIN)
     return replace(shown, values=db.numpy())
 
 
 def below_loudest(db: NDArray[np.float32], loudest: float | None = None) -> NDArray[np.float32]:
-    """Decibels below the loudest point, at most `RANGE_DB`."""
+    """Levels relative to the loudest point, from -`RANGE_DB` to 0 dB.
+
+    Args:
+        db: Levels in dB, of any shape, which is kept.
+        loudest: Level that counts as 0 dB; by default the highest of ``db``.
+    """
     loudest = max(float(db.max()) if loudest is None else loudest, SILENCE_DB)
     level: NDArray[np.float32] = np.clip(db - loudest, -RANGE_DB, 0)
     return level
@@ -146,16 +160,16 @@ def draw_levels(
     loudest: float | None = None,
     colour_bar: bool = True,
 ) -> None:
-    """Columns in dB as an image.
+    """Draw levels as an image.
 
     Args:
         figure: Figure of the axes.
-        axes: To draw on.
-        shown: In dB.
-        bottom: Edge of the image.
-        top: Likewise.
+        axes: Axes to draw on.
+        shown: Levels in dB.
+        bottom: Lower edge of the image, in units of the vertical axis.
+        top: Upper edge of the image, likewise.
         loudest: Level that counts as 0 dB; by default that of the loudest point.
-        colour_bar: Whether it stands beside the image.
+        colour_bar: Draw a colour bar beside the image.
     """
     image = axes.imshow(
         below_loudest(shown.values, loudest),

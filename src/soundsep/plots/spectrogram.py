@@ -28,16 +28,22 @@ __all__ = [
     "window_samples",
 ]
 
-MAX_COLUMNS = 2_000  # more than a picture shows
+MAX_COLUMNS = 2_000  # a picture has fewer pixels
 FRAMES_AT_ONCE = 1_024
-CONTEXT_SECONDS = 0.5  # heard before and after each piece; the slowest filters ring that long
+CONTEXT_SECONDS = 0.5  # added before and after each piece; the slowest filters ring that long
 WINDOW_SECONDS = 0.04
-AMIN = 1e-30  # 300 dB below 1: whatever is not digital silence lies above it
+AMIN = 1e-30  # 300 dB below 1: anything but digital silence is above it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Excerpt:
-    """A stretch of a recording: its samples (time,), their rate in Hz, and where it begins."""
+    """Part of a recording.
+
+    Attributes:
+        waveform: Samples, (time,).
+        rate: Rate of the samples, in Hz.
+        start_seconds: Start of the part in the recording.
+    """
 
     waveform: Tensor = field(repr=False)
     rate: int
@@ -45,13 +51,19 @@ class Excerpt:
 
     @property
     def end_seconds(self) -> float:
-        """Where it ends in the recording."""
+        """End of the part in the recording."""
         return self.start_seconds + len(self.waveform) / self.rate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """Levels (bands, columns), and the outer edges of the first and the last column."""
+    """Levels of a picture.
+
+    Attributes:
+        values: Level of each band and column, (bands, columns).
+        first_edge_seconds: Left edge of the first column, in seconds of the recording.
+        last_edge_seconds: Right edge of the last column, likewise.
+    """
 
     values: NDArray[np.float32] = field(repr=False)
     first_edge_seconds: float
@@ -66,11 +78,18 @@ def load_excerpt(
     duration_seconds: float | None,
     target_rate: int | None = None,
 ) -> Excerpt:
-    """Part of a recording, or all of it, as one channel.
+    """Load part of a recording, or all of it, as one channel.
+
+    Args:
+        audio: Anything `soundsep.load_audio` takes.
+        sample_rate: Rate of an array, in Hz.
+        start_seconds: Start of the part.
+        duration_seconds: Length of the part; ``None`` for the rest of the recording.
+        target_rate: Rate to resample to, in Hz; by default the recording's own.
 
     Raises:
-        AudioError: it cannot be read.
-        ConfigError: nothing of the recording lies in the stretch asked for.
+        AudioError: the recording cannot be read.
+        ConfigError: the part lies outside the recording, or an option is out of range.
     """
     check_number("start_seconds", start_seconds, least=0)
     if duration_seconds is not None:
@@ -92,7 +111,7 @@ def load_excerpt(
 
 
 def envelope(waveform: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest sample of each of at most `MAX_COLUMNS` stretches of equal length.
+    """Lowest and highest sample of each of at most `MAX_COLUMNS` spans of equal length.
 
     Shape:
         waveform: (time,). Returns two of (columns,).
@@ -104,12 +123,20 @@ def envelope(waveform: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def window_samples(rate: int) -> int:
-    """The power of two nearest to 40 ms."""
+    """The power of two nearest to `WINDOW_SECONDS`, in samples.
+
+    Args:
+        rate: Rate of the recording, in Hz.
+    """
     return int(2 ** round(math.log2(WINDOW_SECONDS * rate)))
 
 
 def stft_power(waveform: Tensor, *, window: int) -> Tensor:
-    """Power of the short-time Fourier transform; steps of a quarter of the Hann window.
+    """Power of the short-time Fourier transform, in steps of a quarter of the Hann window.
+
+    Args:
+        waveform: Batch of waveforms.
+        window: Length of the Hann window, in samples.
 
     Shape:
         waveform: (batch, time). Returns (batch, window // 2 + 1, frames).
@@ -129,14 +156,14 @@ def columns(
     hop: int,
     min_samples: int,
 ) -> Columns:
-    """Levels of an excerpt, piece by piece, at most `MAX_COLUMNS` columns of them.
+    """Levels of an excerpt in at most `MAX_COLUMNS` columns, computed piece by piece.
 
-    Where there are more frames, several make one column, which holds the loudest of each band, so
-    that a short sound does not vanish from the picture of a long recording.
+    If there are more frames, a column holds the loudest of several frames in each band, so that a
+    short sound does not vanish from the picture of a long recording.
 
     Args:
         features: (1, time) to (1, bands, 1 + time // hop), frame ``k`` around sample ``k * hop``.
-        excerpt: What is shown; one that is shorter than ``min_samples`` is extended with silence.
+        excerpt: Part of a recording; one shorter than ``min_samples`` is extended with silence.
         hop: Step between frames, in samples.
         min_samples: Fewest samples that ``features`` takes.
     """

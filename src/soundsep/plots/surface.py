@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_3d"]
 
-MAX_TIMES = 240  # more than can be told apart
+MAX_TIMES = 240  # more could not be distinguished
 SURFACE = (0.0, 0.03, 0.85, 0.91)  # left, bottom, width and height, as shares of the figure
 COLOURS = (0.88, 0.22, 0.022, 0.55)
 
@@ -29,8 +29,16 @@ def plot_3d(
 ) -> Figure:
     """The mel spectrogram of `plot_mel` as a surface over time and frequency.
 
-    The surface has at most 240 times; each is the loudest of its stretch in every band. The
-    arguments and errors are those of `plot_waveform`.
+    The surface has at most `MAX_TIMES` points in time, each the loudest of its span in every band.
+
+    Args:
+        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        options: Part, title and file of the picture, see `PictureOptions`.
+
+    Raises:
+        DependencyError: matplotlib is not installed.
+        AudioError: the recording cannot be read.
+        ConfigError: as `plot_waveform`.
     """
     picture = Picture(audio, 7.0, **options)
     figure = picture.figure
@@ -41,10 +49,10 @@ def plot_3d(
     starts = np.linspace(0, n, min(n, MAX_TIMES), endpoint=False).astype(np.int64)
     level = np.maximum.reduceat(level, starts, axis=1)
     times = np.linspace(excerpt.start_seconds, excerpt.end_seconds, level.shape[1])
-    # Walls down to the floor, or one would look below the surface from the side.
+    # Walls down to the floor, so that the underside of the surface is not seen.
     level = np.pad(level, 1, constant_values=-RANGE_DB)
     times, bands = np.pad(times, 1, mode="edge"), np.pad(np.arange(n_bands), 1, mode="edge")
-    # By hand, for a constrained layout cannot measure an axis in space, and may collapse it.
+    # Placed by hand: a constrained layout cannot measure a 3-D axis, and may collapse it.
     figure.set_layout_engine("none")
     axes = figure.add_subplot(projection="3d")
     axes.set_position(SURFACE)
