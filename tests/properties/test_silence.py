@@ -18,7 +18,7 @@ from soundsep import (
     SoundsepWarning,
 )
 from soundsep.classifier.scoring import is_silent
-from soundsep.training.embedding_cache import load_clip
+from soundsep.training.embedding_cache import load_all
 
 RATE = 16_000
 STEP = 2.0**-23
@@ -57,7 +57,7 @@ def test_a_pipeline_refuses_what_is_silent(tmp_path, classifier):
     for answer in (
         pipe,
         lambda path: [*pipe.events(path)],
-        lambda path: load_clip(path, classifier),
+        lambda path: load_all([path], classifier)[path],
     ):
         answer(faint)
         with pytest.raises(AudioError, match="digital silence"):

@@ -25,14 +25,26 @@ def add_command(commands: Commands) -> None:
         parents=[overwrite_option("a model"), device_options()],
         help="train a model on your own classes",
         description="Train a model on your own classes and measure it by cross-validation. The "
-        "folder holds one subfolder per class, with at least 5 recordings each. A recording that "
-        "cannot be used is reported and left out, and the exit code is 1.",
+        "folder holds one subfolder per class, with at least 5 recordings each; or tables say what "
+        "is heard when in long recordings, such as the corrected ones of `soundsep events` and "
+        "`soundsep report`. A recording that cannot be used is reported and left out, and the exit "
+        "code is 1.",
     )
     command.add_argument(
-        "folder",
+        "data",
+        nargs="+",
         type=Path,
-        metavar="FOLDER",
-        help="one subfolder per class; or a CSV table of clips with the columns path and label",
+        metavar="DATA",
+        help="a folder with one subfolder per class; or tables: CSV with the columns path and "
+        "label, and for parts of recordings start_seconds and end_seconds, or labels of Audacity "
+        "or Raven in .txt",
+    )
+    command.add_argument(
+        "--recordings",
+        type=Path,
+        metavar="DIR",
+        help="folder to search for the recordings of the tables (default: where the table says, "
+        "from its own folder or from this one; those of .txt tables beside them)",
     )
     command.add_argument(
         "-o",
@@ -65,6 +77,11 @@ def add_command(commands: Commands) -> None:
         "frames; may be given several times",
     )
     command.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="what the tables do not label in their recordings is background",
+    )
+    command.add_argument(
         "--group",
         metavar="REGEX",
         help="the part of a file name that identifies the recording the file was cut from; clips "
@@ -81,18 +98,29 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from soundsep.datasets import AudioFolder, AudioTable
+    from soundsep.datasets import AudioFolder, AudioTable, Piece
+    from soundsep.datasets.audio_table import is_table
     from soundsep.errors import ConfigError
     from soundsep.training import fit
     from soundsep.training.state import make_folder
 
     data: AudioFolder | AudioTable
-    if arguments.folder.suffix.lower() == ".csv":
+    backgrounds: list[Path | Piece] = list(arguments.background)
+    if all(map(is_table, arguments.data)):
         if arguments.group is not None:
             raise ConfigError("--group needs a folder; a table has a column named group instead")
-        data = AudioTable(arguments.folder)
+        data = AudioTable(*arguments.data, recordings=arguments.recordings)
+        if arguments.unlabelled:
+            backgrounds += data.unlabelled()
+    elif len(arguments.data) > 1:
+        raise ConfigError(
+            f"expected one folder, or tables in .csv or .txt, got "
+            f"{' and '.join(map(str, arguments.data[:3]))}"
+        )
+    elif arguments.recordings is not None or arguments.unlabelled:
+        raise ConfigError("--recordings and --unlabelled need tables, not a folder")
     else:
-        data = AudioFolder(arguments.folder, group=arguments.group)
+        data = AudioFolder(arguments.data[0], group=arguments.group)
         note_passed_over(data.passed_over)
     for name in FILES:
         check_free(arguments.output / name, overwrite=arguments.overwrite, hint=HINT)
@@ -101,7 +129,7 @@ def _run(arguments: argparse.Namespace) -> int:
         data,
         backbone=arguments.backbone,
         mode=arguments.mode,
-        backgrounds=arguments.background,
+        backgrounds=backgrounds,
         n_folds=arguments.folds,
         seed=arguments.seed,
         device=arguments.device,

@@ -12,6 +12,7 @@ from soundsep.datasets.folder import AudioFolder
 from soundsep.datasets.leakage import check_leakage, without_origins_of
 from soundsep.datasets.memory import load_examples, load_recordings
 from soundsep.datasets.mixtures import Mixture, MixtureConfig, Mixtures
+from soundsep.datasets.pieces import Piece
 from soundsep.datasets.scene import LONG_SCENES, Scene, SceneEvent, SoundscapeConfig
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.datasets.table import TableDataset
@@ -32,6 +33,7 @@ __all__ = [
     "MixtureConfig",
     "Mixtures",
     "NearDuplicate",
+    "Piece",
     "Scene",
     "SceneEvent",
     "SoundscapeConfig",

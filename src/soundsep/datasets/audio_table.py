@@ -1,50 +1,69 @@
-"""A table of your own recordings, one line per clip."""
+"""Tables of your own recordings: one line per clip, or per sound in a long recording."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
+from soundsep.audio import audio_blocks
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.folder import require_classes
+from soundsep.datasets.label_files import Labelled, read_labels
 from soundsep.datasets.origins import merge_copies
-from soundsep.datasets.table import is_file, read_rows
+from soundsep.datasets.pieces import Piece
+from soundsep.datasets.table_files import Finder
 from soundsep.errors import DatasetError
-from soundsep.names import label_fault, local_path
+from soundsep.names import local_path
 
-__all__ = ["AudioTable"]
+__all__ = ["AudioTable", "is_table"]
 
-WINDOWS_HINT = "; paths with backslashes are read, not drives; name files below the table"
+SUFFIXES = (".csv", ".txt")
+LEAST_SECONDS = 1.0  # of a background
+
+
+def is_table(path: str | Path) -> bool:
+    """Whether a path is named as a table of `AudioTable`."""
+    return Path(path).suffix.lower() in SUFFIXES
 
 
 class AudioTable(FoldedClips):
-    r"""The clips that your own csv file lists, with every line checked.
+    r"""The clips that your own tables list, with every line checked.
 
-    The first line names the columns: ``path`` and ``label``, and optionally ``fold`` and ``group``;
-    others are ignored.
+    A ``.csv`` file names its columns in the first line: ``path`` and ``label``, and optionally
+    ``start_seconds`` and ``end_seconds``, ``fold`` and ``group``; others are ignored. So what
+    ``soundsep events`` and a report write is such a table.
 
-    - ``path``: a file, relative to the folder of the table, never to the working directory; an
-      absolute path is taken as it is, and backslashes separate folders as on Windows;
+    - ``path``: a file, relative to the folder of the table or, where there is none, to the working
+      directory; an absolute path is taken as it is, and backslashes separate folders as on Windows;
     - ``label``: the name of its class;
+    - ``start_seconds``, ``end_seconds``: the part of the file in which it is heard;
     - ``fold``: a positive integer;
     - ``group``: the recording it was cut from or, for an augmented copy, made from. Clips of one
       group are never on both sides of a split. Without this column every file is its own
-      recording. Files with the same bytes always belong together.
+      recording, with all that is listed in it. Files with the same bytes always belong together.
+
+    A ``.txt`` file is a label track of Audacity or a selection table of Raven. Its recording is the
+    one that a column ``Begin Path`` or ``Begin File`` names, else the one of the table's own name.
 
     Args:
-        path: The table, comma-separated, in UTF-8.
+        paths: The tables, in UTF-8.
+        recordings: Folder, searched at any depth for recordings that are not where a table says.
         partial: Allow one class, or one clip per class, for a part of a `Concatenation`.
 
     Attributes:
         labels: Names of the classes, sorted.
         fold_numbers: The folds that occur; none without that column, and ``fold`` is 0 then.
-        clips: All clips, in the order of the table.
-        notes: Likely mistakes in the table that do not prevent its use.
+        clips: All clips, in the order of the tables. ``also`` holds the other labels that the
+            tables have at the same time in the same file.
+        notes: Likely mistakes in the tables that do not prevent their use.
 
     Raises:
-        DatasetError: the table, a column, a value or a file is missing, a fold is not a positive
-            integer, a file is listed twice, or there are fewer than two classes of two clips.
+        DatasetError: a table, a column, a value or a file is missing, a fold is not a positive
+            integer, times are none, a line is repeated, or there are fewer than two classes of two
+            clips.
 
     Examples:
         >>> import tempfile
@@ -59,64 +78,118 @@ class AudioTable(FoldedClips):
         [('dog', 'rex'), ('dog', 'rex'), ('cat', 'tom'), ('cat', 'tim')]
     """
 
-    def __init__(self, path: str | Path, *, partial: bool = False) -> None:
-        table = local_path(path)
-        if not table.is_file():
-            raise DatasetError(
-                f"no table {table}; expected a csv file with the columns path and label, and "
-                "optionally fold and group"
-            )
-        self.name = table.stem
-        folder = table.parent
-        rows = list(read_rows(table, ("path", "label"), ("fold", "group")))
-        files = [(_listed(folder, row["path"]), row["label"].strip()) for _, row in rows]
-        for (where, _), (_, label) in zip(rows, files, strict=True):
-            if fault := label_fault(label):
-                raise DatasetError(f"{where}: a class needs another name: {fault}")
-        if missing := [i for i, (file, _) in enumerate(files) if not is_file(file)]:
-            raise DatasetError(
-                f"{rows[missing[0]][0]}: no file {files[missing[0]][0]}; paths are relative to the "
-                f"folder of the table ({len(missing)} of {len(files)} files are missing)"
-                f"{WINDOWS_HINT if chr(92) in rows[missing[0]][1]['path'] else ''}"
-            )
-        resolved = [str(file.resolve()) for file, _ in files]
-        if double := [name for name, n in Counter(resolved).items() if n > 1]:
-            where = rows[resolved.index(double[0], resolved.index(double[0]) + 1)][0]
-            raise DatasetError(f"{where}: {double[0]} is listed more than once")
-        if not files:
-            raise DatasetError(f"{table} lists no clip")
-        self.labels = tuple(sorted({label for _, label in files}))
+    def __init__(
+        self,
+        *paths: str | Path,
+        recordings: str | Path | None = None,
+        partial: bool = False,
+    ) -> None:
+        tables = [local_path(path) for path in paths]
+        for table in tables:
+            if not table.is_file():
+                raise DatasetError(
+                    f"no table {table}; expected a csv file with the columns path and label, and "
+                    "optionally start_seconds, end_seconds, fold and group; or labels of Audacity "
+                    "or Raven in .txt"
+                )
+        self.name = " + ".join(table.stem for table in tables)
+        find = Finder(recordings)
+        rows: list[Labelled] = []
+        files: list[Path] = []
+        for table in tables:
+            lines = read_labels(table)
+            rows += lines
+            files += find.files(table, lines)
+        where = ", ".join(map(str, tables))
+        if not rows:
+            raise DatasetError(f"{where} lists no clip" if tables else "which tables?")
+        self.labels = tuple(sorted({row.label for row in rows}))
         if not partial:
-            require_classes(self.labels, (label for _, label in files), where=str(table))
+            require_classes(self.labels, (row.label for row in rows), where=where)
+        resolved = {file: str(file.resolve()) for file in dict.fromkeys(files)}
+        _refuse_doubles(rows, [resolved[file] for file in files])
         groups = [
-            row.get("group", "").strip() or file
-            for (_, row), file in zip(rows, resolved, strict=True)
+            (row.group or "").strip() or resolved[f] for row, f in zip(rows, files, strict=True)
         ]
-        origins, doubles = merge_copies(files, groups, folder)
+        pairs = [(file, row.label) for file, row in zip(files, rows, strict=True)]
+        origins, doubles = merge_copies(pairs, groups, tables[0].parent)
         self.notes = tuple(doubles)
+        also = _heard_with(rows, [resolved[file] for file in files])
         self.clips = tuple(
             Clip(
                 path=file,
-                label=label,
-                target=self.labels.index(label),
-                fold=_fold(where, row),
+                label=row.label,
+                target=self.labels.index(row.label),
+                fold=_fold(row),
                 origin=origin,
+                start_seconds=row.start_seconds,
+                end_seconds=row.end_seconds,
+                also=others,
             )
-            for (where, row), (file, label), origin in zip(rows, files, origins, strict=True)
+            for row, file, origin, others in zip(rows, files, origins, also, strict=True)
         )
         self.fold_numbers = tuple(sorted({clip.fold for clip in self.clips} - {0}))
 
+    def unlabelled(self, *, seconds: float = 10.0, n_most: int = 200) -> tuple[Piece, ...]:
+        """Parts of the recordings that no line labels, as backgrounds for `soundsep.fit`.
 
-def _listed(folder: Path, text: str) -> Path:
-    """The file of a row; one written on Windows separates folders by backslashes."""
-    path = folder / text
-    if "\\" in text and not is_file(path) and is_file(other := folder / text.replace("\\", "/")):
-        return other
-    return path
+        Args:
+            seconds: Length of a part; shorter ones are given where there is no more between two
+                labels, but none below a second.
+            n_most: Number of parts at most, spread evenly over the recordings.
+
+        Raises:
+            AudioError: a recording cannot be read.
+        """
+        spans = defaultdict[Path, list[tuple[float, float]]](list)
+        for clip in self.clips:
+            spans[clip.path].append((clip.start_seconds, clip.end_seconds or math.inf))
+        found = []
+        for path, taken in spans.items():
+            with audio_blocks(path) as blocks:
+                length = blocks.duration_seconds or max(end for _, end in taken)
+            position = 0.0
+            for start, end in (*sorted(taken), (length, length)):
+                n_parts = math.ceil(max(min(start, length) - position, 0.0) / seconds)
+                for first in (position + k * seconds for k in range(n_parts)):
+                    last = min(first + seconds, start)
+                    if last - first >= LEAST_SECONDS:
+                        found.append(Piece(path, first, last))
+                position = max(position, end)
+        n = min(n_most, len(found))
+        return tuple(found[i * len(found) // n] for i in range(n))
 
 
-def _fold(where: str, row: dict[str, str]) -> int:
-    text = row.get("fold", "0").strip()
-    if "fold" in row and not re.fullmatch("0*[1-9][0-9]{0,8}", text):
-        raise DatasetError(f"{where}: fold must be a positive integer, got {text[:20]!r}")
+def _refuse_doubles(rows: Sequence[Labelled], files: Sequence[str]) -> None:
+    keys = [
+        (file, row.start_seconds, row.end_seconds, row.label if row.end_seconds else "")
+        for row, file in zip(rows, files, strict=True)
+    ]
+    if double := [key for key, n in Counter(keys).items() if n > 1]:
+        row = rows[keys.index(double[0], keys.index(double[0]) + 1)]
+        times = "" if row.end_seconds is None else f" from {row.start_seconds:g} s as {row.label}"
+        raise DatasetError(f"{row.where}: {double[0][0]}{times} is listed more than once")
+
+
+def _heard_with(rows: Sequence[Labelled], files: Sequence[str]) -> list[tuple[str, ...]]:
+    """The other labels at the same time in the same file, for each line."""
+    also = [set[str]() for _ in rows]
+    of_file = defaultdict[str, list[int]](list)
+    for i, file in enumerate(files):
+        of_file[file].append(i)
+    for indices in of_file.values():
+        sounding: list[int] = []
+        for i in sorted(indices, key=lambda i: rows[i].start_seconds):
+            sounding = [k for k in sounding if (rows[k].end_seconds or 0) > rows[i].start_seconds]
+            for k in sounding:
+                also[i].add(rows[k].label)
+                also[k].add(rows[i].label)
+            sounding.append(i)
+    return [tuple(sorted(names - {row.label})) for names, row in zip(also, rows, strict=True)]
+
+
+def _fold(row: Labelled) -> int:
+    text = (row.fold or "0").strip()
+    if row.fold is not None and not re.fullmatch("0*[1-9][0-9]{0,8}", text):
+        raise DatasetError(f"{row.where}: fold must be a positive integer, got {text[:20]!r}")
     return int(text)

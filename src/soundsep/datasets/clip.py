@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from soundsep.datasets.pieces import Piece
 from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Clip", "FoldedClips"]
@@ -23,6 +24,9 @@ class Clip:
         origin: Id of the recording it was cut from or, for an augmented copy, made from; clips of
             one origin are never independent. In ESC-50 and in UrbanSound8K it is the number of the
             recording on Freesound.
+        start_seconds: Where in the file it begins.
+        end_seconds: Where in the file it ends; ``None`` for the end of the file.
+        also: Other labels of the data set that are heard in it too.
     """
 
     path: Path
@@ -30,6 +34,15 @@ class Clip:
     target: int
     fold: int
     origin: str
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def audio(self) -> Path | Piece:
+        """What is heard of it: the file, or a piece of the file."""
+        piece = Piece(self.path, self.start_seconds, self.end_seconds)
+        return self.path if piece == Piece(self.path) else piece
 
 
 class FoldedClips:

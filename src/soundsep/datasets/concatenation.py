@@ -103,10 +103,14 @@ class Concatenation(JoinedClips):
             ]
             for part, table, n in zip(parts, full, has, strict=True)
         ]
-        paths = [clip.path.resolve() for part in mapped for clip in part]
-        if not paths:
+        heard = [
+            (clip.path.resolve(), clip.end_seconds and (clip.audio, clip.label))
+            for part in mapped
+            for clip in part
+        ]
+        if not heard:
             raise DatasetError(f"{self.name}: no clip is left")
-        if len(set(paths)) < len(paths):
+        if len(set(heard)) < len(heard):
             raise DatasetError(f"{self.name}: a file is in several parts, or twice in one")
         clips, doubles = merge_parts(mapped)
         self.notes = (*(note for part in parts for note in getattr(part, "notes", ())), *doubles)

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from soundsep.audio import load_audio
 from soundsep.datasets.clip import Clip
+from soundsep.datasets.pieces import Piece, load_pieces
+from soundsep.errors import AudioError
 from soundsep.progress import progress_bar
 
 __all__ = ["MIN_SIMILARITY", "NearDuplicate", "find_near_duplicates"]
@@ -97,18 +98,18 @@ def find_near_duplicates(
     known = tuple(training)
     asked = known if test is None else tuple(test)
     bar = functools.partial(progress_bar, progress=progress, unit="clip")
-    marks = [landmarks(_load(clip.path)) for clip in bar(known, desc="fingerprints")]
+    marks = [landmarks(_load(clip.audio)) for clip in bar(known, desc="fingerprints")]
     index = _Index(marks)
     load = functools.lru_cache(maxsize=64)(_load)
     found = []
     for i, clip in enumerate(bar(asked, desc="comparing")):
-        waveform = None if test is None else _load(clip.path)
+        waveform = None if test is None else _load(clip.audio)
         own = marks[i] if waveform is None else landmarks(waveform)
         for k, offset, frame in index.candidates(own):
             if test is None and k >= i:
                 continue
-            waveform = _load(clip.path) if waveform is None else waveform
-            similarity, lag = compare(load(known[k].path), waveform, offset, HOP * frame)
+            waveform = _load(clip.audio) if waveform is None else waveform
+            similarity, lag = compare(load(known[k].audio), waveform, offset, HOP * frame)
             if similarity >= min_similarity:
                 pair = NearDuplicate(
                     training=known[k], test=clip, similarity=similarity, offset_seconds=lag / RATE
@@ -117,8 +118,11 @@ def find_near_duplicates(
     return sorted(found, key=lambda pair: -pair.similarity)
 
 
-def _load(path: Path) -> NDArray[np.float32]:
-    samples: NDArray[np.float32] = load_audio(path, target_rate=RATE)[0].numpy()
+def _load(audio: Path | Piece) -> NDArray[np.float32]:
+    ((_, waveform),) = load_pieces([audio], target_rate=RATE)
+    if isinstance(waveform, AudioError):
+        raise waveform
+    samples: NDArray[np.float32] = waveform.numpy()
     return samples
 
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from soundsep.audio import find_recordings, load_audio
-from soundsep.datasets.array_cache import ArrayCache, audio_digest
+from soundsep.datasets.array_cache import ArrayCache
 from soundsep.datasets.clip import Clip
-from soundsep.errors import DatasetError
+from soundsep.datasets.pieces import Piece, audio_keys, load_pieces
+from soundsep.errors import AudioError, DatasetError
 from soundsep.files import code_digest
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
@@ -45,8 +46,22 @@ def load_examples(
     """
     folder = cache and local_path(cache) / f"{sample_rate}hz-{code_digest('audio')[:12]}"
     kept = ArrayCache(folder or None)
-    bar = progress_bar(clips, progress=progress, unit="clip", desc="reading")
-    return [(_waveform(clip.path, sample_rate, kept), clip.target) for clip in bar]
+    key_of = audio_keys()
+    keys = {clip.audio: "" if kept.folder is None else key_of(clip.audio) for clip in clips}
+    found: dict[Path | Piece, Tensor] = {}
+    for audio, key in keys.items():
+        if (array := kept.get(key)) is not None:
+            found[audio] = torch.from_numpy(array)
+    missing = [audio for audio in keys if audio not in found]
+    loaded = load_pieces(missing, target_rate=sample_rate)
+    for audio, waveform in progress_bar(
+        loaded, progress=progress, unit="clip", desc="reading", total=len(missing)
+    ):
+        if isinstance(waveform, AudioError):
+            raise waveform
+        kept.put(keys[audio], waveform.numpy())
+        found[audio] = waveform
+    return [(found[clip.audio], clip.target) for clip in clips]
 
 
 def load_recordings(
@@ -73,13 +88,3 @@ def load_recordings(
     length, shortest = round(piece_seconds * sample_rate), MIN_PIECE_SECONDS * sample_rate
     pieces = [(p, w) for w in waveforms for p in torch.split(w, length)]
     return [piece for piece, whole in pieces if len(piece) >= min(shortest, len(whole))]
-
-
-def _waveform(path: Path, sample_rate: int, kept: ArrayCache) -> Tensor:
-    key = "" if kept.folder is None else audio_digest(path)
-    array = kept.get(key)
-    if array is None:
-        waveform = load_audio(path, target_rate=sample_rate)[0]
-        kept.put(key, waveform.numpy())
-        return waveform
-    return torch.from_numpy(array)

@@ -31,7 +31,9 @@ def merge_copies(
         DatasetError: a file cannot be read.
     """
     together = list(_copies([path for path, _ in files]))
-    return _merge(names, together), list(_notes(files, together, root))
+    of_path = _by_path([path for path, _ in files])
+    merged = _merge(names, [*together, *of_path.values()])
+    return merged, list(_notes(files, together, root))
 
 
 def merge_parts(parts: Sequence[Sequence[Clip]]) -> tuple[list[Clip], list[str]]:
@@ -67,23 +69,35 @@ def _notes(
     files: Sequence[tuple[Path, str]], together: Iterable[Sequence[int]], root: Path
 ) -> Iterator[str]:
     for indices in together:
-        if len({files[i][1] for i in indices}) > 1:
-            paths = (files[i][0] for i in indices)
-            where = (str(p.relative_to(root) if p.is_relative_to(root) else p) for p in paths)
+        labels = defaultdict[Path, set[str]](set)  # a long file has several, in its pieces
+        for i in indices:
+            labels[files[i][0]].add(files[i][1])
+        if any(other != labels[files[indices[0]][0]] for other in labels.values()):
+            where = (str(p.relative_to(root) if p.is_relative_to(root) else p) for p in labels)
             yield f"the same bytes under several classes: {' and '.join(where)}"
 
 
+def _by_path(paths: Sequence[Path]) -> dict[Path, list[int]]:
+    found = defaultdict[Path, list[int]](list)
+    for index, path in enumerate(paths):
+        found[path].append(index)
+    return found
+
+
 def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
-    """Groups of indices of files that hold the same bytes."""
+    """Groups of indices of different files that hold the same bytes."""
+    of_path = _by_path(paths)
     try:
         by_size = defaultdict(list)
-        for index, path in enumerate(paths):
-            by_size[path.stat().st_size].append(index)
-        for size, indices in by_size.items():
+        for path in of_path:
+            by_size[path.stat().st_size].append(path)
+        for size, alike in by_size.items():
             by_digest = defaultdict(list)
-            for index in indices if size and len(indices) > 1 else ():
-                by_digest[file_digest(paths[index])].append(index)
-            yield from (same for same in by_digest.values() if len(same) > 1)
+            for path in alike if size and len(alike) > 1 else ():
+                by_digest[file_digest(path)].append(path)
+            for same in by_digest.values():
+                if len(same) > 1:
+                    yield [index for path in same for index in of_path[path]]
     except OSError as error:
         raise DatasetError(f"cannot read {error.filename}: {error.strerror}") from error
 

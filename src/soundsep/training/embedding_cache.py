@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -13,19 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep.audio import load_audio
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import SILENCE, embed_waveforms
 from soundsep.config import check_choice
-from soundsep.datasets.array_cache import ArrayCache, audio_digest
+from soundsep.datasets import Piece
+from soundsep.datasets.array_cache import ArrayCache
+from soundsep.datasets.pieces import audio_keys, load_pieces
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
 from soundsep.files import code_digest, digest
 from soundsep.models import is_head
 from soundsep.progress import progress_bar
 
-__all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_clip"]
+__all__ = ["EmbeddingCache", "body_digest", "embed_files", "load_all", "load_clips"]
+
+_Audio = Path | Piece
 
 
 class EmbeddingCache:
@@ -59,18 +62,18 @@ class EmbeddingCache:
 
 def embed_files(
     backbone: Classifier,
-    paths: Sequence[Path],
+    paths: Sequence[_Audio],
     *,
     device: str | torch.device = "cpu",
     batch_size: int = 16,
     errors: Literal["raise", "skip"] = "raise",
     progress: bool = True,
-) -> tuple[dict[Path, Tensor], dict[Path, str]]:
+) -> tuple[dict[_Audio, Tensor], dict[_Audio, str]]:
     """Embeddings of audio files: from the cache where they are in it, else computed and kept.
 
     Args:
         backbone: Its embeddings; it is left where it is.
-        paths: The files.
+        paths: The files, or pieces of them.
         device: Where to compute.
         batch_size: Windows per forward pass.
         errors: ``"raise"`` stops at the first file that cannot be used, ``"skip"`` goes on.
@@ -85,12 +88,13 @@ def embed_files(
     """
     check_choice("errors", errors, ("raise", "skip"))
     cache = EmbeddingCache(backbone)
-    found: dict[Path, Tensor] = {}
-    skipped: dict[Path, str] = {}
-    missing: list[tuple[Path, str]] = []
+    found: dict[_Audio, Tensor] = {}
+    skipped: dict[_Audio, str] = {}
+    missing: dict[_Audio, str] = {}
+    key_of = audio_keys()
     for path in dict.fromkeys(paths):
         try:
-            key = audio_digest(path)
+            key = key_of(path)
         except AudioError as error:
             if errors == "raise":
                 raise
@@ -98,43 +102,63 @@ def embed_files(
             continue
         embedding = cache.get(key)
         if embedding is None:
-            missing.append((path, key))
+            missing[path] = key
         else:
             found[path] = embedding
     if not missing:
         return found, skipped
     model = to_device(copy.deepcopy(backbone), device).eval()
 
-    def waveforms() -> Iterator[tuple[tuple[Path, str], Tensor]]:
-        for path, key in progress_bar(missing, progress=progress, unit="clip", desc="embedding"):
-            try:
-                waveform = load_clip(path, model)
-            except AudioError as error:
-                if errors == "raise":
-                    raise
-                skipped[path] = str(error)
-                continue
-            yield (path, key), waveform
+    def waveforms() -> Iterator[tuple[_Audio, Tensor]]:
+        loaded = load_clips(missing, model)
+        bar = progress_bar(
+            loaded, progress=progress, unit="clip", desc="embedding", total=len(missing)
+        )
+        for path, waveform in bar:
+            if not isinstance(waveform, AudioError):
+                yield path, waveform
+            elif errors == "raise":
+                raise waveform
+            else:
+                skipped[path] = str(waveform)
 
-    for (path, key), embedding in embed_waveforms(model, waveforms(), batch_size=batch_size):
+    for path, embedding in embed_waveforms(model, waveforms(), batch_size=batch_size):
         found[path] = embedding
-        cache.put(key, embedding)
+        cache.put(missing[path], embedding)
     return found, skipped
 
 
-def load_clip(path: Path, classifier: Classifier) -> Tensor:
-    """A file as the classifier hears it, (time,) at its rate.
+def load_clips(
+    audio: Iterable[_Audio], classifier: Classifier
+) -> Iterator[tuple[_Audio, Tensor | AudioError]]:
+    """Files and pieces as the classifier hears them, (time,) at its rate, as `load_pieces`.
+
+    A pipeline refuses the same: what cannot be read, is shorter than one frame, or is digital
+    silence.
+    """
+    for one, waveform in load_pieces(audio, target_rate=classifier.sample_rate):
+        if isinstance(waveform, AudioError):
+            yield one, waveform
+        elif waveform.shape[0] < classifier.config.min_samples:
+            yield one, AudioError(f"{one} is too short to learn from: {len(waveform)} samples")
+        elif waveform.abs().max() <= SILENCE:
+            yield one, AudioError(f"{one} is digital silence, from which there is nothing to learn")
+        else:
+            yield one, waveform
+
+
+def load_all(audio: Iterable[_Audio], classifier: Classifier) -> dict[_Audio, Tensor]:
+    """The waveforms of `load_clips`, held in memory.
 
     Raises:
-        AudioError: it cannot be read, is shorter than one frame, or is digital silence; a
-            pipeline refuses the same.
+        AudioError: the first that cannot be used.
     """
-    waveform, _ = load_audio(path, target_rate=classifier.sample_rate)
-    if waveform.shape[0] < classifier.config.min_samples:
-        raise AudioError(f"{path} is too short to learn from: {waveform.shape[0]} samples")
-    if waveform.abs().max() <= SILENCE:
-        raise AudioError(f"{path} is digital silence, from which there is nothing to learn")
-    return waveform
+    found = {}
+    for one, waveform in load_clips(audio, classifier):
+        if isinstance(waveform, AudioError):
+            raise waveform
+        found[one] = waveform
+    return found
 
 
 def body_digest(classifier: Classifier) -> str:

@@ -15,7 +15,8 @@ from torch import Tensor
 from soundsep.audio import passed_over
 from soundsep.classifier import Classifier
 from soundsep.config import check_choice, check_seed, check_whole
-from soundsep.datasets import AudioFolder, AudioTable, Clip
+from soundsep.datasets import AudioFolder, AudioTable, Clip, Piece
+from soundsep.datasets.audio_table import is_table
 from soundsep.datasets.folder import require_classes
 from soundsep.errors import DatasetError
 from soundsep.metrics import calibration_error, confusion_matrix
@@ -23,7 +24,7 @@ from soundsep.models import FrameNetwork
 from soundsep.names import label_fault
 from soundsep.training.calibration import Calibration
 from soundsep.training.cross_validation import group_folds, held_out_logits
-from soundsep.training.embedding_cache import embed_files, load_clip
+from soundsep.training.embedding_cache import embed_files, load_all
 from soundsep.training.frame_copies import FrameCopies
 from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
@@ -41,7 +42,7 @@ def fit(
     *,
     backbone: str | Path | Classifier = "audioset-mn04",
     mode: Literal["probe", "finetune"] = "probe",
-    backgrounds: Iterable[str | Path] = (),
+    backgrounds: Iterable[str | Path | Piece] = (),
     n_folds: int = 5,
     seed: int = 0,
     device: str | torch.device = "cpu",
@@ -63,9 +64,9 @@ def fit(
     a class has fewer recordings than ``n_folds``, there are so many folds.
 
     Args:
-        data: A folder (see `soundsep.datasets.AudioFolder`), a ``.csv`` table (`AudioTable`), or
-            clips, as any data set of `soundsep.datasets` holds them. Of those that occur, classes
-            go by their target; the clips' own folds are not used.
+        data: A folder (see `soundsep.datasets.AudioFolder`), a ``.csv`` or ``.txt`` table
+            (`AudioTable`), or clips, as any data set of `soundsep.datasets` holds them. Of those
+            that occur, classes go by their target; the clips' own folds are not used.
         backbone: What to build upon: a published name, a folder, ``org/repo`` on the Hugging Face
             Hub, or a classifier, which is left as it is.
         mode: ``"probe"`` fits a linear layer to the backbone's embeddings: seconds, and nothing in
@@ -97,28 +98,27 @@ def fit(
     check_seed(seed)
     where = str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
     if isinstance(data, (str, Path)):
-        is_table = Path(data).suffix.lower() == ".csv"
-        data = AudioTable(data) if is_table else AudioFolder(data)
+        data = AudioTable(data) if is_table(data) else AudioFolder(data)
     clips = tuple(data)
     labels = _labels(clips)
     base = as_backbone(
         backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
     )
-    paths = [clip.path for clip in clips]
+    audio = [clip.audio for clip in clips]
     has_frames = mode == "probe" and isinstance(base.network, FrameNetwork)
     copies = FrameCopies(base, backgrounds=[*backgrounds], device=device) if has_frames else None
     if copies is not None:
-        found, skipped = copies.of_files(paths, errors=errors, progress=progress)
+        found, skipped = copies.of_files(audio, errors=errors, progress=progress)
     else:
-        found, skipped = embed_files(base, paths, device=device, errors=errors, progress=progress)
+        found, skipped = embed_files(base, audio, device=device, errors=errors, progress=progress)
     if clips and not found:
         raise DatasetError(
             f"none of the {len(clips)} files can be used: {next(iter(skipped.values()))}"
         )
-    clips = tuple(clip for clip in clips if clip.path in found)
+    clips = tuple(clip for clip in clips if clip.audio in found)
     require_classes(labels, (clip.label for clip in clips), where=where)
     targets = torch.tensor([labels.index(clip.label) for clip in clips])
-    embeddings = [found[clip.path] for clip in clips]
+    embeddings = [found[clip.audio] for clip in clips]
     learner: Learner | FrameLearner
     if copies is not None:
         learner = FrameLearner(
@@ -128,7 +128,7 @@ def fit(
             copies.of_noise(0),
             copies.of_noise(1),
             targets,
-            [clip.path for clip in clips],
+            [clip.audio for clip in clips],
             device=device,
         )
     else:
@@ -137,7 +137,7 @@ def fit(
             labels,
             torch.stack(embeddings),
             targets,
-            [load_clip(clip.path, base) for clip in clips] if mode == "finetune" else None,
+            _waveforms(clips, base) if mode == "finetune" else None,
             seed=seed,
             device=device,
             progress=progress,
@@ -159,6 +159,11 @@ def fit(
     )
     classifier = learner.learn(np.arange(len(clips)))
     return learner.calibrated(classifier, calibration), report
+
+
+def _waveforms(clips: Sequence[Clip], base: Classifier) -> list[Tensor]:
+    found = load_all([clip.audio for clip in clips], base)
+    return [found[clip.audio] for clip in clips]
 
 
 def _left_out(data: object) -> Iterator[str]:
@@ -185,7 +190,7 @@ def _report(
     backbone: str,
     labels: tuple[str, ...],
     clips: Sequence[Clip],
-    skipped: dict[Path, str],
+    skipped: dict[Path | Piece, str],
     notes: Sequence[str],
 ) -> tuple[FitReport, Calibration]:
     """``folds`` is -1 for clips that were not held out."""

@@ -17,8 +17,9 @@ from torch import Tensor
 from soundsep.augment.acoustics import noise
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
-from soundsep.datasets import Soundscapes
-from soundsep.datasets.array_cache import ArrayCache, audio_digest
+from soundsep.datasets import Piece, Soundscapes
+from soundsep.datasets.array_cache import ArrayCache
+from soundsep.datasets.pieces import audio_keys
 from soundsep.datasets.scene import Scene, SoundscapeConfig
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.devices import to_device
@@ -26,7 +27,7 @@ from soundsep.errors import AudioError, ConfigError, DatasetError
 from soundsep.files import code_digest, digest
 from soundsep.models import FrameNetwork
 from soundsep.progress import progress_bar
-from soundsep.training.embedding_cache import body_digest, load_clip
+from soundsep.training.embedding_cache import body_digest, load_all, load_clips
 
 __all__ = ["FrameCopies"]
 
@@ -56,7 +57,7 @@ class FrameCopies:
 
     Args:
         backbone: A classifier with frames.
-        backgrounds: Recordings of places where none of the sounds is to be heard.
+        backgrounds: Recordings, or pieces of them, in which none of the sounds is to be heard.
         device: Where to compute.
 
     Raises:
@@ -69,7 +70,7 @@ class FrameCopies:
         self,
         backbone: Classifier,
         *,
-        backgrounds: Sequence[str | Path] = (),
+        backgrounds: Sequence[str | Path | Piece] = (),
         device: str | torch.device = "cpu",
     ) -> None:
         self.model = to_device(copy.deepcopy(backbone), device).eval()
@@ -77,8 +78,9 @@ class FrameCopies:
         self.config = COPIES.replace(
             sample_rate=backbone.sample_rate, seconds=backbone.config.window_seconds
         )
-        paths = [Path(path) for path in backgrounds]
-        self.backgrounds = [load_clip(path, backbone) for path in paths]
+        places = [one if isinstance(one, Piece) else Path(one) for one in backgrounds]
+        self.backgrounds = [*load_all(places, backbone).values()]
+        key_of = audio_keys()
         folder = None
         with suppress(ConfigError):  # no home folder
             folder = cache_root() / "frames" / body_digest(backbone)[:32]
@@ -88,19 +90,19 @@ class FrameCopies:
                 self.config.to_dict(),
                 N_COPIES,
                 code_digest("augment", "datasets", "training"),
-                [audio_digest(path) for path in paths],
+                [key_of(one) for one in places],
             ],
             sort_keys=True,
         )
 
     def of_files(
         self,
-        paths: Sequence[Path],
+        audio: Sequence[Path | Piece],
         *,
         errors: Literal["raise", "skip"] = "raise",
         progress: bool = True,
-    ) -> tuple[dict[Path, Tensor], dict[Path, str]]:
-        """Rows of each file, and the reason of each that was skipped.
+    ) -> tuple[dict[Path | Piece, Tensor], dict[Path | Piece, str]]:
+        """Rows of each file or piece, and the reason of each that was skipped.
 
         Shape:
             Each (n_rows, 1 + embedding_dim): whether the sound is there, and the embedding of a
@@ -109,23 +111,41 @@ class FrameCopies:
         Raises:
             AudioError: a file cannot be read or holds no sound, and ``errors`` is ``"raise"``.
         """
-        found: dict[Path, Tensor] = {}
-        skipped: dict[Path, str] = {}
-        distinct = [*dict.fromkeys(paths)]
-        for path in progress_bar(distinct, progress=progress, unit="clip", desc="embedding"):
+        found: dict[Path | Piece, Tensor] = {}
+        skipped: dict[Path | Piece, str] = {}
+        missing: dict[Path | Piece, tuple[str, int]] = {}
+        key_of = audio_keys()
+
+        def skip(one: Path | Piece, error: AudioError) -> None:
+            if errors == "raise":
+                raise error
+            skipped[one] = str(error)
+
+        for one in dict.fromkeys(audio):
             try:
-                content = audio_digest(path)
-                key = digest(content, self.settings)
-                rows = self.cache.get(key)
-                if rows is None or not self._is_sound(rows):
-                    rows = self._rows_of(path, seed=int(content[:8], 16)).numpy()
-                    self.cache.put(key, rows)
+                content = key_of(one)
             except AudioError as error:
-                if errors == "raise":
-                    raise
-                skipped[path] = str(error)
+                skip(one, error)
                 continue
-            found[path] = torch.from_numpy(rows)
+            key = digest(content, self.settings)
+            rows = self.cache.get(key)
+            if rows is None or not self._is_sound(rows):
+                missing[one] = key, int(content[:8], 16)
+            else:
+                found[one] = torch.from_numpy(rows)
+        loaded = load_clips(missing, self.model)
+        for one, waveform in progress_bar(
+            loaded, progress=progress, unit="clip", desc="embedding", total=len(missing)
+        ):
+            key, seed = missing[one]
+            try:
+                if isinstance(waveform, AudioError):
+                    raise waveform
+                found[one] = self._rows_of(one, waveform, seed=seed)
+            except AudioError as error:
+                skip(one, error)
+            else:
+                self.cache.put(key, found[one].numpy())
         return found, skipped
 
     def of_noise(self, seed: int) -> Tensor:
@@ -166,10 +186,10 @@ class FrameCopies:
         width = 1 + self.model.network.embedding_dim
         return rows.ndim == 2 and rows.shape[1] == width and bool(np.isfinite(rows).all())
 
-    def _rows_of(self, path: Path, *, seed: int) -> Tensor:
+    def _rows_of(self, one: Path | Piece, waveform: Tensor, *, seed: int) -> Tensor:
         rng = np.random.default_rng(seed)
         scenes = Soundscapes(
-            [(load_clip(path, self.model), 0)],
+            [(waveform, 0)],
             n_scenes=4 * N_COPIES,
             seed=seed,
             config=self.config,
@@ -183,7 +203,7 @@ class FrameCopies:
         except DatasetError:
             heard = []
         if not heard:
-            raise AudioError(f"{path} holds no sound that lasts, from which to learn")
+            raise AudioError(f"{one} holds no sound that lasts, from which to learn")
         rows: list[Tensor] = []
         embedded = self._embed([scene.waveform for scene in heard])
         for scene, frames in zip(heard, embedded, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,11 @@ from torch import Tensor
 from soundsep.classifier import Classifier
 from soundsep.classifier.config import DEFAULT_THRESHOLD
 from soundsep.classifier.scoring import score_waveforms
+from soundsep.datasets import Piece
 from soundsep.devices import to_device
+from soundsep.errors import AudioError
 from soundsep.training.calibration import Calibration, fit_sigmoid
-from soundsep.training.embedding_cache import load_clip
+from soundsep.training.embedding_cache import load_clips
 from soundsep.training.frame_head import NOTHING, frame_probe, with_frame_head
 
 __all__ = ["FrameLearner"]
@@ -35,7 +37,7 @@ class FrameLearner:
         noise: Rows in which nothing is to be named, to learn from.
         other_noise: Likewise, for calibration alone.
         targets: Index of the class of every clip.
-        paths: The clips' files, which are heard as a user would have them heard.
+        audio: The clips' files or pieces, which are heard as a user would have them heard.
         device: Where clips are answered.
 
     Shape:
@@ -52,13 +54,13 @@ class FrameLearner:
         noise: Tensor,
         other_noise: Tensor,
         targets: Tensor,
-        paths: Sequence[Path],
+        audio: Sequence[Path | Piece],
         *,
         device: str | torch.device,
     ) -> None:
         self.backbone, self.labels = backbone, labels
         self.rows, self.noise, self.other_noise = rows, noise, other_noise
-        self.targets, self.paths, self.device = targets, paths, device
+        self.targets, self.audio, self.device = targets, audio, device
 
     def learn(self, chosen: NDArray[np.int64]) -> Classifier:
         """A classifier, on the CPU, that knows nothing but the copies of these clips, and noise."""
@@ -77,9 +79,16 @@ class FrameLearner:
     def answer(self, model: Classifier, chosen: NDArray[np.int64]) -> Tensor:
         """The model's logits (n_chosen, n_classes) of these clips, each label's highest."""
         moved = to_device(copy.deepcopy(model), self.device)
-        waveforms = ((i, load_clip(self.paths[i], moved)) for i in chosen)
-        scored = score_waveforms(moved, waveforms, batch_size=16)
-        scores = torch.stack([one for _, one in scored])
+        audio = [self.audio[i] for i in chosen]
+
+        def waveforms() -> Iterator[tuple[Path | Piece, Tensor]]:
+            for one, waveform in load_clips(audio, moved):
+                if isinstance(waveform, AudioError):
+                    raise waveform
+                yield one, waveform
+
+        scored = dict(score_waveforms(moved, waveforms(), batch_size=16))
+        scores = torch.stack([scored[one] for one in audio])
         return scores.double().clamp(1e-12, 1 - 1e-7).logit().float()
 
     def calibrate(self, logits: Tensor, targets: Tensor) -> Calibration:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from soundsep.datasets import AudioTable, Clip
+from soundsep.datasets import AudioTable, Clip, Piece
 from soundsep.errors import ConfigError, DatasetError
 
 ROWS = "path,label,fold,group\na1.wav,a,1,x\nsub/a2.wav,a,2,y\nb1.wav,b,1,z\nb2.wav,b,2,w\n"
@@ -113,6 +115,119 @@ def test_an_augmented_copy_in_another_fold_than_its_source_is_a_leak(tmp_path):
     (tmp_path / "b2.wav").write_bytes(b"b1.wav")
     with pytest.raises(DatasetError, match="recordings are in fold 1"):
         AudioTable(table).split(1)
+
+
+# Parts of recordings
+
+TIMES = "path,start_seconds,end_seconds,label\n"
+
+
+def write_night(root: Path, name: str = "night.wav", n_seconds: int = 20) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    samples = np.random.default_rng(list(name.encode())).standard_normal(n_seconds * 1_000)
+    soundfile.write(root / name, 0.1 * samples, 1_000)
+    return root / name
+
+
+def test_sounds_of_one_recording_stay_together_by_themselves(tmp_path):
+    write_night(tmp_path)
+    write_night(tmp_path, "other.wav")
+    table = tmp_path / "night.csv"
+    table.write_text(
+        f"{TIMES}night.wav,1,2.5,owl\nnight.wav,2,4,tit\nnight.wav,4,5,owl\nother.wav,0,1,tit\n"
+    )
+    data = AudioTable(table)
+    spans = [(c.label, c.start_seconds, c.end_seconds, c.also) for c in data]
+    assert spans == [
+        ("owl", 1.0, 2.5, ("tit",)),
+        ("tit", 2.0, 4.0, ("owl",)),
+        ("owl", 4.0, 5.0, ()),  # it begins where the other ends
+        ("tit", 0.0, 1.0, ()),
+    ]
+    assert [c.origin for c in data] == [str(tmp_path / "night.wav")] * 3 + [
+        str(tmp_path / "other.wav")
+    ]
+    (tmp_path / "other.wav").write_bytes((tmp_path / "night.wav").read_bytes())
+    copies = AudioTable(table)
+    assert len({c.origin for c in copies}) == 1
+    assert copies.notes == ("the same bytes under several classes: night.wav and other.wav",)
+
+
+def test_a_file_is_searched_beside_the_table_and_then_from_where_one_is(tmp_path, monkeypatch):
+    """As `soundsep events card/ -o out/night.csv` names it."""
+    write_night(tmp_path / "card")
+    (tmp_path / "out").mkdir()
+    rows = f"{TIMES}card/night.wav,1,2,owl\ncard/night.wav,2,3,owl\ncard/night.wav,3,4,tit\n"
+    rows += "card/night.wav,4,5,tit\n"
+    table = tmp_path / "out" / "night.csv"
+    table.write_text(rows)
+    with pytest.raises(DatasetError, match=r"line 2: no file .*4 of 4 files .*working directory"):
+        AudioTable(table)
+    assert {c.path for c in AudioTable(table, recordings=tmp_path)} == {
+        tmp_path / "card" / "night.wav"
+    }
+    monkeypatch.chdir(tmp_path)
+    assert {c.path for c in AudioTable(table)} == {Path("card/night.wav")}
+    beside = write_night(tmp_path / "out" / "card")
+    assert {c.path for c in AudioTable(table)} == {beside}
+    write_night(tmp_path / "card" / "b")
+    beside.unlink()
+    (tmp_path / "card" / "night.wav").rename(write_night(tmp_path / "card" / "a"))
+    with pytest.raises(DatasetError, match=r"card/night.wav may be .*a.night.* or .*b.night"):
+        AudioTable(table, recordings=tmp_path / "card")
+    with pytest.raises(DatasetError, match=r"no folder .*gone"):
+        AudioTable(table, recordings=tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    "name", ["night.txt", "night.wav.txt", "NIGHT.Table.1.selections.txt", "night.selections.txt"]
+)
+def test_labels_without_a_recording_belong_to_the_one_of_their_name(tmp_path, name):
+    recording = write_night(tmp_path)
+    table = tmp_path / "labels" / name
+    table.parent.mkdir()
+    table.write_text("1\t2\towl\n2\t3\towl\n3\t4\ttit\n4\t5\ttit\n")
+    with pytest.raises(DatasetError, match=r"does not tell its recording.*found none"):
+        AudioTable(table)
+    assert {c.path for c in AudioTable(table, recordings=tmp_path)} == {recording}
+    table = table.rename(tmp_path / name)
+    assert {c.path for c in AudioTable(table)} == {recording}
+    if not name.startswith("night.wav"):
+        write_night(tmp_path, "night.flac")
+        with pytest.raises(DatasetError, match=r"found night.flac and night.wav"):
+            AudioTable(table)
+
+
+def test_several_tables_are_one_data_set(tmp_path):
+    for name, label in (("a", "owl"), ("b", "tit")):
+        write_night(tmp_path, f"{name}.wav")
+        (tmp_path / f"{name}.txt").write_text(f"1\t2\t{label}\n2\t3\t{label}\n")
+    data = AudioTable(tmp_path / "a.txt", tmp_path / "b.txt")
+    assert (data.name, data.labels, len(data)) == ("a + b", ("owl", "tit"), 4)
+    with pytest.raises(DatasetError, match=r"a.txt, line 1: .*a.wav from 1 s as owl is listed mor"):
+        AudioTable(tmp_path / "a.txt", tmp_path / "b.txt", tmp_path / "a.txt")
+
+
+def test_what_nobody_labelled_is_background(tmp_path):
+    recording = write_night(tmp_path)
+    table = tmp_path / "night.csv"
+    table.write_text(
+        f"{TIMES}night.wav,5,6,owl\nnight.wav,5.5,7,tit\nnight.wav,7.5,8,owl\nnight.wav,15,16,tit\n"
+    )
+    data = AudioTable(table)
+    assert data.unlabelled(seconds=4) == (
+        Piece(recording, 0.0, 4.0),
+        Piece(recording, 4.0, 5.0),
+        Piece(recording, 8.0, 12.0),
+        Piece(recording, 12.0, 15.0),
+        Piece(recording, 16.0, 20.0),
+    )
+    assert data.unlabelled(seconds=4, n_most=2) == (
+        Piece(recording, 0.0, 4.0),
+        Piece(recording, 8.0, 12.0),
+    )
+    table.write_text("path,label\nnight.wav,owl\n")
+    assert AudioTable(table, partial=True).unlabelled() == ()
 
 
 # Concatenation

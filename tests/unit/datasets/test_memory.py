@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from soundsep.datasets import Clip, load_examples, load_recordings, memory
+from soundsep.datasets import Clip, load_examples, load_recordings, pieces
 from soundsep.errors import AudioError, DatasetError
 
 
@@ -25,9 +25,9 @@ def clips(tmp_path) -> list[Clip]:
 def decoded(monkeypatch) -> list[str]:
     """Names of the files that have been decoded."""
     names = []
-    load = memory.load_audio
+    load = pieces.load_audio
     monkeypatch.setattr(
-        memory, "load_audio", lambda path, **k: names.append(path.name) or load(path, **k)
+        pieces, "load_audio", lambda path, **k: names.append(path.name) or load(path, **k)
     )
     return names
 

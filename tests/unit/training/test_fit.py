@@ -108,8 +108,13 @@ def test_clips_of_one_recording_are_never_on_both_sides(tmp_path, backbone):
 def test_a_second_fit_neither_decodes_nor_embeds(tones, backbone, monkeypatch):
     first = run(tones, backbone)
     decoded = []
-    load = embedding_cache.load_clip
-    monkeypatch.setattr(embedding_cache, "load_clip", lambda p, m: decoded.append(p) or load(p, m))
+    load = embedding_cache.load_pieces
+
+    def watched(audio, **options):
+        decoded.extend(audio)
+        return load(audio, **options)
+
+    monkeypatch.setattr(embedding_cache, "load_pieces", watched)
     second = run(tones, backbone)
     assert decoded == []
     assert first[1].to_dict() == second[1].to_dict()

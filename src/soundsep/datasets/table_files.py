@@ -1,0 +1,93 @@
+"""Where the recordings lie that a table names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from soundsep.audio import AUDIO_SUFFIXES, find_recordings
+from soundsep.datasets.label_files import Labelled
+from soundsep.datasets.table import is_file
+from soundsep.errors import DatasetError
+from soundsep.names import local_path
+
+__all__ = ["Finder"]
+
+WINDOWS_HINT = "; paths with backslashes are read, not drives; name files below the table"
+RAVEN_ENDING = re.compile(r"(?i)(\.table\.\d+)?\.selections$")
+
+
+class Finder:
+    """Finds the files that tables name.
+
+    Args:
+        recordings: Folder, searched at any depth for files that are not where a table says.
+
+    Raises:
+        DatasetError: there is no such folder.
+    """
+
+    def __init__(self, recordings: str | Path | None) -> None:
+        self._root = None if recordings is None else local_path(recordings)
+        self._by_name = defaultdict[str, list[Path]](list)
+        if self._root is not None:
+            if not self._root.is_dir():
+                raise DatasetError(f"no folder {self._root}, where recordings are to be searched")
+            for path in map(Path, find_recordings(self._root).paths):
+                for key in {path.name.casefold(), path.stem.casefold()}:
+                    self._by_name[key].append(path)
+
+    def files(self, table: Path, rows: Sequence[Labelled]) -> list[Path]:
+        """The file of each line.
+
+        Raises:
+            DatasetError: there is none, or there are several.
+        """
+        known: dict[str, Path] = {}
+        for row in rows:
+            if row.recording not in known:
+                found = self._named(table, row.recording) if row.recording else self._of(table)
+                known[row.recording] = found
+        files = [known[row.recording] for row in rows]
+        if missing := [i for i, file in enumerate(files) if not is_file(file)]:
+            row = rows[missing[0]]
+            raise DatasetError(
+                f"{row.where}: no file {files[missing[0]]}; paths are relative to the folder of "
+                f"the table ({len(missing)} of {len(files)} files are missing), or to the working "
+                f"directory, {Path.cwd()}; recordings= or --recordings names another folder to "
+                f"search{WINDOWS_HINT if chr(92) in row.recording else ''}"
+            )
+        return files
+
+    def _named(self, table: Path, text: str) -> Path:
+        """The file of a name; one written on Windows separates folders by backslashes."""
+        names = [text, text.replace("\\", "/")] if "\\" in text else [text]
+        for folder in (table.parent, Path()):
+            for name in names:
+                if is_file(path := folder / name):
+                    return path
+        found = self._by_name.get(Path(names[-1]).name.casefold(), ())
+        if len(found) > 1:
+            raise DatasetError(f"{table}: {text} may be {found[0]} or {found[1]}")
+        return found[0] if found else table.parent / text
+
+    def _of(self, table: Path) -> Path:
+        """The recording that a table without names of recordings belongs to, by its own name."""
+        stem = RAVEN_ENDING.sub("", table.stem).casefold()
+        beside = [
+            path
+            for path in sorted(table.parent.iterdir())
+            if path.suffix.lower() in AUDIO_SUFFIXES
+            and stem in (path.name.casefold(), path.stem.casefold())
+        ]
+        found = beside or self._by_name.get(stem, [])
+        if len(found) != 1:
+            several = f"found {found[0].name} and {found[1].name}" if found else "found none"
+            raise DatasetError(
+                f"{table} does not tell its recording: expected one that is called as the table, "
+                f"such as {RAVEN_ENDING.sub('', table.stem)}.wav, beside it or in the folder given "
+                f"as recordings= or --recordings; {several}"
+            )
+        return found[0]
