@@ -121,6 +121,59 @@ def test_no_clip_and_no_class_is_dropped_without_a_word(folder, backbone, tmp_pa
     assert "lie in no subfolder and were left out: 1" in printed.out
 
 
+@pytest.fixture
+def nights(tmp_path) -> Path:
+    """Four recordings of 20 s: high and low tones in turn, of a second each, with noise between."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "card").mkdir()
+    lines = ["path,start_seconds,end_seconds,label,score,start_time"]
+    for i in range(4):
+        wave = 0.01 * rng.standard_normal(20 * 16_000)
+        for k in range(6):
+            label, hz = (("high", 3_000), ("low", 300))[k % 2]
+            start = 16_000 * (1 + 3 * k)
+            time = np.arange(16_000) / 16_000
+            wave[start : start + 16_000] += 0.3 * np.sin(2 * np.pi * (hz + 10 * i + k) * time)
+            lines.append(f"card/{i}.wav,{1 + 3 * k}.0000,{2 + 3 * k}.0000,{label},0.9000,")
+        soundfile.write(tmp_path / "card" / f"{i}.wav", wave, 16_000)
+    table = tmp_path / "night.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+def test_a_corrected_table_of_events_becomes_a_model(nights, backbone, tmp_path, capsys):
+    out = tmp_path / "model"
+    assert run(nights, "-o", out, "--backbone", backbone) == 0
+    printed = capsys.readouterr().out
+    assert "2 classes, 24 clips, 4 recordings" in printed
+    assert "held-out accuracy  100.0%" in printed
+    assert "4 folds, 4 recordings" in printed  # pieces of a recording are held out together
+    assert "Every file was taken" not in printed
+    pipe = Pipeline.from_pretrained(out)
+    assert pipe.classifier.config.activation == "softmax"
+    rate = 16_000
+    tone = 0.3 * np.sin(2 * np.pi * 305 * np.arange(rate) / rate)
+    assert pipe(tone, sample_rate=rate).label == "low"
+
+
+def test_what_is_not_labelled_is_background_where_asked(nights, backbone, tmp_path, capsys):
+    out = tmp_path / "model"
+    assert run(nights, "-o", out, "--backbone", backbone, "--unlabelled", "--folds", 2) == 0
+    pipe = Pipeline.from_pretrained(out)
+    assert pipe.classifier.config.activation == "sigmoid"
+    assert len(set(pipe.classifier.config.thresholds)) == 1
+    capsys.readouterr()
+    for arguments, message in (
+        ((tmp_path / "card", "--unlabelled"), "--unlabelled need tables"),
+        ((nights, "--recordings", tmp_path / "gone"), "no folder"),
+        ((nights, "--group", "x"), "--group needs a folder"),
+        ((nights, tmp_path / "card"), "expected one folder, or tables"),
+        ((nights, "--unlabelled", "--mode", "finetune"), "no background"),
+    ):
+        assert run(*arguments, "-o", tmp_path / "m", "--backbone", backbone) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_the_default_backbone_is_that_of_the_library():
     parser = argparse.ArgumentParser()
     command.add_command(parser.add_subparsers())

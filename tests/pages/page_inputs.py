@@ -53,6 +53,11 @@ def make_inputs(folder: Path) -> Path:
         "20240519_033000.WAV,12.5,20.0,rooster,0.912,2024-05-19T03:30:12.500\n",
         encoding="utf-8",
     )
+    for name in ("evening", "night"):  # on the card, with labels beside the working folder's table
+        path = folder / "card" / f"{name}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, singles["night.wav"][0], rate)
+        (folder / f"{name}.txt").write_text("3.0\t8.0\tsiren\n8.0\t13.0\tknock\n")
     (folder / "broken.wav").write_bytes(b"no sound")
     write_classes(folder / "insects", ("background", "bee", "mosquito"), n_clips=5)
     write_classes(folder / "mine", ("talk",), n_clips=5)

@@ -46,7 +46,8 @@ class AudioTable(FoldedClips):
       recording, with all that is listed in it. Files with the same bytes always belong together.
 
     A ``.txt`` file is a label track of Audacity or a selection table of Raven. Its recording is the
-    one that a column ``Begin Path`` or ``Begin File`` names, else the one of the table's own name.
+    one that a column ``Begin Path`` or ``Begin File`` names, else the one of the table's own name,
+    as is that of a ``.csv`` with times and without ``path``.
 
     Args:
         paths: The tables, in UTF-8.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from soundsep.audio import AUDIO_SUFFIXES
 from soundsep.audio.find import is_passed_over, kind_passed_over, search_folder
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.origins import merge_copies
+from soundsep.datasets.slices import recording_in_name
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.names import label_fault, local_path, printable
 
@@ -27,6 +28,8 @@ class AudioFolder(FoldedClips):
 
     - what ``group`` finds in the file's name, where it is given;
     - else the folder directly below the class, in ``CLASS/RECORDING/clip.wav``;
+    - else what the file's name tells: ``soundsep events --clips`` and other programs name parts so,
+      and ``garden-1.wav`` and ``garden-2.wav`` are parts of one unless the class is called garden;
     - else the file itself.
 
     The same recording name under two classes is one recording, and files of the same bytes belong
@@ -38,7 +41,7 @@ class AudioFolder(FoldedClips):
         root: Folder of the classes' folders.
         group: Regular expression searched for in each file's name, without its folder. What its
             first group matches is the recording, or the whole match if it has no group: ``^\d+``
-            puts ``123-A.wav`` and ``123-B.wav`` together.
+            puts ``123-A.wav`` and ``123-B.wav`` together, and ``.*`` takes every file by itself.
         partial: Allow one class, or one clip per class, for a part of a `Concatenation`.
 
     Attributes:
@@ -84,6 +87,8 @@ class AudioFolder(FoldedClips):
             require_classes(self.labels, (label for _, label in clips), where=str(self.root))
         names = [_recording(path, self.root / label, pattern) for path, label in clips]
         origins, doubles = merge_copies(clips, names, self.root)
+        if pattern is None and (guess := _guessed(clips)):
+            notes.append(guess)
         self.clips = tuple(
             Clip(path=path, label=label, target=targets[label], fold=0, origin=origin)
             for (path, label), origin in zip(clips, origins, strict=True)
@@ -134,6 +139,23 @@ def _search(root: Path) -> tuple[dict[str, list[Path]], int, Counter[str]]:
     return found, n_loose, seen
 
 
+def _guessed(clips: Sequence[tuple[Path, str]]) -> str | None:
+    """A note on files that were put together because of their names."""
+    named = defaultdict[str, list[str]](list)
+    for path, label in clips:
+        if path.parent.name == label and (name := recording_in_name(path.stem, label)):
+            named[name].append(path.name)
+    several = {name: paths for name, paths in named.items() if len(paths) > 1}
+    if not several:
+        return None
+    first, second, *_ = next(iter(several.values()))
+    return (
+        f"by their names, {sum(map(len, several.values()))} files were taken for parts of "
+        f"{len(several)} recordings, such as {printable(first)} and {printable(second)}; if they "
+        "are recordings of their own, say so with group='.*' or --group '.*'"
+    )
+
+
 def _recording(path: Path, folder: Path, pattern: re.Pattern[str] | None) -> str:
     """Name of the recording that a file in the folder of a class belongs to."""
     if pattern is not None:
@@ -146,4 +168,6 @@ def _recording(path: Path, folder: Path, pattern: re.Pattern[str] | None) -> str
             )
         return name
     parts = path.relative_to(folder).parts
-    return parts[0] if len(parts) > 1 else f"{folder.name}/{path.name}"
+    if len(parts) > 1:
+        return parts[0]
+    return recording_in_name(path.stem, folder.name) or f"{folder.name}/{path.name}"

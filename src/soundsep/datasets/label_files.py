@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +63,9 @@ def read_labels(table: Path) -> list[Labelled]:
 
 
 def _csv(table: Path) -> Iterator[Labelled]:
-    for where, row in read_rows(table, ("path", "label"), ("fold", "group", *TIMES)):
+    # The events of one recording, beside it and under its name, need not name it.
+    needed = ("label",) if {*TIMES} <= _header(table) else ("path", "label")
+    for where, row in read_rows(table, needed, ("path", "fold", "group", *TIMES)):
         times: tuple[float, float | None] = (0.0, None)
         if lacking := [name for name in TIMES if name not in row]:
             if len(lacking) == 1:
@@ -73,8 +76,19 @@ def _csv(table: Path) -> Iterator[Labelled]:
         else:
             times = _times(where, row[TIMES[0]], row[TIMES[1]])
         yield Labelled(
-            where, row["path"], row["label"].strip(), *times, row.get("fold"), row.get("group")
+            where,
+            row.get("path", ""),
+            row["label"].strip(),
+            *times,
+            row.get("fold"),
+            row.get("group"),
         )
+
+
+def _header(table: Path) -> set[str]:
+    with suppress(OSError, ValueError, csv.Error), table.open(encoding="utf-8-sig") as file:
+        return {name.strip() for name in next(csv.reader(file), ())}
+    return set()
 
 
 def _audacity(lines: Sequence[tuple[str, list[str]]]) -> Iterator[Labelled]:

@@ -82,7 +82,7 @@ class Finder:
             if path.suffix.lower() in AUDIO_SUFFIXES
             and stem in (path.name.casefold(), path.stem.casefold())
         ]
-        found = beside or self._by_name.get(stem, [])
+        found = beside if len(beside) == 1 else self._by_name.get(stem, beside)
         if len(found) != 1:
             several = f"found {found[0].name} and {found[1].name}" if found else "found none"
             raise DatasetError(

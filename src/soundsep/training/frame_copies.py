@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from soundsep.augment.acoustics import noise
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import embed_waveforms
 from soundsep.datasets import Piece, Soundscapes
 from soundsep.datasets.array_cache import ArrayCache
 from soundsep.datasets.pieces import audio_keys
@@ -48,7 +49,7 @@ COPIES = SoundscapeConfig(
 
 
 class FrameCopies:
-    """Rows of a few copies of every clip, for a head that answers frame by frame.
+    """Rows of a few copies of every clip, for a head that learns every label by itself.
 
     A copy is a scene (`soundsep.datasets.Soundscapes`) of the clip alone: over computed noise or a
     background, some in a room, with a peak of -50 to 0 dBFS. All that is random in the copies of a
@@ -56,7 +57,7 @@ class FrameCopies:
     changes nothing.
 
     Args:
-        backbone: A classifier with frames.
+        backbone: A classifier; without frames, there is a row for a whole window.
         backgrounds: Recordings, or pieces of them, in which none of the sounds is to be heard.
         device: Where to compute.
 
@@ -176,8 +177,9 @@ class FrameCopies:
         rows = []
         for start in range(0, len(windows), N_BATCH):
             for frames in self._embed(windows[start : start + N_BATCH]):
-                chosen = torch.from_numpy(rng.integers(len(frames), size=2))
-                rows += [_row(0, frames.mean(dim=0)), *(_row(0, frames[i]) for i in chosen)]
+                rows.append(_row(0, frames.mean(dim=0)))
+                if len(frames) > 1:
+                    rows += [_row(0, frames[i]) for i in rng.integers(len(frames), size=2).tolist()]
         stacked = torch.stack(rows)
         self.cache.put(key, stacked.numpy())
         return stacked
@@ -205,9 +207,15 @@ class FrameCopies:
         if not heard:
             raise AudioError(f"{one} holds no sound that lasts, from which to learn")
         rows: list[Tensor] = []
+        if self.model.frame_seconds is None:  # shorter clips are repeated there, not in scenes
+            ((_, plain),) = embed_waveforms(self.model, [(0, waveform)], batch_size=N_BATCH)
+            rows.append(_row(1, plain))
         embedded = self._embed([scene.waveform for scene in heard])
         for scene, frames in zip(heard, embedded, strict=True):
-            step = round(cast(float, self.model.frame_seconds) / FRAME_SECONDS)
+            if self.model.frame_seconds is None:
+                rows.append(_row(1, frames[0]))
+                continue
+            step = round(self.model.frame_seconds / FRAME_SECONDS)
             presence, weight = scene.frame_targets(1, len(frames), step)
             sounds = presence[:, 0] > 0
             nothing = (weight[:, 0] > 0) & ~sounds
@@ -222,11 +230,12 @@ class FrameCopies:
 
     @torch.inference_mode()
     def _embed(self, waveforms: Sequence[Tensor]) -> Tensor:
-        """(n, n_frames, embedding_dim), on the CPU."""
+        """(n, n_frames, embedding_dim), on the CPU; without frames, a window counts as one."""
         network = self.model.network
-        assert isinstance(network, FrameNetwork)
         features = self.model.frontend(torch.stack([*waveforms]).to(self.device))
-        return network.embed_frames(features).float().cpu()
+        if isinstance(network, FrameNetwork):
+            return network.embed_frames(features).float().cpu()
+        return network.embed(features).float().cpu().unsqueeze(1)
 
 
 def _row(is_there: int, embedding: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A head for frames: every label by itself, and nothing at all where none is heard."""
+"""A head for frames or windows: every label by itself, and nothing at all where none is heard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
 from soundsep.errors import DatasetError
+from soundsep.models import FrameNetwork
 from soundsep.training.probe import with_layers
 
 __all__ = ["NOTHING", "frame_probe", "with_frame_head"]
@@ -18,7 +19,12 @@ L2 = 1e-3  # of the squared weights, as of `linear_probe`
 
 
 def frame_probe(
-    rows: Tensor, targets: Tensor, *, n_classes: int, l2: float = L2
+    rows: Tensor,
+    targets: Tensor,
+    *,
+    n_classes: int,
+    unsure: Tensor | None = None,
+    l2: float = L2,
 ) -> tuple[Tensor, Tensor]:
     """A logistic regression for every class, with an L2 penalty; nothing is random.
 
@@ -28,11 +34,12 @@ def frame_probe(
         rows: Embeddings of frames.
         targets: Index of the class of each, or `NOTHING`.
         n_classes: Number of classes.
+        unsure: Classes that may be there too in each row; nothing is learnt about them from it.
         l2: Weight of the penalty on the squared weights of the standardised features.
 
     Shape:
-        rows: (n, embedding_dim). targets: (n,). Returns weight (n_classes, embedding_dim) and bias
-        (n_classes,), for embeddings as they are.
+        rows: (n, embedding_dim). targets: (n,). unsure: (n, n_classes), bool. Returns weight
+        (n_classes, embedding_dim) and bias (n_classes,), for embeddings as they are.
 
     Raises:
         DatasetError: there are no rows.
@@ -57,6 +64,8 @@ def frame_probe(
         losses = nn.functional.binary_cross_entropy_with_logits(
             x @ weight.T + bias, wanted, reduction="none"
         )
+        if unsure is not None:
+            losses = losses.masked_fill(unsure, 0.0)
         loss = (losses.sum(dim=1) * row_weight).sum() + l2 * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
         return loss
@@ -70,13 +79,13 @@ def frame_probe(
 def with_frame_head(
     backbone: Classifier, labels: Sequence[str], weight: Tensor, bias: Tensor
 ) -> Classifier:
-    """A copy of a backbone with frames, with other labels and a linear head on every frame.
+    """A copy of a backbone with other labels and a linear head, on every frame if it has frames.
 
     A recording may hold any number of the labels, or none. The logit of a whole window is that of
     its frames, each weighted by the exponential of its own: what sounds for a moment counts.
 
     Args:
-        backbone: A classifier with frames; its features, network and windows are taken over.
+        backbone: A classifier; its features, network and windows are taken over.
         labels: Names of the outputs.
         weight: Of the new layer.
         bias: Of the new layer.
@@ -89,6 +98,8 @@ def with_frame_head(
         IEEE/ACM TASLP 26: softmax-weighted pooling, with the exponent 1.
     """
     layers = {"network.head.weight": weight, "network.head.bias": bias}
-    if "network.attention.weight" in backbone.state_dict():
+    if isinstance(backbone.network, FrameNetwork) and (
+        "network.attention.weight" in backbone.state_dict()
+    ):
         layers["network.attention.weight"] = weight
     return with_layers(backbone, labels, layers, activation="sigmoid")

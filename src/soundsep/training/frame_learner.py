@@ -1,4 +1,4 @@
-"""Learning frame by frame from copies of some clips, and answering others."""
+"""Learning each label by itself from copies of some clips, and answering others."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ LEAST = 0.2  # threshold, where no noise comes near
 
 
 class FrameLearner:
-    """As `Learner`, for a backbone with frames: labels are learnt each by itself.
+    """As `Learner`, but labels are learnt each by itself, and noise as none of them.
 
     Args:
-        backbone: A classifier with frames.
+        backbone: A classifier, with frames or without.
         labels: Names of the classes.
         rows: Of every clip, as `FrameCopies` makes them.
         noise: Rows in which nothing is to be named, to learn from.
         other_noise: Likewise, for calibration alone.
         targets: Index of the class of every clip.
+        also: Classes that are heard in every clip too.
         audio: The clips' files or pieces, which are heard as a user would have them heard.
         device: Where clips are answered.
 
     Shape:
-        targets: (n,).
+        targets: (n,). also: (n, n_classes), bool.
     """
 
     activation = "sigmoid"
@@ -54,13 +55,14 @@ class FrameLearner:
         noise: Tensor,
         other_noise: Tensor,
         targets: Tensor,
+        also: Tensor,
         audio: Sequence[Path | Piece],
         *,
         device: str | torch.device,
     ) -> None:
         self.backbone, self.labels = backbone, labels
         self.rows, self.noise, self.other_noise = rows, noise, other_noise
-        self.targets, self.audio, self.device = targets, audio, device
+        self.targets, self.also, self.audio, self.device = targets, also, audio, device
 
     def learn(self, chosen: NDArray[np.int64]) -> Classifier:
         """A classifier, on the CPU, that knows nothing but the copies of these clips, and noise."""
@@ -71,10 +73,17 @@ class FrameLearner:
     def _head(self, chosen: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         rows = torch.cat([self.noise, *(self.rows[i] for i in chosen)])
         targets = [torch.full((len(self.noise),), NOTHING)]
+        unsure = [torch.zeros(len(self.noise), len(self.labels), dtype=torch.bool)]
         for i in chosen:
             is_there = self.rows[i][:, 0] > 0
             targets.append(torch.where(is_there, self.targets[i], NOTHING))
-        return frame_probe(rows[:, 1:], torch.cat(targets), n_classes=len(self.labels))
+            unsure.append(self.also[i].expand(len(is_there), -1))
+        return frame_probe(
+            rows[:, 1:],
+            torch.cat(targets),
+            n_classes=len(self.labels),
+            unsure=torch.cat(unsure) if self.also.any() else None,
+        )
 
     def answer(self, model: Classifier, chosen: NDArray[np.int64]) -> Tensor:
         """The model's logits (n_chosen, n_classes) of these clips, each label's highest."""

@@ -196,6 +196,15 @@ def test_labels_without_a_recording_belong_to_the_one_of_their_name(tmp_path, na
         write_night(tmp_path, "night.flac")
         with pytest.raises(DatasetError, match=r"found night.flac and night.wav"):
             AudioTable(table)
+        other = write_night(tmp_path / "card")
+        assert {c.path for c in AudioTable(table, recordings=tmp_path / "card")} == {other}
+
+
+def test_a_csv_beside_its_recording_need_not_name_it(tmp_path):
+    recording = write_night(tmp_path)
+    table = tmp_path / "night.csv"
+    table.write_text("start_seconds,end_seconds,label\n1,2,a\n2,3,a\n3,4,b\n4,5,b\n")
+    assert {c.path for c in AudioTable(table)} == {recording}
 
 
 def test_several_tables_are_one_data_set(tmp_path):

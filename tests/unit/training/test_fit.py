@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -351,3 +352,108 @@ def test_the_report_counts_what_it_says():
         "recordings": 2,
         "recall": 0.5,
     }
+
+
+# Parts of recordings
+
+
+def pieces_of(path, spans):
+    """Clips of a recording: label, start, end and what is heard with it."""
+    labels = sorted({label for label, *_ in spans})
+    return [
+        Clip(
+            path=path,
+            label=label,
+            target=labels.index(label),
+            fold=0,
+            origin=path.name,
+            start_seconds=start,
+            end_seconds=end,
+            also=tuple(also),
+        )
+        for label, start, end, *also in spans
+    ]
+
+
+def write_night(path, spans, rng) -> None:
+    wave = 0.02 * rng.standard_normal(12 * RATE)
+    for label, start, end, *_ in spans:
+        time = np.arange(int((end - start) * RATE)) / RATE
+        hz = rng.uniform(*RANGES_HZ[label])
+        wave[int(start * RATE) :][: len(time)] += 0.3 * np.sin(2 * np.pi * hz * time)
+    soundfile.write(path, wave, RATE)
+
+
+@pytest.fixture
+def nights(tmp_path):
+    rng = np.random.default_rng(0)
+    spans = [("low", 1.0, 2.0), ("high", 3.0, 3.5), ("low", 4.0, 4.5), ("high", 7.0, 9.0)]
+    clips = []
+    for i in range(3):
+        path = tmp_path / f"{i}.wav"
+        write_night(path, spans, rng)
+        clips += pieces_of(path, spans)
+    return clips
+
+
+@pytest.mark.parametrize("mode", ["probe", "finetune"])
+def test_pieces_of_recordings_are_learnt_as_clips_of_their_own(nights, backbone, mode, monkeypatch):
+    if mode == "finetune":
+        quick = RECIPES["finetune"].replace(stages=(Stage(epochs=1),))
+        monkeypatch.setitem(RECIPES, "finetune", quick)
+    report = run(nights, backbone, mode=mode)[1]
+    assert (report.n_clips, report.n_recordings, report.n_folds) == (12, 3, 3)
+    assert report.accuracy == 1.0
+    assert run(nights, backbone, mode=mode)[1].to_dict() == report.to_dict()  # from the cache
+    gone = replace(nights[0], start_seconds=20.0, end_seconds=21.0)
+    with pytest.raises(AudioError, match=r"0\.wav \(20 s to 21 s\) is no part of the recording"):
+        run([*nights, gone], backbone)
+    _, report = run([*nights, gone], backbone, errors="skip")
+    assert report.n_clips == 12
+    assert "(20 s to 21 s)" in report.skipped[0][0]
+
+
+def test_sounds_at_the_same_time_are_no_mistakes_and_learnt_apart(tmp_path, backbone):
+    """Low and high overlap; the model has to name both of a mixture, and either alone."""
+    rng = np.random.default_rng(0)
+    spans = [
+        ("low", 1.0, 3.0, "high"),
+        ("high", 1.0, 3.0, "low"),
+        ("low", 5.0, 6.0),
+        ("high", 8.0, 9.0),
+        ("low", 10.0, 11.0),
+    ]
+    clips = []
+    for i in range(4):
+        write_night(tmp_path / f"{i}.wav", spans, rng)
+        clips += pieces_of(tmp_path / f"{i}.wav", spans)
+    classifier, report = run(clips, backbone, n_folds=2)
+    assert classifier.config.activation == report.activation == "sigmoid"
+    assert report.accuracy == 1.0
+    time = np.arange(RATE) / RATE
+    both = sum(np.sin(2 * np.pi * hz * time) for hz in (300, 3_500)).astype(np.float32)
+    alone = [replace(clip, also=()) for clip in clips]
+    apart = run(alone, backbone, n_folds=2, activation="sigmoid")[0]
+    told, untold = (
+        min(p.score for p in Pipeline(model)(0.2 * both, sample_rate=RATE).predictions)
+        for model in (classifier, apart)
+    )
+    assert told > untold
+    one = run(clips, backbone, n_folds=2, activation="softmax")[0]
+    assert one.config.activation == "softmax"
+
+
+def test_a_background_is_learnt_as_nothing_by_any_backbone(tones, tmp_path, backbone):
+    rng = np.random.default_rng(3)
+    hum = 0.2 * np.sin(2 * np.pi * 100 * np.arange(4 * RATE) / RATE)
+    soundfile.write(tmp_path / "hum.wav", hum + 0.01 * rng.standard_normal(4 * RATE), RATE)
+    classifier, report = run(tones, backbone, backgrounds=[tmp_path / "hum.wav"])
+    assert report.activation == "sigmoid"
+    assert report.accuracy > 0.9
+    pipe = Pipeline(classifier)
+    assert pipe(tmp_path / "hum.wav").labels == ()
+    assert pipe(tones / "low" / "0.wav").label == "low"
+    with pytest.raises(ConfigError, match="no background"):
+        run(tones, backbone, backgrounds=[tmp_path / "hum.wav"], mode="finetune")
+    with pytest.raises(ConfigError, match="activation"):
+        run(tones, backbone, activation="tanh")

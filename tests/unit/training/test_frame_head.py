@@ -51,3 +51,18 @@ def test_what_sounds_for_a_moment_counts_for_the_whole():
     share = torch.tensor(8.0).exp() / (torch.tensor(8.0).exp() + 19)
     assert frame_logits[0, 3, 0] == 5
     torch.testing.assert_close(logits[0], torch.tensor([8 * float(share) - 3, -3.0]))
+
+
+def test_nothing_is_learnt_about_a_class_that_may_be_there_too():
+    """Rows of class 0 in which class 1 is heard as well, beside some of either alone."""
+    rng = torch.Generator().manual_seed(0)
+    kinds = torch.tensor([0, 1, 2, 3] * 60)
+    centres = torch.tensor([[4.0, 0.0], [0.0, 4.0], [0.0, 0.0], [4.0, 4.0]])
+    rows = centres[kinds] + 0.3 * torch.randn(240, 2, generator=rng)
+    targets = torch.tensor([0, 1, NOTHING, 0])[kinds]
+    unsure = torch.zeros(240, 2, dtype=torch.bool)
+    unsure[kinds == 3, 1] = True
+    both = torch.tensor([4.0, 4.0])
+    for mask, is_named in ((None, [True, False]), (unsure, [True, True])):
+        weight, bias = frame_probe(rows, targets, n_classes=2, unsure=mask)
+        assert ((weight @ both + bias) > 0).tolist() == is_named
