@@ -1,6 +1,6 @@
 """Any recording to float32 tensors: decode, check, downmix, resample.
 
-Every hazard of a file or an array ends here, as an `AudioError` that says what to do.
+Whatever is wrong with a file or an array becomes an `AudioError` that says what to do.
 """
 
 from __future__ import annotations

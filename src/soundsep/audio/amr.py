@@ -1,4 +1,4 @@
-"""Where the sound of an AMR file ends, which states no length."""
+"""The end of the sound in an AMR file, which states no length."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ from soundsep.audio.file import AudioFile
 
 __all__ = ["skip_zeros_at_end"]
 
-# Bytes of a frame by its type, under the first bytes of a file: telephony, and wide band.
+# Bytes of a frame by its type, by the first bytes of a file: narrow band and wide band.
 FRAMES = {
     b"#!AMR\n": {**dict(enumerate((13, 14, 16, 18, 20, 21, 27, 32, 6))), 15: 1},
     b"#!AMR-WB\n": {**dict(enumerate((18, 24, 33, 37, 41, 47, 51, 59, 61, 6))), 14: 1, 15: 1},
 }
-MIN_ZEROS = 13  # zeros that make a frame
+MIN_ZEROS = 13  # zeros that can be taken for a frame
 BLOCK = 2**16  # bytes
 
 
 def skip_zeros_at_end(file: AudioFile) -> None:
     """Leave out zeros after the last frame, which FFmpeg takes for frames of silence.
 
-    Nothing is left out where the file is damaged before.
+    If the file is damaged before them, nothing is left out.
+
+    Args:
+        file: Open file, which is narrowed to its frames.
+
+    Raises:
+        AudioError: the file cannot be read.
     """
     n_sound = file.size - _zeros_at_end(file)
     if file.size - n_sound < MIN_ZEROS:
@@ -42,7 +48,7 @@ def _zeros_at_end(file: AudioFile) -> int:
 
 
 def _following_frame(file: AudioFile, sizes: dict[int, int], at: int, offset: int) -> int | None:
-    """Where the first frame at or after ``offset`` begins; ``None`` if frames end before."""
+    """Start of the first frame at or after ``offset``; ``None`` if the frames end before."""
     first, block = at, b""
     while at < offset:
         if at - first >= len(block):

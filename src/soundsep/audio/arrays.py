@@ -1,4 +1,4 @@
-"""Samples that are in memory already."""
+"""Samples that are already in memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "float32": 1.0, "float64": 1.0
 
 
 def is_array(audio: object) -> bool:
-    """Whether ``audio`` is samples in memory, which carry no rate of their own."""
+    """Whether a recording is given as an array or tensor, which has no rate of its own."""
     return isinstance(audio, (np.ndarray, Tensor))
 
 
 def rate_of_array(sample_rate: int | None, target_rate: int | None) -> int:
-    """The rate of an array; by default the wanted one, with a warning.
+    """The rate of an array; by default the target rate, with a warning.
+
+    Args:
+        sample_rate: Rate that the caller gave, in Hz.
+        target_rate: Rate to resample to, in Hz.
+
+    Warns:
+        SoundsepWarning: ``sample_rate`` is ``None``.
 
     Raises:
-        ConfigError: neither is known.
+        ConfigError: both are ``None``.
     """
     if sample_rate is not None:
         return sample_rate
@@ -33,7 +40,14 @@ def rate_of_array(sample_rate: int | None, target_rate: int | None) -> int:
 
 
 def warn_of_rate(rate: int) -> None:
-    """Say what rate an array without one is taken to have."""
+    """Warn that an array without a rate is taken to have this one.
+
+    Args:
+        rate: Assumed rate, in Hz.
+
+    Warns:
+        SoundsepWarning: always.
+    """
     warn(
         f"an array was given without sample_rate and is taken as {rate} Hz; pass sample_rate=, "
         "since another rate gives wrong results"
@@ -41,10 +55,13 @@ def warn_of_rate(rate: int) -> None:
 
 
 def from_array(audio: AudioInput) -> Samples:
-    """(channels, time) in float32, checked; never a view of the caller's memory.
+    """Copy an array to float32 and check it.
+
+    Shape:
+        audio: (time,) or (channels, time). Returns (channels, time).
 
     Raises:
-        AudioError: its type, shape or samples are not those of a recording, or it is a tensor
+        AudioError: the type, shape or values are not those of a recording, or it is a tensor
             without samples in memory, such as a sparse one.
     """
     if isinstance(audio, Tensor):
@@ -56,7 +73,7 @@ def from_array(audio: AudioInput) -> Samples:
             f"expected samples of int16, int32, float32 or float64, got {dtype}; convert them"
         )
     try:
-        # resolve_neg: the imaginary part of a conjugate is not negated before it is looked at
+        # resolve_neg: the imaginary part of a conjugate is a view that NumPy would not negate
         array = (
             audio.detach().cpu().resolve_neg().numpy()
             if isinstance(audio, Tensor)

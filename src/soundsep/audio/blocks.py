@@ -1,4 +1,4 @@
-"""A recording of any length, a block at a time."""
+"""A recording of any length, block by block."""
 
 from __future__ import annotations
 
@@ -20,15 +20,23 @@ __all__ = ["AudioBlocks", "audio_blocks"]
 
 
 class AudioBlocks:
-    """The blocks of one recording, each once, in order; made by `audio_blocks`.
+    """An iterator over the blocks of one recording; made by `audio_blocks`.
 
-    A file is closed when its last block was given, or with `close` or a ``with`` statement.
+    A file is closed after its last block, by `close`, or at the end of a ``with`` statement.
+
+    Args:
+        audio: As for `audio_blocks`, like all others.
+        sample_rate: Rate of an array, in Hz.
+        target_rate: Rate of the blocks, in Hz.
+        mono: Mix the channels.
+        channel: Read only this channel.
+        block_samples: Samples decoded at once, over all channels.
 
     Attributes:
         sample_rate: Rate of the blocks, in Hz.
-        n_channels: Channels of the recording, whether or not all of them are given.
-        duration_seconds: Length that the header promises; ``None`` where it does not know.
-        sample_type: The type of samples that keeps those of the recording, as libsndfile calls it.
+        n_channels: Number of channels of the recording, even if they are mixed.
+        duration_seconds: Length by the header; ``None`` if it states none.
+        sample_type: Smallest type that keeps the samples, in the words of libsndfile.
     """
 
     def __init__(
@@ -90,7 +98,7 @@ class AudioBlocks:
                 yield samples
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Itself: the recording is read once."""
+        """The iterator itself: the recording is read once."""
         return self
 
     def __next__(self) -> Tensor:
@@ -100,16 +108,16 @@ class AudioBlocks:
         return block
 
     def close(self) -> None:
-        """Let go of the file; a file object that was given stays open."""
+        """Close the file; a file object passed in stays open."""
         if self._decoder is not None:
             self._decoder.close()
 
     def __enter__(self) -> AudioBlocks:
-        """Itself."""
+        """The iterator itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.close()
 
 
@@ -124,24 +132,27 @@ def audio_blocks(
 ) -> AudioBlocks:
     """Read a recording of any length block by block, in constant memory.
 
-    Joined, the blocks are what `load_audio` gives, with the same checks; what is wrong with a file
-    is raised where it is met, so the blocks before it have been given.
+    The blocks joined equal the result of `load_audio`, with the same checks. Damage is raised when
+    it is reached, after the blocks before it were yielded.
 
     Args:
         audio: Anything `load_audio` takes.
-        sample_rate: Rate of an array, in Hz; by default it is taken to be ``target_rate``.
-        target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.
+        sample_rate: Rate of an array, in Hz; by default ``target_rate`` is assumed.
+        target_rate: Rate of the blocks, in Hz; ``None`` keeps the recording's own.
         mono: Mix the channels, as `load_audio` does.
-        channel: Read this channel only, counted from 0.
+        channel: Read only this channel, counted from 0.
         block_samples: Samples decoded at once, over all channels, at the recording's rate. Blocks
-            differ in length where the rate is changed.
+            differ in length if the rate is changed.
 
     Returns:
         An iterator of float32 tensors, (time,) or with ``mono=False`` (channels, time).
 
+    Warns:
+        SoundsepWarning: an array was given without ``sample_rate``.
+
     Raises:
         AudioError: as `load_audio`, but no recording is too long.
-        ConfigError: an array came without any rate, or an option is out of range.
+        ConfigError: an array was given without any rate, or an option is out of range.
 
     Examples:
         >>> blocks = audio_blocks(torch.zeros(2, 48_000), sample_rate=48_000, target_rate=16_000)

@@ -1,6 +1,7 @@
-"""What an MP4 says of itself, looked at before FFmpeg believes it.
+"""Check of the counts in an MP4, before FFmpeg believes them.
 
-FFmpeg makes room for as many samples as a header counts: a file of ten kilobytes takes gigabytes.
+FFmpeg allocates memory for as many samples as a header counts: a file of ten kilobytes could take
+gigabytes.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ from soundsep.audio.file import AudioFile
 __all__ = ["counts_too_many"]
 
 CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf")  # of other boxes
-MAX_BOXES = 2**20  # a day in pieces of a second has half as many
-IS_TABLE = 0xF00  # flags of a run of samples that is followed by numbers for each
+MAX_BOXES = 2**20  # a day in fragments of a second has half as many
+IS_TABLE = 0xF00  # flags of a run of samples that is followed by numbers for each sample
 
 
 def counts_too_many(file: AudioFile) -> bool:
-    """Whether an MP4 or MOV counts more samples than it has bytes, though each takes one at least.
+    """Whether an MP4 or MOV counts more samples than it has bytes; each takes at least one.
 
-    Tables of a number for every sample are no matter, since they end with the file.
+    Tables with a number for every sample do no harm, since they end with the file.
+
+    Args:
+        file: Open file.
+
+    Raises:
+        AudioError: the file cannot be read.
 
     References:
         ISO/IEC 14496-12 (2015), sections 8.6.1.2, 8.7.3.2 and 8.8.8.
     """
     n_in_runs = 0
-    equal = {-1: 0}  # by track, the samples of which one size stands for all
-    steps: set[int] = set()  # tracks in which each lasts one step
+    equal = {-1: 0}  # by track, the number of samples that have one size in common
+    steps: set[int] = set()  # tracks in which each sample lasts one step
     track = -1
     for n_boxes, (name, start) in enumerate(_boxes(file, 0, file.size)):
         if n_boxes > MAX_BOXES:
@@ -44,7 +51,7 @@ def counts_too_many(file: AudioFile) -> bool:
 
 
 def _boxes(file: AudioFile, start: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int]]:
-    """Name and place of the contents of every box, those in other boxes too."""
+    """Name and start of the contents of every box, nested ones included."""
     while start + 8 <= end:
         head = file.peek(start, 16)
         size, contents = int.from_bytes(head[:4], "big"), start + 8

@@ -1,4 +1,4 @@
-"""What is taken for a recording, and what its rate, channels and samples must hold to."""
+"""The types that a recording may have, and checks of its rate, channels and samples."""
 
 from __future__ import annotations
 
@@ -33,10 +33,13 @@ MAX_PEAK = 100.0  # 32-bit float recorders exceed 1; integers cast to float exce
 
 
 def check_target_rate(target_rate: float | None) -> int | None:
-    """The rate as an int, whatever type of whole number it is; one that nobody can want is refused.
+    """Refuse a rate that makes no sense, and return it as an int.
+
+    Args:
+        target_rate: Rate to resample to, in Hz, of any numeric type.
 
     Raises:
-        ConfigError: it is outside 1 kHz to 768 kHz, or a fraction.
+        ConfigError: the rate is not an integer from `MIN_RATE_HZ` to `MAX_RATE_HZ`.
     """
     if target_rate is None:
         return None
@@ -49,10 +52,16 @@ def check_target_rate(target_rate: float | None) -> int | None:
 
 
 def check_format(name: str, n_channels: int, rate: float) -> int:
-    """The rate as an int, whatever type of whole number it is; what no recorder writes is refused.
+    """Refuse a format that no recorder writes, and return its rate as an int.
+
+    Args:
+        name: Name of the recording, for messages.
+        n_channels: Number of its channels.
+        rate: Its rate in Hz, of any numeric type.
 
     Raises:
-        AudioError: too many channels, none, or a rate out of range.
+        AudioError: there are not 1 to `MAX_CHANNELS` channels, or the rate is not an integer from
+            `MIN_RATE_HZ` to `MAX_RATE_HZ`.
         ConfigError: the rate is not a number.
     """
     if not _is_rate(check_number("sample_rate", rate)):
@@ -73,10 +82,14 @@ def _is_rate(rate: float) -> bool:
 
 
 def check_samples(name: str, samples: Samples) -> None:
-    """Refuse what is not sound.
+    """Refuse samples that are not sound.
+
+    Args:
+        name: Name of the recording, for messages.
+        samples: Samples, (channels, time), at least one.
 
     Raises:
-        AudioError: there is NaN, infinity, or a level that only integers cast to float have.
+        AudioError: a sample is NaN or infinite, or above `MAX_PEAK`, as integers cast to float are.
     """
     # The largest magnitude is NaN or Inf exactly if any sample is.
     peak = max(float(samples.max()), -float(samples.min()))

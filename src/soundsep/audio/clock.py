@@ -19,8 +19,8 @@ _SHORT_DAY = r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d)"
 _TIME = r"(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)"
 _FRACTION = r"(?:[._](?P<fraction>\d{3}|\d{6})(?!\d))?"
 _ZONE = r"(?P<zone>Z(?![A-Za-z])|[+-]\d\d:?\d\d)(?!\d)"
-# The first that fits, and holds a time that exists, counts. Digits before and after are none of it,
-# so that a serial number of 20 digits holds no date.
+# The first pattern that fits and holds a time that exists counts. No digit may precede or follow
+# it, so that a serial number of 20 digits holds no date.
 NAME_PATTERNS: Mapping[str, re.Pattern[str]] = {
     recorder: re.compile(rf"(?<!\d){pattern}")
     for recorder, pattern in {
@@ -57,7 +57,7 @@ _BEXT_DATE, _BEXT_LENGTH = 320, 18  # bytes: where the date stands, and its leng
 _MAX_TEXT = 2**16  # bytes of a chunk that are looked at
 _MAX_OFFSET = timedelta(hours=14)
 
-# What the letters of `strftime` stand for in a name.
+# The letters of `strftime` as regular expressions.
 _DIRECTIVES = {
     "Y": r"(?P<year>\d{4})",
     "y": r"(?P<year>\d\d)",
@@ -75,22 +75,22 @@ _DIRECTIVES = {
 def recording_start(path: str | os.PathLike[str], *, pattern: str | None = None) -> datetime | None:
     """When a recording began, by the recorder's own clock.
 
-    The name counts first, as one of `NAME_PATTERNS`, for whoever cuts or copies a file renames it,
-    and headers stay behind. Without a time in it, the header of a WAV file does: GUANO, the comment
-    of an AudioMoth, or the origination time of a Broadcast WAV (``bext``). Where both name the same
-    moment, the header adds the zone that the name lacks.
+    The file name takes precedence, as one of `NAME_PATTERNS`: people who cut or copy a recording
+    rename it, while its header stays as it was. Without a time in the name, the header of a WAV
+    file is read: GUANO, the comment of an AudioMoth, or the origination time of a Broadcast WAV
+    (``bext``). If both state the same moment, the header adds the zone that the name lacks.
 
     Args:
-        path: Where the recording lies; a file that cannot be read has no header.
-        pattern: How the name holds the time, such as ``"%d.%m.%Y_%Hh%M"``, with the letters of
-            `datetime.strftime` for numbers (Y, y, m, d, H, M, S, f, z). Then nothing else counts.
-            One with a slash is searched in the whole path.
+        path: Path of the recording; a file that cannot be read has no header.
+        pattern: Format of the time in the name, such as ``"%d.%m.%Y_%Hh%M"``, with the numeric
+            letters of `datetime.strftime` (Y, y, m, d, H, M, S, f, z). Then nothing else is used.
+            A pattern with a slash is searched in the whole path.
 
     Returns:
-        With a time zone where the recorder told one; ``None`` where it told no time.
+        The time, with a zone if the recorder stated one; ``None`` if there is no time.
 
     Raises:
-        ConfigError: ``pattern`` holds other letters, or no whole date.
+        ConfigError: ``pattern`` holds other letters, or not a whole date.
 
     Examples:
         >>> recording_start("SITE1_20240519_033000.wav").isoformat()
@@ -143,13 +143,13 @@ def _by_header(path: str | os.PathLike[str]) -> datetime | None:
     for name, pattern in ((b"guan", _GUANO), (b"LIST", _AUDIOMOTH), (b"bext", _BEXT)):
         if found := _found(pattern, texts.get(name, "")):
             if name == b"LIST" and found.tzinfo is None:
-                return found.replace(tzinfo=timezone.utc)  # the first firmware knew no other
+                return found.replace(tzinfo=timezone.utc)  # the first firmware had no other
             return found
     return None
 
 
 def _found(pattern: re.Pattern[str], text: str) -> datetime | None:
-    """The first time in a text that exists: no month 13, no 30th of February."""
+    """The first time in a text that exists: not month 13, not the 30th of February."""
     for match in pattern.finditer(text):
         part = match.groupdict()
         units = ("year", "month", "day", "hour", "minute", "second")
@@ -165,7 +165,7 @@ def _found(pattern: re.Pattern[str], text: str) -> datetime | None:
 
 
 def _zone(text: str | None) -> timezone | None:
-    """The zone of an offset such as +0530, +5:30 or Z; ``None`` of what cannot be one."""
+    """The zone of an offset such as +0530, +5:30 or Z; ``None`` if it cannot be an offset."""
     if not text:
         return None
     if text == "Z":
@@ -179,7 +179,7 @@ def _zone(text: str | None) -> timezone | None:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A regular expression of a pattern as of `datetime.strftime`."""
+    """The regular expression of a pattern for `datetime.strftime`."""
     parts, given = "", set[str]()
     for literal, letter in re.findall(r"([^%]+)|%(.?)", pattern, re.DOTALL):
         if literal:

@@ -1,4 +1,4 @@
-"""What a file holds, told by its first bytes: which reader it takes, or what it is instead."""
+"""The kind of a file by its first bytes: which reader it needs, or what it is instead of audio."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import PurePath
 
 __all__ = ["HEAD_BYTES", "MOV", "Contents", "contents_of", "convert_command"]
 
-HEAD_BYTES = 4096  # more than the longest frame of AC-3, since two beginnings make it sure
+HEAD_BYTES = 4096  # more than the longest frame of AC-3, which is recognised by two of them
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file is.
+    """Kind of a file.
 
     Attributes:
-        what: With its article, for messages.
-        demuxer: FFmpeg's name of its reader; ``None`` where it is not read.
-        advice: What to do about a file that is not read.
+        what: Name of the kind with its article, for messages.
+        demuxer: FFmpeg's name of its demuxer; ``None`` if FFmpeg is not used for it.
+        advice: Advice for the user, if it cannot be read.
     """
 
     what: str
@@ -32,10 +32,10 @@ UNPACK = "unpack it first"
 IMAGE = Contents("an image, not a recording")
 BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"moof", b"styp")
 IMAGE_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
-LIBSNDFILE_IN_CAF = (b"lpcm", b"alac", b"ulaw", b"alaw")  # the rest of CAF is FFmpeg's
-NOT_IN_TEXT = re.compile("[\\x00-\\x08\\x0e-\\x1a\\x1c-\\x1f\\x7f]")  # and escape may be
+LIBSNDFILE_IN_CAF = (b"lpcm", b"alac", b"ulaw", b"alaw")  # FFmpeg reads the rest of CAF
+NOT_IN_TEXT = re.compile("[\\x00-\\x08\\x0e-\\x1a\\x1c-\\x1f\\x7f]")  # escape may be in a text
 
-# What FFmpeg reads, and libsndfile does not, by its first bytes.
+# Formats that FFmpeg reads and libsndfile does not, by their first bytes.
 READ_BY_FFMPEG: tuple[tuple[bytes, Contents], ...] = (
     (b"\x1a\x45\xdf\xa3", Contents("a WebM/Matroska file", "matroska,webm")),
     (
@@ -45,7 +45,7 @@ READ_BY_FFMPEG: tuple[tuple[bytes, Contents], ...] = (
     (b"#!AMR", Contents("an AMR file", "amr")),
     (b"wvpk", Contents("a WavPack file", "wv")),
 )
-# What is none of ours, by its first bytes.
+# Formats that are not read, by their first bytes.
 NOT_READ: tuple[tuple[bytes, Contents], ...] = (
     (
         b"version https://git-lfs",
@@ -92,7 +92,7 @@ NOT_READ: tuple[tuple[bytes, Contents], ...] = (
     (b"FLV\x01", Contents("a Flash video", advice=EXPORT)),
     (b"\x00\x00\x01\xba", Contents("an MPEG programme stream", advice=EXPORT)),
 )
-# Texts, by how they begin once blanks and the mark of their encoding are off.
+# Texts, by their beginning without blanks and byte order mark.
 PLAYLIST = Contents(
     "a playlist, which names recordings and holds none", advice="pass the files that it names"
 )
@@ -111,10 +111,10 @@ TEXTS: tuple[tuple[str, Contents], ...] = (
 
 
 def contents_of(head: bytes) -> Contents | None:
-    """What a file with such a beginning is; ``None`` if that is not known here.
+    """Recognise a file by its beginning; ``None`` if it is none of these kinds.
 
     Args:
-        head: Its first `HEAD_BYTES` bytes, or all if there are fewer.
+        head: First `HEAD_BYTES` bytes of the file, or all if there are fewer.
     """
     if not head:
         return Contents("an empty file (0 bytes)", advice="copy it again, or record it again")
@@ -136,10 +136,11 @@ def contents_of(head: bytes) -> Contents | None:
 
 
 def convert_command(name: str) -> str:
-    """The line of a shell that makes a WAV file of a recording.
+    """Shell command that converts a recording to a WAV file.
 
     Args:
-        name: What messages call it; where that is no file's name, a made-up one stands for it.
+        name: Name of the recording in messages; if that is not a file name, the command has a
+            made-up one.
     """
     path = PurePath(name)
     if not path.suffix:
@@ -151,7 +152,7 @@ def convert_command(name: str) -> str:
 
 
 def _boxes(head: bytes) -> Contents | None:
-    """MP4, its kin and its forerunner QuickTime, which are boxes of a size and a name."""
+    """MP4, its relatives and its predecessor QuickTime: boxes with a size and a name."""
     if head[4:8] not in BOXES:
         return None
     brand = head[8:12] if head[4:8] in (b"ftyp", b"styp") else b"qt  "
@@ -169,7 +170,7 @@ def _riff(head: bytes) -> Contents | None:
 
 
 def _caf(head: bytes) -> Contents | None:
-    """Apple's CAF with a compression that libsndfile does not know."""
+    """Apple's CAF with a compression that libsndfile does not read."""
     known = head[28:32] in LIBSNDFILE_IN_CAF
     if head.startswith(b"caff") and head[8:12] == b"desc" and not known:
         return Contents("a CAF file of compressed sound", "caf")
@@ -177,7 +178,7 @@ def _caf(head: bytes) -> Contents | None:
 
 
 def _ogg(head: bytes) -> Contents | None:
-    """Ogg of what libsndfile does not know in it."""
+    """Ogg with an encoding that libsndfile does not read in it."""
     if head.startswith(b"OggS") and len(head) > 27:
         packet = head[27 + head[26] :]
         if packet.startswith(b"Speex "):
@@ -188,7 +189,7 @@ def _ogg(head: bytes) -> Contents | None:
 
 
 def _frames(head: bytes) -> Contents | None:
-    """Streams of frames without a header, told by two beginnings of a frame."""
+    """Streams of frames without a header, recognised by the beginnings of two frames."""
     start = _id3_size(head)
     frame = head[start : start + 7]
     if len(frame) == 7 and frame[0] == 0xFF and frame[1] & 0xF6 == 0xF0:
@@ -209,7 +210,7 @@ def _frames(head: bytes) -> Contents | None:
 
 
 def _id3_size(head: bytes) -> int:
-    """Bytes of the ID3v2 tag at its start, 0 where there is none."""
+    """Length in bytes of the ID3v2 tag at the start, 0 if there is none."""
     if not head.startswith(b"ID3") or len(head) < 10:
         return 0
     size = 0
@@ -222,7 +223,7 @@ def _text(head: bytes) -> Contents | None:
     try:
         text = head.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if error.start < HEAD_BYTES - 3:  # else a letter is cut by the end of what was read
+        if error.start < HEAD_BYTES - 3:  # else the end of ``head`` cuts a letter
             return None
         text = head[: error.start].decode("utf-8-sig")
     if NOT_IN_TEXT.search(text):

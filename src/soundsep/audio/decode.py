@@ -1,4 +1,4 @@
-"""Files, bytes and file objects to checked samples, strictly forward, block by block."""
+"""Files, bytes and file objects to checked samples, read strictly forward, block by block."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from soundsep.errors import AudioError
 
 __all__ = ["Decoder", "Reader"]
 
-# Frames asked of a reader at once, whatever the size of the blocks: how a decoder behaves at the
-# border of a request, or at damage, cannot depend on the blocks.
+# Frames requested from a reader at once, whatever the size of blocks: what a decoder returns at the
+# border of a request, or at damage, must not depend on the blocks.
 REQUEST = 2**14
-MAX_MISSING = 4_096  # frames, of a header's count that takes a decoder's delay for sound
+MAX_MISSING = 4_096  # frames that a header may count too many, as it includes a decoder's delay
 
 
 class Reader(Protocol):
-    """The samples of one file, each once, from the first to the last; it never seeks.
+    """The samples of one file, from the first to the last; it never seeks.
 
     Attributes:
-        sample_rate: In Hz.
+        sample_rate: Rate of the samples, in Hz.
         n_channels: Number of channels.
         n_frames: Length by the header, in samples per channel; ``None`` if unknown.
-        is_lossy: Whether the count of the header may differ by the delay of a decoder.
-        sample_type: The type of samples that keeps them, as libsndfile calls it.
+        is_lossy: Whether the header's count may differ by the delay of a decoder.
+        sample_type: Smallest type that keeps the samples, in the words of libsndfile.
     """
 
     sample_rate: int
@@ -41,15 +41,21 @@ class Reader(Protocol):
     sample_type: str
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
-        """The next samples, (frames, channels), at most so many; none at the end.
+        """Read the next samples; none at the end.
+
+        Args:
+            n_frames: Largest number of samples per channel.
+
+        Shape:
+            Returns (frames, channels).
 
         Raises:
             UnreadableError: the file is damaged; the message says how.
-            AudioError: it is cut off, or its disk failed.
+            AudioError: the file is cut off, or cannot be read.
         """
 
     def close(self) -> None:
-        """Let go of what the decoder holds; the file stays open."""
+        """Release the decoder's memory; the file stays open."""
 
 
 class Decoder:
@@ -59,14 +65,14 @@ class Decoder:
         audio: A path, the bytes of a file, or a binary file object.
 
     Attributes:
-        name: For messages.
-        sample_rate: In Hz.
+        name: Name of the recording, for messages.
+        sample_rate: Rate of the samples, in Hz.
         n_channels: Number of channels.
         n_frames: Length by the header, in samples per channel; ``None`` if unknown.
-        sample_type: The type of samples that keeps them, as libsndfile calls it.
+        sample_type: Smallest type that keeps the samples, in the words of libsndfile.
 
     Raises:
-        AudioError: there is no such file, or it is not audio.
+        AudioError: the file does not exist, or is not audio.
     """
 
     def __init__(self, audio: Any) -> None:
@@ -107,7 +113,10 @@ class Decoder:
             ) from error
 
     def read(self, n_frames: int) -> Samples:
-        """The next samples, ``n_frames`` but for the last ones; none at the end.
+        """Read the next samples, fewer at the end, and none after it.
+
+        Args:
+            n_frames: Number of samples per channel.
 
         Shape:
             Returns (channels, time).
@@ -157,15 +166,15 @@ class Decoder:
                 raise truncated(self.name, self._n_read / promised)
 
     def close(self) -> None:
-        """Close the file; a file object that was given stays open."""
+        """Close the file; a file object passed in stays open."""
         if self._reader is not None:
             self._reader.close()
         self._audio.close()
 
     def __enter__(self) -> Decoder:
-        """Itself."""
+        """The decoder itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the file."""
         self.close()

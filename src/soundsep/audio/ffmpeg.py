@@ -1,7 +1,7 @@
-"""The recordings of phones, browsers and cameras, which FFmpeg reads; by the extra "formats".
+"""The recordings of phones, browsers and cameras, read by FFmpeg, which the extra "formats" brings.
 
-FFmpeg is given an open file and the name of one demuxer of our choice. It probes nothing, and every
-other file or address that a recording may name is refused.
+FFmpeg gets an open file and the name of one demuxer, which we choose. It probes nothing, and any
+other file or address that a recording names is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from soundsep.errors import AudioError
 
 __all__ = ["FfmpegReader"]
 
-# What the sound may be encoded as, by FFmpeg's names of its decoders; a video is never decoded.
+# The allowed encodings, by FFmpeg's names of its decoders; video is never decoded.
 # fmt: off
 DECODERS = (
     "aac", "ac3", "adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "alac", "amrnb", "amrwb", "eac3",
@@ -37,31 +37,31 @@ DECODERS = (
 )
 # fmt: on
 LOSSLESS = ("alac", "flac", "pcm_", "wavpack", "wmalossless")
-# Demuxers that take the length of a track from the file, while others guess it from the bit rate.
+# Demuxers that read the length of a track from the file; others guess it from the bit rate.
 STATES_LENGTH = (MOV, "wv", "caf")
 MATROSKA = "matroska,webm"
-MAX_ALAC_FRAME = 2**17  # samples, usually 2**12; FFmpeg makes room for as many as a header says
-INVALID = -22  # what a C library answers to an impossible seek
+MAX_ALAC_FRAME = 2**17  # samples, usually 2**12; FFmpeg allocates as many as the header says
+INVALID = -22  # EINVAL, the result of an impossible seek in C
 
 
 class FfmpegReader:
-    """An open file as FFmpeg decodes it, its first audio track; a `soundsep.audio.decode.Reader`.
+    """The first audio track of an open file, by FFmpeg; a `soundsep.audio.decode.Reader`.
 
-    As FFmpeg does, the delay that an encoder adds at the start is taken off.
+    As FFmpeg does, it removes the delay that an encoder adds at the start.
 
     Args:
-        file: What to read; it stays open when the reader is closed.
-        contents: What it holds, with the demuxer.
+        file: Open file; it stays open when the reader is closed.
+        contents: Kind of the file, with its demuxer.
 
     Attributes:
-        sample_rate: In Hz; of the sound decoded, which may be twice what the header says.
+        sample_rate: Rate of the decoded samples in Hz, which may be twice that of the header.
         n_channels: Number of channels.
-        n_frames: Length by the header, in samples per channel; ``None`` where it states none.
-        is_lossy: Whether its length may differ by the delay of a decoder.
-        sample_type: The type of samples that keeps them, as libsndfile calls it.
+        n_frames: Length by the header, in samples per channel; ``None`` if it states none.
+        is_lossy: Whether the header's count may differ by the delay of a decoder.
+        sample_type: Smallest type that keeps the samples, in the words of libsndfile.
 
     Raises:
-        AudioError: PyAV is missing, or there is no sound that it can decode.
+        AudioError: PyAV is not installed, or the file has no sound that FFmpeg decodes.
     """
 
     def __init__(self, file: AudioFile, contents: Contents) -> None:
@@ -91,11 +91,17 @@ class FfmpegReader:
         self.n_frames = self._length(str(contents.demuxer))
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
-        """The next samples, (frames, channels), at most so many; none at the end.
+        """Read the next samples; none at the end.
+
+        Args:
+            n_frames: Largest number of samples per channel.
+
+        Shape:
+            Returns (frames, channels).
 
         Raises:
             UnreadableError: the file is damaged here, or changes its rate or channels.
-            AudioError: its disk failed.
+            AudioError: the file cannot be read.
         """
         with self._explained():
             while not self._held:
@@ -107,7 +113,7 @@ class FfmpegReader:
         return block[:n_frames]
 
     def close(self) -> None:
-        """Let go of FFmpeg's memory."""
+        """Release FFmpeg's memory; the file stays open."""
         if self._container is not None:
             self._container.close()
 
@@ -153,8 +159,8 @@ class FfmpegReader:
     def _advance(self) -> bool:
         """Decode one more packet; False at the end.
 
-        A packet that cannot be decoded is damage, except for the last one, which a recorder may
-        have been stopped in.
+        A packet that cannot be decoded is damage, except for the last one, which a recorder may not
+        have finished.
         """
         packet = next(self._packets, None)
         if packet is None:
@@ -190,7 +196,7 @@ class FfmpegReader:
         track, whole = self._track.duration, self._container.duration
         if track and track > 0 and demuxer in STATES_LENGTH:
             return int(track * self._track.time_base * self.sample_rate)
-        # Of Matroska a header states the length of the longest track; that of a track is a guess.
+        # A Matroska header states only the length of the longest track.
         alone = len(self._container.streams) == 1
         if demuxer == MATROSKA and whole and whole > 0 and not track and alone:
             return int(whole * self.sample_rate // self._av.time_base)
@@ -202,7 +208,7 @@ class FfmpegReader:
             yield
         except (AudioError, UnreadableError):
             raise
-        except Exception as error:  # of FFmpeg, and whatever PyAV makes of an odd header
+        except Exception as error:  # FFmpeg's, and whatever PyAV raises at an odd header
             if self._file.failure is None:
                 raise UnreadableError(_reason(error)) from error
         if isinstance(failure := self._file.failure, Exception):
@@ -232,17 +238,17 @@ class _File:
 
 
 def _refuse(url: str, flags: int, options: object) -> NoReturn:
-    """What FFmpeg gets when it asks for another file."""
+    """Refuse to open another file for FFmpeg."""
     raise PermissionError("it refers to another file, which is not opened")
 
 
 def _alac_frame(cookie: bytes | None) -> int:
-    """The samples per frame that Apple Lossless states in its header."""
+    """Samples per frame by the header of Apple Lossless."""
     return int.from_bytes((cookie or b"")[12:16], "big")
 
 
 def _reason(error: object) -> str:
-    """FFmpeg's words without its number and the name that it thinks the file has."""
+    """FFmpeg's message without its number and the made-up name of the file."""
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
     text = getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,4 @@
-"""What a recording is read from: an open binary file at which libsndfile cannot stumble."""
+"""The open binary file that decoders read, in which libsndfile meets no surprises."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ N_CLAIMED = 128  # bytes at the end that libmpg123 looks into for a tag
 
 
 class UnreadableError(Exception):
-    """A decoder does not read a file, or would not read it right; the message says why."""
+    """A decoder cannot read a file, or not correctly; the message says why."""
 
 
 class AudioFile:
-    """A file as libsndfile sees it: a part of its bytes, without a name that could mislead.
+    """A file as libsndfile sees it: part of its bytes, without a name that could mislead.
 
     libsndfile calls `readinto`, `seek` and `tell` from C, where an exception would be printed and
-    forgotten, even the interrupt by a user. It is kept in ``failure`` instead, and the file seems
-    to end there.
+    forgotten, even a user's interrupt. It is kept in ``failure`` instead, and the file seems to end
+    there.
 
     Args:
-        audio: A path, the bytes of a file, or a binary file object. A file that can be sought is
-            read where it lies; of any other object all is read at once.
+        audio: A path, the bytes of a file, or a binary file object. A seekable file is read in
+            place; any other object is read into memory at once.
 
     Attributes:
-        title: What messages call it.
-        size: Its length in bytes, as it was when it was opened.
-        failure: What went wrong while reading.
+        title: Name for messages.
+        size: Length of the part shown, in bytes; at first that of the file when it was opened.
+        failure: Exception raised while reading, if any.
 
     Raises:
-        AudioError: there is no such file, or it is no binary file.
+        AudioError: the file does not exist, or is not a binary file.
     """
 
     def __init__(self, audio: Any) -> None:
@@ -57,7 +57,12 @@ class AudioFile:
             raise AudioError(f"{self.title} cannot be read: {error}") from error
 
     def narrow(self, start: int, end: int | None = None) -> None:
-        """Show no more than the bytes from ``start`` up to ``end``; both count from its start."""
+        """Show only part of the bytes shown so far.
+
+        Args:
+            start: First byte of the part.
+            end: Byte after the part; by default the end of the file.
+        """
         end = self.size if end is None else min(end, self.size)
         self._start += min(start, end)
         self.size = max(0, end - start)
@@ -65,30 +70,46 @@ class AudioFile:
         self.seek(0)
 
     def restore(self) -> None:
-        """Show all of the file again, as it is."""
+        """Show the whole file again, unchanged."""
         self._start, self.size = 0, self._full_size
         self._patches, self._claimed, self._lead = {}, None, b""
         self.seek(0)
 
     def patch(self, offset: int, data: bytes) -> None:
-        """Show other bytes at ``offset``; the file itself stays as it is."""
+        """Show other bytes at a place; the file itself stays as it is.
+
+        Args:
+            offset: First byte to replace.
+            data: Bytes to show instead.
+        """
         self._patches[offset] = data
 
     def lead(self, data: bytes) -> None:
-        """Show some bytes ahead of all others; it is narrowed and patched before, not after."""
+        """Show some bytes before all others; call `narrow` and `patch` before this, not after.
+
+        Args:
+            data: Bytes to show first.
+        """
         self._patches = {at + len(data): patch for at, patch in self._patches.items()}
         self._claimed = None if self._claimed is None else self._claimed + len(data)
         self._lead, self.size = data, self.size + len(data)
 
     def claim(self, size: int) -> None:
-        """Seem to be of this size to those who seek its end, with 128 bytes of zeros there.
+        """Pretend another size to a decoder that seeks the end, with `N_CLAIMED` zeros there.
 
-        Whoever reads on and on still comes to the true end.
+        Reading forward still reaches the true end.
+
+        Args:
+            size: Pretended size, in bytes.
         """
         self._claimed = size
 
     def peek(self, offset: int, n_bytes: int) -> bytes:
-        """Some of its bytes, fewer at the end; it stands at its start afterwards.
+        """Some of the bytes, fewer at the end; the position is the start afterwards.
+
+        Args:
+            offset: First byte to return.
+            n_bytes: Number of bytes.
 
         Raises:
             AudioError: the file cannot be read.
@@ -101,7 +122,7 @@ class AudioFile:
         return bytes(buffer[:n_read])
 
     def check(self) -> None:
-        """Raise what went wrong while reading.
+        """Raise the exception in ``failure``, if there is one.
 
         Raises:
             AudioError: the file cannot be read.
@@ -112,7 +133,15 @@ class AudioFile:
             raise self.failure
 
     def contains(self, wanted: bytes, offset: int) -> bool:
-        """Whether some bytes stand anywhere from ``offset`` on; it stands at its start then."""
+        """Whether some bytes occur from ``offset`` on; the position is the start afterwards.
+
+        Args:
+            wanted: Bytes to look for.
+            offset: Byte to start at.
+
+        Raises:
+            AudioError: the file cannot be read.
+        """
         while offset < self.size:
             if wanted in self.peek(offset, BLOCK + len(wanted)):
                 return True
@@ -120,7 +149,7 @@ class AudioFile:
         return False
 
     def readinto(self, buffer: Any) -> int:
-        """Fill some memory; the number of bytes, 0 at the end."""
+        """Fill a buffer and return the number of bytes, 0 at the end or after a failure."""
         view = memoryview(buffer).cast("B")
         if self._claimed is not None and self._position >= self._claimed - N_CLAIMED:
             view[:] = bytes(len(view))
@@ -146,7 +175,12 @@ class AudioFile:
         return n_read
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> None:
-        """Go somewhere; a damaged header may name a place before the start, and nothing moves."""
+        """Move the position; before the start, where a damaged header may point, nothing happens.
+
+        Args:
+            offset: Bytes from the place that ``whence`` names.
+            whence: `os.SEEK_SET`, `os.SEEK_CUR` or `os.SEEK_END`.
+        """
         end = self.size if self._claimed is None else self._claimed
         target = offset + (0, self._position, end)[whence]
         with suppress(OSError, ValueError, OverflowError):
@@ -155,17 +189,17 @@ class AudioFile:
                 self._position = target
 
     def tell(self) -> int:
-        """Where it stands, in bytes."""
+        """The position, in bytes."""
         return self._position
 
     def close(self) -> None:
-        """Let go of the file; one that was given open stays open."""
+        """Close the file; a file object passed in stays open."""
         if self._owned:
             self._file.close()
 
 
 def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
-    """A name for messages, an open binary file, and whether it is ours to close."""
+    """A name for messages, an open binary file, and whether we have to close it."""
     if isinstance(audio, (str, os.PathLike)):
         return _open_path(audio)
     if isinstance(audio, (bytes, bytearray, memoryview)):
@@ -212,7 +246,7 @@ def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
         if in_place and audio.tell() == 0:
             return name, audio, False
         data = audio.read()
-    except Exception as error:  # whatever an object of somebody else's may raise
+    except Exception as error:  # an object of another library may raise anything
         raise AudioError(f"{name} cannot be read: {error}") from error
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise AudioError(

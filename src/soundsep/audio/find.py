@@ -1,4 +1,4 @@
-"""Where recordings lie: files, folders of them, and patterns."""
+"""Find recordings: files, folders of them, and patterns."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = [
     "search_folder",
 ]
 
-# What computers put beside the files of people; names that begin with a dot are hidden anyway.
+# Folders that systems put beside people's files; names that begin with a dot are hidden anyway.
 SYSTEM_FOLDERS = ("__macosx", "$recycle.bin", "system volume information", "@eadir", "lost+found")
-MAX_KINDS = 12  # of what is passed over that are named, the commonest first
-MAX_SUFFIX = 12  # characters; what is longer is no suffix, but a name with a dot in it
+MAX_KINDS = 12  # kinds of files passed over that are listed, the most frequent first
+MAX_SUFFIX = 12  # characters; anything longer is a name with a dot in it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,10 +33,10 @@ class FoundRecordings:
     """Result of a search.
 
     Attributes:
-        places: For every path, once and in order: where the recording lies below the folder
-            that was searched; of a file that was given itself, its name.
+        places: By path, each once and in order: the recording's path relative to the folder that
+            was searched, or the name of a file that was given itself.
         passed_over: Number of files passed over, by kind: a suffix, ``hidden .wav``, ...
-        empty: Folders that were searched and hold no recording.
+        empty: Folders searched that hold no recording.
     """
 
     places: dict[str, str]
@@ -45,21 +45,20 @@ class FoundRecordings:
 
     @property
     def paths(self) -> list[str]:
-        """The recordings, as they are opened and named."""
+        """Paths of the recordings, in order."""
         return list(self.places)
 
 
 def find_recordings(*names: str | os.PathLike[str]) -> FoundRecordings:
-    """The recordings that are meant by files, folders and patterns.
+    """Find the recordings that files, folders and patterns stand for.
 
-    A file is taken as it is, whatever it is called, even if it is not there. A folder is searched
-    at any depth, links to folders apart, for every suffix in `AUDIO_SUFFIXES`, in any case of
-    letters; the same holds for what a pattern matches, unless the pattern names a suffix itself. A
-    pattern that matches nothing is taken for a file. Hidden files and folders and those of
-    `SYSTEM_FOLDERS` are passed over.
+    A file is taken as it is, whatever its name, even if it does not exist. A folder is searched at
+    any depth, except for links to folders, for every suffix in `AUDIO_SUFFIXES`, upper or lower
+    case; so are the matches of a pattern, unless the pattern states a suffix. A pattern without a
+    match is taken for a file. Hidden files and folders and `SYSTEM_FOLDERS` are passed over.
 
     Args:
-        names: Each a file, a folder, or a pattern as of the module glob, ``**`` included.
+        names: Files, folders, or patterns of the module `glob`, including ``**``.
     """
     places: dict[str, str] = {}
     seen: Counter[str] = Counter()
@@ -88,9 +87,9 @@ def search_folder(
     """Paths of the recordings in a folder, at any depth, sorted.
 
     Args:
-        folder: The folder; every path begins with it.
-        pass_over: Called with the kind of each other file.
-        is_hidden: All of it is to be passed over.
+        folder: Folder to search; every path begins with it.
+        pass_over: Called with the kind of each file passed over.
+        is_hidden: Pass over everything.
     """
     found: list[str] = []
     hidden = {os.fspath(folder)} if is_hidden else set()
@@ -117,12 +116,15 @@ def search_folder(
 
 
 def is_passed_over(name: str) -> bool:
-    """Whether a name is that of a hidden file or folder, or of one that no person has made."""
+    """Whether the name of a file or folder is hidden, or one of `SYSTEM_FOLDERS`."""
     return name.startswith(".") or name.casefold() in SYSTEM_FOLDERS
 
 
 def passed_over(kinds: Counter[str]) -> str | None:
-    """All that was not taken, in one line; ``None`` where that is nothing.
+    """One line about the files passed over; ``None`` if there are none.
+
+    Args:
+        kinds: Number of files by kind.
 
     Examples:
         >>> passed_over(Counter({".txt": 2, "hidden .wav": 1}))
@@ -138,7 +140,13 @@ def passed_over(kinds: Counter[str]) -> str | None:
 
 
 def kind_passed_over(path: str, *, is_hidden: bool = False, any_suffix: bool = False) -> str | None:
-    """What a file is that is passed over; ``None`` for a recording."""
+    """Kind of a file that is passed over; ``None`` for a recording.
+
+    Args:
+        path: Path of the file.
+        is_hidden: It is in a hidden folder.
+        any_suffix: Accept every suffix.
+    """
     name = os.path.basename(path)
     suffix = os.path.splitext(name)[1].lower()
     if len(suffix) > MAX_SUFFIX or suffix == ".":
@@ -153,7 +161,7 @@ def kind_passed_over(path: str, *, is_hidden: bool = False, any_suffix: bool = F
 
 
 def _match(pattern: str, seen: Counter[str]) -> Iterator[tuple[str, str]]:
-    """What a pattern matches, and where it lies below the folders that the pattern names."""
+    """Matches of a pattern, and their paths relative to the folders that the pattern names."""
     parts = Path(pattern).parts
     n_fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     suffix = os.path.splitext(parts[-1])[1]
@@ -180,6 +188,6 @@ def _meant(name: str) -> str:
 
 
 def _plain(path: str) -> str:
-    """Without what says nothing, such as ``./``, but never a name that begins with ``~``."""
+    """Without redundant parts such as ``./``, unless the name would begin with ``~``."""
     plain = str(Path(path))
     return os.path.join(os.curdir, plain) if plain.startswith("~") else plain

@@ -1,4 +1,4 @@
-"""How long a FLAC file is by what it says of itself."""
+"""The length of a FLAC file by its header and first frame."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ from soundsep.audio.file import AudioFile
 
 __all__ = ["FLAC", "hide_length"]
 
-FLAC = b"fLaC\0\0\0\x22"  # its beginning
+FLAC = b"fLaC\0\0\0\x22"  # the first bytes of a file
 MAX_BLOCK_AT, COUNT_AT, BLOCKS_AT = 10, 18, 4  # places in the file
 MAX_BLOCKS = 2**10  # of metadata
 
 
 def hide_length(file: AudioFile) -> int | None:
-    """The samples that the header promises, which libsndfile is not shown; ``None`` if it cannot.
+    """Hide the length in the header from libsndfile, and return it.
 
-    libsndfile would stop there even where the sound goes on. The last of several segments of a
-    recording counts the samples of all, but its first frame tells its own place among them.
+    libsndfile would stop there even if the sound goes on. The last of several segments of a
+    recording counts the samples of all, but its first frame states its own position among them.
+
+    Args:
+        file: Open file, which is patched.
+
+    Returns:
+        Samples per channel; ``None`` if the header does not state them.
+
+    Raises:
+        AudioError: the file cannot be read.
 
     References:
         van Beurden and Weaver (2024), "Free Lossless Audio Codec (FLAC)", RFC 9639, sections 8.2
@@ -28,7 +37,7 @@ def hide_length(file: AudioFile) -> int | None:
 
 
 def _first_sample(file: AudioFile) -> int:
-    """Where in its recording the first frame is, in samples; 0 where it does not tell."""
+    """Position of the first frame in its recording, in samples; 0 if it states none."""
     at = BLOCKS_AT
     for _ in range(MAX_BLOCKS):
         head = file.peek(at, 4)
@@ -39,13 +48,13 @@ def _first_sample(file: AudioFile) -> int:
     if len(head) < 11 or head[0] != 0xFF or head[1] & 0xFE != 0xF8:
         return 0
     number = _number(head[4:])
-    if head[1] & 1:  # of a sample, where blocks differ in length
+    if head[1] & 1:  # blocks differ in length, and the number counts samples
         return number
     return number * int.from_bytes(file.peek(MAX_BLOCK_AT, 2), "big")
 
 
 def _number(code: bytes) -> int:
-    """A number in the manner of UTF-8, of up to seven bytes."""
+    """A number coded like UTF-8, in up to seven bytes."""
     n_bytes = f"{code[0]:08b}".index("0") if code[0] != 0xFF else 8
     if n_bytes == 0:
         return code[0]

@@ -1,6 +1,6 @@
-"""Where the sound lies in files that libsndfile hears beyond its end, or not to it.
+"""Start and end of the sound in formats that libsndfile reads too far, or not to the end.
 
-libsndfile goes by the size of the file in many formats, and takes what follows the sound for sound.
+In many formats libsndfile goes by the size of the file, and takes what follows the sound for sound.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ from soundsep.audio.old_headers import OLD_FINDERS
 
 __all__ = ["chunks", "settle"]
 
-# Bytes of the chunks after the sound: where a length may be one that was left open, and anywhere.
+# Bytes that chunks after the sound may take: if its length may have been left open, and otherwise.
 MAX_TRAILER = 2**20, 2**32 - 2**20
-EXTENSIBLE = b"\xfe\xff"  # a kind of samples that is told later
-MIN_SURE, N_SURE = 12, 16  # bytes of a header that are in no sound
+EXTENSIBLE = b"\xfe\xff"  # the kind of samples follows later
+MIN_SURE, N_SURE = 12, 16  # bytes of a header that do not occur in sound by chance
 
 
 def settle(file: AudioFile) -> float:
-    """Show libsndfile a file that it reads right.
+    """Narrow and patch a file so that libsndfile reads it correctly.
+
+    Args:
+        file: Open file.
 
     Returns:
-        The share of the sound that is there of what the header promises.
+        Share of the sound promised by the header that the file holds, 0 to 1.
 
     Raises:
         UnreadableError: the sound lies in several pieces, or there is none.
+        AudioError: the file cannot be read.
     """
     for start, find in FINDERS.items():
         if file.peek(0, len(start)) == start and (found := find(file)):
@@ -45,7 +49,7 @@ def settle(file: AudioFile) -> float:
 
 
 def _leave_out_repeated(file: AudioFile, n_header: int) -> None:
-    """Of the headers that libsndfile writes to a pipe, before and after the sound, leave one."""
+    """Leave out all but one of the headers that libsndfile writes to a pipe, around the sound."""
     start = file.peek(0, min(n_header, N_SURE))
     if len(start) < MIN_SURE:
         return
@@ -56,7 +60,7 @@ def _leave_out_repeated(file: AudioFile, n_header: int) -> None:
 
 
 def _riff(file: AudioFile) -> Extent | None:
-    """MPEG audio is taken out of its WAV, and a length that cannot be is mended."""
+    """Take MPEG audio out of its WAV, and correct an impossible length."""
     extensible = mpeg = False
     n_64 = None
     for name, at, n_bytes in chunks(file, 12, "little"):
@@ -75,7 +79,7 @@ def _riff(file: AudioFile) -> Extent | None:
                     file.patch(at_64, rest.to_bytes(8, "little"))
                 n_bytes = n_64
             elif rest > n_bytes and _is_endless(n_bytes, rest, file):
-                # libsndfile goes by the size of the file where it finds these two
+                # libsndfile goes by the size of the file if it finds these two lengths
                 file.patch(4, (8).to_bytes(4, "little"))
                 file.patch(at - 4, bytes(4))
                 n_bytes = 0
@@ -88,16 +92,16 @@ def _riff(file: AudioFile) -> Extent | None:
 
 
 def _is_endless(n_bytes: int, rest: int, file: AudioFile) -> bool:
-    """Whether the sound of a WAV goes on to the end of the file, whatever its length says."""
+    """Whether the sound of a WAV reaches the end of the file, whatever its header says."""
     if n_bytes == 0:
         return abs(int.from_bytes(file.peek(4, 4), "little") + 8 - file.size) > 1
     if rest - n_bytes > MAX_TRAILER[1]:
-        return True  # the count went round
+        return True  # the count wrapped around
     return is_left_open(n_bytes) and rest - n_bytes > MAX_TRAILER[0]
 
 
 def _caf(file: AudioFile) -> Extent | None:
-    """A length of -1 is that of the rest of the file."""
+    """Replace a length of -1 by that of the rest of the file."""
     at = 8
     for _ in range(MAX_CHUNKS):
         head = file.peek(at, 12)
@@ -124,7 +128,7 @@ def _w64(file: AudioFile) -> Extent | None:
         if n_bytes < 24:
             return None
         if head.startswith(b"fmt ") and file.peek(at + 24, 2) == EXTENSIBLE:
-            file.patch(at + 24, file.peek(at + 48, 2))  # libsndfile takes all of them for integers
+            file.patch(at + 24, file.peek(at + 48, 2))  # libsndfile takes all such for integers
         at += -(-n_bytes // 8) * 8
     return None
 
@@ -144,7 +148,16 @@ def _iff(file: AudioFile) -> Extent | None:
 def chunks(
     file: AudioFile, at: int, order: Literal["little", "big"]
 ) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and length of the chunks of a RIFF or IFF file."""
+    """Name, start and length of the chunks of a RIFF or IFF file.
+
+    Args:
+        file: Open file.
+        at: First byte of the first chunk.
+        order: Byte order of lengths.
+
+    Raises:
+        AudioError: the file cannot be read.
+    """
     for _ in range(MAX_CHUNKS):
         head = file.peek(at, 8)
         if len(head) < 8:

@@ -1,4 +1,4 @@
-"""Recordings as other libraries hand them over."""
+"""Recordings in the forms of other libraries."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ __all__ = ["is_many", "name_of", "path_of", "unpack"]
 
 
 def unpack(audio: Any, sample_rate: Any) -> tuple[Any, int | None]:
-    """A path, bytes, a file or an array, and the rate of an array where it is known.
+    """Unpack a recording into a path, bytes, a file or an array, and the rate of an array.
 
     Args:
-        audio: One of those, or the dictionary that a data set of Hugging Face holds: ``array`` and
-            ``sampling_rate``, or ``bytes`` or ``path`` where it was not decoded.
-        sample_rate: That the caller gave, in Hz; a dictionary carries its own.
+        audio: Any of these, or a dictionary of a Hugging Face data set: ``array`` and
+            ``sampling_rate``, or ``bytes`` or ``path`` if it was not decoded.
+        sample_rate: Rate that the caller gave, in Hz; a dictionary states its own.
+
+    Returns:
+        The recording, and its rate in Hz if it is known.
 
     Raises:
-        AudioError: a dictionary lacks these keys, or it is something that is often given instead
-            of a recording, such as a pair ``(samples, rate)``.
+        AudioError: a dictionary lacks these keys, or ``audio`` is a common mistake, such as a pair
+            ``(samples, rate)``.
         ConfigError: the rate is not a number.
     """
     if sample_rate is not None:
@@ -70,13 +73,13 @@ def _from_mapping(audio: Mapping[Any, Any], sample_rate: Any) -> tuple[Any, int 
 
 
 def name_of(audio: object) -> str:
-    """What messages call a recording."""
+    """Name of a recording for messages."""
     name = path_of(audio)
     return printable(name) if name else "the array" if is_array(audio) else "the recording"
 
 
 def path_of(audio: object) -> str | None:
-    """Path or name of a recording, where it has one."""
+    """Path or name of a recording; ``None`` if it has none."""
     if isinstance(audio, Mapping):  # of a data set of Hugging Face
         audio = audio.get("path")
     if isinstance(audio, (str, os.PathLike)):
@@ -86,7 +89,17 @@ def path_of(audio: object) -> str | None:
 
 
 def is_many(audio: Any) -> tuple[bool, bool]:
-    """Whether these are several recordings, and whether they come one after the other."""
+    """Whether these are several recordings, and whether they come one by one.
+
+    Args:
+        audio: One recording, or a list, column, iterator or generator of them.
+
+    Returns:
+        Two flags; the second is false for lists and columns, whose length is known.
+
+    Raises:
+        AudioError: it is a pair ``(samples, rate)``.
+    """
     is_one = isinstance(audio, (str, bytes, bytearray, memoryview, Mapping)) or is_array(audio)
     if is_one or not isinstance(audio, Iterable) or hasattr(audio, "read"):
         return False, False

@@ -15,15 +15,15 @@ __all__ = ["interrupts_held"]
 def interrupts_held() -> Iterator[None]:
     """Hold back the user's interrupt until the end of the block.
 
-    libsndfile calls Python to read, where an exception is printed and forgotten: a run that was to
-    be stopped would go on, and call the recording damaged. A second interrupt is not held back,
-    for a disk may hang.
+    libsndfile calls Python to read, where an exception is printed and forgotten: the run would not
+    stop, and would call the recording damaged. A second interrupt is not held back, since a disk
+    may hang.
     """
     if threading.current_thread() is not threading.main_thread():  # others are never interrupted
         yield
         return
     handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):  # it is ignored, ends the process, or is not Python's
+    if not callable(handler):  # interrupts are ignored, end the process, or are not Python's
         yield
         return
     held: list[tuple[int, FrameType | None]] = []

@@ -35,27 +35,27 @@ def load_audio(
     Args:
         audio: A path, the bytes of a file, a binary file object, or a NumPy array or tensor
             (time,) or (channels, time) of int16, int32, float32 or float64. Integers are scaled
-            to -1..1. Files are all that libsndfile reads: wav, flac, ogg (Vorbis and Opus), mp3,
-            aiff, caf, au and more; with the extra ``formats`` also those of phones, browsers and
-            cameras: m4a, mp4, mov, 3gp, amr, aac, webm, mkv, wma, ac3, wv, avi.
-        sample_rate: Rate of an array, in Hz; by default it is taken to be ``target_rate``. Files
-            carry their own, so it is not used for them.
-        target_rate: Rate wanted, in Hz; ``None`` keeps the recording's own.
-        mono: Mix the channels: their mean, and one of them where they nearly cancel; see
+            to -1..1. Files can have any format of libsndfile: wav, flac, ogg (Vorbis and Opus),
+            mp3, aiff, caf, au and more; with the extra ``formats`` also those of phones, browsers
+            and cameras: m4a, mp4, mov, 3gp, amr, aac, webm, mkv, wma, ac3, wv, avi.
+        sample_rate: Rate of an array, in Hz; by default ``target_rate`` is assumed. Files state
+            their own, so it is not used for them.
+        target_rate: Rate of the result, in Hz; ``None`` keeps the recording's own.
+        mono: Mix the channels: their mean, or one of them where they nearly cancel; see
             `soundsep.audio.Mixer`.
-        channel: Read this channel only, counted from 0.
+        channel: Read only this channel, counted from 0.
 
     Returns:
-        The float32 waveform, (time,) or with ``mono=False`` (channels, time), and its rate.
+        The float32 waveform, (time,) or with ``mono=False`` (channels, time), and its rate in Hz.
 
     Warns:
-        SoundsepWarning: an array came without ``sample_rate``.
+        SoundsepWarning: an array was given without ``sample_rate``.
 
     Raises:
-        AudioError: there is no such file, it is not audio, is damaged or truncated, holds no
-            samples, NaN or Inf, a peak above 100, more than 64 channels or not the one wanted, a
-            rate outside 1 kHz to 768 kHz, or more samples than fit in 1 GiB.
-        ConfigError: an array came without any rate, or an option is out of range.
+        AudioError: the file does not exist, is not audio, is damaged or truncated, or holds no
+            samples, NaN or Inf, a peak above 100, more than 64 channels, a rate outside 1 kHz to
+            768 kHz, more samples than fit in 1 GiB, or not the requested channel.
+        ConfigError: an array was given without any rate, or an option is out of range.
 
     Examples:
         >>> stereo = np.zeros((2, 48_000))
@@ -120,7 +120,7 @@ def _from_file(
 def _check_size(
     name: str, n_channels: int, n_frames: int, rate: int, target_rate: int | None
 ) -> None:
-    """Refuse what is too large before it is resampled, or would be afterwards."""
+    """Refuse a recording that is too large before or after resampling."""
     highest = max(rate, target_rate or 0)
     if n_channels * n_frames * highest > MAX_SAMPLES * rate:
         hours = MAX_SAMPLES / n_channels / highest / 3600

@@ -1,4 +1,4 @@
-"""From the channels of a recording to those that are heard."""
+"""Mix the channels of a recording."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ __all__ = ["Mixer", "check_channel", "mixed_blocks", "to_mono"]
 
 CELL_SECONDS = 0.25
 FADE_SECONDS = 0.01
-# The mean of unrelated channels has a power of 1 / n of theirs; where it has less than an eighth of
-# that, the channels cancel. Of two channels the mean is then more than 12 dB below them.
+# The mean of n unrelated channels has 1 / n of their power; if it has less than an eighth of that,
+# they cancel. The mean of two channels is then more than 12 dB below them.
 CANCELLED = 1 / 8
-NEAR_LOUDEST = 1 / 4  # in power, 6 dB: of two channels that cancel, either is that near the other
+NEAR_LOUDEST = 1 / 4  # of the power, 6 dB: two channels that cancel differ by less
 
 
 def check_channel(channel: Any) -> int | None:
-    """The number of a channel, whatever type of integer it is.
+    """Refuse a number that no channel has, and return it as an int.
+
+    Args:
+        channel: Number of a channel, counted from 0, or ``None``.
 
     Raises:
         ConfigError: it is not an integer of at least 0.
@@ -36,22 +39,22 @@ def check_channel(channel: Any) -> int | None:
 class Mixer:
     """Mixes channels to mono, independently of how the recording is cut into blocks.
 
-    Mono is the mean of the channels, but where they nearly cancel: for each quarter of a second,
-    counted from the first sample, in which the power of the mean is less than an eighth of what it
-    would be if the channels were unrelated (with two channels, 12 dB below the mean power of both),
-    the first channel within 6 dB of the loudest is heard instead. Power is that around the mean
-    value, so that an offset common to all does not count. The two are faded into each other in the
-    first 10 ms of a quarter.
+    Mono is the mean of the channels, except where they nearly cancel: in each quarter of a second,
+    counted from the first sample, in which the power of the mean is less than an eighth of that of
+    the mean of unrelated channels (with two channels, 12 dB below the mean power of both), the
+    first channel within 6 dB of the loudest is used instead. Power is measured around the mean
+    value, so that a constant offset does not count. In the first 10 ms of a quarter, one fades into
+    the other.
 
     Args:
         name: Name of the recording, for messages.
-        n_channels: Number of its channels.
-        sample_rate: Its rate, in Hz.
-        mono: Whether the channels are mixed.
-        channel: Use this channel only, counted from 0.
+        n_channels: Number of channels of the recording.
+        sample_rate: Rate of the recording, in Hz.
+        mono: Mix the channels.
+        channel: Keep only this channel, counted from 0.
 
     Attributes:
-        n_kept: Channels that come out.
+        n_kept: Number of channels of the result.
 
     Raises:
         AudioError: the recording has no such channel.
@@ -74,14 +77,14 @@ class Mixer:
         self._fade = np.linspace(0, 1, n_fade + 1, dtype=np.float32)[1:]
         self._held: list[Samples] = []  # less than a cell
         self._n_held = 0
-        self._before: int | None = None  # what was heard in the cell before
+        self._before: int | None = None  # the choice in the previous cell
         self._is_first = True
 
     def push(self, samples: Samples) -> Samples:
-        """Take the next samples, and give those that no later ones change.
+        """Take the next samples, and return those of the result that are final.
 
         Shape:
-            samples: (channels, time), of any length. Returns (n_kept, time').
+            samples: (channels, time), of any length. Returns (n_kept, time'), which may be empty.
         """
         if self._passes:
             if self._channel is None or len(samples) == 1:
@@ -100,7 +103,7 @@ class Mixer:
         return np.concatenate([self._mixed(cell) for cell in cells])[None]
 
     def flush(self) -> Samples:
-        """The rest; what is pushed next begins another recording.
+        """Return the rest of the result; the next `push` begins another recording.
 
         Shape:
             Returns (n_kept, time').
@@ -114,7 +117,7 @@ class Mixer:
         return rest
 
     def whole(self, samples: Samples) -> Samples:
-        """A whole recording at once.
+        """Mix a whole recording at once.
 
         Shape:
             samples: (channels, time). Returns (n_kept, time).
@@ -126,7 +129,11 @@ class Mixer:
         return self._held[0] if len(self._held) == 1 else np.concatenate(self._held, axis=1)
 
     def like(self, samples: Samples, guide: Samples) -> Samples:
-        """A whole recording, mixed as another one of the same shape would be.
+        """Mix a whole recording with the choices for another one of the same shape.
+
+        Args:
+            samples: Recording to mix.
+            guide: Recording that decides where channels cancel.
 
         Shape:
             samples, guide: (channels, time). Returns (n_kept, time).
@@ -150,15 +157,15 @@ class Mixer:
 
 
 def to_mono(waveform: Tensor, sample_rate: int, *, like: Tensor | None = None) -> Tensor:
-    """A whole recording in mono, by the rule of `Mixer`.
+    """Mix a whole recording to mono, by the rule of `Mixer`.
 
     Args:
-        waveform: The recording.
-        sample_rate: Its rate, in Hz.
-        like: What decides where channels cancel: for a source the recording it is from.
+        waveform: Recording, or a source.
+        sample_rate: Rate of the waveform, in Hz.
+        like: Recording that decides where channels cancel: for a source, the one it is from.
 
     Shape:
-        waveform, like: (channels, time), or mono already, (time,). Returns (time,).
+        waveform, like: (channels, time), or already mono, (time,). Returns (time,).
     """
     if waveform.ndim == 1:
         return waveform
@@ -169,7 +176,16 @@ def to_mono(waveform: Tensor, sample_rate: int, *, like: Tensor | None = None) -
 
 
 def mixed_blocks(blocks: Iterable[Tensor], n_channels: int, sample_rate: int) -> Iterator[Tensor]:
-    """Blocks (channels, time) of a recording in mono, (1, time'), by the rule of `Mixer`."""
+    """Mix blocks of a recording to mono, by the rule of `Mixer`.
+
+    Args:
+        blocks: Blocks of one recording, in order.
+        n_channels: Number of channels of the recording.
+        sample_rate: Rate of the recording, in Hz.
+
+    Shape:
+        blocks: (channels, time). Yields (1, time'), which may be empty.
+    """
     mixer = Mixer("it", n_channels, sample_rate, mono=True, channel=None)
     for block in blocks:
         yield torch.from_numpy(mixer.push(block.numpy()))
@@ -177,7 +193,7 @@ def mixed_blocks(blocks: Iterable[Tensor], n_channels: int, sample_rate: int) ->
 
 
 def _chosen(cell: Samples) -> int | None:
-    """The channel to be heard, or None for the mean of all."""
+    """The channel to use, or None for the mean of all."""
     powers = [float(channel.var(dtype=np.float64)) for channel in cell]
     mean = float(cell.mean(axis=0, dtype=np.float32).var(dtype=np.float64))
     if mean * len(powers) >= CANCELLED * sum(powers) / len(powers):

@@ -1,4 +1,4 @@
-"""Where MPEG audio (MP3, MP2) begins and ends in a file, and what its first frame counts."""
+"""Start and end of MPEG audio (MP3, MP2) in a file, and the counts in its first frame."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ MPEG2_I = (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256)
 MPEG2_II = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 # fmt: on
 RATES = (44_100, 48_000, 32_000)  # of MPEG 1; half of it in MPEG 2, a quarter in 2.5
-# The first two bytes of a header before a third one; what is reserved in them is left out.
+# The first two bytes of a header before a third one, without reserved values.
 THIRD = b"".join(b"\\x%x0-\\x%xb" % (n, n) for n in range(1, 15))
 SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff](?=[" + THIRD + b"])")
 MAX_FRAME_BYTES = 2_881  # bytes, of MPEG 2.5 layer II at 160 kbit/s and 8 kHz
-CHAIN, MANY = 4, 64  # frames in a row that are no accident, and that are a stream
+CHAIN, MANY = 4, 64  # frames in a row that are not there by chance, and that are a stream
 # Within one recording bit rates differ by a factor of 32 at most (8 to 256 kbit/s). libmpg123 takes
-# all frames to be as long as the first, and libsndfile stops where that ends.
+# all frames to be as long as the first, and libsndfile stops at the end of that estimate.
 CLAIMED_SIZES = 64
-VBRI_AT = 36  # where the counts of another encoder are
+VBRI_AT = 36  # position of the counts of another encoder
 ID3V1, APE, LYRICS = 128, 32, 15  # bytes of a tag, a tag's footer, an ending
 BLOCK = 2**16
 MAX_FALSE = 2**16  # in random bytes, one in 5,500 looks like a frame
@@ -44,13 +44,13 @@ MAX_TAGS = 16  # at the start or the end of a file
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame by its header of four bytes.
+    """A frame, by its header of four bytes.
 
     Attributes:
-        n_bytes: Its length.
-        n_samples: That it holds per channel.
-        kind: What the frames of one recording have in common.
-        counts_at: Where the counts of Xing would be, if the frame holds them.
+        n_bytes: Length of the frame.
+        n_samples: Samples per channel.
+        kind: Version, layer and rate, which all frames of a recording have in common.
+        counts_at: Byte at which the counts of Xing would begin, if the frame holds them.
     """
 
     n_bytes: int
@@ -60,7 +60,14 @@ class Frame:
 
 
 def frame(header: bytes) -> Frame | None:
-    """What four bytes say, or ``None`` where they are no header or tell no length."""
+    """The frame that a header describes.
+
+    Args:
+        header: Four bytes.
+
+    Returns:
+        The frame; ``None`` if this is not a header, or states no length.
+    """
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -83,16 +90,26 @@ def frame(header: bytes) -> Frame | None:
 
 
 def is_frame(file: AudioFile) -> bool:
-    """Whether the file begins as a frame does, of a length that its header tells or not."""
+    """Whether the file begins with a frame, whether or not its header states a length."""
     start = file.peek(0, 2)
     return len(start) == 2 and start[0] == 0xFF and start[1] & 0xE0 == 0xE0 and start[1] & 6 != 0
 
 
 def find_frames(file: AudioFile, offset: int, most: int | None = None) -> int | None:
-    """Where the next frames in a row begin, at most ``most`` bytes on, or ``None``.
+    """Start of the next frames in a row.
+
+    Args:
+        file: Open file.
+        offset: Byte to start at.
+        most: Number of bytes to search; by default to the end of the file.
+
+    Returns:
+        Position of the first of `CHAIN` frames in a row; ``None`` if there are none.
 
     Raises:
-        UnreadableError: so much looks like a frame and is none that looking on would take minutes.
+        UnreadableError: so many bytes look like a frame and are not that the search would take
+            minutes.
+        AudioError: the file cannot be read.
     """
     end = file.size if most is None else min(file.size, offset + most)
     n_false = 0
@@ -109,7 +126,7 @@ def find_frames(file: AudioFile, offset: int, most: int | None = None) -> int | 
 
 
 def _walk(file: AudioFile, at: int, most: int | None = None) -> tuple[int, int]:
-    """Where the whole frames from a place on end, and their number."""
+    """End of the complete frames that begin at ``at``, and their number."""
     kind, n_frames = None, 0
     data, base = b"", at
     while n_frames != most:
@@ -125,7 +142,14 @@ def _walk(file: AudioFile, at: int, most: int | None = None) -> tuple[int, int]:
 
 
 def skip_id3(file: AudioFile) -> None:
-    """Leave out what a file may begin with: ID3v2 tags in any format, zeros in MPEG audio."""
+    """Leave out ID3v2 tags at the start of any format, and zeros at the start of MPEG audio.
+
+    Args:
+        file: Open file, which is narrowed.
+
+    Raises:
+        AudioError: the file cannot be read.
+    """
     for _ in range(MAX_TAGS):
         start = file.peek(0, 10)
         if start.startswith(b"\0"):
@@ -148,7 +172,18 @@ def _count_zeros(file: AudioFile) -> int:
 
 
 def skip_torn_frame(file: AudioFile) -> bool:
-    """Leave out the rest of a frame that a stream begins with if joined midway; whether it does."""
+    """Leave out the rest of a frame, with which a stream that was joined midway begins.
+
+    Args:
+        file: Open file, which is narrowed.
+
+    Returns:
+        Whether the file begins so.
+
+    Raises:
+        UnreadableError: as `find_frames`.
+        AudioError: the file cannot be read.
+    """
     at = find_frames(file, 0, MAX_FRAME_BYTES)
     if not at:
         return False
@@ -160,17 +195,31 @@ def skip_torn_frame(file: AudioFile) -> bool:
 
 
 def skip_tags_at_end(file: AudioFile) -> None:
-    """Leave out ID3v1, APE and Lyrics3 tags."""
+    """Leave out ID3v1, APE and Lyrics3 tags at the end.
+
+    Args:
+        file: Open file, which is narrowed.
+
+    Raises:
+        AudioError: the file cannot be read.
+    """
     for _ in range(MAX_TAGS):
         file.narrow(0, file.size - _tag_at_end(file))
 
 
 def settle_mpeg(file: AudioFile) -> None:
-    """Show libsndfile the frames alone, and let it read them to the last.
+    """Show libsndfile only the frames, and make it read all of them.
 
-    Tags and junk at the end are left out, as is a last frame that was cut. Where the first frame
-    counts the frames, libsndfile reads so many. A first frame whose count is missing, or leaves out
-    other frames because recordings were joined, is left out.
+    Tags and junk at the end are left out, and so is a last frame that was cut. If the first frame
+    counts the frames, libsndfile reads that many. A first frame whose count is missing, or too
+    small because recordings were joined, is left out.
+
+    Args:
+        file: Open file, which is narrowed.
+
+    Raises:
+        UnreadableError: as `find_frames`.
+        AudioError: the file cannot be read.
     """
     skip_tags_at_end(file)
     file.narrow(0, _end_of_frames(file))
@@ -192,7 +241,15 @@ def settle_mpeg(file: AudioFile) -> None:
 
 
 def count_samples(file: AudioFile) -> int:
-    """Samples per channel of all frames, without decoding them; damage between them is skipped."""
+    """Samples per channel in all frames, without decoding; damage between frames is skipped.
+
+    Args:
+        file: Open file.
+
+    Raises:
+        UnreadableError: as `find_frames`.
+        AudioError: the file cannot be read.
+    """
     at, n_samples = find_frames(file, 0), 0
     while at is not None:
         first = frame(file.peek(at, 4))
@@ -203,7 +260,7 @@ def count_samples(file: AudioFile) -> int:
 
 
 def _end_of_frames(file: AudioFile) -> int:
-    """Where the last whole frame ends; the end of the file where none is found."""
+    """End of the last complete frame; the end of the file if there is none."""
     tail = BLOCK
     while True:
         at = find_frames(file, max(0, file.size - tail))
@@ -220,7 +277,7 @@ def _end_of_frames(file: AudioFile) -> int:
 
 
 def _tag_at_end(file: AudioFile) -> int:
-    """Length of the tag that the file ends with, 0 for none."""
+    """Length of the tag at the end of the file, 0 if there is none."""
     size = file.size
     if file.peek(size - ID3V1, 3) == b"TAG" and size > ID3V1:
         return ID3V1

@@ -1,4 +1,4 @@
-"""What libsndfile does not tell of an Ogg file."""
+"""Properties of an Ogg file that libsndfile does not report."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ __all__ = ["settle_ogg"]
 
 HEADER, MAX_SEGMENTS = 27, 255  # bytes
 GRANULE, NO_PACKET_ENDS = slice(6, 14), 2**64 - 1
-N_SEGMENTS, FLAGS, BEGINNING = 26, 5, 0x02  # places in the header, and a flag
+N_SEGMENTS, FLAGS, BEGINNING = 26, 5, 0x02  # positions in the header, and a flag
 
 
 def settle_ogg(file: AudioFile) -> int | None:
-    """Refuse Ogg in which a stream begins after another went on; leave out junk after its end.
+    """Refuse an Ogg file of several streams one after the other; leave out junk after its end.
 
-    It is looked through from its start, page by page; damage ends the search. Streams that are
-    played together all begin before one of them goes on.
+    All pages are read from the start; damage ends the search. Streams that are played together all
+    begin before one of them continues.
+
+    Args:
+        file: Open file, which is narrowed.
 
     Returns:
-        The last position that a page states, in samples (Opus: of 48 kHz); ``None`` where the
+        The last position that a page states, in samples (for Opus, at 48 kHz); ``None`` if the
         search ended before the last page.
 
     Raises:
-        UnreadableError: libsndfile would hear the first stream only.
+        UnreadableError: libsndfile would read only the first stream.
+        AudioError: the file cannot be read.
 
     References:
         Pfeiffer (2003), "The Ogg encapsulation format version 0", RFC 3533, sections 4 and 6.

@@ -1,4 +1,4 @@
-"""Where the sound lies in the formats of old samplers, telephony and measurement."""
+"""Start and end of the sound in the formats of old samplers, telephony and measurement."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ VOC_NEW = 9  # the type of a VOC block that states bits and channels
 VOC_SOUND = {1: 2, 2: 0, VOC_NEW: 12}  # types of blocks with sound, and bytes ahead of it
 VOC_LAW = (b"\1\6\0", b"\1\7\0")  # one channel of A-law or u-law
 VOC_MAX = 2**24  # bytes; a length has 24 bits
-VOC_SOX = b"\x0a\1"  # the version that sox writes, with blocks that this version has not
-SOX_LACKS = 8  # bytes by which sox gives the length of such a block too small
+VOC_SOX = b"\x0a\1"  # the version that sox writes, with blocks of a later version
+SOX_LACKS = 8  # bytes that sox omits from the length of such a block
 G72X = range(23, 27)  # encodings of AU for which libsndfile goes by the size of the file
 MAT4_BYTES = (8, 4, 4, 2, 2, 1)  # of a number: double, float, int32, int16, uint16, uint8
 
 
 def _voc(file: AudioFile) -> Extent | None:
-    """Blocks of a type and 24 bits of length; only the first one with sound is read."""
+    """VOC: blocks with a type and a length of 24 bits; only the first one with sound is read."""
     at = int.from_bytes(file.peek(20, 2), "little")
     found: Extent | None = None
     for _ in range(MAX_CHUNKS):
@@ -37,7 +37,7 @@ def _voc(file: AudioFile) -> Extent | None:
             first, end = at + 4 + VOC_SOUND[head[0]], _voc_end(file, head, end)
             if end - at - 4 < VOC_MAX:
                 file.patch(at + 1, (end - at - 4).to_bytes(3, "little"))
-            # libsndfile wants one byte after it: the type of the block that ends the file
+            # libsndfile needs one more byte: the type of the block that ends the file
             found = first, end + (first < end < file.size)
         elif found is not None and head[0] > VOC_NEW:
             raise UnreadableError("a VOC file in which no block follows the sound")
@@ -46,15 +46,15 @@ def _voc(file: AudioFile) -> Extent | None:
 
 
 def _voc_end(file: AudioFile, head: bytes, end: int) -> int:
-    """Where a block with sound ends, of which some programs write another length."""
+    """End of a block with sound, whose length some programs write wrong."""
     is_new = head[0] == VOC_NEW
     lacking = SOX_LACKS if is_new and file.peek(22, 2) == VOC_SOX else 0
-    n_after = file.size - 1 - end  # beside the byte that ends the file
+    n_after = file.size - 1 - end  # without the byte that ends the file
     if n_after >= VOC_MAX and n_after % VOC_MAX in (0, lacking):
-        return file.size - 1  # the count went round
+        return file.size - 1  # the count wrapped around
     if lacking and file.peek(end + lacking, 1) == b"\0":
         return end + lacking
-    # libsndfile counts the byte that ends the file for a sample.
+    # libsndfile counts the byte that ends the file as a sample.
     is_law = is_new and head[9:12] in VOC_LAW
     return end - 1 if is_law and n_after and file.peek(end - 1, 1) == b"\0" else end
 
@@ -66,7 +66,7 @@ def _au(file: AudioFile) -> Extent | None:
 
 
 def _mat4(file: AudioFile) -> Extent | None:
-    """The rate, as a matrix of one double, and then the sound: channels by samples."""
+    """MAT4: the rate as a matrix of one double, then the sound, channels by samples."""
     order = ">" if file.peek(2, 1) == b"\3" else "<"
 
     def matrix(at: int) -> tuple[int, int]:
@@ -116,7 +116,7 @@ def _mpc2k(file: AudioFile) -> Extent | None:
 
 
 def _mat5(file: AudioFile) -> Extent | None:
-    """The sound is the fourth part of the second matrix, after flags, size and name."""
+    """MAT5: the sound is the fourth part of the second matrix, after flags, size and name."""
     order = "<" if file.peek(126, 2) == b"IM" else ">"
 
     def part(at: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The filter between two sample rates, as products of matrices."""
+"""The filter between two sample rates, computed as matrix products."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 __all__ = ["MAX_FACTOR", "Polyphase", "polyphase"]
 
 N_ZEROS = 24  # zero crossings of the filter to either side
-MAX_FACTOR = 2**15  # by which a rate changes; the filter has 48 times as many taps
-BLOCK = 32  # outputs that share a matrix, and are given at once for each frame of input
-ROWS = 16  # products have a multiple of so many
-MAX_PRODUCTS = 2**18  # multiplications at once; of more, OpenBLAS would let all cores have a part
-SMALL_FACTOR = 2**10  # up to which filters take less than half a megabyte
+MAX_FACTOR = 2**15  # largest term of the ratio; the filter has 48 times as many taps
+BLOCK = 32  # outputs that share a matrix, and are computed at once for each frame of input
+ROWS = 16  # the number of rows of a product is a multiple of this
+MAX_PRODUCTS = 2**18  # multiplications at once; OpenBLAS would share more among all cores
+SMALL_FACTOR = 2**10  # filters up to this term take less than half a megabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class _Block:
     """Outputs that are computed together.
 
     Attributes:
-        start: The first of them, from the beginning of the period.
-        first: Index of the first input that they need, likewise; below 0 as far as they reach back.
-        matrix: (n_taps, n_outputs), the filter shifted once for each of them.
+        start: Index of the first output, from the beginning of the period.
+        first: Index of the first input needed, likewise; below 0 before the period.
+        matrix: Filter, shifted once for each output, (n_taps, n_outputs).
     """
 
     start: int
@@ -39,20 +39,20 @@ class _Block:
 
 @dataclass(frozen=True, slots=True)
 class Polyphase:
-    """A low-pass filter that gives ``up`` outputs for every ``down`` inputs.
+    """A low-pass filter with ``up`` outputs for every ``down`` inputs.
 
     An output is a sum over the inputs around it, weighted by one of the ``up`` phases of the
     filter. Neighbouring outputs need nearly the same inputs, so a block of them is one product: the
-    inputs, cut into frames a period apart, times a matrix that holds a phase a column, each
-    shifted to its place. A frame is no longer than a period, so that frames are rows of a matrix
-    that lies in the signal itself, and nothing is copied but the ends of the signal.
+    inputs, cut into frames a period apart, times a matrix with one phase per column, each shifted
+    to its place. A frame is no longer than a period, so that frames are rows of a matrix that lies
+    in the waveform itself, and only the ends of the waveform are copied.
 
     Attributes:
-        up: Outputs, in lowest terms.
-        down: Inputs, likewise.
-        period: Inputs after which everything repeats, a multiple of ``down``.
+        up: Number of outputs, in lowest terms.
+        down: Number of inputs, in lowest terms.
+        period: Number of inputs after which everything repeats, a multiple of ``down``.
         half_length: Reach of the filter to either side, in steps of ``1 / up`` of an input.
-        blocks: Of one period, one after the other.
+        blocks: Outputs of one period, in order.
     """
 
     up: int
@@ -62,7 +62,7 @@ class Polyphase:
     blocks: tuple[_Block, ...]
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Filter whole signals; before and after them is silence.
+        """Filter whole waveforms, with silence before and after them.
 
         Shape:
             samples: (..., time). Returns (..., ceil(time * up / down)).
@@ -79,7 +79,7 @@ class Polyphase:
     def _filter(self, signal: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         n_given = self.period // self.down * self.up  # outputs of a period
         n_taps = max(len(block.matrix) for block in self.blocks)
-        # Always as many rows, so that an output is rounded alike wherever its signal was cut.
+        # Always the same number of rows, so that rounding does not depend on how blocks are cut.
         n_rows = max(1, MAX_PRODUCTS // (ROWS * BLOCK * n_taps)) * ROWS
         for begin in range(0, -(-len(out) // n_given), n_rows):
             wanted = out[begin * n_given : (begin + n_rows) * n_given]
@@ -91,7 +91,7 @@ class Polyphase:
                 wanted[:] = rows.reshape(-1)[: len(wanted)]
 
     def _give(self, signal: NDArray[np.float32], begin: int, rows: NDArray[np.float32]) -> None:
-        """Outputs from the ``begin``-th period on, one a row; the rows may end within it."""
+        """Outputs from the ``begin``-th period on, one per row; the rows may end within it."""
         blocks = [block for block in self.blocks if block.start < rows.shape[1]]
         lowest = blocks[0].first
         first = begin * self.period + lowest
@@ -117,7 +117,12 @@ class Polyphase:
 
 
 def polyphase(up: int, down: int) -> Polyphase:
-    """The filter of a pair of rates in lowest terms; it is kept for later calls."""
+    """The filter between two rates; it is kept for later calls.
+
+    Args:
+        up: Target rate, in lowest terms, at most `MAX_FACTOR`.
+        down: Source rate, in lowest terms, at most `MAX_FACTOR`.
+    """
     return (_small if max(up, down) <= SMALL_FACTOR else _large)(up, down)
 
 
@@ -160,9 +165,9 @@ def _block(
 
 
 def _low_pass(factor: int) -> NDArray[np.float32]:
-    """Filter for a rate change by ``factor``: a Kaiser window on `N_ZEROS` zero crossings a side.
+    """Filter for a rate change by ``factor``: a Kaiser window on `N_ZEROS` crossings per side.
 
-    float32 throughout: for coprime rates it has a million taps.
+    All in float32: for coprime rates it has a million taps.
     """
     beta, cutoff = 7.0, 0.94
     n = N_ZEROS * factor

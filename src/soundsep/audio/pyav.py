@@ -1,4 +1,4 @@
-"""PyAV, which carries FFmpeg: where it is found, and what its frames hold."""
+"""PyAV, whose wheels contain FFmpeg: its import, and the samples of its frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["import_pyav", "samples_of"]
 
 # From this version on, PyAV frees the memory of unusual channel layouts twice (its change 2284).
 BROKEN_FROM = (17, 1)
-# Of each type of sample, packed or planar: NumPy's name, what silence is, and full scale.
+# By type of sample, packed or planar: NumPy's name, value of silence, full scale.
 SAMPLES: dict[str, tuple[str, int, float]] = {
     "u8": ("u1", 128, 2.0**7),
     "s16": ("i2", 0, 2.0**15),
@@ -27,14 +27,14 @@ SAMPLES: dict[str, tuple[str, int, float]] = {
 
 
 def import_pyav(name: str, contents: Contents) -> Any:
-    """The package of the extra "formats".
+    """Import the package of the extra "formats".
 
     Args:
         name: Name of the recording, for messages.
-        contents: What it holds.
+        contents: Kind of the recording, for messages.
 
     Raises:
-        AudioError: it is not installed, or is a version that corrupts memory.
+        AudioError: PyAV is not installed, or its version can corrupt memory.
     """
     try:
         av = importlib.import_module("av")
@@ -47,14 +47,14 @@ def import_pyav(name: str, contents: Contents) -> Any:
 
 
 def samples_of(frame: Any, n_channels: int, plane: Any) -> NDArray[np.float32]:
-    """One frame of FFmpeg's, from -1 to 1.
+    """Samples of one frame, from -1 to 1.
 
-    PyAV's own conversion looks for planes beyond the eighth where there are none.
+    PyAV's own conversion fails with more than eight channels.
 
     Args:
-        frame: A frame of PyAV.
+        frame: Audio frame of PyAV.
         n_channels: Number of its channels.
-        plane: PyAV's class of the samples of a channel, or where packed of all.
+        plane: PyAV's class of the samples of one channel or, if packed, of all.
 
     Shape:
         Returns (frames, channels).

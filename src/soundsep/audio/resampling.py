@@ -1,4 +1,4 @@
-"""Change of the sample rate."""
+"""Change the sample rate."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from soundsep.errors import ConfigError
 __all__ = ["StreamingResampler", "resample"]
 
 MIN_SEGMENT = 4096  # samples filtered at once, so that tiny blocks cost little
-MAX_RATE_RATIO = 1000  # of the two rates
+MAX_RATE_RATIO = 1000
 
 
 def resample(waveform: Tensor, sample_rate: int, target_rate: int) -> Tensor:
     """Change the sample rate with a windowed-sinc low-pass filter, in polyphase form.
 
-    Up to 0.85 of the lower of the two Nyquist frequencies a tone keeps its level within 0.2 dB;
-    from 1.03 on it is at least 60 dB down. That is a steeper filter than torchaudio's default, in
-    less time. Where a rate is above 32768 in lowest terms, as with 44099 and 16000 Hz, the nearest
-    ratio of smaller numbers is taken, which changes the speed by less than 2e-5 and keeps the
-    filter below 12 MB.
+    A tone keeps its level within 0.2 dB up to 0.85 of the lower Nyquist frequency, and is at least
+    60 dB down from 1.03 of it on. The filter is steeper than torchaudio's default, and faster. If a
+    rate is above 32768 in lowest terms, as with 44099 and 16000 Hz, the nearest ratio of smaller
+    numbers is used, which changes the speed by less than 2e-5 and keeps the filter below 12 MB.
 
-    It works on the CPU and without gradients.
+    It runs on the CPU, without gradients.
 
     Args:
-        waveform: Any number of channels.
-        sample_rate: Its rate, in Hz, at least 1.
-        target_rate: The rate wanted, in Hz, at least 1.
+        waveform: Waveform with any number of channels.
+        sample_rate: Rate of the waveform in Hz, at least 1.
+        target_rate: Rate of the result in Hz, at least 1.
 
     Shape:
         waveform: (..., time). Returns (..., ceil(time * target_rate / sample_rate)) in float32; at
@@ -54,25 +53,25 @@ def resample(waveform: Tensor, sample_rate: int, target_rate: int) -> Tensor:
 
 
 class StreamingResampler:
-    """`resample` for a signal that comes in blocks.
+    """`resample` for a waveform that comes in blocks.
 
-    However the signal is cut, the outputs joined are what `resample` makes of it as a whole. An
-    output is given once all the samples it depends on are there; the first of a signal come after
-    4096 samples, or one period of the two rates where that is longer. Memory does not grow.
+    However the waveform is cut, the outputs joined equal the result of `resample` for the whole. An
+    output is returned once all samples it depends on have come; the first ones after 4096 samples,
+    or after one period of the two rates if that is longer. Memory does not grow.
 
     Args:
-        sample_rate: Rate of the blocks, in Hz, at least 1.
-        target_rate: The rate wanted, in Hz, at least 1.
+        sample_rate: Rate of the blocks in Hz, at least 1.
+        target_rate: Rate of the result in Hz, at least 1.
 
     Raises:
         ConfigError: a rate is below 1 or a fraction, or one is more than 1000 times the other.
 
     Examples:
         >>> resampler = StreamingResampler(44_100, 16_000)
-        >>> signal = torch.randn(44_100)
-        >>> parts = [resampler.push(block) for block in signal.split(1000)]
+        >>> waveform = torch.randn(44_100)
+        >>> parts = [resampler.push(block) for block in waveform.split(1000)]
         >>> joined = torch.cat([*parts, resampler.flush()])
-        >>> torch.allclose(joined, resample(signal, 44_100, 16_000), atol=1e-6)
+        >>> torch.allclose(joined, resample(waveform, 44_100, 16_000), atol=1e-6)
         True
     """
 
@@ -83,13 +82,13 @@ class StreamingResampler:
 
     def _reset(self) -> None:
         self._pieces: list[NDArray[np.float32]] = []
-        self._first = 0  # index in the signal of the first sample held, a multiple of the period
-        self._n_in = 0  # samples that came
-        self._n_out = 0  # samples that were given
-        self._n_waiting = 0  # samples that came since the filter last ran
+        self._first = 0  # index in the waveform of the first sample held, a multiple of the period
+        self._n_in = 0  # samples taken
+        self._n_out = 0  # samples returned
+        self._n_waiting = 0  # samples taken since the filter last ran
 
     def push(self, block: Tensor) -> Tensor:
-        """Take a block, and give the outputs that no later sample changes.
+        """Take a block, and return the outputs that are final.
 
         Shape:
             block: (..., time), of any length. Returns (..., time'), which may be empty.
@@ -98,7 +97,7 @@ class StreamingResampler:
         self._n_in += samples.shape[-1]
         if self._ratio == 1:
             return block
-        self._pieces.append(samples.copy())  # the caller may use its memory again
+        self._pieces.append(samples.copy())  # the caller may overwrite its memory
         self._n_waiting += samples.shape[-1]
         if self._n_waiting < max(MIN_SEGMENT, self._ratio.denominator):
             return block.new_empty((*block.shape[:-1], 0), dtype=torch.float32)
@@ -106,10 +105,10 @@ class StreamingResampler:
         return self._give(max(self._n_out, ((self._n_in - 1) * up - reach) // down))
 
     def flush(self) -> Tensor:
-        """The rest of the signal; what is pushed next begins another one.
+        """Return the rest of the outputs; the next `push` begins another waveform.
 
         Shape:
-            Returns (..., time).
+            Returns (..., time').
         """
         if not self._pieces:
             rest = torch.empty(0)
@@ -119,10 +118,10 @@ class StreamingResampler:
         return rest
 
     def _give(self, n_out: int) -> Tensor:
-        """Outputs up to the ``n_out``-th of the signal; samples no longer needed are let go."""
+        """Outputs up to the ``n_out``-th of the waveform; samples no longer needed are dropped."""
         up, down, period = self._filter.up, self._filter.down, self._filter.period
         held = np.concatenate(self._pieces, axis=-1)
-        before = self._first // down * up  # outputs of the signal ahead of what is held
+        before = self._first // down * up  # outputs before the first sample held
         out = self._filter(held)[..., self._n_out - before : n_out - before]
         self._n_out, self._n_waiting = n_out, 0
         needed = max(0, n_out * down - self._filter.half_length) // up  # by the next output
@@ -137,7 +136,7 @@ def _ratio(sample_rate: int, target_rate: int) -> Fraction:
     low, high = sorted((float(sample_rate), float(target_rate)))
     if not (low.is_integer() and high.is_integer() and low >= 1 and high <= MAX_RATE_RATIO * low):
         raise ConfigError(
-            "rates must be whole numbers of at least 1 Hz and at most a factor of "
+            "rates must be integers of at least 1 Hz and at most a factor of "
             f"{MAX_RATE_RATIO} apart, got {sample_rate} and {target_rate}"
         )
     ratio = Fraction(int(low), int(high)).limit_denominator(MAX_FACTOR)

@@ -1,4 +1,4 @@
-"""Samples that libsndfile decodes, read strictly forward."""
+"""Samples decoded by libsndfile, read strictly forward."""
 
 from __future__ import annotations
 
@@ -28,50 +28,57 @@ from soundsep.errors import AudioError
 
 __all__ = ["MIN_SHARE", "SndfileReader", "truncated"]
 
-MIN_SHARE = 0.99  # of the samples promised; a few lost at the end do no harm
+MIN_SHARE = 0.99  # of the samples promised; a few missing at the end do no harm
 TRIMMED = r"^ *(?:data|SSND|Data Size|riff|Riff size) *: *(\d+) \(should be (\d+)\)"
-# libsndfile's words for a header that confuses it.
+# libsndfile's messages about a header that confuses it.
 OF_ITS_OWN = r"(?i)internal|not a regular file|resource fork|bad (data|map) (offset|length)"
-EMPTY_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)  # libsndfile overlooks one of less
-SAMPLE_DUMP = b"\xf0\x7e"  # MIDI's; reading a damaged one, libsndfile writes to standard output
+EMPTY_TAG = b"ID3\3\0\0\0\0\0\x0a" + bytes(10)  # libsndfile overlooks a shorter one
+SAMPLE_DUMP = b"\xf0\x7e"  # of MIDI; for a damaged one, libsndfile writes to standard output
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
-# Formats of a header that states no length: whatever is appended to the sound would be heard.
+# Formats whose header states no length: anything appended to the sound would be read as sound.
 NO_LENGTH = {
     "IRCAM": "an IRCAM (BICSF)",
     "PAF": "an Ensoniq PARIS (PAF)",
     "PVF": "a Portable Voice Format (PVF)",
     "XI": "a FastTracker instrument (XI)",
 }
-# What keeps all of the samples; 16 bits do for the other types.
+# Types that keep the samples; for all others 16 bits are enough.
 # fmt: off
 KEPT_AS = {
     "PCM_24": "PCM_24", "ALAC_20": "PCM_24", "ALAC_24": "PCM_24", "PCM_32": "PCM_32",
     "ALAC_32": "PCM_32", "FLOAT": "FLOAT", "DOUBLE": "FLOAT",
 }
 # fmt: on
-MAX_DELAY = 4_096  # samples that decoders leave out at the ends
+MAX_DELAY = 4_096  # samples that decoders omit at both ends
 MAX_PER_BYTE = 8  # samples; ADPCM of 16 kbit/s has 4, GSM 5
 OPUS_RATE = 48_000  # Hz, of the positions that pages state
-UNKNOWN = 2**62  # frames; libsndfile says 2**63 - 1 where it does not know
+UNKNOWN = 2**62  # frames; libsndfile returns 2**63 - 1 for an unknown length
 READ_AHEAD = 2**16  # bytes that libFLAC may have read beyond what it decoded
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]
-    """One that never seeks: soundfile does after each read, which is inexact for MP3."""
+    """A file that never seeks; soundfile does after each read, which is inexact for MP3."""
 
     def seekable(self) -> bool:
         return False
 
 
 class SndfileReader:
-    """An open file as libsndfile decodes it; a `soundsep.audio.decode.Reader`.
+    """An open file decoded by libsndfile; a `soundsep.audio.decode.Reader`.
 
     Args:
-        file: What to read; it stays open when the reader is closed.
+        file: Open file; it stays open when the reader is closed.
+
+    Attributes:
+        sample_rate: Rate of the samples, in Hz.
+        n_channels: Number of channels.
+        n_frames: Length by the header, in samples per channel; ``None`` if unknown.
+        is_lossy: Whether the header's count may differ by the delay of a decoder.
+        sample_type: Smallest type that keeps the samples, in the words of libsndfile.
 
     Raises:
-        UnreadableError: libsndfile does not read it, or not right.
-        AudioError: it cannot be read at all.
+        UnreadableError: libsndfile cannot read the file, or not correctly.
+        AudioError: the file cannot be read, or its format states no length.
     """
 
     def __init__(self, file: AudioFile) -> None:
@@ -89,7 +96,7 @@ class SndfileReader:
         self.n_frames = self._frames_by_header()
         self._n_read = 0
         self._check_size()
-        # Where packets are damaged so that they seem longer, it gives memory that nothing wrote to.
+        # If damaged packets seem longer, libsndfile returns memory that nothing was written to.
         n_seen = self._file.frames * OPUS_RATE
         is_opus = self._file.subtype == "OPUS"
         if is_opus and stated is not None and n_seen > stated * self.sample_rate:
@@ -104,8 +111,8 @@ class SndfileReader:
             self._n_promised = hide_length(file)
         elif is_mpeg := is_frame(file):
             settle_mpeg(file)
-            # Of frames alone libsndfile is not sure, and looks in the working folder for another
-            # file, such as ".AppleDouble", that would tell what they are.
+            # libsndfile is not sure of bare frames, and looks in the working folder for a file such
+            # as ".AppleDouble" that would say what they are.
             file.lead(EMPTY_TAG)
         file.seek(0)
         try:
@@ -128,17 +135,23 @@ class SndfileReader:
                 "sound is, so that anything appended to it would be heard; convert it to WAV or "
                 "FLAC with the program that wrote it, or with sox"
             )
-        if container == "SD2":  # which is told by another file alone
+        if container == "SD2":  # only another file says that it is
             raise UnreadableError("Format not recognised")
-        if subtype == "ALAC_32":  # of which libsndfile 1.2.2 hears what is not compressed wrong
+        if subtype == "ALAC_32":  # libsndfile 1.2.2 decodes its uncompressed parts wrong
             raise UnreadableError("Apple Lossless of 32 bits")
 
     def read(self, n_frames: int) -> NDArray[np.float32]:
-        """The next samples, (frames, channels), at most so many; none at the end.
+        """Read the next samples; none at the end.
+
+        Args:
+            n_frames: Largest number of samples per channel.
+
+        Shape:
+            Returns (frames, channels).
 
         Raises:
             UnreadableError: the file is damaged.
-            AudioError: it is cut off, or its disk failed.
+            AudioError: the file is cut off, or cannot be read.
         """
         with self._explained("no sound follows"):
             n_left = (self._n_promised or int(self._file.frames)) - self._n_read
@@ -158,14 +171,14 @@ class SndfileReader:
             return False
 
     def _check_size(self) -> None:
-        """Refuse a length that no file of its size has; some decoders never end at damage."""
+        """Refuse a length that no file of this size has; at damage some decoders never end."""
         if self._file.format in ("FLAC", "OGG", "MP3") or self._file.subtype.startswith("ALAC"):
             return
         if self._file.frames * self.n_channels > MAX_PER_BYTE * self._audio.size:
             raise UnreadableError("its header is damaged")
 
     def _check_end(self) -> None:
-        """Refuse a file of which more is left than libsndfile gives."""
+        """Refuse a file that libsndfile did not read to its end."""
         name, rest = self._audio.title, self._audio.tell()
         if self._share < MIN_SHARE:
             raise truncated(name, self._share)
@@ -186,17 +199,17 @@ class SndfileReader:
             )
 
     def _frames_are_left(self, offset: int) -> bool:
-        """Whether libmpg123 ended before the last frame, or passed over others on the way."""
+        """Whether libmpg123 ended before the last frame, or skipped others on the way."""
         if find_frames(self._audio, offset) is not None:
             return True
-        if self._n_read >= self._file.frames:  # as many as the first frame counts
+        if self._n_read >= self._file.frames:  # all that the first frame counts
             return False
         n_there = count_samples(self._audio)
         return n_there - self._n_read > max(MAX_DELAY, (1 - MIN_SHARE) * n_there)
 
     def _frames_by_header(self) -> int | None:
         file = self._file
-        # libsndfile trims a length to the size of the file, and tells so only in its log.
+        # libsndfile trims a length to the size of the file, and says so only in its log.
         if trimmed := re.search(TRIMMED, file.extra_info, re.MULTILINE):
             promised, present = map(int, trimmed.groups())
             if is_left_open(promised):
@@ -204,7 +217,7 @@ class SndfileReader:
             return int(file.frames * max(promised, present) / max(present, 1))
         if file.format == "FLAC":
             return self._n_promised
-        # MP3 is a stream, and what its first frame says of the length is often an estimate.
+        # MP3 is a stream, and the length in its first frame is often an estimate.
         known = file.format != "MP3" and file.frames < UNKNOWN
         return int(file.frames / self._share) if known else None
 
@@ -217,7 +230,7 @@ class SndfileReader:
         try:
             yield
         except (soundfile.SoundFileError, TypeError, ValueError) as error:
-            # TypeError and ValueError: soundfile's answer to odd headers
+            # soundfile raises TypeError and ValueError at odd headers
             if self._audio.failure is None:
                 text = str(getattr(error, "error_string", None) or error).rstrip(".")
                 if re.search(OF_ITS_OWN, text):
@@ -227,7 +240,12 @@ class SndfileReader:
 
 
 def truncated(name: str, share: float) -> AudioError:
-    """The error for a file of which only a share is there."""
+    """The error for a truncated file.
+
+    Args:
+        name: Name of the recording.
+        share: Share of the sound that is there, 0 to 1.
+    """
     return AudioError(
         f"{name} is truncated: only {share:.0%} of the samples that its header promises are there; "
         "copy it again, or re-encode what is left of it"

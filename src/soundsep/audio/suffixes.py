@@ -1,18 +1,18 @@
-"""How the names of recordings end, for looking through folders; files are read by content."""
+"""Suffixes of recordings, to search folders by; files are recognised by their content."""
 
 from __future__ import annotations
 
 __all__ = ["AUDIO_SUFFIXES", "FFMPEG_SUFFIXES", "LIBSNDFILE_SUFFIXES"]
 
-# In lower case. Left out: endings that mostly are no sound, such as .mat, .raw, .iff and .ts.
+# In lower case. Suffixes that rarely mean sound are left out, such as .mat, .raw, .iff and .ts.
 # fmt: off
 LIBSNDFILE_SUFFIXES = (
     ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".mp1", ".mp2", ".mp3", ".mpga",
     ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav",
     ".wave",
 )
-# What the extra "formats" reads. Without it they are found all the same, and refused with the way
-# to read them.
+# Formats that need the extra "formats". They are found without it too, and refused with an error
+# that says how to read them.
 FFMPEG_SUFFIXES = (
     ".3g2", ".3ga", ".3gp", ".aac", ".ac3", ".amr", ".asf", ".avi", ".awb", ".eac3", ".ec3",
     ".m2ts", ".m4a", ".m4b", ".m4r", ".m4v", ".mka", ".mkv", ".mov", ".mp4", ".mts", ".qt",

@@ -1,4 +1,4 @@
-"""Cut a signal into overlapping windows of one length."""
+"""Cut a waveform into overlapping windows of one length."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["pad_to", "split_windows", "window_starts"]
 
 
 def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflect"]) -> Tensor:
-    """Extend a signal at its end; a signal that is long enough is returned as it is.
+    """Extend a waveform at its end; one that is long enough is returned as it is.
 
     Args:
-        waveform: One signal.
-        n_samples: Length wanted.
-        padding: ``"zero"`` adds silence; ``"reflect"`` plays the signal back and forth (the end
-            samples are not repeated) until it is long enough.
+        waveform: One waveform.
+        n_samples: Smallest length of the result, in samples.
+        padding: ``"zero"`` adds silence; ``"reflect"`` repeats the waveform backwards and forwards
+            (without repeating its end samples) until it is long enough.
 
     Shape:
         waveform: (time,). Returns (max(time, n_samples),).
 
     Raises:
-        ShapeError: not one axis, or no samples.
+        ShapeError: not (time,), or no samples.
 
     Examples:
         >>> pad_to(torch.tensor([1.0, 2.0, 3.0]), 6, padding="reflect").tolist()
@@ -48,11 +48,11 @@ def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflec
 def window_starts(n_samples: int, *, window: int, hop: int) -> list[int]:
     """First sample of every window.
 
-    Windows follow each other by ``hop``; the last one is moved back to end with the signal, so
-    that every sample is heard and none of the windows is padded.
+    Windows begin every ``hop`` samples; the last one is moved back to end with the waveform, so
+    that every sample counts and no window is padded.
 
     Args:
-        n_samples: Length of the signal.
+        n_samples: Length of the waveform, in samples.
         window: Length of a window, in samples.
         hop: Step between windows, in samples, 1 to ``window``.
 
@@ -74,12 +74,16 @@ def window_starts(n_samples: int, *, window: int, hop: int) -> list[int]:
 def split_windows(
     waveform: Tensor, *, window: int, hop: int, padding: Literal["zero", "reflect"]
 ) -> list[Tensor]:
-    """All windows of one signal, as views of it; a short signal is padded to one window.
+    """All windows of one waveform, as views of it; a short one is padded to one window.
 
     The arguments are those of `window_starts` and `pad_to`.
 
     Shape:
         waveform: (time,). Returns tensors (window,), at least one.
+
+    Raises:
+        ShapeError: not (time,), or no samples.
+        ConfigError: ``hop`` or ``window`` is out of range.
     """
     padded = pad_to(waveform, window, padding=padding)
     starts = window_starts(padded.shape[0], window=window, hop=hop)
