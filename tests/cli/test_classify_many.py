@@ -18,6 +18,7 @@ import soundfile
 
 from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.cli import main
+from soundsep.cli.claimed_file import ClaimedFile
 
 N_MANY = 400
 
@@ -210,6 +211,20 @@ def test_a_terminal_shows_a_bar_with_the_count_of_failures(model, clips, monkeyp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_what_was_written_before_an_interrupt_is_kept(tmp_path, monkeypatch):
+    file, write = ClaimedFile(tmp_path / "out.jsonl", may_exist=False), os.write
+
+    def interrupted(*arguments) -> int:
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        file.append(b"a line\n")
+    file.close()
+    assert (tmp_path / "out.jsonl").read_bytes() == b"a line\n"
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_whole_lines_and_a_rerun_the_rest(
     how, model, tmp_path, capsys

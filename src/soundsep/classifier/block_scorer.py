@@ -11,7 +11,12 @@ from torch import Tensor
 
 from soundsep.audio.windows import pad_to
 from soundsep.classifier.protocol import ClassifierLike
-from soundsep.classifier.scoring import batch_limit, check_finite, is_silent
+from soundsep.classifier.scoring import (
+    batch_limit,
+    check_finite,
+    forward_in_slices,
+    is_silent,
+)
 from soundsep.devices import prepare
 
 __all__ = ["BlockScorer", "Row", "Window"]
@@ -158,7 +163,9 @@ class BlockScorer(ABC):
             scores: dict[int, Tensor] = {}
             if heard:
                 windows = torch.stack([batch[i].samples for i in heard]).to(self._device)
-                found = check_finite(self._predict(windows).float().cpu())
+                found = check_finite(
+                    forward_in_slices(self._classifier, self._predict, windows).float().cpu()
+                )
                 scores = dict(zip(heard, found, strict=True))
             silence = torch.zeros(len(self._classifier.labels))
             for i, window in enumerate(batch):

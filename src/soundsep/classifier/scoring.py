@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from soundsep.audio.windows import split_windows
 from soundsep.classifier.classifier import Classifier
@@ -23,6 +23,7 @@ __all__ = [
     "check_finite",
     "embed_waveforms",
     "embed_windows",
+    "forward_in_slices",
     "is_silent",
     "score_waveforms",
     "score_windows",
@@ -30,6 +31,10 @@ __all__ = [
 
 # Of a batch, by the estimate of its config. Larger ones are hardly any faster.
 MAX_BATCH_BYTES, MAX_BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an accelerator
+# Of what goes through the model at once on a CPU, by the same estimate. The C library gives larger
+# tensors back to the system after every layer and asks for them again, which costs more than the
+# layer does, and what does not fit the cache is fetched from memory.
+MAX_SLICE_BYTES = 2**27
 MAX_SHIFTS = 64
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
@@ -40,6 +45,23 @@ def batch_limit(config: ScoringSettings, batch_size: int, device: torch.device) 
     """``batch_size``, or as many windows as fit into the memory budget, but at least one."""
     budget = MAX_BATCH_BYTES if device.type == "cpu" else MAX_BATCH_BYTES_ELSEWHERE
     return min(batch_size, max(1, budget // config.window_bytes))
+
+
+def forward_in_slices(
+    classifier: ClassifierLike, forward: Callable[[Tensor], Tensor], windows: Tensor
+) -> Tensor:
+    """What ``forward``, a method of the classifier, gives; on a CPU a few windows at a time.
+
+    Shape:
+        windows: (batch, window). Returns (batch, ...).
+    """
+    if not isinstance(classifier, nn.Module) or windows.device.type != "cpu":
+        return forward(windows)
+    size = max(1, MAX_SLICE_BYTES // classifier.config.window_bytes)
+    n_slices = -(-len(windows) // size)
+    if n_slices == 1:
+        return forward(windows)
+    return torch.cat([forward(part) for part in windows.tensor_split(n_slices)])
 
 
 def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
@@ -183,7 +205,7 @@ def _over_windows(
     def run(n: int) -> None:
         batch = torch.stack([w.roll(shift) if shift else w for w, shift in queue[:n]]).to(device)
         del queue[:n]
-        rows.extend(check_finite(forward(batch).cpu()))
+        rows.extend(check_finite(forward_in_slices(classifier, forward, batch).cpu()))
 
     def finished() -> Iterator[tuple[K, Tensor]]:
         while asked and len(rows) >= asked[0][1]:

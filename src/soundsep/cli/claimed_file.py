@@ -97,7 +97,8 @@ class ClaimedFile:
 
     def close(self) -> None:
         """Release the file; an empty one that was created here is removed."""
-        if self._is_ours and not self.size:
+        # As it lies on the disk: an interrupt may have come between a write and the count of it.
+        if self._is_ours and not os.fstat(self._file).st_size:
             with suppress(OSError):
                 self.path.unlink()
         os.close(self._file)

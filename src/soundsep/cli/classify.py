@@ -27,6 +27,7 @@ from soundsep.cli.options import (
     channel_options,
     device_options,
     doubt_options,
+    runtime_options,
 )
 from soundsep.cli.output import check_output
 from soundsep.cli.parquet import sink_of
@@ -55,6 +56,7 @@ def add_command(commands: Commands) -> None:
             doubt_options(),
             channel_options(),
             device_options(),
+            runtime_options(),
             batch_options(),
             time_options(),
         ],
@@ -194,6 +196,7 @@ def _classify(
         unknown=arguments.unknown,
         silence_db=arguments.silence_db,
         device=arguments.device,
+        runtime=arguments.runtime,
     )
 
     done = dict(output.done) if output else {}

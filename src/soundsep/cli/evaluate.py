@@ -14,6 +14,7 @@ from soundsep.cli.options import (
     batch_options,
     device_options,
     overwrite_option,
+    runtime_options,
 )
 from soundsep.cli.output import check_output, writing
 
@@ -29,7 +30,12 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate",
-        parents=[overwrite_option("a metrics file"), device_options(), batch_options()],
+        parents=[
+            overwrite_option("a metrics file"),
+            device_options(),
+            runtime_options(),
+            batch_options(),
+        ],
         help="measure a model on one fold of a data set, or on clips of your own",
         description="Classify every clip of one fold of a data set, or of your own folder or table "
         "of clips. Print accuracy, macro precision, recall and F1, calibration and the most common "
@@ -145,7 +151,12 @@ def _open(
 
     held_out = PUBLISHED[model].test_fold if model in PUBLISHED else None
     wanted = fold or held_out
-    pipe = Pipeline.from_pretrained(model, separator=arguments.separator, device=arguments.device)
+    pipe = Pipeline.from_pretrained(
+        model,
+        separator=arguments.separator,
+        device=arguments.device,
+        runtime=arguments.runtime,
+    )
     dataset = open_dataset(
         arguments.data,
         is_urban11=pipe.labels == URBAN11_LABELS,

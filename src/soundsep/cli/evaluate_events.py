@@ -7,7 +7,13 @@ import json
 from pathlib import Path
 
 from soundsep.cli.console import say
-from soundsep.cli.options import Commands, batch_options, device_options, overwrite_option
+from soundsep.cli.options import (
+    Commands,
+    batch_options,
+    device_options,
+    overwrite_option,
+    runtime_options,
+)
 from soundsep.cli.output import check_output, writing
 from soundsep.cli.scene_options import scene_config, scene_options, scenes_of
 from soundsep.errors import ConfigError
@@ -22,6 +28,7 @@ def add_command(commands: Commands) -> None:
         parents=[
             overwrite_option("a metrics file"),
             device_options(),
+            runtime_options(),
             batch_options(),
             scene_options(n_scenes="--n-scenes", n_default=5),
         ],
@@ -65,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.psds:
         import_sed_scores_eval()
     config = scene_config(arguments)
-    pipe = Pipeline.from_pretrained(model, device=arguments.device)
+    pipe = Pipeline.from_pretrained(model, device=arguments.device, runtime=arguments.runtime)
     scenes, labels = scenes_of(arguments, config)
     options = {} if arguments.threshold is None else {"threshold": arguments.threshold}
     metrics = measure_events(

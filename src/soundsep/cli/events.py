@@ -28,6 +28,7 @@ from soundsep.cli.options import (
     channel_options,
     device_options,
     doubt_options,
+    runtime_options,
 )
 from soundsep.cli.output import check_output, refuse_recordings
 from soundsep.cli.parquet import rows_of, sink_of
@@ -46,8 +47,8 @@ TABLES = ("csv", "jsonl", "parquet")  # that can be read again
 
 
 def event_options() -> argparse.ArgumentParser:
-    """The model, and what counts as an event."""
-    parent = argparse.ArgumentParser(add_help=False, parents=[doubt_options()])
+    """The model, what it runs in, and what counts as an event."""
+    parent = argparse.ArgumentParser(add_help=False, parents=[doubt_options(), runtime_options()])
     parent.add_argument(
         "--model",
         default=DEFAULT_MODEL,
@@ -159,6 +160,7 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
         unknown=arguments.unknown,
         silence_db=arguments.silence_db,
         device=arguments.device,
+        runtime=arguments.runtime,
     )
     if arguments.label:
         arguments.label = [meant(label, pipe.labels) for label in arguments.label]

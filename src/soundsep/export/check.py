@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from soundsep.classifier import Classifier
-from soundsep.export.runtime import OnnxClassifier
+from soundsep.classifier import Classifier, ClassifierLike
 
-__all__ = ["TOLERANCE", "ExportReport", "compare", "example_length"]
+__all__ = ["TOLERANCE", "Comparison", "ExportReport", "compare", "example_length"]
 
 TOLERANCE = 1e-4  # largest difference of a score from PyTorch's
 MAX_CHECK_SECONDS = 10.0
@@ -38,22 +38,22 @@ class ExportReport:
     same_top: float
 
 
-def compare(
-    classifier: Classifier, data: bytes, path: Path, *, frames: bool = False
-) -> ExportReport:
-    """Run a serialised graph and its classifier on the same synthetic clips.
+class Comparison(NamedTuple):
+    """What two forms of a classifier differ by; the names are those of `ExportReport`."""
+
+    n_checks: int
+    max_difference: float
+    same_top: float
+
+
+def compare(classifier: Classifier, exported: ClassifierLike, *, frames: bool) -> Comparison:
+    """Run a classifier and its exported form on the same synthetic clips.
 
     Args:
         classifier: Classifier that was exported, on the CPU in evaluation mode.
-        data: Serialised graph.
-        path: File that the graph will be written to, for the report.
+        exported: What was made of it.
         frames: Also compare the scores of frames.
-
-    Raises:
-        DependencyError: onnxruntime is not installed.
-        WeightsError: ONNX Runtime cannot load the graph.
     """
-    exported = OnnxClassifier(data)
     differences, agreements = [], []
     with torch.inference_mode():
         for clips in _clips(classifier):
@@ -64,9 +64,7 @@ def compare(
                 expected, found = classifier.frame_scores(clips), exported.frame_scores(clips)
                 differences.append((expected - found).abs().max())
     same = torch.cat(agreements)
-    return ExportReport(
-        path=path,
-        size_bytes=len(data),
+    return Comparison(
         n_checks=len(same),
         max_difference=float(torch.stack(differences).max()),  # NaN stays NaN
         same_top=float(same.float().mean()),

@@ -6,7 +6,7 @@ import copy
 import math
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from soundsep.classifier import Classifier
 from soundsep.export.runtime import require
 from soundsep.frontends.spectrogram import PowerSpectrogram
 
-__all__ = ["RealSpectrogram", "quantised", "traced"]
+__all__ = ["RealSpectrogram", "quantised", "serialised", "traced"]
 
 OPSET = 17
 
@@ -109,19 +109,32 @@ def traced(
         axes["frame_probabilities"] = {1: "frames"}
     if dynamic_batch:
         axes = {name: {0: "batch"} | others for name, others in axes.items()}
+    example = torch.zeros(2 if dynamic_batch else 1, n_samples)
+    return serialised(_Scores(classifier, frames=frames), example, axes)
+
+
+def serialised(module: nn.Module, example: Tensor, axes: Mapping[str, dict[int, str]]) -> bytes:
+    """The graph of any module with one input.
+
+    Args:
+        module: It is put into evaluation mode.
+        example: An input to trace.
+        axes: The axes of any length of the input, then of each output, by their names.
+    """
+    source, *outputs = axes
     with tempfile.TemporaryDirectory() as folder, _expected_warnings(), torch.no_grad():
         file = Path(folder, "model.onnx")
         torch.onnx.export(
-            _Scores(classifier, frames=frames).eval(),
-            (torch.zeros(2 if dynamic_batch else 1, n_samples),),
+            module.eval(),
+            (example,),
             file,
             # dynamo=True cannot trace the frontends for any length with torch 2.6, and for some of
             # them it takes minutes with 2.11.
             dynamo=False,
             opset_version=OPSET,
-            input_names=["waveform"],
-            output_names=[name for name in axes if name != "waveform"],
-            dynamic_axes=axes,
+            input_names=[source],
+            output_names=outputs,
+            dynamic_axes=dict(axes),
         )
         return file.read_bytes()
 
@@ -146,6 +159,10 @@ def _expected_warnings() -> Iterator[None]:
             "ignore",
             "torch.tensor results are registered as constants",
             torch.jit.TracerWarning,  # type: ignore[attr-defined]  # as above
+        )
+        # Of an LSTM, whose first state is zeros for as many clips as there are; it is checked.
+        warnings.filterwarnings(
+            "ignore", "Exporting a model to ONNX with a batch_size", UserWarning
         )
         # The widths of padding are computed while the graph runs instead: nothing is lost.
         warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)

@@ -10,9 +10,9 @@ from soundsep._version import __version__
 from soundsep.classifier import Classifier
 from soundsep.config import check_number
 from soundsep.errors import ConfigError, DependencyError, ExportError
-from soundsep.export.check import TOLERANCE, ExportReport, compare, example_length
+from soundsep.export.check import TOLERANCE, Comparison, ExportReport, compare, example_length
 from soundsep.export.graph import quantised, traced
-from soundsep.export.runtime import require
+from soundsep.export.runtime import OnnxClassifier, require
 from soundsep.files import write_bytes
 from soundsep.names import local_path
 
@@ -71,7 +71,7 @@ def export_onnx(
         model = onnx.load_model_from_string(quantised(data) if int8 else data)
         onnx.helper.set_model_props(model, _metadata(source, name, int8=int8, frames=frames))
         data = model.SerializeToString()
-        report = compare(source, data, target, frames=frames)
+        found = compare(source, OnnxClassifier(data), frames=frames)
     except DependencyError:
         raise
     except Exception as error:  # those of torch, onnx and onnxruntime have no common root
@@ -80,13 +80,13 @@ def export_onnx(
             f"{name} cannot be exported to ONNX: {reason}; {target} was not written"
         ) from error
     largest = 1.0 if int8 else tolerance
-    if not report.max_difference <= largest:  # also refuses NaN
-        raise ExportError(_differs(source, report, largest))
+    if not found.max_difference <= largest:  # also refuses NaN
+        raise ExportError(_differs(source, target, found, largest))
     _write(target, data)
-    return report
+    return ExportReport(path=target, size_bytes=len(data), **found._asdict())
 
 
-def _differs(classifier: Classifier, report: ExportReport, largest: float) -> str:
+def _differs(classifier: Classifier, path: Path, found: Comparison, largest: float) -> str:
     reason = ""
     if getattr(classifier.config.frontend, "scaling", None) == "image":
         reason = (
@@ -95,8 +95,8 @@ def _differs(classifier: Classifier, report: ExportReport, largest: float) -> st
         )
     return (
         f"the exported graph does not give PyTorch's scores: expected a difference of at most "
-        f"{largest:g}, found {report.max_difference:.2g} on {report.n_checks} synthetic clips"
-        f"{reason}; {report.path} was not written"
+        f"{largest:g}, found {found.max_difference:.2g} on {found.n_checks} synthetic clips"
+        f"{reason}; {path} was not written"
     )
 
 

@@ -116,6 +116,6 @@ def require(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise DependencyError(
-            f"ONNX export needs {module.partition('.')[0]}, which cannot be imported: {error}; "
+            f"ONNX needs {module.partition('.')[0]}, which cannot be imported: {error}; "
             'install it with: pip install "soundsep[onnx]"'
         ) from error

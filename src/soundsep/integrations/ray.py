@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
@@ -30,11 +30,13 @@ class Tagger:
         top_k: Labels kept of each.
         batch_size: Windows per forward pass.
         device: Where the model runs.
+        runtime: What its network runs in, ``"torch"`` or ``"onnx"``.
 
     Raises:
         ConfigError: there is no such model or device, or an option is out of range.
         WeightsError: the model's files are not available, or are not what they claim to be.
-        DependencyError: pyarrow, which Ray Data is built on, is not installed.
+        DependencyError: pyarrow, which Ray Data is built on, is not installed, or the extra
+            ``onnx``, if asked for.
 
     Examples:
         ::
@@ -56,6 +58,7 @@ class Tagger:
         top_k: int = 5,
         batch_size: int = 16,
         device: str = "cpu",
+        runtime: Literal["torch", "onnx"] = "torch",
     ) -> None:
         try:
             self._arrow: Any = importlib.import_module("pyarrow")
@@ -65,7 +68,7 @@ class Tagger:
             ) from error
         self.audio_column = path_column if bytes_column is None else bytes_column
         self.bytes_column = bytes_column
-        self.pipe = Pipeline.from_pretrained(model, device=device)
+        self.pipe = Pipeline.from_pretrained(model, device=device, runtime=runtime)
         self._options: dict[str, Any] = {"top_k": top_k, "batch_size": batch_size}
         self.pipe([], **self._options)  # an option that is wrong is no error of the recordings
 

@@ -86,7 +86,7 @@ class Listener:
         """
         sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
-            self.classifier,
+            self._model,
             self._rules(threshold, min_duration_seconds, merge_gap_seconds, labels, min_score),
             sample_rate=self.classifier.sample_rate,
             hop_seconds=hop_seconds,
@@ -125,7 +125,7 @@ class Listener:
         """
         sample_rate, channel = self._rate_of(audio, sample_rate), check_channel(channel)
         stream = Stream(
-            self.classifier,
+            self._model,
             self._rules(None, 0.0, 0.0),
             sample_rate=self.classifier.sample_rate,
             hop_seconds=hop_seconds,
@@ -180,7 +180,7 @@ class Listener:
             []
         """
         return Stream(
-            self.classifier,
+            self._model,
             self._rules(threshold, min_duration_seconds, merge_gap_seconds, labels, min_score),
             sample_rate=self.classifier.sample_rate if sample_rate is None else sample_rate,
             hop_seconds=hop_seconds,
@@ -190,6 +190,11 @@ class Listener:
             channel=channel,
             unknown_below=self._unknown_below,
         )
+
+    @property
+    def _model(self) -> ClassifierLike:
+        """The classifier in the form in which it is run."""
+        return self.classifier
 
     @property
     def _unknown_below(self) -> float | None:

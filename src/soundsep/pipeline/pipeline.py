@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, Protocol, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +14,12 @@ from soundsep.audio import AudioInput
 from soundsep.audio.inputs import is_many
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier, ClassifierLike
+from soundsep.classifier.inference import InferenceCopy, fold_batch_norm
 from soundsep.classifier.scoring import MAX_SHIFTS, embed_windows
 from soundsep.config import check_choice, check_kind, check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError
+from soundsep.models import Network
 from soundsep.pipeline.call import Call
 from soundsep.pipeline.hearing import hear
 from soundsep.pipeline.long_recordings import Listener
@@ -59,11 +61,17 @@ class Pipeline(Listener):
             not count, and a recording of nothing else, digital silence included, has the label
             ``None`` and no predictions. By default digital silence is an error.
         device: Where a torch classifier runs, such as ``"cpu"`` or ``"cuda"``.
+        runtime: What a `Classifier`'s network runs in. With ``"onnx"``, ONNX Runtime (extra
+            ``onnx``): about twice as fast on a CPU, and scores differ by less than 1e-4. All else,
+            the separator too, runs in PyTorch.
 
     Raises:
         ConfigError: ``classifier`` is a name and not a `Classifier` (see `from_pretrained`), the
-            device does not exist, ``silence_db`` is above 0, or ``unknown`` is requested of a
-            classifier without ``unknown_below``.
+            device does not exist, ``silence_db`` is above 0, ``unknown`` is requested of a
+            classifier without ``unknown_below``, or ``runtime="onnx"`` of another device than the
+            CPU or of what is not a `Classifier`.
+        DependencyError: ``runtime="onnx"``, and the extra is not installed.
+        ExportError: ONNX cannot express the network.
     """
 
     def __init__(
@@ -74,8 +82,12 @@ class Pipeline(Listener):
         unknown: bool = False,
         silence_db: float | None = None,
         device: str | torch.device = "cpu",
+        runtime: Literal["torch", "onnx"] = "torch",
     ) -> None:
         check_kind("Pipeline", classifier, ClassifierLike)
+        check_choice("runtime", runtime, ("torch", "onnx"))
+        if runtime == "onnx":
+            _check_onnx(classifier, device)
         if unknown and classifier.config.unknown_below is None:
             raise ConfigError(
                 "the classifier's config has no unknown_below, a score to be chosen on sounds that "
@@ -93,6 +105,16 @@ class Pipeline(Listener):
         self.classifier = classifier
         self.separator = separator
         self.unknown, self.silence_db = unknown, silence_db
+        self.runtime = runtime
+        self._inference = InferenceCopy(_folded if runtime == "torch" else _in_onnx)
+        if runtime == "onnx":
+            _ = self._model  # what is missing for it is said now
+
+    @property
+    def _model(self) -> ClassifierLike:
+        classifier = self.classifier
+        # A subclass may do anything with its network.
+        return self._inference.of(classifier) if type(classifier) is Classifier else classifier
 
     @classmethod
     def from_pretrained(
@@ -103,6 +125,7 @@ class Pipeline(Listener):
         unknown: bool = False,
         silence_db: float | None = None,
         device: str | torch.device = "cpu",
+        runtime: Literal["torch", "onnx"] = "torch",
     ) -> Pipeline:
         """A pipeline around `Classifier.from_pretrained`, and `Separator.from_pretrained`.
 
@@ -114,9 +137,12 @@ class Pipeline(Listener):
             unknown: Leave sounds unnamed if the model is not sure.
             silence_db: Level below which sound counts as silence, in dBFS.
             device: Where both run; a separator object stays where it is.
+            runtime: What the classifier's network runs in, ``"torch"`` or ``"onnx"``.
 
         Raises:
-            ConfigError: the name is unknown.
+            ConfigError: the name is unknown, or options contradict each other.
+            DependencyError: ``runtime="onnx"``, and the extra ``onnx`` is not installed.
+            ExportError: ``runtime="onnx"``, and ONNX cannot express the network.
             WeightsError: the files are not available, or are not what they claim to be.
         """
         if separator is not None and not isinstance(separator, Separator):
@@ -128,6 +154,7 @@ class Pipeline(Listener):
             unknown=unknown,
             silence_db=silence_db,
             device=device,
+            runtime=runtime,
         )
 
     @property
@@ -236,7 +263,7 @@ class Pipeline(Listener):
             check_number("sample_rate", sample_rate)
         many, is_lazy = is_many(audio)
         call = Call(
-            classifier=self.classifier,
+            classifier=self._model,
             separator=self.separator,
             unknown=self.unknown,
             silence_db=self.silence_db,
@@ -285,9 +312,9 @@ class Pipeline(Listener):
             AudioError: a recording cannot be read, is too short, or is digital silence.
             ConfigError: an option is out of range, or the classifier has no embeddings.
         """
-        if not isinstance(self.classifier, Classifier):
-            raise ConfigError(f"{type(self.classifier).__name__} has scores, but no embeddings")
-        classifier, channel = self.classifier, check_channel(channel)
+        classifier, channel = self._model, check_channel(channel)
+        if not isinstance(classifier, Classifier):
+            raise ConfigError(f"{type(classifier).__name__} has scores, but no embeddings")
         many, _ = is_many(audio)
         items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by is_many
         shown = progress_bar(items, progress=progress and many, unit="clip", desc="embedding")
@@ -314,4 +341,29 @@ class Pipeline(Listener):
         """The network, the number of labels and the rate."""
         model = self.classifier
         name = model.config.network if isinstance(model, Classifier) else type(model).__name__
-        return f"Pipeline({name}, {len(self.labels)} labels, {self.sample_rate} Hz)"
+        runtime = ", ONNX Runtime" if self.runtime == "onnx" else ""
+        return f"Pipeline({name}{runtime}, {len(self.labels)} labels, {self.sample_rate} Hz)"
+
+
+def _check_onnx(classifier: ClassifierLike, device: str | torch.device) -> None:
+    """See that ONNX Runtime can run a classifier where it shall run."""
+    if type(classifier) is not Classifier:
+        raise ConfigError(
+            f'runtime="onnx" runs a soundsep.Classifier, not a {type(classifier).__name__}, which '
+            "is run as it is; leave out the runtime"
+        )
+    if str(device) != "cpu":
+        raise ConfigError(
+            f'runtime="onnx" runs on the CPU, not on {str(device)!r}; leave out the device, or the '
+            "runtime"
+        )
+
+
+def _in_onnx(classifier: Classifier) -> Network:
+    from soundsep.export.network import onnx_network  # few need it
+
+    return onnx_network(classifier)
+
+
+def _folded(classifier: Classifier) -> Network:
+    return cast(Network, fold_batch_norm(cast(nn.Module, classifier.network)))
