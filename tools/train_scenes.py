@@ -25,7 +25,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from soundsep import Classifier, ClassifierConfig, load_audio
 from soundsep.datasets import ESC50, UrbanSound8K, load_examples
@@ -36,6 +36,7 @@ from soundsep.training import SceneModel, SceneRecipe, load_tags_head, train_sce
 
 RATE = 16_000
 END_SECONDS = 3.0  # to save all models
+N_HEAD_SCENES = 1_200
 SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
 #: Classes of UrbanSound8K that are ESC-50's too; its six others are strangers.
 SHARED = {"car_horn": "car_horn", "dog_bark": "dog", "siren": "siren", "engine_idling": "engine"}
@@ -212,18 +213,25 @@ class Clips:
     backgrounds: list[Tensor]
 
     def head_scenes(
-        self, recipe: SceneRecipe, *, fold: int, seed: int, n_loaders: int
-    ) -> Iterable[Scene]:
-        """Some scenes to fit a head to."""
-        scenes = Soundscapes(
-            [e for e, f in zip(self.examples, self.folds, strict=True) if not fold or f != fold],
-            n_scenes=1_200,
-            seed=seed + 1,
-            config=recipe.scenes,
-            backgrounds=self.backgrounds,
-            strangers=self.strangers,
-        )
-        return DataLoader(cast(Dataset[Scene], scenes), batch_size=None, num_workers=n_loaders)
+        self, recipe: SceneRecipe, *, seed: int, n_loaders: int
+    ) -> list[tuple[int, Scene]]:
+        """Some scenes to fit heads to, each of clips of the one fold that is told with it."""
+        folds = sorted({*self.folds} - {0})
+        lists = [
+            Soundscapes(
+                [e for e, f in zip(self.examples, self.folds, strict=True) if f in (0, fold)],
+                n_scenes=N_HEAD_SCENES // len(folds),
+                seed=seed + fold,
+                config=recipe.scenes,
+                backgrounds=self.backgrounds,
+                strangers=self.strangers,
+            )
+            for fold in folds
+        ]
+        data = ConcatDataset([cast(Dataset[Scene], scenes) for scenes in lists])
+        scenes = DataLoader(data, batch_size=None, num_workers=n_loaders)
+        numbers = [fold for fold, made in zip(folds, lists, strict=True) for _ in range(len(made))]
+        return [*zip(numbers, scenes, strict=True)]
 
 
 def load_clips(args: argparse.Namespace, esc50: ESC50) -> Clips:
@@ -262,6 +270,10 @@ def main() -> None:
     tags_head = copy.deepcopy(teacher.network.head).cpu()
     waveforms = [waveform for waveform, _ in clips.examples]
     models: dict[str, SceneModel] = {}
+    scenes: list[tuple[int, Scene]] = []
+    if not args.initial and not (Path(args.output) / "state.safetensors").exists():
+        first = next(iter(recipes.values()))
+        scenes = clips.head_scenes(first, seed=args.seed + 1, n_loaders=args.loaders or 0)
     for fold in args.held_out:
         name = args.trunk.format(fold=fold).removesuffix("-fold0")
         trunk = to_device(Classifier.from_pretrained(name), args.device)
@@ -271,13 +283,8 @@ def main() -> None:
             model = saved(args.initial, esc50.labels, tags_head)
         else:
             model = to_device(with_trunk(trunk, esc50.labels), args.device)
-            if not (Path(args.output) / "state.safetensors").exists():
-                first = next(iter(recipes.values()))
-                n_loaders = args.loaders or 0
-                fit_head(
-                    model,
-                    clips.head_scenes(first, fold=fold, seed=args.seed, n_loaders=n_loaders),
-                )
+            if scenes:
+                fit_head(model, [scene for number, scene in scenes if number != fold])
         for kind, recipe in recipes.items():
             models[f"{kind}-fold{fold}".lstrip("-")] = SceneModel(
                 recipe=recipe, initial=model.cpu(), held_out=fold, clip_embeddings=embedded
