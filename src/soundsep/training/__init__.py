@@ -1,4 +1,4 @@
-"""Training: recipes as data, the loop that runs them, and quick fits to one's own classes."""
+"""Training: recipes as data, the loop that runs them, and quick fits to your own classes."""
 
 from soundsep.training.calibration import fit_temperature, held_out_temperature
 from soundsep.training.classifier import TrainedClassifier, train

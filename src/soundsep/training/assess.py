@@ -1,4 +1,4 @@
-"""What a fit is worth: the clips that were held out, counted."""
+"""Evaluation of a fit on the clips that were held out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from soundsep.training.report import FitReport, wilson_interval
 
 __all__ = ["assess"]
 
-FEW_CLIPS = 5  # of a class: below, a probe is little better than a guess
-UNBALANCED = 10  # times as many clips of one class as of another
+FEW_CLIPS = 5  # per class; with fewer, a probe is little better than a guess
+UNBALANCED = 10  # ratio of the largest class to the smallest
 
 
 def assess(
@@ -39,15 +39,15 @@ def assess(
     """The report of a fit, and the calibration of its scores.
 
     Args:
-        learner: Has learnt from the clips.
-        logits: Of each clip, by a model that has not heard its recording.
-        folds: The fold of each clip; -1 for those that were not held out.
-        mode: As `fit` was told.
-        backbone: Name of the model that was built upon.
+        learner: Learner that holds the clips.
+        logits: Logits of each clip, by a model not trained on its recording.
+        folds: Fold of each clip; -1 for clips that were not held out.
+        mode: ``mode`` of `fit`.
+        backbone: Name of the backbone.
         labels: Names of the classes.
-        clips: The clips.
-        skipped: What was left out, and why.
-        notes: To be told among the warnings.
+        clips: Clips of the fit.
+        skipped: Files that were left out, with reasons.
+        notes: Further warnings.
 
     Shape:
         logits: (n_clips, n_classes). folds: (n_clips,).

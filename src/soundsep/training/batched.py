@@ -1,8 +1,8 @@
 """A student learns from a teacher with every part of a step on the device, for accelerators.
 
-`soundsep.training.train` is made to give the same weights again whenever it is interrupted; its
-clips are cut one by one on the processor. Here whole batches are cut, changed, heard by the
-teacher and learnt without waiting for a number, and the schedule may follow the clock.
+`soundsep.training.train` reproduces its weights exactly after an interruption, and cuts clips one
+by one on the processor. Here whole batches are cut, changed, passed to the teacher and learnt
+without waiting for a number from the device, and the schedule may follow the clock.
 """
 
 from __future__ import annotations
@@ -31,23 +31,30 @@ MIN_REACH = 10  # steps that are averaged at least
 
 
 class Stopwatch:
-    """Times the parts of a step; this one times nothing, and costs nothing."""
+    """Times the parts of a step; this base class measures nothing and costs nothing."""
 
     def part(self, name: str) -> AbstractContextManager[None]:
-        """What is done in it is the part of that name."""
+        """A context whose time counts for a part.
+
+        Args:
+            name: Name of the part.
+        """
         return nullcontext()
 
 
 class BatchedRun:
-    """One student, its teacher, and what is averaged of it.
+    """A student, its averaged weights and its teacher.
 
     Args:
         recipe: Settings.
         labels: Names of the classes.
         bank: Clips at the rate of the recipe's frontend, on the device; several runs may share it.
-        training: Numbers of those to learn from; no other is ever heard.
-        teacher: Classifier of the same labels that has never learnt from what is held out.
-        seed: Seed of the first weights and of everything random.
+        training: Numbers of the clips to train on; no others are used.
+        teacher: Classifier of the same labels that was not trained on held-out clips.
+        seed: Seed of the initial weights and of all random numbers.
+
+    Raises:
+        ConfigError: ``teacher`` does not give exactly one label, by softmax.
     """
 
     def __init__(
@@ -102,15 +109,15 @@ class BatchedRun:
 
     @property
     def n_clips(self) -> int:
-        """Clips learnt from so far, one of which may be heard several times."""
+        """Number of clips in all steps so far, repetitions included."""
         return self.n_steps * self.recipe.batch_size
 
     def step(self, share: float, watch: Stopwatch | None = None) -> None:
-        """Learn from a batch; nothing here waits for the device.
+        """Learn from a batch, without waiting for the device.
 
         Args:
-            share: Share of the run that is over; at least one step is made of either kind.
-            watch: Where the time of the parts is taken.
+            share: Share of the run that is over, 0 to 1; at least one step uses crops.
+            watch: Stopwatch that times the parts of the step.
         """
         recipe, watch = self.recipe, watch or Stopwatch()
         is_whole = share >= recipe.crop_share and self.n_steps > 0
@@ -146,7 +153,7 @@ class BatchedRun:
         return means[0], means[1]
 
     def averaged(self) -> Classifier:
-        """The classifier of the averaged weights, to be used and not to be changed."""
+        """The classifier with averaged weights; it must not be changed."""
         for average, value in self._counters:
             average.copy_(value)
         return self.ema
@@ -174,7 +181,7 @@ class BatchedRun:
                 conditions = conditions.scaled(recipe.last_conditions)
             recorded = conditions.record(waveform, sample_rate=rate, generator=generator)
         with watch.part("teacher"):
-            # Its answers depend on the level, so it hears the clip's own.
+            # Its scores depend on the level, so it gets the clip at its own level.
             heard = recorded if recipe.teacher_hears == "same" else waveform
             probabilities, wanted = self.teacher(heard, bfloat16=recipe.bfloat16)
             targets = torch.lerp(targets, probabilities, recipe.teacher_share)
@@ -187,7 +194,7 @@ class BatchedRun:
         return features, targets, wanted
 
     def _next_rows(self) -> Tensor:
-        """All clips in a new order again and again."""
+        """The next clips of an endless sequence of random orders."""
         n, device = self.recipe.batch_size, self.rows.device
         while len(self._order) < n:
             order = torch.randperm(len(self.rows), generator=self.generator, device=device)
@@ -196,7 +203,7 @@ class BatchedRun:
         return chosen
 
     def _pairs(self) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
-        """Averages beside what they follow: real numbers in two lists, counters in pairs."""
+        """Averages and current values: real numbers in two lists, counters in pairs."""
         pairs = [
             *zip(self.ema.state_dict().values(), self.model.state_dict().values(), strict=True)
         ]
@@ -206,7 +213,7 @@ class BatchedRun:
 
 
 def _fold_norms(network: nn.Module) -> None:
-    """Let every convolution do what the batch norm behind it does when nothing is learnt."""
+    """Merge every batch norm into the convolution before it, for inference."""
     for module in network.modules():
         if isinstance(module, nn.Sequential) and len(module) > 1:
             conv, norm = module[0], module[1]
@@ -215,6 +222,14 @@ def _fold_norms(network: nn.Module) -> None:
 
 
 def whole_windows(clips: Sequence[Tensor], config: ClassifierConfig) -> Tensor:
-    """The first window of each clip, as a trained classifier hears it, (n_clips, window)."""
+    """The first window of each clip, padded as for the trained classifier.
+
+    Args:
+        clips: Clips at the classifier's rate, (time,) each.
+        config: Config of the classifier.
+
+    Shape:
+        Returns (n_clips, window).
+    """
     n = config.window_samples
     return torch.stack([pad_to(clip[:n], n, padding=config.padding) for clip in clips])

@@ -14,31 +14,31 @@ __all__ = ["BatchedRecipe"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchedRecipe(Config):
-    """Settings of a `soundsep.training.batched.BatchedRun`; what `Recipe` has too is meant alike.
+    """Settings of a `soundsep.training.batched.BatchedRun`; names mean the same as in `Recipe`.
 
     Attributes:
         network: Name in `soundsep.models.NETWORKS`.
         frontend: Settings of the features.
         window_seconds: Length of the whole clips.
-        crop_seconds: Length of the crops, which are heard first.
+        crop_seconds: Length of the crops, with which the run begins.
         n_candidates: Random crops of which the loudest is taken.
-        crop_share: Share of the run that hears crops; the rest hears whole clips.
-        batch_size: Clips a step.
-        max_speed: Random speed, from its inverse to this.
+        crop_share: Share of the run that uses crops; the rest uses whole clips.
+        batch_size: Clips per step.
+        max_speed: Largest random speed; the smallest is its inverse.
         mixup: Share of the clips that are mixed with another one.
-        conditions: What stands between a sound and a recording, while crops are heard.
-        last_conditions: Factor on the shares of ``conditions`` while whole clips are heard.
-        teacher_hears: The waveform as the student has it but for its gain, or what was there
-            before the conditions changed it.
+        conditions: Rooms, noises and devices, for crops.
+        last_conditions: Factor on the shares of ``conditions``, for whole clips.
+        teacher_hears: ``"same"`` gives the teacher the student's waveform before its gain,
+            ``"clean"`` that before the conditions.
         teacher_share: Share of the teacher's probabilities in the targets.
         embedding_weight: Weight of the mean squared error to the teacher's embedding.
-        max_mask: Widest mask, as a share of bands or frames; two of each kind.
-        learning_rate: Peak of a rate that rises and falls once.
-        warmup: Share of the run in which it rises.
-        weight_decay: Decoupled, on weights of two and more axes only.
+        max_mask: Widest mask, as a share of bands or frames; there are two of each kind.
+        learning_rate: Peak of the rate, which rises and falls once.
+        warmup: Share of the run in which the rate rises.
+        weight_decay: Decoupled weight decay, only on weights of two and more axes.
         max_gradient: Norm at which gradients are clipped.
-        ema_share: Steps that the averaged weights reach back, as a share of those made. Well below
-            the share of whole clips, to which batch norms have to get used.
+        ema_share: Steps that the averaged weights reach back, as a share of those made. It should
+            be well below the share of whole clips, which batch norms have to adapt to.
         bfloat16: Run the networks under bfloat16 autocast.
     """
 

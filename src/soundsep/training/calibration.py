@@ -1,4 +1,4 @@
-"""Temperature: what logits are divided by, so that scores mean what they say."""
+"""Calibration: temperatures and offsets of logits, so that scores are probabilities."""
 
 from __future__ import annotations
 
@@ -19,31 +19,36 @@ RANGE = (0.05, 20.0)
 
 
 class Calibration(NamedTuple):
-    """What makes scores mean what they say: logits, and ``offset``, over ``temperature``."""
+    """Calibrated logits are ``(logits + offset) / temperature``.
+
+    Attributes:
+        temperature: Divisor of the logits.
+        offset: Added to the logits before.
+    """
 
     temperature: float = 1.0
     offset: float = 0.0
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:
-    """The temperature that makes the scores of held-out clips as likely as possible.
+    """The temperature that makes the targets of held-out clips most likely.
 
-    A few clips that were all answered rightly would ask for scores of 1. So the right class counts
-    as ``(n + 1) / (n + 2)`` of ``n`` clips, and the others share the rest: what Platt proposed for
-    the same reason.
+    A few clips that are all right would call for scores of 1. Therefore, with ``n`` clips, the
+    target of the right class is ``(n + 1) / (n + 2)``, and the others share the rest, as proposed
+    by Platt.
 
     Args:
         logits: Logits of clips that the model was not trained on.
-        targets: Index of the class of each.
+        targets: Index of the class of each clip.
 
     Shape:
         logits: (n, n_classes), at least two classes. targets: (n,).
 
     Returns:
-        A number from 0.05 to 20: above 1 for a model that is surer than it is right.
+        The temperature, 0.05 to 20; above 1 for an overconfident model.
 
     Raises:
-        ShapeError: there are no clips, fewer than two classes, or the two do not fit.
+        ShapeError: there are no clips, fewer than two classes, or the two differ in length.
 
     References:
         Guo et al. (2017), "On calibration of modern neural networks", ICML, section 4.2.
@@ -62,7 +67,7 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     n, n_classes = logits.shape
     if n_classes < 2:
         raise ShapeError("a temperature needs at least two classes")
-    # Most programs never fit one, and it takes a third of a second to import.
+    # It takes a third of a second to import, and most programs never need it.
     from scipy.optimize import minimize_scalar
 
     rest = 1 / (n + 2)
@@ -80,14 +85,14 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
 
 
 def fit_sigmoid(logits: Tensor, targets: Tensor, absent: Tensor | None = None) -> Calibration:
-    """The calibration that makes the sigmoid scores of held-out clips as likely as possible.
+    """The calibration of sigmoid scores that makes the targets of held-out clips most likely.
 
-    One for all labels. As in `fit_temperature`, targets are not quite 0 and 1.
+    It is common to all labels. As in `fit_temperature`, targets are not quite 0 and 1.
 
     Args:
-        logits: Of clips that the model has not learnt from.
-        targets: Index of the one label that is in each.
-        absent: Logits where no label is; all of them together count as much as all clips.
+        logits: Logits of clips that the model was not trained on.
+        targets: Index of the one label of each clip.
+        absent: Logits of audio without any label; together they count as much as all clips.
 
     Shape:
         logits: (n, n_classes), at least one clip. targets: (n,). absent: (n_absent, n_classes).
@@ -125,10 +130,10 @@ def fit_sigmoid(logits: Tensor, targets: Tensor, absent: Tensor | None = None) -
 
 
 def held_out_temperature(classifier: Classifier, examples: Sequence[tuple[Tensor, int]]) -> float:
-    """The temperature of a classifier's scores on clips that it has not learnt from.
+    """The temperature of a classifier, from clips that it was not trained on.
 
     Args:
-        classifier: A classifier with temperature 1.
+        classifier: Classifier with temperature 1.
         examples: Waveform (time,) at the classifier's rate, and index of its class.
 
     Raises:
@@ -138,6 +143,6 @@ def held_out_temperature(classifier: Classifier, examples: Sequence[tuple[Tensor
     scored = [*score_waveforms(classifier, keyed, batch_size=16)]
     if not scored:
         raise ShapeError("there are no clips to take a temperature from")
-    # The mean over windows is one of scores; their logarithm serves as logits.
+    # Windows are averaged as scores, so the logarithm of these serves as logits.
     logits = torch.stack([scores for _, scores in scored]).clamp(min=1e-30).log()
     return fit_temperature(logits, torch.tensor([target for target, _ in scored]))

@@ -29,7 +29,12 @@ __all__ = ["TrainedClassifier", "train"]
 
 
 class TrainedClassifier(NamedTuple):
-    """Two sets of weights of one run: after the last step, and averaged."""
+    """Two classifiers of one run.
+
+    Attributes:
+        last: Weights after the last step.
+        ema: Exponentially averaged weights.
+    """
 
     last: Classifier
     ema: Classifier
@@ -50,35 +55,35 @@ def train(
     teacher: Classifier | None = None,
     cache: Path | None = None,
 ) -> TrainedClassifier:
-    """Train a network, or go on where a killed run of the same settings stopped.
+    """Train a network, or resume an interrupted run with the same settings.
 
-    All randomness of an epoch follows from the seed and the epoch's number, so a resumed run ends
-    with the same weights as one that was never interrupted (same machine, same thread count).
-    Nothing is chosen by the held-out accuracy: it is only written down.
+    All random numbers of an epoch follow from the seed and the epoch's number, so a resumed run
+    ends with the same weights as an uninterrupted one (same machine, same number of threads).
+    Nothing is chosen by the held-out accuracy: it is only recorded.
 
     Args:
         recipe: Settings.
         labels: Names of the classes, in the order of the targets.
-        training: Clips to learn from.
-        held_out: Clips to report on, never learnt from; may be empty.
+        training: Clips to train on.
+        held_out: Clips to report on, never trained on; may be empty.
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
         seed: Seed of the initial weights, the order of the clips and every augmentation.
-        device: Where to train.
+        device: Device to train on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show progress bars.
-        on_epoch: Called with the metrics of every epoch when it is over.
-        initial: Classifier of the same labels whose weights the training starts from; it is left
-            as it is. Its frontend, network and windows hold then, and not the recipe's; its
-            temperature and ``unknown_below`` do not.
-        teacher: Classifier of the same labels whose answers are learnt as well.
-        cache: Folder to keep features in for later runs, where no waveform is augmented.
+        on_epoch: Called with the metrics of every epoch at its end.
+        initial: Classifier of the same labels whose weights the training starts from; it is not
+            changed. Its frontend, network and windows replace the recipe's; its temperature and
+            ``unknown_below`` are not used.
+        teacher: Classifier of the same labels whose scores are learnt as well.
+        cache: Folder to keep features in for later runs, if no waveform is augmented.
 
     Returns:
         The model after the last step, and the one with exponentially averaged weights.
 
     Raises:
-        ConfigError: ``output`` cannot be made, or holds a run with other settings or other clips,
-            there is no such device, the seed is not one, ``initial`` or ``teacher`` does not fit,
-            or the recipe has a teacher and none is given.
+        ConfigError: ``output`` cannot be created, or holds a run with other settings or other
+            clips, the device does not exist, ``seed`` is not a seed, ``initial`` or ``teacher``
+            does not fit, or the recipe has a teacher and none is given.
         DatasetError: there are fewer than two training clips, or a target is not that of a label.
         ShapeError: a waveform is not (time,) in float32, or holds no samples.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
@@ -88,7 +93,7 @@ def train(
     check_seed(seed)
     check_examples([*training, *held_out], n_labels=len(labels))
     _check_helpers(recipe, labels, initial, teacher)
-    if initial is not None:  # so that what is written down of the run is true
+    if initial is not None:  # the recorded recipe must be true
         recipe = recipe.replace(
             network=initial.config.network,
             frontend=initial.config.frontend,
@@ -99,10 +104,10 @@ def train(
         "recipe": recipe.to_dict(),
         "seed": seed,
         "labels": list(labels),
-        # Without this a run could go on with another fold, and learn what it is judged on.
+        # Otherwise a run could continue with another fold, and train on what it is tested on.
         "training_sha256": examples_digest(training),
-        # A head that was fitted to these clips is left out: another number of threads fits it
-        # anew with other last digits.
+        # A head fitted to these clips is left out: another number of threads would fit it with
+        # other last digits.
         "initial_sha256": _weights_digest(initial, without_head=recipe.backbone is not None),
         "teacher_sha256": _weights_digest(teacher, without_head=True),
     }
@@ -120,7 +125,7 @@ def train(
         if initial is not None:
             model.load_state_dict(initial.state_dict())
         guide = None
-        learner = nn.ModuleList([model])  # and what else learns, but is no part of the result
+        learner = nn.ModuleList([model])  # plus a layer that is not part of the result
         if teacher is not None:
             guide = Teacher(
                 to_device(copy.deepcopy(teacher), device),

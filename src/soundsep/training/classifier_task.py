@@ -1,4 +1,4 @@
-"""What a classifier learns from clips: the batches of an epoch, and what is wrong on one."""
+"""Training a classifier on clips: the batches of an epoch, and the loss on a batch."""
 
 from __future__ import annotations
 
@@ -50,19 +50,20 @@ class ClipBatch(NamedTuple):
 
 @dataclass(kw_only=True)
 class ClassifierTask(Task[ClipBatch]):
-    """A classifier learns by a recipe; its rounds are epochs.
+    """Training of a classifier by a recipe; its rounds are epochs.
 
     Attributes:
         recipe: Settings.
-        state: Its learner is the classifier; beside a teacher also the layer from the classifier's
-            embedding to the teacher's.
-        training: Clips to learn from.
+        state: State whose learner is the classifier and, with a teacher, the layer from the
+            classifier's embedding to the teacher's.
+        training: Clips to train on.
         held_out: Clips to report on; may be empty.
         seed: Seed of all random numbers.
-        teacher: Hears the same waveforms, without the masks.
-        initial: What the training started from, where the result is to lie between it and the end.
-        cache: Folder to keep features in, where they never change.
-        progress: Show a bar over the features.
+        teacher: Teacher, which gets the same waveforms, without the masks.
+        initial: Classifier that the training started from, if its weights are averaged into the
+            result.
+        cache: Folder to keep features in, if they never change.
+        progress: Show a progress bar over the features.
     """
 
     recipe: Recipe
@@ -95,7 +96,11 @@ class ClassifierTask(Task[ClipBatch]):
 
     @contextmanager
     def batches(self, steps: range) -> Iterator[Iterator[ClipBatch]]:
-        """All clips once, or as often as the recipe has variants."""
+        """Every clip once, or as often as the recipe has variants.
+
+        Args:
+            steps: Steps of one epoch.
+        """
         recipe, epoch = self.recipe, steps.start // self.round_steps
         rng = np.random.default_rng((self.seed, epoch))
         targets = [target for _, target in self.training]
@@ -126,7 +131,14 @@ class ClassifierTask(Task[ClipBatch]):
             yield map(batch, range(len(steps)))
 
     def loss(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-        """What the learner gets wrong on one augmented batch."""
+        """The loss on one augmented batch.
+
+        Args:
+            batch: Clips, which are augmented here.
+
+        Shape:
+            Returns () and, detached, (1,).
+        """
         recipe, model, rng = self.recipe, self.model, batch.rng
         hot = nn.functional.one_hot(torch.tensor([t for _, t in batch.clips]), len(model.labels))
         targets = hot.to(self._device, torch.float32)
@@ -159,15 +171,20 @@ class ClassifierTask(Task[ClipBatch]):
         return loss, loss.detach().double()[None]  # summed as Python sums
 
     def rate(self, step: int) -> float:
-        """By the recipe's schedule."""
+        """Share of the peak learning rate, by the recipe's schedule."""
         return rate_share(self.recipe, step / self.n_steps)
 
     def decay(self, step: int) -> float:
-        """Less in the first steps."""
+        """Decay of the averaged weights, less in the first steps."""
         return early_decay(self.recipe.ema_decay, step + 1)
 
     def row(self, steps: range, means: list[float]) -> dict[str, Any]:
-        """The mean loss and, as often as the recipe says, what the models are worth."""
+        """The mean loss and, as often as the recipe says, the held-out metrics.
+
+        Args:
+            steps: Steps of the epoch.
+            means: Mean of the loss.
+        """
         recipe, ema = self.recipe, cast(Classifier, self.state.ema)
         epoch, is_last = steps.stop // self.round_steps, steps.stop == self.n_steps
         row: dict[str, Any] = {"epoch": epoch, "training_loss": round(means[0], 6)}
@@ -186,7 +203,7 @@ class ClassifierTask(Task[ClipBatch]):
         return next(self.state.ema.parameters()).device
 
     def _set_modes(self) -> None:
-        """Everything learns but what the recipe says is to stay as it is."""
+        """Set training mode, except for layers that the recipe freezes."""
         self.state.learner.train()
         for layer in first_layers(self.model, self.recipe.frozen_share):
             layer.eval()
@@ -196,9 +213,9 @@ class ClassifierTask(Task[ClipBatch]):
                     module.eval()
 
     def _view(self, clip: Tensor, n_samples: int, batch: ClipBatch) -> Tensor:
-        """What is heard of a clip: a random part of it, or all of it from its start."""
+        """A random part of a clip, or its first window."""
         if batch.stage.crop_seconds is None and not batch.stage.is_rolled:
-            # As the trained model will hear it.
+            # As for the trained model.
             return pad_to(clip[:n_samples], n_samples, padding=self.model.config.padding)
         return loudest_view(
             clip,

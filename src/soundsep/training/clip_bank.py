@@ -1,4 +1,4 @@
-"""Training clips on the device: whole batches of views are cut by a few gathers."""
+"""Training clips on the device, cut into whole batches of views by a few gathers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["ClipBank"]
 
 
 class ClipBank:
-    """Clips of one rate in one tensor, for networks so quick that a processor cannot feed them.
+    """Clips of one rate in one tensor, for networks so fast that a processor cannot feed them.
 
-    What `soundsep.augment.loudest_view` does to a clip, `views` does to a batch, and waits for
-    nothing: random numbers come from a generator of the device.
+    `views` does for a batch what `soundsep.augment.loudest_view` does for a clip, without waiting
+    for the device: random numbers come from a generator there.
 
     Args:
-        examples: Clips and their targets; they may differ in length.
-        device: Where they are kept, 12 bytes a sample.
+        examples: Clips of any length, and their targets.
+        device: Device that holds them, with 12 bytes per sample.
 
     Raises:
         DatasetError: there are no clips.
@@ -38,7 +38,7 @@ class ClipBank:
         self.waveforms = waveforms.to(device)
         self.lengths = torch.tensor(lengths, device=device)
         self.targets = torch.tensor([target for _, target in examples], device=device)
-        # In float64, so that the energy of a stretch is the difference of two sums.
+        # In float64, so that the energy of a span is the difference of two sums.
         energy = self.waveforms.double().square_().cumsum_(dim=1)
         self._energy = torch.nn.functional.pad(energy, (1, 0))
 
@@ -55,24 +55,24 @@ class ClipBank:
         n_candidates: int = 1,
         max_speed: float = 1.0,
     ) -> Tensor:
-        """A random stretch of each clip, taken for a ring, at a random speed.
+        """A random part of each clip, whose end is joined to its beginning, at a random speed.
 
-        Between samples a cubic runs through the four around (Catmull and Rom), so that highs lose
-        less than on straight lines.
+        Values between samples are interpolated by a cubic through four of them (Catmull and Rom),
+        which keeps more of the highs than straight lines do.
 
         Args:
             rows: Numbers of the clips.
             n_samples: Length of the views, in samples.
-            generator: Source of the random numbers, of the same device.
+            generator: Source of the random numbers, on the same device.
             n_candidates: Random starts of which the one with the most energy is taken.
-            max_speed: Speeds are log-uniform from its inverse to this, at least 1; pitch and tempo
-                change together.
+            max_speed: Largest speed, at least 1; drawn log-uniformly from 1 / max_speed to
+                max_speed. Pitch and tempo change together.
 
         Shape:
             rows: (batch,). Returns (batch, n_samples).
 
         Raises:
-            ConfigError: a count is below 1, or ``max_speed`` is.
+            ConfigError: ``n_samples``, ``n_candidates`` or ``max_speed`` is below 1.
         """
         if n_samples < 1 or n_candidates < 1 or not 1 <= max_speed < math.inf:
             raise ConfigError(
@@ -104,7 +104,7 @@ class ClipBank:
         return here + 0.5 * t * (after - before + t * (square + t * cubic))
 
     def _energy_of(self, rows: Tensor, starts: Tensor, n_samples: Tensor) -> Tensor:
-        """Energy of stretches (batch, n_candidates) of the rings."""
+        """Energy of parts of the clips, (batch, n_candidates)."""
         clips = rows.unsqueeze(1)
         length, ends = self.lengths[clips], starts + n_samples
         rounds = torch.div(ends, length, rounding_mode="floor") * self._energy[clips, -1]

@@ -1,6 +1,6 @@
-"""What stands between a sound and a recording, drawn for whole batches on their device.
+"""Rooms, noises and recording devices, drawn for whole batches on their device.
 
-`soundsep.augment` does the like clip by clip, with random numbers that are the same everywhere.
+`soundsep.augment` works clip by clip, with random numbers that are the same on every device.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ MIN_RMS = 1e-7
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions(Config):
-    """Which share of a batch is changed in which way; ranges are drawn from uniformly.
+    """Shares of a batch that are changed, and ranges of the changes, drawn uniformly.
 
     Attributes:
-        reverb_share: Share of the clips that are played in a room.
-        t60_seconds: Range of the time in which a room's echo falls by 60 dB, log-uniform.
-        direct_db: Range of the level of the direct sound over that of the echo.
-        noise_share: Share with noise.
-        snr_db: Range of the ratio of a clip's power to that of its noise.
+        reverb_share: Share of the clips with reverberation.
+        t60_seconds: Range of the time in which reverberation falls by 60 dB; log-uniform.
+        direct_db: Range of the level of the direct sound relative to the reverberation, in dB.
+        noise_share: Share of the clips with noise.
+        snr_db: Range of the power of a clip relative to its noise, in dB.
         colour: Range of the exponent by which the noise's power falls with frequency: 0 is white,
             1 pink, 2 brown.
-        band_share: Share that lose lows and highs.
-        low_hz: Range of the lower edge, log-uniform.
-        high_hz: Range of the upper edge, log-uniform.
-        gain_share: Share that are made louder or quieter.
-        gain_db: Range of that gain.
+        band_share: Share of the clips limited to a band.
+        low_hz: Range of the lower edge of the band, in Hz; log-uniform.
+        high_hz: Range of the upper edge of the band, in Hz; log-uniform.
+        gain_share: Share of the clips that are made louder or quieter.
+        gain_db: Range of that gain, in dB.
     """
 
     reverb_share: float = 0.25
@@ -78,7 +78,11 @@ class Conditions(Config):
             raise ConfigError("Conditions: times and frequencies must be above 0")
 
     def scaled(self, factor: float) -> Conditions:
-        """The same of fewer clips; gains stay."""
+        """The same conditions for fewer clips, or more; gains stay.
+
+        Args:
+            factor: Factor on all shares but that of gains.
+        """
         return self.replace(
             reverb_share=factor * self.reverb_share,
             noise_share=factor * self.noise_share,
@@ -86,10 +90,15 @@ class Conditions(Config):
         )
 
     def record(self, waveform: Tensor, *, sample_rate: int, generator: torch.Generator) -> Tensor:
-        """Rooms, noises and bands; every clip keeps its level but for the noise.
+        """Apply rooms, noises and bands; every clip keeps its level, apart from the noise.
 
-        The number of clips that are changed is the same for every batch, so that no shape depends
-        on a random number and the device never waits.
+        The number of changed clips is the same for every batch, so that no shape depends on a
+        random number and nothing waits for the device.
+
+        Args:
+            waveform: Batch of clips.
+            sample_rate: Rate of the clips, in Hz.
+            generator: Source of the random numbers, on the same device.
 
         Shape:
             waveform: (batch, time). Returns the same.
@@ -131,7 +140,15 @@ class Conditions(Config):
         return x
 
     def gain(self, waveform: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Each clip of a share of the batch louder or quieter, (batch, time) to the same."""
+        """Make a share of the clips louder or quieter.
+
+        Args:
+            waveform: Batch of clips.
+            generator: Source of the random numbers, on the same device.
+
+        Shape:
+            waveform: (batch, time). Returns the same.
+        """
         low, high = self.gain_db
         shape, device = (len(waveform), 1), waveform.device
         db = low + (high - low) * torch.rand(shape, generator=generator, device=device)
@@ -146,7 +163,13 @@ class Conditions(Config):
 def mix_batch(
     waveform: Tensor, targets: Tensor, *, probability: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """`soundsep.augment.mixup` with weights from 0 to 1, on the batch's device.
+    """`soundsep.augment.mixup` with uniform weights, on the batch's device.
+
+    Args:
+        waveform: Batch of clips.
+        targets: Class probabilities of each clip.
+        probability: Chance that a clip is mixed, 0 to 1.
+        generator: Source of the random numbers, on the same device.
 
     Shape:
         waveform: (batch, time). targets: (batch, n_classes). Returns the same two.
@@ -166,6 +189,12 @@ def add_coloured_noise(
 ) -> Tensor:
     """Add noise whose power falls with frequency to the power ``colour``; the ratio is exact.
 
+    Args:
+        waveform: Batch of clips.
+        snr_db: Power of each clip relative to its noise, in dB.
+        colour: Exponent of each noise: 0 is white, 1 pink, 2 brown.
+        generator: Source of the random numbers, on the same device.
+
     Shape:
         waveform: (batch, time). snr_db, colour: (batch,). Returns (batch, time).
     """
@@ -173,7 +202,7 @@ def add_coloured_noise(
     noise = torch.randn(waveform.shape, generator=generator, device=waveform.device)
     spectrum = torch.fft.rfft(noise)
     n_bins = spectrum.shape[-1]
-    # From the 500th part of the band on: otherwise nearly all of a brown noise is below hearing.
+    # Flat below a 500th of the band: otherwise nearly all of a brown noise would be inaudible.
     bins = torch.arange(n_bins, device=waveform.device).clamp(min=max(1, n_bins // 500))
     shape = (bins / n_bins) ** (-colour.unsqueeze(1) / 2)
     noise = torch.fft.irfft(spectrum * shape, n=n_samples)
@@ -191,15 +220,15 @@ def reverberate(
     max_seconds: float,
     generator: torch.Generator,
 ) -> Tensor:
-    """Play each clip in a room whose echo is noise that dies away; levels stay.
+    """Play each clip in a room whose reverberation is decaying noise; levels stay.
 
     Args:
-        waveform: Clips.
-        t60_seconds: Time in which the echo falls by 60 dB.
-        direct_db: Level of the direct sound over that of the whole echo.
-        sample_rate: In Hz.
-        max_seconds: Length of the longest echo.
-        generator: Source of the random numbers.
+        waveform: Batch of clips.
+        t60_seconds: Time in which the reverberation falls by 60 dB.
+        direct_db: Level of the direct sound relative to all reverberation, in dB.
+        sample_rate: Rate of the clips, in Hz.
+        max_seconds: Length of the longest reverberation.
+        generator: Source of the random numbers, on the same device.
 
     Shape:
         waveform: (batch, time). t60_seconds, direct_db: (batch,). Returns (batch, time).
@@ -212,7 +241,7 @@ def reverberate(
     seconds = torch.arange(n_tail, device=waveform.device) / sample_rate
     tail = torch.randn(n, n_tail, generator=generator, device=waveform.device)
     tail = tail * (-math.log(1e3) * seconds / t60_seconds.unsqueeze(1)).exp()
-    tail[:, : max(1, round(0.002 * sample_rate))] = 0.0  # the first wall is away by 30 cm
+    tail[:, : max(1, round(0.002 * sample_rate))] = 0.0  # no wall is nearer than 30 cm
     norm = tail.square().sum(dim=1, keepdim=True).sqrt().clamp(min=MIN_RMS)
     tail = tail / norm * 10 ** (-direct_db.unsqueeze(1) / 20)
     tail[:, 0] = 1.0
@@ -222,7 +251,13 @@ def reverberate(
 
 
 def limit_band(waveform: Tensor, *, low_hz: Tensor, high_hz: Tensor, sample_rate: int) -> Tensor:
-    """Take off 24 dB per octave below a band and 60 above it; levels stay.
+    """Attenuate by 24 dB per octave below a band and by 60 above it; levels stay.
+
+    Args:
+        waveform: Batch of clips.
+        low_hz: Lower edge of each band, in Hz.
+        high_hz: Upper edge of each band, in Hz.
+        sample_rate: Rate of the clips, in Hz.
 
     Shape:
         waveform: (batch, time). low_hz, high_hz: (batch,). Returns (batch, time).
@@ -242,6 +277,13 @@ def mask_batch(
     features: Tensor, *, dim: int, max_share: float, n_masks: int, generator: torch.Generator
 ) -> Tensor:
     """`soundsep.augment.mask` on the batch's device; widths up to a share of the axis.
+
+    Args:
+        features: Features of a batch.
+        dim: Axis to mask, -2 or -1.
+        max_share: Widest mask, as a share of the axis.
+        n_masks: Masks per clip; they may overlap.
+        generator: Source of the random numbers, on the same device.
 
     Shape:
         features: (batch, n_mels, frames). Returns the same.

@@ -20,20 +20,23 @@ __all__ = ["group_folds", "held_out_logits"]
 def group_folds(
     targets: Sequence[int], groups: Sequence[str], *, n_folds: int, seed: int
 ) -> tuple[NDArray[np.int64], int]:
-    """Deal whole groups out to folds so that every class is spread evenly over them.
+    """Assign whole groups to folds so that every class is spread evenly over them.
 
-    A class that lies in one group only cannot be held out and learnt at once. Its group is in no
-    fold: it is there to be learnt from, and nothing is measured on it.
+    A class with a single group cannot be held out and learnt at once. Its group is in no fold: it
+    is trained on, and nothing is measured on it.
 
     Args:
         targets: Index of the class of each clip.
         groups: Name of the group of each clip.
-        n_folds: Folds wanted, at least 2. There are fewer where a class has fewer groups.
+        n_folds: Largest number of folds, at least 2; there are no more than a class has groups.
         seed: Seed of the order in which equal groups are assigned.
 
+    Shape:
+        Returns folds (n_clips,).
+
     Returns:
-        The fold of each clip from 0 on, -1 for those in none; and the number of folds, 0 where no
-        class has two groups.
+        The fold of each clip from 0, or -1 if it is in none; and the number of folds, 0 if no class
+        has two groups.
 
     Raises:
         ConfigError: ``n_folds`` is below 2.
@@ -57,12 +60,12 @@ def group_folds(
     fold_of_group = np.full(len(counts), -1)
     filled = np.zeros((n_folds, counts.shape[1]))
     order = np.random.default_rng(seed).permutation(len(counts))
-    # The largest first: the small ones then even out what those have left uneven.
+    # The largest first: small ones can then even out the rest.
     for index in order[np.argsort(-share.max(axis=1)[order], kind="stable")]:
         if counts[index, alone].any():
             continue
         after = filled[None] + np.eye(n_folds)[:, :, None] * share[index]
-        # Ties, as between the folds that lack this class, go to the one with the fewest clips.
+        # Ties, as between folds that lack this class, go to the one with the fewest clips.
         unevenness = after.std(axis=1).mean(axis=1).round(12)
         fold_of_group[index] = np.lexsort((filled.sum(axis=1), unevenness))[0]
         filled[fold_of_group[index]] += share[index]
@@ -72,16 +75,17 @@ def group_folds(
 def held_out_logits(
     learner: Learner | FrameLearner, folds: NDArray[np.int64], n_folds: int, *, progress: bool
 ) -> tuple[Tensor, NDArray[np.bool_]]:
-    """Each clip's logits by a model that has not heard its recording.
+    """Logits of each clip by a model that was not trained on its recording.
 
     Args:
-        learner: Holds the clips.
-        folds: Fold of each clip, -1 for clips that are always in the training.
+        learner: Learner that holds the clips.
+        folds: Fold of each clip, -1 for clips that are always trained on.
         n_folds: Number of folds.
-        progress: Show a bar.
+        progress: Show a progress bar.
 
-    Returns:
-        Logits (n, n_classes), and whether each clip was held out (n,); the logits of others are 0.
+    Shape:
+        folds: (n,). Returns logits (n, n_classes), 0 for clips that were not held out, and whether
+        each clip was held out (n,).
     """
     targets = learner.targets.numpy()
     logits = torch.zeros(len(folds), len(learner.labels))
@@ -89,7 +93,7 @@ def held_out_logits(
     bar = progress_bar(range(n_folds), progress=progress, unit="fold", desc="cross-validation")
     for fold in bar:
         rest = np.flatnonzero(folds != fold)
-        # Recordings that hold several classes can leave none of a class to learn from.
+        # If recordings hold several classes, nothing of a class may be left to train on.
         chosen = np.flatnonzero((folds == fold) & np.isin(targets, targets[rest]))
         if len(chosen):
             logits[chosen] = learner.answer(learner.learn(rest), chosen)

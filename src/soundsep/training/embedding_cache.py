@@ -32,13 +32,12 @@ _Audio = Path | Piece
 
 
 class EmbeddingCache:
-    """One small file a clip, named after the clip's bytes, in a folder named after the backbone.
+    """One small file per clip, named after the clip's bytes, in a folder named after the backbone.
 
-    A cache must never stand in the way: what is absent, damaged or cannot be written is as if there
-    were no cache.
+    A cache never raises: files that are absent, damaged or cannot be written count as not cached.
 
     Args:
-        backbone: Whose embeddings these are.
+        backbone: Model that computes the embeddings.
     """
 
     def __init__(self, backbone: Classifier) -> None:
@@ -49,14 +48,14 @@ class EmbeddingCache:
         self.arrays = ArrayCache(folder)
 
     def get(self, key: str) -> Tensor | None:
-        """The embedding (embedding_dim,) under a key, if a sound one is there."""
+        """The embedding (embedding_dim,) under a key; ``None`` if there is no valid one."""
         array = self.arrays.get(key)
         if array is None or array.shape != (self.embedding_dim,) or array.dtype != np.float32:
             return None
         return torch.from_numpy(array) if np.isfinite(array).all() else None
 
     def put(self, key: str, embedding: Tensor) -> None:
-        """Keep an embedding."""
+        """Keep an embedding (embedding_dim,) under a key."""
         self.arrays.put(key, embedding.numpy())
 
 
@@ -69,22 +68,23 @@ def embed_files(
     errors: Literal["raise", "skip"] = "raise",
     progress: bool = True,
 ) -> tuple[dict[_Audio, Tensor], dict[_Audio, str]]:
-    """Embeddings of audio files: from the cache where they are in it, else computed and kept.
+    """Embeddings of audio files, from the cache or computed and kept there.
 
     Args:
-        backbone: Its embeddings; it is left where it is.
-        paths: The files, or pieces of them.
-        device: Where to compute.
+        backbone: Model that computes the embeddings; it stays on its device.
+        paths: Files, or pieces of them.
+        device: Device to compute on, such as ``"cpu"`` or ``"cuda"``.
         batch_size: Windows per forward pass.
-        errors: ``"raise"`` stops at the first file that cannot be used, ``"skip"`` goes on.
+        errors: ``"raise"`` stops at the first file that cannot be used, ``"skip"`` continues.
         progress: Show a progress bar over the files that are not in the cache.
 
     Returns:
-        The embedding (embedding_dim,) of each file, and the reason of each that was skipped.
+        The embedding (embedding_dim,) of each file, and the reason for each file skipped.
 
     Raises:
-        AudioError: a file cannot be read, or holds digital silence.
-        ConfigError: there is no such device.
+        AudioError: a file cannot be read, is too short or digital silence, and ``errors`` is
+            ``"raise"``.
+        ConfigError: the device does not exist, or ``errors`` is another word.
     """
     check_choice("errors", errors, ("raise", "skip"))
     cache = EmbeddingCache(backbone)
@@ -131,10 +131,17 @@ def embed_files(
 def load_clips(
     audio: Iterable[_Audio], classifier: Classifier
 ) -> Iterator[tuple[_Audio, Tensor | AudioError]]:
-    """Files and pieces as the classifier hears them, (time,) at its rate, as `load_pieces`.
+    """Load files and pieces at the classifier's rate, in the order of `load_pieces`.
 
-    A pipeline refuses the same: what cannot be read, is shorter than one frame, or is digital
-    silence.
+    Like a pipeline, it refuses recordings that cannot be read, are shorter than one frame, or are
+    digital silence.
+
+    Args:
+        audio: Files, or pieces of them.
+        classifier: Classifier that will get them.
+
+    Yields:
+        The file or piece, and its waveform (time,) or the error.
     """
     for one, waveform in load_pieces(audio, target_rate=classifier.sample_rate):
         if isinstance(waveform, AudioError):
@@ -150,8 +157,15 @@ def load_clips(
 def load_all(audio: Iterable[_Audio], classifier: Classifier) -> dict[_Audio, Tensor]:
     """The waveforms of `load_clips`, held in memory.
 
+    Args:
+        audio: Files, or pieces of them.
+        classifier: Classifier that will get them.
+
+    Returns:
+        The waveform (time,) of each file or piece.
+
     Raises:
-        AudioError: the first that cannot be used.
+        AudioError: a file cannot be used.
     """
     found = {}
     for one, waveform in load_clips(audio, classifier):
@@ -162,7 +176,11 @@ def load_all(audio: Iterable[_Audio], classifier: Classifier) -> dict[_Audio, Te
 
 
 def body_digest(classifier: Classifier) -> str:
-    """64 digits that differ between classifiers whose embeddings may differ."""
+    """A hash that differs between classifiers whose embeddings may differ, 64 hex digits.
+
+    Args:
+        classifier: Classifier whose layers before the head, config and code are hashed.
+    """
     config = classifier.config.to_dict()
     for name in ("labels", "activation", "temperature", "thresholds", "median_seconds"):
         del config[name]  # they come after the embedding

@@ -1,4 +1,4 @@
-"""Clips as a training takes them: a waveform and the index of its class."""
+"""Clips for training: a waveform and the index of its class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ Example = tuple[Tensor, int]  # waveform (time,) at the recipe's rate, index of 
 
 
 def check_examples(examples: Sequence[Example], *, n_labels: int) -> None:
-    """See that clips can be learnt from.
+    """Refuse clips that cannot be trained on.
+
+    Args:
+        examples: Waveforms and indices of their classes.
+        n_labels: Number of classes.
 
     Raises:
         DatasetError: a target is not that of a label.
@@ -35,7 +39,11 @@ def check_examples(examples: Sequence[Example], *, n_labels: int) -> None:
 
 
 def examples_digest(examples: Sequence[Example]) -> str:
-    """64 digits that differ between lists of other clips; what a run may go on with."""
+    """A hash of clips and targets, 64 hex digits; a run resumes only with the same.
+
+    Args:
+        examples: Waveforms and indices of their classes.
+    """
     parts: list[str | Tensor] = []
     for waveform, target in examples:
         parts += (f"{target} {len(waveform)} ", waveform)

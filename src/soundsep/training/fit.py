@@ -1,4 +1,4 @@
-"""A classifier for one's own classes, from a folder of clips, and how good it is."""
+"""Fit a classifier for your own classes to a folder of clips, and measure it."""
 
 from __future__ import annotations
 
@@ -46,36 +46,36 @@ def fit(
 ) -> tuple[Classifier, FitReport]:
     """Fit a classifier for other classes on top of a trained one, and measure it.
 
-    The accuracy is measured by cross-validation: the recordings (a clip's ``origin``) are dealt
-    out to folds, and each fold is answered by a classifier that has not heard it. The classifier
-    returned is then fitted to all clips. Every class has the same say, however many clips it has.
+    The accuracy is measured by cross-validation: the recordings (a clip's ``origin``) are assigned
+    to folds, and each fold is classified by a model that was not fitted to it. The classifier
+    returned is then fitted to all clips. Every class has the same weight, however many clips it
+    has.
 
     With ``activation="sigmoid"`` every label is learnt by itself, from a few copies of each clip: 0
     to 50 dB softer, over computed noise or ``backgrounds``, some in a room. The classifier then
     names any number of sounds, or none in mere noise; with a backbone that has frames
-    (``mn04-frames``) it also says when each is to be heard. Copies of a clip stay in its fold.
-    What is heard in a clip beside its label (``Clip.also``) is not learnt as absent, and naming
-    it is no mistake.
+    (``mn04-frames``) it also says when each occurs. Copies of a clip stay in its fold. Other sounds
+    in a clip (``Clip.also``) are not learnt as absent, and naming them is no mistake.
 
-    A class of which there is one recording only is learnt, but nothing is measured on it. Where
-    a class has fewer recordings than ``n_folds``, there are so many folds.
+    A class with a single recording is learnt, but nothing is measured on it. There are no more
+    folds than the smallest other class has recordings.
 
     Args:
         data: A folder (see `soundsep.datasets.AudioFolder`), a ``.csv`` or ``.txt`` table
-            (`AudioTable`), or clips, as any data set of `soundsep.datasets` holds them. Of those
-            that occur, classes go by their target; the clips' own folds are not used.
-        backbone: What to build upon: a published name, a folder, ``org/repo`` on the Hugging Face
-            Hub, or a classifier, which is left as it is.
-        mode: ``"probe"`` fits a linear layer to the backbone's embeddings: seconds, and nothing in
-            it is random. ``"finetune"`` goes on from there to train the later layers of the network
-            on the clips, once for each fold and once for all.
-        activation: ``"softmax"`` learns classes of which exactly one applies, ``"sigmoid"`` labels
-            of which any number may. By default ``"sigmoid"`` for a probe where the backbone has
-            frames, there are ``backgrounds``, or a clip holds several labels; else ``"softmax"``.
-        backgrounds: Recordings, or pieces of them, in which none of the sounds is to be heard.
+            (`AudioTable`), or clips, such as any data set of `soundsep.datasets`. Classes are
+            ordered by their targets; the clips' own folds are not used.
+        backbone: Trained model to fit a new head to: a published name, a folder, ``org/repo`` on
+            the Hugging Face Hub, or a classifier, which is not changed.
+        mode: ``"probe"`` fits a linear layer to the backbone's embeddings, in seconds and without
+            randomness. ``"finetune"`` then trains the later layers of the network on the clips,
+            once per fold and once for all.
+        activation: ``"softmax"`` if exactly one class applies, ``"sigmoid"`` if any number of
+            labels may. By default ``"sigmoid"`` for a probe if the backbone has frames, there are
+            ``backgrounds``, or a clip has several labels; else ``"softmax"``.
+        backgrounds: Recordings, or pieces of them, that hold none of the sounds.
         n_folds: Folds of the cross-validation, at least 2.
         seed: Seed of the folds and of fine-tuning.
-        device: Where embeddings are computed and the network is fine-tuned.
+        device: Device for embeddings and fine-tuning, such as ``"cpu"`` or ``"cuda"``.
         errors: ``"raise"`` stops at the first file that cannot be used; ``"skip"`` leaves such
             files out and lists them in the report.
         progress: Show progress bars.
@@ -86,9 +86,9 @@ def fit(
     Raises:
         AudioError: a file cannot be read, and ``errors`` is ``"raise"``.
         DatasetError: there are fewer than two classes, fewer than two usable clips of a class, or
-            two classes of one name or one target.
-        ConfigError: an option is not one of those listed, the seed is not one, or there is no such
-            backbone or device.
+            two classes with one name or one target.
+        ConfigError: an option is invalid, ``seed`` is not a seed, or the backbone or device does
+            not exist.
         WeightsError: the backbone is not available, or is damaged.
     """
     check_choice("mode", mode, ("probe", "finetune"))

@@ -33,18 +33,18 @@ def fixed_features(
     cache: Path | None,
     progress: bool,
 ) -> list[Tensor] | None:
-    """What the network hears of each clip, where no waveform is augmented; else ``None``.
+    """Features of every clip, if the recipe augments no waveform.
 
     Args:
-        model: Its frontend is used.
-        recipe: Says what is augmented.
-        training: Clips.
-        cache: Folder to keep the features in for later runs. They go by the samples, the settings
-            of the frontend and the code that computes them.
+        model: Classifier whose frontend computes the features.
+        recipe: Recipe of the training.
+        training: Clips to train on.
+        cache: Folder to keep the features in for later runs, under a hash of the samples, the
+            settings of the frontend and the code that computes them.
         progress: Show a progress bar.
 
     Returns:
-        Tensors (n_features, frames) on the CPU.
+        Tensors (n_features, frames) on the CPU; ``None`` if waveforms are augmented.
     """
     if not recipe.has_fixed_features:
         return None
@@ -54,7 +54,7 @@ def fixed_features(
     device = next(model.parameters()).device
     features = []
     for clip, _ in progress_bar(training, progress=progress, unit="clip", desc="features"):
-        # As the trained model will hear it.
+        # As for the trained model.
         waveform = pad_to(clip[:n_samples], n_samples, padding=model.config.padding)
         array = kept.get(key := digest(settings, waveform))
         if array is None:

@@ -51,20 +51,20 @@ COPIES = SoundscapeConfig(
 class FrameCopies:
     """Rows of a few copies of every clip, for a head that learns every label by itself.
 
-    A copy is a scene (`soundsep.datasets.Soundscapes`) of the clip alone: over computed noise or a
-    background, some in a room, with a peak of -50 to 0 dBFS. All that is random in the copies of a
-    clip follows from its bytes, so they are computed once and kept in the cache, and another clip
-    changes nothing.
+    A copy is a scene (`soundsep.datasets.Soundscapes`) of one clip: over computed noise or a
+    background, some in a room, with a peak of -50 to 0 dBFS. All random numbers follow from the
+    bytes of the clip, so copies are computed once, kept in the cache, and independent of other
+    clips.
 
     Args:
-        backbone: A classifier; without frames, there is a row for a whole window.
-        backgrounds: Recordings, or pieces of them, in which none of the sounds is to be heard.
-        device: Where to compute.
+        backbone: Classifier that computes the embeddings; without frames, a row stands for a whole
+            window.
+        backgrounds: Recordings, or pieces of them, that hold none of the sounds.
+        device: Device to compute on, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
         AudioError: a background cannot be read.
-        ConfigError: the backbone's window or rate is none that copies can be made of, or there is
-            no such device.
+        ConfigError: no scenes can have the backbone's window or rate, or the device does not exist.
     """
 
     def __init__(
@@ -103,11 +103,16 @@ class FrameCopies:
         errors: Literal["raise", "skip"] = "raise",
         progress: bool = True,
     ) -> tuple[dict[Path | Piece, Tensor], dict[Path | Piece, str]]:
-        """Rows of each file or piece, and the reason of each that was skipped.
+        """Rows of each file or piece, and the reason for each one skipped.
+
+        Args:
+            audio: Files, or pieces of them.
+            errors: ``"raise"`` stops at the first that cannot be used, ``"skip"`` continues.
+            progress: Show a progress bar.
 
         Shape:
-            Each (n_rows, 1 + embedding_dim): whether the sound is there, and the embedding of a
-            frame, or the mean of those in which it sounds.
+            Each (n_rows, 1 + embedding_dim): 1 if the sound is there and 0 otherwise, then the
+            embedding of a frame, or the mean of those with the sound.
 
         Raises:
             AudioError: a file cannot be read or holds no sound, and ``errors`` is ``"raise"``.
@@ -150,13 +155,13 @@ class FrameCopies:
         return found, skipped
 
     def of_noise(self, seed: int) -> Tensor:
-        """Rows of computed noises and of the backgrounds, at many levels; nothing is there.
+        """Rows of computed noises and of the backgrounds, at many levels, without any sound.
 
         Args:
-            seed: Of the noises, their levels and the parts of the backgrounds.
+            seed: Seed of the noises, their levels and the parts of the backgrounds.
 
         Shape:
-            (n_rows, 1 + embedding_dim).
+            Returns (n_rows, 1 + embedding_dim), as `of_files`.
         """
         key = digest(f"noise {seed} ", self.settings)
         kept = self.cache.get(key)

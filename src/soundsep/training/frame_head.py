@@ -1,4 +1,4 @@
-"""A head for frames or windows: every label by itself, and nothing at all where none is heard."""
+"""A head for frames or windows that learns every label by itself, and the absence of all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from soundsep.training.probe import with_layers
 
 __all__ = ["NOTHING", "frame_probe", "with_frame_head"]
 
-NOTHING = -1  # target of a row in which no label is heard
-L2 = 1e-3  # of the squared weights, as of `linear_probe`
+NOTHING = -1  # target of a row without any label
+L2 = 1e-3  # weight of the squared weights, as in `linear_probe`
 
 
 def frame_probe(
@@ -26,15 +26,15 @@ def frame_probe(
     unsure: Tensor | None = None,
     l2: float = L2,
 ) -> tuple[Tensor, Tensor]:
-    """A logistic regression for every class, with an L2 penalty; nothing is random.
+    """A logistic regression for every class, with an L2 penalty and without randomness.
 
-    Every class has the same say, however many rows it has, and so has `NOTHING`.
+    Every class has the same weight, however many rows it has, and so has `NOTHING`.
 
     Args:
-        rows: Embeddings of frames.
-        targets: Index of the class of each, or `NOTHING`.
+        rows: Embeddings of frames or windows.
+        targets: Index of the class of each row, or `NOTHING`.
         n_classes: Number of classes.
-        unsure: Classes that may be there too in each row; nothing is learnt about them from it.
+        unsure: Classes that a row may also hold, and about which it teaches nothing.
         l2: Weight of the penalty on the squared weights of the standardised features.
 
     Shape:
@@ -85,10 +85,10 @@ def with_frame_head(
     its frames, each weighted by the exponential of its own: what sounds for a moment counts.
 
     Args:
-        backbone: A classifier; its features, network and windows are taken over.
+        backbone: Classifier whose features, network and windows are kept.
         labels: Names of the outputs.
-        weight: Of the new layer.
-        bias: Of the new layer.
+        weight: Weight of the new layer.
+        bias: Bias of the new layer.
 
     Shape:
         weight: (n_labels, embedding_dim). bias: (n_labels,).

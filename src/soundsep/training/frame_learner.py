@@ -24,22 +24,22 @@ from soundsep.training.frame_head import NOTHING, frame_probe, with_frame_head
 
 __all__ = ["FrameLearner"]
 
-LEAST = 0.2  # threshold, where no noise comes near
+LEAST = 0.2  # lowest threshold, even if all noise scores less
 
 
 class FrameLearner:
-    """As `Learner`, but labels are learnt each by itself, and noise as none of them.
+    """As `Learner`, but every label is learnt by itself, and noise as none of them.
 
     Args:
-        backbone: A classifier, with frames or without.
+        backbone: Classifier to fit heads to, with or without frames.
         labels: Names of the classes.
-        rows: Of every clip, as `FrameCopies` makes them.
-        noise: Rows in which nothing is to be named, to learn from.
-        other_noise: Likewise, for calibration alone.
+        rows: Rows of every clip, from `FrameCopies.of_files`.
+        noise: Rows of `FrameCopies.of_noise` to train on.
+        other_noise: Rows of `FrameCopies.of_noise` to calibrate with.
         targets: Index of the class of every clip.
-        also: Classes that are heard in every clip too.
-        audio: The clips' files or pieces, which are heard as a user would have them heard.
-        device: Where clips are answered.
+        also: Other classes that every clip holds.
+        audio: File or piece of every clip, to be classified as by a user.
+        device: Device to classify clips on, such as ``"cpu"`` or ``"cuda"``.
 
     Shape:
         targets: (n,). also: (n, n_classes), bool.
@@ -65,7 +65,11 @@ class FrameLearner:
         self.targets, self.also, self.audio, self.device = targets, also, audio, device
 
     def learn(self, chosen: NDArray[np.int64]) -> Classifier:
-        """A classifier, on the CPU, that knows nothing but the copies of these clips, and noise."""
+        """A classifier, on the CPU, trained on the copies of some clips, and on noise.
+
+        Args:
+            chosen: Indices of the clips, (n_chosen,).
+        """
         weight, bias = self._head(tuple(int(i) for i in chosen))
         return with_frame_head(self.backbone, self.labels, weight, bias)
 
@@ -86,7 +90,18 @@ class FrameLearner:
         )
 
     def answer(self, model: Classifier, chosen: NDArray[np.int64]) -> Tensor:
-        """The model's logits (n_chosen, n_classes) of these clips, each label's highest."""
+        """The model's logits of some clips, the highest over time of every label.
+
+        Args:
+            model: Result of `learn`.
+            chosen: Indices of the clips, (n_chosen,).
+
+        Shape:
+            Returns (n_chosen, n_classes).
+
+        Raises:
+            AudioError: a clip cannot be read.
+        """
         moved = to_device(copy.deepcopy(model), self.device)
         audio = [self.audio[i] for i in chosen]
 
@@ -101,18 +116,31 @@ class FrameLearner:
         return scores.double().clamp(1e-12, 1 - 1e-7).logit().float()
 
     def calibrate(self, logits: Tensor, targets: Tensor) -> Calibration:
-        """What makes the scores of these held-out clips mean what they say."""
+        """The calibration of the scores of held-out clips.
+
+        Shape:
+            logits: (n, n_classes). targets: (n,).
+        """
         weight, bias = self._head(tuple(range(len(self.targets))))
         return fit_sigmoid(logits, targets, self.other_noise[:, 1:] @ weight.T + bias)
 
     def confidences(self, logits: Tensor, calibration: Calibration) -> Tensor:
-        """The best score of each clip, (n,)."""
+        """The best score of each clip.
+
+        Shape:
+            logits: (n, n_classes). Returns (n,).
+        """
         temperature, offset = calibration
         return ((logits + offset) / temperature).sigmoid().amax(dim=1)
 
     @torch.no_grad()
     def calibrated(self, model: Classifier, calibration: Calibration) -> Classifier:
-        """The model, its scores calibrated, with a threshold that no noise reaches, if possible."""
+        """Calibrate the model, with a threshold that no noise reaches, if possible.
+
+        Args:
+            model: Result of `learn`; it is changed and returned.
+            calibration: Result of `calibrate`.
+        """
         bias = model.get_parameter("network.head.bias").add_(calibration.offset)
         logits = self.other_noise[:, 1:] @ model.get_parameter("network.head.weight").T + bias
         highest = float((logits / calibration.temperature).sigmoid().max())

@@ -1,4 +1,4 @@
-"""What a classifier is worth on clips that it has not learnt from, during its training."""
+"""Metrics on held-out clips during a training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ __all__ = ["held_out_metrics"]
 
 
 def held_out_metrics(model: Classifier, clips: Sequence[Example]) -> dict[str, float]:
-    """Loss, accuracy and macro averages on clips that were not learnt from."""
+    """Loss, accuracy and macro averages on held-out clips, rounded to six digits.
+
+    Args:
+        model: Classifier, in training mode or not.
+        clips: Waveforms and indices of their classes, at least one.
+    """
     was_training = model.training
     model.eval()
     keyed = ((target, clip) for clip, target in clips)

@@ -1,4 +1,4 @@
-"""Learning from some clips and answering others: a probe, or the whole network."""
+"""Train on some clips and classify others: a probe, or the whole network."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ __all__ = ["Learner"]
 
 
 class Learner:
-    """Learns from some of a set of clips, and answers others.
+    """Trains on some of a set of clips, and classifies others.
 
     Args:
-        backbone: What to build upon, of `as_backbone`.
+        backbone: Result of `as_backbone`.
         labels: Names of the classes.
-        embeddings: The backbone's, of every clip.
+        embeddings: Embedding of every clip by the backbone.
         targets: Index of the class of every clip.
-        waveforms: Every clip, (time,), to fine-tune the network on; ``None`` fits the head only.
+        waveforms: Waveform (time,) of every clip, to fine-tune the network; ``None`` fits only the
+            head.
         seed: Seed of fine-tuning.
-        device: Where to fine-tune.
-        progress: Show the bars of fine-tuning.
+        device: Device to fine-tune on, such as ``"cpu"`` or ``"cuda"``.
+        progress: Show the progress bars of fine-tuning.
 
     Shape:
         embeddings: (n, embedding_dim). targets: (n,).
@@ -58,7 +59,11 @@ class Learner:
         self.seed, self.device, self.progress = seed, device, progress
 
     def learn(self, chosen: NDArray[np.int64]) -> Classifier:
-        """A classifier, on the CPU, that knows nothing but the clips of these indices."""
+        """A classifier, on the CPU, trained on some clips.
+
+        Args:
+            chosen: Indices of the clips, (n_chosen,).
+        """
         weight, bias = linear_probe(
             self.embeddings[chosen], self.targets[chosen], n_classes=len(self.labels)
         )
@@ -81,26 +86,47 @@ class Learner:
         return probe
 
     def calibrate(self, logits: Tensor, targets: Tensor) -> Calibration:
-        """What makes the scores of these held-out clips mean what they say."""
+        """The calibration of the scores of held-out clips.
+
+        Shape:
+            logits: (n, n_classes). targets: (n,).
+        """
         return Calibration(fit_temperature(logits, targets))
 
     def confidences(self, logits: Tensor, calibration: Calibration) -> Tensor:
-        """The best score of each clip, (n,)."""
+        """The best score of each clip.
+
+        Shape:
+            logits: (n, n_classes). Returns (n,).
+        """
         return (logits / calibration.temperature).softmax(dim=1).amax(dim=1)
 
     def calibrated(self, model: Classifier, calibration: Calibration) -> Classifier:
-        """The model, whose scores are calibrated now."""
+        """Calibrate the model.
+
+        Args:
+            model: Result of `learn`; it is changed and returned.
+            calibration: Result of `calibrate`.
+        """
         model.config = model.config.replace(temperature=calibration.temperature)
         return model
 
     @torch.inference_mode()
     def answer(self, model: Classifier, chosen: NDArray[np.int64]) -> Tensor:
-        """The model's logits (n_chosen, n_classes) of the clips of these indices."""
+        """The model's logits of some clips.
+
+        Args:
+            model: Result of `learn`.
+            chosen: Indices of the clips, (n_chosen,).
+
+        Shape:
+            Returns (n_chosen, n_classes).
+        """
         if self.waveforms is None:
             logits: Tensor = model.network.head(self.embeddings[chosen])
             return logits
         waveforms = ((i, self.waveforms[i]) for i in chosen)
         moved = to_device(copy.deepcopy(model), self.device)
-        # The mean over windows is one of scores; their logarithm serves as logits.
+        # Windows are averaged as scores, so the logarithm of these serves as logits.
         scored = score_waveforms(moved, waveforms, batch_size=16)
         return torch.stack([scores for _, scores in scored]).clamp(min=1e-30).log()

@@ -1,4 +1,4 @@
-"""The one training loop: resumable after every round, with averaged weights and a schedule."""
+"""The training loop: resumable after every round, with averaged weights and a schedule."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Batch = TypeVar("Batch")
 
 @dataclass(kw_only=True)
 class RunState:
-    """What moves in a run, and is saved after every round.
+    """State of a run, saved after every round.
 
     Attributes:
-        learner: All that learns.
-        model: The part of it that is wanted in the end, whose weights are averaged.
-        ema: The averages of its weights.
-        optimizer: Each of its groups has a ``"peak"``, the highest learning rate.
-        rows: The metrics of every round so far.
+        learner: Module of all weights that are trained.
+        model: Part of the learner that is the result, whose weights are averaged.
+        ema: Copy of the model with averaged weights.
+        optimizer: Optimizer whose groups have a ``"peak"``, the highest learning rate.
+        rows: Metrics of every round so far.
     """
 
     learner: nn.Module
@@ -44,14 +44,14 @@ class RunState:
 
 
 class Task(ABC, Generic[Batch]):
-    """What kinds of training differ in; `run_task` does the rest.
+    """One kind of training; `run_task` does what all kinds have in common.
 
-    All randomness of a round must follow from its first step, so that a resumed run ends with the
-    same weights as one that was never interrupted.
+    All random numbers of a round must follow from its first step, so that a resumed run ends with
+    the same weights as an uninterrupted one.
 
     Attributes:
         n_steps: Number of steps of the whole run.
-        round_steps: Steps between two rows of figures, with each of which the state is saved.
+        round_steps: Steps per round, after which metrics and state are saved.
         max_gradient: Norm at which gradients are clipped; ``None`` leaves them as they are.
     """
 
@@ -60,32 +60,55 @@ class Task(ABC, Generic[Batch]):
     max_gradient: float | None = None
 
     def prepare(self) -> None:
-        """What is done once before the first round; nothing, if the run is finished."""
+        """Called once before the first round, unless the run is finished."""
         return
 
     @abstractmethod
     def batches(self, steps: range) -> AbstractContextManager[Iterable[Batch]]:
-        """One batch for each step of a round; the context holds while they are learnt from."""
+        """One batch for each step of a round.
+
+        Args:
+            steps: Steps of the round.
+
+        Returns:
+            A context manager of the batches, open while the round lasts.
+        """
 
     @abstractmethod
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What is minimised, and its parts (n_parts,), detached, whose means `row` gets."""
+        """The loss, and its parts, whose means `row` gets.
+
+        Args:
+            batch: One of the batches.
+
+        Shape:
+            Returns () and, detached, (n_parts,).
+        """
 
     def is_over(self, step: int) -> bool:
-        """Whether the run ends before this step, which begins a round: its time is up."""
+        """Whether the time is up, so that the run ends before a round.
+
+        Args:
+            step: First step of that round.
+        """
         return False
 
     @abstractmethod
     def rate(self, step: int) -> float:
-        """Share of the peak learning rate in a step."""
+        """Share of the peak learning rate in a step, counted from 0."""
 
     @abstractmethod
     def decay(self, step: int) -> float:
-        """Decay of the averaged weights after a step."""
+        """Decay of the averaged weights after a step, counted from 0."""
 
     @abstractmethod
     def row(self, steps: range, means: list[float]) -> dict[str, Any]:
-        """The figures of a round that is over."""
+        """The metrics of a round, as plain JSON types.
+
+        Args:
+            steps: Steps of the round.
+            means: Mean of each part of the loss.
+        """
 
 
 def run_task(
@@ -97,19 +120,19 @@ def run_task(
     progress: bool,
     on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
-    """Train, or go on where a killed run of the same settings stopped.
+    """Train, or resume an interrupted run with the same settings.
 
     Args:
-        task: What is learnt.
+        task: Kind of training.
         state: State at the start of the run; changed in place.
-        folder: For ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
-        settings: Plain JSON, all that the run depends on.
+        folder: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
+        settings: All that the run depends on, as plain JSON types.
         progress: Show a progress bar.
-        on_row: Called with the metrics of every round when it is over.
+        on_row: Called with the metrics of every round at its end.
 
     Raises:
         ConfigError: ``folder`` holds a run with other settings; nothing is changed then.
-        WeightsError: the state there is damaged, or cannot be written, or the training diverged.
+        WeightsError: the state there is damaged or cannot be written, or the training diverged.
     """
     path = folder / "state.safetensors"
     parts = {"model": state.learner, "ema": state.ema, "optimizer": state.optimizer}
@@ -141,7 +164,7 @@ def run_task(
 
 
 def _run_round(task: Task[Any], state: RunState, steps: range, bar: Any) -> list[float]:
-    """Learn from the batches of these steps; returns the mean of each part of the loss."""
+    """Train for these steps; returns the mean of each part of the loss."""
     sums: Tensor | None = None
     with task.batches(steps) as batches:
         for step, batch in zip(steps, batches, strict=True):

@@ -1,4 +1,4 @@
-"""How far a training is: by its steps, or by the time that it was given."""
+"""Progress of a training, by its steps or by its time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Pace"]
 class Pace:
     """Share of a run that is over, from 0 to 1: of its steps or of its time, whichever is more.
 
-    A schedule that follows it ends on time on any machine, and is that of a shorter run there.
+    A schedule by this share ends on time on any machine, as that of a shorter run.
 
     Args:
-        n_steps: Steps of the whole run.
-        seconds: Time for it from now on; ``None`` is as long as it takes.
-        clock: Gives the time, in seconds.
+        n_steps: Number of steps of the whole run.
+        seconds: Time limit from now on; ``None`` sets no limit.
+        clock: Function that returns the time, in seconds.
 
     Raises:
-        ConfigError: there is no step, or no time.
+        ConfigError: ``n_steps`` is below 1, or ``seconds`` is not above 0 and finite.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class Pace:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the object was made."""
         return self._clock() - self._began
 
     def share(self, step: int) -> float:
-        """Share of the run that is over before step number ``step``, from 0."""
+        """Share of the run that is over before a step, counted from 0."""
         share = step / self.n_steps
         if self.seconds is not None:
             share = max(share, self.elapsed / self.seconds)

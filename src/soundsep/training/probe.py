@@ -1,4 +1,4 @@
-"""A linear layer on a trained network's embeddings: the quickest way to other classes."""
+"""A linear layer on a trained network's embeddings: the fastest way to other classes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from soundsep.models import is_head
 
 __all__ = ["as_backbone", "linear_probe", "probe_classifier", "with_head", "with_layers"]
 
-# Of the squared weights, for features of standard deviation 1 and the mean loss over the clips.
+# Weight of the squared weights, for features of standard deviation 1 and the mean loss over clips.
 # Chosen on folds 1 to 4 of ESC-50, each held out in turn: between .0003 and .03 the log loss is
-# best at the low end, the accuracy with few clips a class in the middle.
+# best at the low end, the accuracy with few clips per class in the middle.
 L2 = 1e-3
-# The network of the same layers with nothing but a linear layer as its head.
+# The network with the same layers, but only a linear layer as its head.
 LINEAR_HEADED = {"mn04": "mn04-bands", "mn10": "mn10-bands"}
 
 
 def linear_probe(
     embeddings: Tensor, targets: Tensor, *, n_classes: int, l2: float = L2, balanced: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Multinomial logistic regression with an L2 penalty, to its optimum; nothing is random.
+    """Multinomial logistic regression with an L2 penalty, to its optimum and without randomness.
 
     Args:
-        embeddings: One row an example.
-        targets: Index of the class of each.
+        embeddings: Embedding of each example.
+        targets: Index of the class of each example.
         n_classes: Number of classes.
         l2: Weight of the penalty on the squared weights of the standardised features.
-        balanced: Give every class the same say, however many examples it has.
+        balanced: Give every class the same weight, however many examples it has.
 
     Shape:
         embeddings: (n, embedding_dim). targets: (n,). Returns weight (n_classes, embedding_dim)
@@ -47,7 +47,7 @@ def linear_probe(
         raise DatasetError("there is nothing to learn from")
     x = embeddings.double()
     mean = x.mean(dim=0)
-    # Dimensions that hardly vary over few examples would otherwise be blown up without bound.
+    # Otherwise, dimensions that hardly vary over few examples would be amplified without bound.
     scale = x.std(dim=0, correction=0)
     scale = scale.clamp(min=1e-3 * float(scale.max()) + 1e-12)
     x = (x - mean) / scale
@@ -74,13 +74,13 @@ def linear_probe(
 
 
 def as_backbone(classifier: Classifier) -> Classifier:
-    """The classifier as others are built on it: its network as it is, or with a linear head.
+    """The classifier to fit heads to: with its own network, or that with a linear head.
 
-    Its embedding is what a probe's layer sees, which is not always what the classifier's own head
-    sees: AudioSet's networks are averaged over frequency, their probes are not.
+    Its embedding is the input of a probe, which is not always that of the classifier's own head:
+    AudioSet's networks average over frequency, their probes do not.
 
     Args:
-        classifier: Any classifier; it is left as it is.
+        classifier: Any classifier; it is not changed.
     """
     name = classifier.config.network
     if name not in LINEAR_HEADED:
@@ -108,7 +108,7 @@ def with_head(
     Shape:
         weight: (n_labels, embedding_dim). bias: (n_labels,).
     """
-    # A new attention counts all frames alike, so that the layer sees what it was fitted to.
+    # A new attention counts all frames alike, which is what the layer was fitted to.
     layers = {"network.head.weight": weight, "network.head.bias": bias}
     return with_layers(backbone, labels, layers, activation="softmax")
 
@@ -120,13 +120,13 @@ def with_layers(
     *,
     activation: Literal["softmax", "sigmoid"],
 ) -> Classifier:
-    """A copy of a backbone with other labels; of its head, what is not given is drawn anew.
+    """A copy of a backbone with other labels; weights of its head that are not given are random.
 
     Args:
-        backbone: Its features, network and windows are kept; what was calibrated is not.
+        backbone: Classifier whose features, network and windows are kept; its calibration is not.
         labels: Names of the outputs.
-        layers: Weights of the head, by their names in the state.
-        activation: That of the new head.
+        layers: Weights of the head by key in the ``state_dict()``, in its shapes.
+        activation: Activation of the new head.
     """
     config = backbone.config.replace(
         labels=tuple(labels),
@@ -153,7 +153,7 @@ def probe_classifier(
     """A classifier for other labels: a trained network with a head fitted to examples.
 
     Args:
-        classifier: What the network is taken of; it is left as it is.
+        classifier: Classifier whose network is used; it is not changed.
         labels: Names of the classes, in the order of the targets.
         examples: Waveform (time,) at the classifier's rate, and index of its class.
         batch_size: Windows per forward pass.

@@ -1,4 +1,4 @@
-"""A recipe: everything a training run depends on beside its data and its seed, as plain data."""
+"""A recipe: all settings of a training run except its data and its seed, as plain data."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Recipe", "Stage"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage(Config):
-    """A stretch of epochs that hear the clips in one way.
+    """Consecutive epochs that crop the clips in one way.
 
     Attributes:
-        epochs: How many.
-        crop_seconds: Length of the random crop of each clip; ``None`` is the whole clip.
+        epochs: Number of epochs.
+        crop_seconds: Length of the random crop of each clip; ``None`` for the whole clip.
         n_candidates: Random crops of which the loudest is taken.
-        is_rolled: Begin every whole clip somewhere else each time, as if it were a ring.
+        is_rolled: Shift every whole clip circularly by a random time.
     """
 
     epochs: int
@@ -47,26 +47,25 @@ class Recipe(Config):
     """One way to train one network.
 
     Attributes:
-        name: What ``soundsep train --recipe`` calls it.
-        description: One line for people.
-        data: Data set that it is made for.
-        has_validation: Hold out one more fold, for the curves; the test fold is then measured at
-            the end only.
+        name: Name for ``soundsep train --recipe``.
+        description: One line for lists.
+        data: Data set that the recipe is made for.
+        has_validation: Hold out one more fold, for the curves; the test fold is then measured only
+            at the end.
         network: Name in `soundsep.models.NETWORKS`.
         frontend: Settings of the features.
-        window_seconds: Length of audio the finished model hears at once.
-        stages: Stretches of epochs, in order.
-        batch_size: Clips a step.
-        n_variants: Times that every clip is heard in an epoch, each time augmented anew.
-        balance: What is done about classes of unequal size: nothing, ``"weights"`` in the loss, or
-            a ``"sampler"`` that draws every class equally often.
+        window_seconds: Window of the finished model.
+        stages: Stages of the run, in order.
+        batch_size: Clips per step.
+        n_variants: Number of times that every clip occurs in an epoch, each time augmented anew.
+        balance: Treatment of classes of unequal size: ``"none"``, ``"weights"`` in the loss, or a
+            ``"sampler"`` that draws every class equally often.
         backbone: Trained model whose weights the training starts from, with a linear head fitted to
             the training clips; without one it starts from random weights.
-        freeze_batch_norm: Keep the means and variances that the backbone came with.
-        frozen_share: Share of the backbone's layers, counted from the input on, that stay as they
-            are; the rest is trained.
+        freeze_batch_norm: Keep the means and variances of the backbone.
+        frozen_share: Share of the backbone's layers, counted from the input, that are not trained.
         teacher: Trained model on whose network a linear head is fitted to the training clips; its
-            answers are then learnt beside the labels.
+            scores are then learnt besides the labels.
         teacher_share: Share of the teacher's probabilities in the targets.
         embedding_weight: Weight of the mean squared error to the teacher's embedding.
         learning_rate: Peak of the schedule.
@@ -74,18 +73,18 @@ class Recipe(Config):
             peak and falls to a tenth every ``step_epochs``.
         warmup: Share of all steps in which the rate of a ``"one-cycle"`` rises.
         step_epochs: Epochs between two falls of a ``"step"`` schedule.
-        weight_decay: Decoupled, on weights of two and more axes only.
+        weight_decay: Decoupled weight decay, only on weights of two and more axes.
         label_smoothing: Share of the target spread over all classes.
-        max_speed: Random speed, from its inverse to this; pitch and tempo change together.
+        max_speed: Largest random speed; the smallest is its inverse. Pitch and tempo change
+            together.
         waveform_steps: Augmentation of the waveforms, in order.
         feature_steps: Augmentation of the features, in order.
-        ema_decay: Decay a step of the averaged weights, less in the first steps; 0 averages
+        ema_decay: Decay per step of the averaged weights, less in the first steps; 0 averages
             nothing.
-        initial_share: Share of the weights that the training started from in the averaged ones
-            at its end, so that little of what they knew is lost (Wortsman et al. 2022, "Robust
-            fine-tuning of zero-shot models", CVPR).
+        initial_share: Share of the initial weights in the averaged ones at the end, so that little
+            is forgotten (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", CVPR).
         bfloat16: Run the network under bfloat16 autocast; master weights stay float32.
-        report_every: Epochs between two reports on the fold held out.
+        report_every: Epochs between two reports on the held-out fold.
     """
 
     name: str
@@ -151,7 +150,7 @@ class Recipe(Config):
 
     @property
     def epochs(self) -> int:
-        """All epochs of all stages."""
+        """Number of epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
 
     @property
@@ -161,7 +160,11 @@ class Recipe(Config):
         return is_plain and not self.waveform_steps and self.teacher is None
 
     def with_epochs(self, epochs: int) -> Recipe:
-        """The recipe with so many epochs, its stages made shorter or longer in proportion."""
+        """The recipe with another number of epochs, its stages scaled in proportion.
+
+        Args:
+            epochs: Number of epochs of the result, at least 1.
+        """
         ends = [round(epochs * end / self.epochs) for end in self._stage_ends()]
         return self.replace(
             stages=tuple(
@@ -174,7 +177,14 @@ class Recipe(Config):
         return [*itertools.accumulate(stage.epochs for stage in self.stages)]
 
     def stage_at(self, epoch: int) -> Stage:
-        """The stage that epoch number ``epoch`` (from 0) belongs to."""
+        """The stage that an epoch belongs to.
+
+        Args:
+            epoch: Number of the epoch, counted from 0.
+
+        Raises:
+            ConfigError: the recipe has fewer epochs.
+        """
         for stage in self.stages:
             if epoch < stage.epochs:
                 return stage

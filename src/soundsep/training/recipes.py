@@ -30,7 +30,7 @@ _OURS: dict[str, Any] = {
     "bfloat16": True,
 }
 
-# Few and careful steps: the backbone already knows far more than the clips can teach it.
+# Few and small steps: the backbone has learnt far more than the clips can teach it.
 _FINE_TUNING: dict[str, Any] = {
     "network": "mn04-bands",
     "frontend": KaldiMelConfig(),
@@ -47,8 +47,8 @@ _FINE_TUNING: dict[str, Any] = {
     "bfloat16": True,
 }
 
-# The projects that this library comes from trained plainly: one rate that falls in steps, no
-# averaged weights, a figure for every epoch.
+# The projects that this library comes from trained simply: one rate that falls in steps, no
+# averaged weights, a report after every epoch.
 _PLAIN: dict[str, Any] = {
     "learning_rate": 1e-3,
     "weight_decay": 0.0,
@@ -217,10 +217,13 @@ RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """Look up a recipe by name.
+
+    Args:
+        name: One of `RECIPES`.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no recipe has that name.
     """
     if name not in RECIPES:
         hint = did_you_mean(name, RECIPES)

@@ -1,4 +1,4 @@
-"""What a fit to one's own classes is worth, in figures and in words."""
+"""The report of a fit to your own classes, in figures and in words."""
 
 from __future__ import annotations
 
@@ -21,10 +21,14 @@ Z_95 = 1.959964  # standard deviations of the normal distribution that hold 95 %
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share that was counted over ``n`` independent trials.
+    """The 95 % confidence interval of a share.
+
+    Args:
+        share: Observed share, 0 to 1.
+        n: Number of independent trials, at least 1.
 
     Raises:
-        ConfigError: the share is not from 0 to 1, or ``n`` is below 1.
+        ConfigError: ``share`` is not from 0 to 1, or ``n`` is below 1.
 
     References:
         Wilson (1927), "Probable inference, the law of succession, and statistical inference",
@@ -46,32 +50,32 @@ def wilson_interval(share: float, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)
 class FitReport:
-    """What `soundsep.fit` has learnt from, and how well it did on what it had not heard.
+    """The data of `soundsep.fit`, and the accuracy on recordings held out.
 
-    Held out are whole recordings, in turn, as `soundsep.datasets.AudioFolder` tells them apart. The
-    clips of one recording are right or wrong together, so they count as one in the confidence
-    interval; that is cautious where they are not quite alike.
+    Whole recordings are held out in turn, as `soundsep.datasets.AudioFolder` distinguishes them.
+    The clips of one recording tend to be right or wrong together, so they count as one in the
+    confidence interval; that is cautious if they differ.
 
     Attributes:
         mode: ``"probe"`` or ``"finetune"``.
-        backbone: Name of the model that was built upon.
+        backbone: Name of the backbone.
         labels: Names of the classes.
-        clips_per_class: Number of clips of each.
-        recordings_per_class: Number of recordings of each.
+        clips_per_class: Number of clips of each class.
+        recordings_per_class: Number of recordings of each class.
         n_recordings: Number of all recordings; some may hold several classes.
-        n_folds: Parts the recordings were dealt out to; 0 if nothing could be held out.
-        n_recordings_measured: Recordings that were held out once.
-        accuracy: Share of the clips held out that were named rightly; ``None`` if there are none.
+        n_folds: Number of folds of the recordings; 0 if nothing could be held out.
+        n_recordings_measured: Number of recordings that were held out once.
+        accuracy: Share of the held-out clips that are right; ``None`` if there are none.
         interval: 95 % confidence interval of the accuracy: Wilson's, over recordings.
-        confusion: Counts (n_classes, n_classes) over the clips held out: rows are true classes,
-            columns answers.
-        calibration_error: Expected calibration error of the scores of clips held out, each by a
-            temperature that was fitted without its fold.
-        temperature: That of the classifier, fitted to all clips held out.
-        activation: ``"softmax"`` where the classifier gives one label each time, ``"sigmoid"``
-            where it gives any number of them, or none.
-        skipped: Files that were left out, each with the reason.
-        warnings: What to look at.
+        confusion: Counts over the held-out clips, (n_classes, n_classes); rows are true classes,
+            columns predictions.
+        calibration_error: Expected calibration error of the scores of held-out clips, each with a
+            temperature fitted without its fold.
+        temperature: Temperature of the classifier, fitted to all held-out clips.
+        activation: ``"softmax"`` if the classifier gives exactly one label, ``"sigmoid"`` if it
+            gives any number of them, or none.
+        skipped: Path of each file that was left out, and the reason.
+        warnings: Warnings about the data, one line each.
     """
 
     mode: str
@@ -93,24 +97,24 @@ class FitReport:
 
     @property
     def n_clips(self) -> int:
-        """Number of clips that were learnt from."""
+        """Number of clips that the classifier was fitted to."""
         return sum(self.clips_per_class)
 
     @property
     def recalls(self) -> tuple[float | None, ...]:
-        """Share of each class's held-out clips that were named rightly; ``None`` without any."""
+        """Share of each class's held-out clips that are right; ``None`` without any."""
         rows = zip(self.confusion.tolist(), range(len(self.labels)), strict=True)
         return tuple(row[i] / sum(row) if sum(row) else None for row, i in rows)
 
     @property
     def macro_recall(self) -> float | None:
-        """The mean of `recalls`: accuracy as it would be with as many clips of every class."""
+        """Mean of `recalls`, which is the accuracy with equally many clips of every class."""
         known = [recall for recall in self.recalls if recall is not None]
         return sum(known) / len(known) if known else None
 
     @property
     def worth(self) -> str:
-        """What the accuracy says, and what it does not."""
+        """A few sentences on the meaning and the limits of the accuracy."""
         if self.accuracy is None:
             return (
                 "Nothing is known of how well this works: add recordings, or name the recordings "
@@ -164,7 +168,11 @@ class FitReport:
         write_bytes(Path(path), text.encode())
 
     def most_confused(self, n: int) -> list[tuple[int, str, str]]:
-        """The ``n`` commonest mistakes: how often, the true class, the answer."""
+        """The most frequent mistakes: number of clips, true class, predicted class.
+
+        Args:
+            n: Largest number of mistakes returned.
+        """
         wrong = self.confusion - np.diag(np.diag(self.confusion))
         order = np.argsort(-wrong, axis=None, kind="stable")[:n]
         pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
@@ -175,13 +183,13 @@ class FitReport:
         return list(zip(*columns, strict=True))
 
     def __repr__(self) -> str:
-        """What was fitted to what, and the accuracy."""
+        """The mode, the backbone, the size of the data and the accuracy."""
         size = f"{self.n_clips} clips, {len(self.labels)} labels"
         accuracy = "unknown" if self.accuracy is None else f"{self.accuracy:.4f}"
         return f"FitReport({self.mode} on {self.backbone}: {size}, accuracy {accuracy})"
 
     def __str__(self) -> str:
-        """The figures, a line a class, the commonest mistakes, and what it is all worth."""
+        """The figures, one line per class, the most frequent mistakes, and what they mean."""
         lines = [
             f"{len(self.labels)} classes, {self.n_clips} clips, {self.n_recordings} recordings; "
             f"{self.mode} on {self.backbone}",

@@ -1,4 +1,4 @@
-"""A recipe run on a data set: one fold held out, trained on the others, measured, saved."""
+"""Run a recipe on a data set: hold out one fold, train on the others, measure, save."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ __all__ = ["TrainingResult", "default_fold", "train_recipe"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingResult:
-    """What came of a recipe on a data set.
+    """Result of a recipe on a data set.
 
     Attributes:
-        recipe: By which it was trained.
-        fold: That was held out.
-        last: The classifier after the last step.
-        ema: The one with averaged weights; what to use.
-        rows: The metrics of every epoch, as in ``metrics.jsonl``.
+        recipe: Recipe of the training.
+        fold: Fold that was held out.
+        last: Classifier after the last step.
+        ema: Classifier with averaged weights, usually the better one.
+        rows: Metrics of every epoch, as in ``metrics.jsonl``.
         evaluation: Evaluation of ``ema`` on the held-out fold.
-        warnings: What looks like a mistake in the data.
+        warnings: Warnings about possible mistakes in the data.
     """
 
     recipe: Recipe
@@ -51,22 +51,22 @@ class TrainingResult:
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        """The recipe and what came of it."""
+        """The recipe, the fold and the accuracy."""
         title = f"{self.recipe.name!r} without fold {self.fold}, {len(self.rows)} epochs"
         return f"TrainingResult({title}: {self.evaluation!r})"
 
     @property
     def minutes(self) -> float:
-        """Time that all epochs took."""
+        """Duration of all epochs, in minutes."""
         return float(sum(row["seconds"] for row in self.rows)) / 60
 
 
 def default_fold(dataset: FoldedClips, fold: int | None) -> tuple[FoldedClips, int]:
-    """The data set with folds, dealt out where it has none, and the one to hold out.
+    """The data set, with folds if it had none, and the fold to hold out.
 
     Args:
-        dataset: Any; its recordings are dealt out as `soundsep.datasets.Concatenation` does.
-        fold: ``None`` is the last one.
+        dataset: Any data set; without folds, `soundsep.datasets.Concatenation` assigns them.
+        fold: Fold to hold out; ``None`` for the last one.
     """
     if not dataset.fold_numbers:
         dataset = Concatenation([dataset])
@@ -91,28 +91,31 @@ def train_recipe(
 ) -> TrainingResult:
     """Train by a recipe with one fold held out, measure there, and save: ``soundsep train``.
 
-    The same call again resumes where a killed one stopped.
+    The same call again resumes an interrupted run.
 
     Args:
         recipe: Settings, or the name of a recipe (`soundsep.training.RECIPES`).
-        dataset: Labelled clips. Where they have no folds, their recordings are dealt out to some.
-        fold: The one held out, by default the last.
+        dataset: Labelled clips. If they have no folds, their recordings are assigned to some.
+        fold: Fold to hold out, by default the last.
         output: Folder for the run, and for ``last/``, ``ema/`` (classifiers) and ``test.json``.
-        validation_fold: Hold this one out too, and report on it instead; on ``fold`` at the end
-            only. A recipe with ``has_validation`` does so with the last of the others.
-        limit: Use so many clips of each part only, the classes in turn.
-        calibrate: Train once more with one of the training folds held out too, and set the
-            temperature of the scores by it; twice the time.
+        validation_fold: Hold out this fold too, and report on it instead; on ``fold`` only at the
+            end. A recipe with ``has_validation`` does so with the last of the others.
+        limit: Use only this many clips of each part, the classes in turn.
+        calibrate: Train once more with one of the training folds held out too, to set the
+            temperature of the scores by it; this takes twice the time.
         cache: Folder to keep decoded clips, and features that never change, in for later runs.
         seed: Seed of all random numbers.
-        device: Where to train.
+        device: Device to train on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show progress bars.
-        on_epoch: Called with the metrics of every epoch when it is over.
-        on_warning: Called, before the training, with what looks like a mistake in the data.
+        on_epoch: Called with the metrics of every epoch at its end.
+        on_warning: Called, before the training, with each warning about the data.
+
+    Returns:
+        The classifiers, the metrics and the evaluation; ``output`` holds them too.
 
     Raises:
-        ConfigError: there is no such recipe, fold, seed or device, the recipe does not fit the
-            data, or ``output`` cannot be made or holds another run.
+        ConfigError: the recipe, fold, seed or device does not exist, the recipe does not fit the
+            data, or ``output`` cannot be created or holds another run.
         AudioError: a clip cannot be read.
         DatasetError: there are too few clips, or a recording is on both sides of the split.
         WeightsError: a backbone or teacher is not available, a saved state is damaged, or the
@@ -125,7 +128,7 @@ def train_recipe(
     held_out = test
     if recipe.has_validation or validation_fold:
         training, held_out = hold_out(training, validation_fold)
-    if calibrate:  # the fold that is reported on has no part in it
+    if calibrate:  # without the fold that is reported on
         rest, asked = hold_out(training, None)
     folder = make_folder(output)
     warnings = (*dataset.notes, *not_learnt(training, (*held_out, *test)))
@@ -165,7 +168,7 @@ def train_recipe(
 
 
 class _Run:
-    """Trains by one recipe, on whatever clips it is given."""
+    """Trains by one recipe, on any clips."""
 
     def __init__(
         self,
@@ -208,12 +211,12 @@ class _Run:
         )
 
     def examples(self, clips: Sequence[Clip], sample_rate: int) -> list[Example]:
-        """The clips in memory, or the few that are asked for."""
+        """The clips in memory, or the few that ``limit`` allows."""
         few = few_of_each(clips, self.limit)
         return load_examples(few, sample_rate=sample_rate, cache=self.cache, progress=self.progress)
 
     def _probe(self, name: str | None, clips: Sequence[Clip]) -> Classifier | None:
-        """That network with a head for these clips, and for nothing else."""
+        """A published model with a head that is fitted only to these clips."""
         if name is None:
             return None
         trained = Classifier.from_pretrained(name)

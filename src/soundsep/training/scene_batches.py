@@ -1,4 +1,4 @@
-"""Batches of made scenes with their targets, put together in processes of their own."""
+"""Batches of synthetic scenes with their targets, made in separate processes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ N_LOADERS = 1  # processes that make scenes; one feeds a step of one core
 
 
 class SceneBatch(NamedTuple):
-    """What a step needs of a batch of scenes.
+    """A batch of scenes, with the targets of a step.
 
-    Shape:
-        waveform: (batch, time). presence, weight: (batch, n_frames, n_classes). clip_presence,
-        clip_weight: (batch, n_classes). tags: (batch, n_tags). clip: (batch,), the number of the
-        clip that is all of the scene, or -1. fold: (batch,), that of the clips. step: ().
+    Attributes:
+        waveform: Scenes, (batch, time).
+        presence: Whether each class sounds in each frame, (batch, n_frames, n_classes).
+        weight: Weight of these targets, (batch, n_frames, n_classes).
+        clip_presence: Whether each class occurs in each scene, (batch, n_classes).
+        clip_weight: Weight of these targets, (batch, n_classes).
+        tags: Tags of the teacher, (batch, n_tags).
+        clip: Number of the clip that is the whole scene, or -1, (batch,).
+        fold: Fold of the clips of each scene, (batch,).
+        step: Number of the step, ().
     """
 
     waveform: Tensor
@@ -36,26 +42,30 @@ class SceneBatch(NamedTuple):
     step: Tensor
 
     def rows(self, chosen: Tensor) -> SceneBatch:
-        """Some of the scenes."""
+        """Some of the scenes.
+
+        Args:
+            chosen: Indices or a mask of scenes, (n_chosen,) or (batch,).
+        """
         return SceneBatch(*(t[chosen] if t.ndim else t for t in self))
 
     def to(self, device: torch.device) -> SceneBatch:
-        """The same on a device."""
+        """The batch on a device."""
         return SceneBatch(*(t.to(device, non_blocking=True) for t in self))
 
 
 class SceneBatches(Dataset[SceneBatch]):
-    """Batches of consecutive scenes, as many of each list.
+    """Batches of consecutive scenes, equally many of each list.
 
     Args:
-        scenes: The lists they come from, by the fold of their clips.
-        numbers: For each list the number that each of its clips has among all.
-        batch_size: Scenes per batch of each list.
+        scenes: Lists of scenes, by the fold of their clips.
+        numbers: For each list, the number of each of its clips among all clips.
+        batch_size: Scenes per batch from each list.
         n_classes: Number of classes.
         n_frames: Frames per scene.
-        frame: Length of a frame, in those of the scenes' truth.
-        clip_tags: A teacher's tags of every clip, (n_clips, n_tags).
-        stranger_tags: The same for every stranger.
+        frame: Length of a frame, in frames of the scenes' truth.
+        clip_tags: Tags of every clip by a teacher, (n_clips, n_tags).
+        stranger_tags: Tags of every stranger by a teacher, (n_strangers, n_tags).
     """
 
     def __init__(
@@ -114,7 +124,13 @@ class SceneBatches(Dataset[SceneBatch]):
     def stream(
         self, steps: range, *, n_loaders: int | None = None, pin_memory: bool = False
     ) -> Iterator[SceneBatch]:
-        """The batches of these steps, made ahead by so many processes."""
+        """The batches of some steps, made ahead in other processes.
+
+        Args:
+            steps: Numbers of the steps.
+            n_loaders: Number of processes; 0 makes batches in this one.
+            pin_memory: Put batches into memory that an accelerator can copy from directly.
+        """
         n_loaders = N_LOADERS if n_loaders is None else n_loaders
         loader: DataLoader[SceneBatch] = DataLoader(
             self,

@@ -1,4 +1,4 @@
-"""How a frame-wise network is trained on scenes: settings alone."""
+"""Settings of the training of frame-wise networks on scenes."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ def _training_scenes() -> SoundscapeConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneRecipe(Config):
-    """How a frame-wise network is trained.
+    """Settings of the training of a frame-wise network.
 
     Attributes:
-        scenes: What it hears; their length is the window of the classifier.
-        n_steps: Batches; no scene comes twice.
+        scenes: Settings of the scenes, whose length is the window of the classifier.
+        n_steps: Number of steps; no scene occurs twice.
         batch_size: Scenes per step.
-        learning_rate: Peak for the layers that learnt before; it rises over the first ``warmup`` of
-            the run and falls as a cosine.
-        head_rate: The same for the two heads.
-        warmup: Share of the run.
+        learning_rate: Peak for the layers that were trained before; it rises over the first
+            ``warmup`` of the run and falls as a cosine.
+        head_rate: Peak for the two heads.
+        warmup: Share of the run in which the rates rise.
         weight_decay: Weight decay of AdamW.
         max_gradient: Norm at which gradients are clipped.
         ema_decay: Decay of the averaged weights, per step.
-        n_frozen: First blocks that stay as they are; all batch norms keep their statistics.
-        clip_weight: Weight of the loss on whole scenes beside that on frames.
+        n_frozen: Number of first blocks that are not trained; all batch norms keep their
+            statistics.
+        clip_weight: Weight of the loss on whole scenes, relative to that on frames.
         one_weight: Weight of the one-of-n loss on scenes of a single clip.
-        tags_weight: Weight of the loss on a second head that keeps the tags which a teacher gave
-            to the clips of a scene, so that what was known is not forgotten.
+        tags_weight: Weight of the loss on a second head for a teacher's tags of the clips of a
+            scene, so that these are not forgotten.
         embedding_weight: Weight of the mean squared error to a teacher's embedding of the clip, in
-            spreads of its values, on scenes of a single clip.
+            standard deviations of its values, on scenes of a single clip.
         mask_share: Widest of two bands of the features that are hidden in each scene, as a share of
-            all.
-        dropout: Share of the channels that the heads do not see, drawn for each scene.
+            all bands.
+        dropout: Share of the channels that are hidden from the heads, drawn for each scene.
         smoothing: Label smoothing of the one-of-n loss: target of all other classes together.
         steps_per_save: Steps between two saved states.
     """

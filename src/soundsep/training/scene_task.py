@@ -1,4 +1,4 @@
-"""What frame-wise networks get wrong on scenes, and how they learn from it."""
+"""Training frame-wise networks on scenes: the learner, its loss, and its steps."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ from soundsep.training.step import early_decay, one_cycle
 
 __all__ = ["SceneLearner", "SceneLoss", "SceneTask"]
 
-PARTS = ("frames", "scenes", "one", "tags")  # of the loss; a fifth where embeddings are learnt
+PARTS = ("frames", "scenes", "one", "tags")  # of the loss; a fifth if embeddings are learnt
 
 
 class SceneLearner(nn.Module):
-    """A classifier, and the head that keeps a teacher's tags."""
+    """A classifier, and a head for a teacher's tags.
+
+    Args:
+        classifier: Frame-wise classifier; it is copied.
+        tags_head: Head from (batch, n_channels) to the tags; it is copied.
+    """
 
     def __init__(self, classifier: Classifier, tags_head: nn.Module) -> None:
         super().__init__()
@@ -41,14 +46,22 @@ class SceneLearner(nn.Module):
         return cast(FrameMobileNetV3, self.classifier.network)
 
     def freeze(self, n_blocks: int) -> None:
-        """Let the first blocks stay as they are."""
+        """Exclude the first blocks from training.
+
+        Args:
+            n_blocks: Number of blocks after the stem, which is excluded too.
+        """
         for module in (self.network.stem, *list(self.network.blocks)[:n_blocks]):
             module.requires_grad_(requires_grad=False)
         if next(self.network.parameters()).device.type == "cpu":
             quicken_depthwise(self.network)
 
     def parameter_groups(self, recipe: SceneRecipe) -> list[dict[str, Any]]:
-        """For AdamW: no weight decay on biases and norms, heads at their own rate."""
+        """Groups for AdamW: no weight decay on biases and norms, heads at their own rate.
+
+        Args:
+            recipe: Settings with the rates and the weight decay.
+        """
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
@@ -68,10 +81,10 @@ class SceneLoss:
     """The weighted sum of four or five parts: frames, scenes, one of n, tags, embeddings.
 
     Args:
-        learner: What learns.
-        recipe: The weights of the parts.
+        learner: Learner whose outputs are measured.
+        recipe: Settings with the weights of the parts.
         held_out: Fold whose scenes are left out; 0 for none.
-        clip_embeddings: What a teacher's network makes of every clip, (n_clips, embedding_dim).
+        clip_embeddings: Embedding of every clip by a teacher, (n_clips, embedding_dim).
     """
 
     def __init__(
@@ -90,7 +103,11 @@ class SceneLoss:
             self.spread = spread.to(device)
 
     def __call__(self, batch: SceneBatch, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The sum, and its parts without their weights, detached."""
+        """The weighted sum, and its parts without weights.
+
+        Shape:
+            features: (batch, n_mels, frames). Returns () and, detached, (n_parts,).
+        """
         recipe, network = self.recipe, self.learner.network
         if self.held_out:
             chosen = batch.fold != self.held_out
@@ -139,7 +156,15 @@ class SceneLoss:
 
 
 class SceneTask(Task[SceneBatch]):
-    """Frame-wise classifiers learn from scenes, none of which comes twice."""
+    """Training of frame-wise classifiers on scenes, none of which occurs twice.
+
+    Args:
+        recipe: Settings.
+        losses: Loss of each model, by name.
+        scenes: Batches of scenes.
+        n_loaders: Number of processes that make scenes.
+        seconds: Time limit of the run; ``None`` sets no limit.
+    """
 
     def __init__(
         self,
@@ -160,8 +185,8 @@ class SceneTask(Task[SceneBatch]):
 
     @contextmanager
     def batches(self, steps: range) -> Iterator[Iterator[SceneBatch]]:
-        """Made ahead by other processes."""
-        if self._stream is None:  # one for all rounds, so that it never waits for a new process
+        """Batches made ahead by other processes."""
+        if self._stream is None:  # one for all rounds, so that none waits for a new process
             self._stream = self.scenes.stream(
                 range(steps.start, self.n_steps),
                 n_loaders=self.n_loaders,
@@ -170,7 +195,11 @@ class SceneTask(Task[SceneBatch]):
         yield itertools.islice(self._stream, len(steps))
 
     def loss(self, batch: SceneBatch) -> tuple[Tensor, Tensor]:
-        """The sum over all models, and the parts of each, one after the other."""
+        """The sum over all models, and the parts of each model.
+
+        Shape:
+            Returns () and, detached, (n_models * n_parts,).
+        """
         step = batch.step
         batch = batch.to(self._device)._replace(step=step)
         features = self._frontend(batch.waveform)
@@ -179,19 +208,19 @@ class SceneTask(Task[SceneBatch]):
         return total, torch.cat([parts for _, parts in results])
 
     def rate(self, step: int) -> float:
-        """Up, and down as a cosine."""
+        """Share of the peak learning rate, which rises once and falls as a cosine."""
         return one_cycle(self.pace.share(step), self.recipe.warmup)
 
     def is_over(self, step: int) -> bool:
-        """By the clock."""
+        """Whether the time is up."""
         return self.pace.share(step) >= 1
 
     def decay(self, step: int) -> float:
-        """Less in the first steps."""
+        """Decay of the averaged weights, less in the first steps."""
         return early_decay(self.recipe.ema_decay, step)
 
     def row(self, steps: range, means: list[float]) -> dict[str, Any]:
-        """The mean parts of each model's loss."""
+        """The mean of each part of each model's loss."""
         rest = iter(means)
         row: dict[str, Any] = {"step": steps.stop}
         for name, loss in self.losses.items():

@@ -1,4 +1,4 @@
-"""Train frame-wise networks on made scenes: several sounds at once, with their times."""
+"""Train frame-wise networks on synthetic scenes: several sounds at once, with their times."""
 
 from __future__ import annotations
 
@@ -37,15 +37,14 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class SceneModel:
-    """One of several models that learn side by side.
+    """One of several models that are trained side by side.
 
     Attributes:
-        recipe: Settings. Scenes, number of steps and of scenes per step are those of the first
-            model.
-        initial: Frame-wise classifier that the training starts from; it is left as it is.
-        held_out: Fold whose scenes it never hears; 0 for none.
-        clip_embeddings: What a teacher's network makes of every clip, (n_clips, embedding_dim),
-            for recipes with an ``embedding_weight``.
+        recipe: Settings. Scenes, number of steps and scenes per step are those of the first model.
+        initial: Frame-wise classifier that the training starts from; it is not changed.
+        held_out: Fold whose scenes it is not trained on; 0 for none.
+        clip_embeddings: Embedding of every clip by a teacher, (n_clips, embedding_dim), for recipes
+            with an ``embedding_weight``.
     """
 
     recipe: SceneRecipe
@@ -71,31 +70,31 @@ def train_scenes(
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> TrainedClassifier:
-    """Train a network on scenes, or go on where a killed run of the same settings stopped.
+    """Train a network on scenes, or resume an interrupted run with the same settings.
 
     Args:
         recipe: Settings.
-        initial: Frame-wise classifier that the training starts from; it is left as it is.
-        tags_head: From the network's mean map (batch, n_channels) to a teacher's tags.
-        training: Clips of the training folds alone, at the classifier's rate.
-        clip_tags: The teacher's tags of every clip, (n_clips, n_tags), from 0 to 1.
+        initial: Frame-wise classifier that the training starts from; it is not changed.
+        tags_head: Head from the network's mean map (batch, n_channels) to a teacher's tags.
+        training: Clips of the training folds, at the classifier's rate.
+        clip_tags: Tags of every clip by the teacher, (n_clips, n_tags), from 0 to 1.
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
-        clip_embeddings: As in `SceneModel`.
-        backgrounds: Real ones, (time,) each.
-        strangers: Sounds of none of the classes, (time,) each.
-        stranger_tags: Tags of the strangers, in the form of ``clip_tags``.
+        clip_embeddings: Embeddings by a teacher, as in `SceneModel`.
+        backgrounds: Recordings of places, (time,) each, at the classifier's rate.
+        strangers: Sounds of none of the classes, (time,) each, at the classifier's rate.
+        stranger_tags: Tags of the strangers by the teacher, (n_strangers, n_tags).
         seed: Seed of all scenes.
-        n_loaders: Processes that make scenes; by default one, which feeds one core.
-        device: Where to train.
+        n_loaders: Processes that make scenes; by default one, which is enough for one core.
+        device: Device to train on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show a progress bar.
 
     Returns:
         The classifier after the last step, and the one with averaged weights.
 
     Raises:
-        ConfigError: ``output`` cannot be made, or holds a run with other settings or other clips,
-            the recipe wants embeddings that are not given, there is no such device, or the seed
-            is not one.
+        ConfigError: ``output`` cannot be created, or holds a run with other settings or other
+            clips, the recipe needs embeddings that are not given, the device does not exist, or
+            ``seed`` is not a seed.
         DatasetError: no scenes can be made of the clips.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
@@ -136,28 +135,28 @@ def train_scenes_together(
 ) -> dict[str, TrainedClassifier]:
     """Train several models on the same scenes; an accelerator learns faster than scenes are made.
 
-    A scene holds clips of one fold, and clips of no fold; a model learns from those of all folds
-    but its own. For each of its steps ``batch_size`` scenes of each fold are made.
+    A scene holds clips of one fold, and clips of no fold; a model is trained on those of all folds
+    but its own. Every step uses ``batch_size`` scenes of each fold.
 
     Args:
-        models: By name.
-        tags_head: As in `train_scenes`.
-        training: Clips of all folds.
-        folds: The fold of each clip; 0 for clips that all models may hear.
-        clip_tags: As in `train_scenes`, and so all the others.
+        models: Models by name.
+        tags_head: Head from the networks' mean map (batch, n_channels) to a teacher's tags.
+        training: Clips of all folds, at the classifiers' rate.
+        folds: Fold of each clip; 0 for clips that all models may be trained on.
+        clip_tags: Tags of every clip by the teacher, (n_clips, n_tags), from 0 to 1.
         output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
-        backgrounds: Real ones, (time,) each.
-        strangers: Sounds of none of the classes, (time,) each.
-        stranger_tags: Tags of the strangers, in the form of ``clip_tags``.
+        backgrounds: Recordings of places, (time,) each, at the classifiers' rate.
+        strangers: Sounds of none of the classes, (time,) each, at the classifiers' rate.
+        stranger_tags: Tags of the strangers by the teacher, (n_strangers, n_tags).
         seed: Seed of all scenes.
         n_loaders: Processes that make scenes; by default one.
-        seconds: Time for the steps, by which the learning rate falls if they take longer; the run
-            ends with the round in which it is over.
-        device: Where to train.
+        seconds: Time limit of the run, by which the learning rate falls if the steps take longer;
+            the run ends with the round in which it is reached.
+        device: Device to train on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show a progress bar.
 
     Returns:
-        For each name what `train_scenes` returns.
+        The result of `train_scenes` for each model, by name.
 
     Raises:
         ConfigError: as for `train_scenes`.
@@ -238,11 +237,11 @@ def train_scenes_together(
 
 
 def load_tags_head(path: str | Path, tags_head: nn.Module) -> None:
-    """Give a head the averaged weights that it had in a run on scenes.
+    """Load the averaged weights of a head from a run on scenes.
 
     Args:
-        path: The run's ``state.safetensors``.
-        tags_head: Head of the same kind as was given to `train_scenes`.
+        path: ``state.safetensors`` of the run.
+        tags_head: Head of the same layers as that of `train_scenes`; it is changed.
 
     Raises:
         WeightsError: the file cannot be read, or holds no such head.

@@ -1,4 +1,4 @@
-"""Train a network to separate: mixtures without end, a loss that takes the sources in any order."""
+"""Train a separator: endless mixtures, and a loss for sources in any order."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ __all__ = ["SeparationRecipe", "separation_loss", "separator_config", "train_sep
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeparationRecipe(Config):
-    """How a separator is trained.
+    """Settings of the training of a separator.
 
     Attributes:
         network: Name in `soundsep.models.separation.SEPARATION_NETWORKS`.
-        mixtures: What it hears.
-        epochs: Number of epochs; no mixture comes twice.
+        mixtures: Settings of the mixtures.
+        epochs: Number of epochs; no mixture occurs twice.
         n_mixtures: Mixtures per epoch.
-        batch_size: Mixtures a step.
-        learning_rate: Peak; it rises over the first ``warmup`` of the run, and falls as a cosine.
-        warmup: Share of the run.
+        batch_size: Mixtures per step.
+        learning_rate: Peak of the rate, which rises over the first ``warmup`` of the run and falls
+            as a cosine.
+        warmup: Share of the run in which the rate rises.
         weight_decay: Weight decay of AdamW.
         max_gradient: Norm at which gradients are clipped.
         ema_decay: Decay of the averaged weights, per step.
-        ceiling_db: A source that is separated better than this is not worth more.
-        bfloat16: Compute in bfloat16 where that loses nothing; about twice as fast.
+        ceiling_db: Signal-to-noise ratio of a source above which nothing is gained, in dB.
+        bfloat16: Compute in bfloat16 if that loses nothing; about twice as fast.
     """
 
     network: str = "mask-unet"
@@ -75,7 +76,7 @@ class SeparationRecipe(Config):
 
 
 def separator_config(recipe: SeparationRecipe) -> SeparatorConfig:
-    """What a network trained so hears and gives."""
+    """The config of a separator that was trained by a recipe."""
     mixtures = recipe.mixtures
     return SeparatorConfig(
         sources=tuple(f"source{i + 1}" for i in range(mixtures.n_sources)),
@@ -88,7 +89,12 @@ def separator_config(recipe: SeparationRecipe) -> SeparatorConfig:
 
 
 class TrainedSeparator(NamedTuple):
-    """Two sets of weights of one run."""
+    """Two networks of one run.
+
+    Attributes:
+        last: Weights after the last step.
+        ema: Averaged weights.
+    """
 
     last: nn.Module
     ema: nn.Module
@@ -99,8 +105,14 @@ def separation_loss(
 ) -> Tensor:
     """The negative mean signal-to-noise ratio, in dB, in the best order of the outputs.
 
+    Args:
+        network: Network from (batch, 1, time) to (batch, n_sources, 1, time).
+        sources: True sources, whose sum is the input of the network.
+        ceiling_db: Ratio above which nothing is gained, in dB.
+        bfloat16: Run the network under bfloat16 autocast.
+
     Shape:
-        sources: (batch, n_sources, time); the network hears their sum. Returns one number.
+        sources: (batch, n_sources, time). Returns ().
     """
     mixture = sources.sum(dim=1, keepdim=True)
     with torch.autocast(sources.device.type, torch.bfloat16, enabled=bfloat16):
@@ -118,28 +130,28 @@ def train_separator(
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> TrainedSeparator:
-    """Train a separator, or go on where a killed run of the same settings stopped.
+    """Train a separator, or resume an interrupted run with the same settings.
 
     Args:
         recipe: Settings.
-        training: Clips at the rate of the mixtures, of the training folds alone.
-        output: Folder for ``state.safetensors`` and ``metrics.jsonl``.
+        training: Clips of the training folds, at the rate of the mixtures.
+        output: Folder for ``state.safetensors``, ``metrics.jsonl`` and ``recipe.json``.
         seed: Seed of the initial weights and of every mixture.
-        device: Where to train.
+        device: Device to train on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show a progress bar.
 
     Returns:
         The network after the last step, and the one with averaged weights.
 
     Raises:
-        ConfigError: ``output`` cannot be made, or holds a run with other settings or other clips,
-            there is no such device, or the seed is not one.
+        ConfigError: ``output`` cannot be created, or holds a run with other settings or other
+            clips, the device does not exist, or ``seed`` is not a seed.
         DatasetError: no mixtures can be made of the clips.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
     check_seed(seed)
     folder = make_folder(output)
-    # Without the clips a run could go on with another fold, and learn what it is judged on.
+    # Without the clips a run could continue with another fold, and train on what it is tested on.
     settings = {
         "recipe": recipe.to_dict(),
         "seed": seed,
@@ -160,7 +172,7 @@ def train_separator(
 
 
 class _SeparatorTask(Task[Tensor]):
-    """A network separates mixtures; its rounds are epochs, its batches the sources."""
+    """Training of a separator; its rounds are epochs, its batches sources."""
 
     def __init__(
         self, recipe: SeparationRecipe, model: nn.Module, training: Sequence[Example], seed: int

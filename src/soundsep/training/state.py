@@ -1,4 +1,4 @@
-"""What a run needs to go on after a kill: one safetensors file, replaced atomically."""
+"""The state from which a run resumes: one safetensors file, replaced atomically."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ __all__ = ["load_state", "make_folder", "save_state"]
 
 
 def make_folder(path: str | Path) -> Path:
-    """A folder to write to, made if it is not there.
+    """Create a folder to write to, if it does not exist.
+
+    Args:
+        path: Path of the folder.
 
     Raises:
-        ConfigError: it cannot be made.
+        ConfigError: it cannot be created.
     """
     folder = Path(path)
     try:
@@ -43,21 +46,21 @@ def save_state(
     """Write the state; the old one stays until the new one is whole.
 
     Args:
-        path: Final name.
-        model: Weights being trained.
-        ema: Their average.
-        optimizer: Its per-parameter tensors are kept; its settings come from the recipe.
-        notes: Plain JSON: ``settings`` of the run, and the ``metrics`` so far.
+        path: File to write.
+        model: Module of all weights that are trained.
+        ema: Module of averaged weights.
+        optimizer: Optimizer, of which only the tensors per parameter are saved.
+        notes: ``settings`` of the run and ``metrics`` so far, as plain JSON types.
 
     Raises:
-        WeightsError: it cannot be written.
+        WeightsError: the file cannot be written.
     """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{k}": v for k, v in values.items()}
     detached = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    sweep(path.parent)  # a state is large, and a kill leaves half of one
+    sweep(path.parent)  # states are large, and a killed run leaves part of one
     try:
         with replacing(path) as (temporary,):
             save_file(detached, temporary, metadata={"notes": json.dumps(notes)})
@@ -76,10 +79,17 @@ def load_state(
     ema: nn.Module,
     optimizer: torch.optim.Optimizer,
 ) -> list[dict[str, Any]]:
-    """Put a saved state back into the three, and return the metrics so far.
+    """Load a saved state into model, averages and optimizer, and return the metrics so far.
+
+    Args:
+        path: File to read.
+        settings: Settings of this run.
+        model: Module of all weights that are trained.
+        ema: Module of averaged weights.
+        optimizer: Optimizer of the model.
 
     Raises:
-        ConfigError: it is that of a run with other settings; nothing is changed then.
+        ConfigError: the state is that of a run with other settings; nothing is changed then.
         WeightsError: the file is damaged or belongs to another network.
     """
     try:
@@ -98,7 +108,7 @@ def load_state(
             index, name = key.split(".")
             moments.setdefault(int(index), {})[name] = value
         optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-        # The fused step walks through memory: moments must lie there as their weights do.
+        # The fused step goes through memory in order, so moments need the layout of their weights.
         for parameter, values in optimizer.state.items():
             for name, value in values.items():
                 if value.shape == parameter.shape:
@@ -113,9 +123,9 @@ def load_state(
 
 
 def _completed(saved: Any, settings: Mapping[str, Any]) -> Any:
-    """The settings of a run, with those that an earlier version did not have switched off.
+    """The settings of a run, in which those that an earlier version lacks are off.
 
-    A setting that comes later must do nothing while it is 0, false or null.
+    A setting that is added must have no effect while it is 0, false or null.
     """
     if not isinstance(saved, dict) or not isinstance(saved.get("recipe"), dict):
         return saved

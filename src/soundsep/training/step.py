@@ -1,4 +1,4 @@
-"""How weights, and their averages, move in a step."""
+"""Parts of a training step: optimizer, schedule and averaged weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ __all__ = [
 
 
 def first_layers(classifier: nn.Module, share: float) -> list[nn.Module]:
-    """The first ``share`` of a classifier's layers that have weights, its head not counted."""
+    """The first of a classifier's layers that have weights, without its head.
+
+    Args:
+        classifier: Classifier, or a module that holds one.
+        share: Share of the layers to return, 0 to 1.
+    """
     layers = [
         module
         for name, module in classifier.named_modules()
@@ -32,7 +37,12 @@ def first_layers(classifier: nn.Module, share: float) -> list[nn.Module]:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW without weight decay on biases and norms."""
+    """AdamW without weight decay on biases and norms.
+
+    Args:
+        model: Module whose trainable parameters are optimised.
+        recipe: Settings with the learning rate and the weight decay.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     peak = recipe.learning_rate
     groups = [
@@ -47,16 +57,23 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def rate_share(recipe: Recipe, progress: float) -> float:
-    """Share of the peak learning rate at a point of the run, 0 at its start and 1 at its end."""
+    """Share of the peak learning rate.
+
+    Args:
+        recipe: Settings with the schedule.
+        progress: Share of the run that is over, 0 to 1.
+    """
     if recipe.schedule == "step":
         return float(0.1 ** (int(progress * recipe.epochs + 1e-6) // recipe.step_epochs))
     return one_cycle(progress, recipe.warmup)
 
 
 def one_cycle(progress: float, warmup: float) -> float:
-    """Share of the peak learning rate at a point of the run, 0 to 1, of which ``warmup`` rises.
+    """Share of the peak learning rate: a cosine up from 1/25 of it, then down to almost nothing.
 
-    A cosine up from a 25th of the peak, then a cosine down to almost nothing.
+    Args:
+        progress: Share of the run that is over, 0 to 1.
+        warmup: Share of the run in which the rate rises, 0 to 1.
     """
     if progress < warmup:
         return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / warmup)) / 2
@@ -65,19 +82,29 @@ def one_cycle(progress: float, warmup: float) -> float:
 
 
 def early_decay(decay: float, n_steps: int) -> float:
-    """Decay of an average over so few steps that the full one would hardly leave the start.
+    """Decay of an average after few steps, with which it leaves its start sooner.
 
     It rises to ``decay`` as in TensorFlow's ``ExponentialMovingAverage(num_updates=...)``.
+
+    Args:
+        decay: Decay after many steps, 0 to 1.
+        n_steps: Number of steps so far.
     """
     return min(decay, (1 + n_steps) / (10 + n_steps))
 
 
 @torch.no_grad()
 def average_weights(ema: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged weights, and the batch-norm statistics, towards the current ones."""
+    """Move averaged weights and batch-norm statistics towards the current ones.
+
+    Args:
+        ema: Module with the averages, which is changed.
+        model: Module with the current values.
+        decay: Share of the averages that is kept, 0 to 1.
+    """
     pairs = [*zip(ema.state_dict().values(), model.state_dict().values(), strict=True)]
     moving = [(average, value) for average, value in pairs if average.is_floating_point()]
-    # In few calls: on an accelerator each call costs more than what it computes.
+    # In few calls: on an accelerator a call costs more than its computation.
     torch._foreach_lerp_([a for a, _ in moving], [v for _, v in moving], 1 - decay)
     for average, value in pairs:
         if not average.is_floating_point():

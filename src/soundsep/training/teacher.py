@@ -1,4 +1,4 @@
-"""A trained classifier that teaches another one: it answers whatever the student hears.
+"""A trained classifier that teaches another one by its scores of the same waveforms.
 
 References:
     Hinton et al. (2015), "Distilling the knowledge in a neural network".
@@ -24,16 +24,16 @@ __all__ = ["Teacher"]
 
 
 class Teacher(nn.Module):
-    """What a classifier says of a batch, for another one to learn.
+    """Probabilities and embeddings of a classifier, for another one to learn.
 
     Args:
-        classifier: The teacher; it must never have learnt from what the student is judged on.
-        training: Waveforms (time,) of the student's training clips. The mean and the spread of the
-            teacher's embedding are taken over them.
+        classifier: Trained classifier; it must not have been trained on the student's test clips.
+        training: Waveforms (time,) of the student's training clips, over which the mean and the
+            standard deviation of the teacher's embedding are taken.
         sample_rate: Rate of the student's waveforms, in Hz.
 
     Raises:
-        ConfigError: the teacher does not give one label of several.
+        ConfigError: the classifier does not give exactly one label, by softmax.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Teacher(nn.Module):
 
     @property
     def embedding_dim(self) -> int:
-        """Number of values of an embedding."""
+        """Length of an embedding."""
         return self.classifier.network.embedding_dim
 
     @torch.no_grad()
@@ -63,7 +63,7 @@ class Teacher(nn.Module):
         """Probabilities and standardised embeddings.
 
         Args:
-            waveform: What the student hears.
+            waveform: Waveforms of the student.
             bfloat16: Run the network under bfloat16 autocast.
 
         Shape:
@@ -77,7 +77,7 @@ class Teacher(nn.Module):
         return self.classifier.probabilities(logits.float()), standard
 
     def _at_its_rate(self, waveform: Tensor) -> Tensor:
-        # On the device and for the whole batch, which soundsep.audio's resampler is not made for.
+        # On the device and for the whole batch, which the resampler of soundsep.audio cannot do.
         resampled: Tensor = torchaudio().functional.resample(
             waveform, self.sample_rate, self.classifier.sample_rate
         )
