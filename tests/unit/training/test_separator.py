@@ -64,9 +64,27 @@ def test_sources_add_up_to_the_mixture(n_sources, n_samples):
     torch.testing.assert_close(sources.sum(dim=1), mixture, atol=1e-4, rtol=0)
 
 
-def test_a_clip_alone_in_a_batch_louder_or_silent():
-    network = build_separation_network("mask-unet", n_sources=2).eval()
-    assert sum(p.numel() for p in network.parameters()) == 2_675_314
+@pytest.mark.parametrize("name", ["mask-unet", "mask-unet-wide"])
+@pytest.mark.parametrize("n_samples", [1, 300, 8_001])
+def test_sources_of_published_networks_add_up(name, n_samples):
+    network = moved(name)
+    mixture = torch.randn(2, 1, n_samples, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        sources = network(mixture)
+        spectrum = network._transform(mixture[:, 0])
+        total = network.masks(spectrum).sum(dim=1)
+    assert sources.shape == (2, 2, 1, n_samples)
+    torch.testing.assert_close(sources.sum(dim=1), mixture, atol=1e-4, rtol=0)
+    torch.testing.assert_close(total, torch.ones_like(total))
+    assert not torch.allclose(sources[:, 0], sources[:, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_parameters"), [("mask-unet", 2_675_314), ("mask-unet-wide", 4_845_614)]
+)
+def test_a_clip_alone_in_a_batch_louder_or_silent(name, n_parameters):
+    network = moved(name)
+    assert sum(p.numel() for p in network.parameters()) == n_parameters
     clips = torch.randn(3, 1, 8_000, generator=torch.Generator().manual_seed(1))
     clips[1] = 0.0
     with torch.inference_mode():
@@ -76,6 +94,40 @@ def test_a_clip_alone_in_a_batch_louder_or_silent():
             network(1e-3 * clips[:1]), 1e-3 * together[:1], atol=1e-8, rtol=1e-3
         )
     assert (together[1] == 0).all()
+
+
+def moved(name: str) -> MaskUNet:
+    """A network that is away from its first weights, some of which are 0."""
+    network = build_separation_network(name, n_sources=2).eval()
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+    return network
+
+
+@pytest.mark.parametrize("n_samples", [1, 63, 64, 65, 127, 1_000])
+def test_the_inverse_is_that_of_torch(n_samples):
+    network = Tiny(n_sources=1)
+    spectrum = network._transform(torch.randn(3, n_samples))
+    spectrum = spectrum * torch.rand(spectrum.shape)
+    torch.testing.assert_close(
+        network._inverse(spectrum, n_samples),
+        torch.istft(spectrum, 64, 32, window=network.window, length=n_samples),
+        atol=1e-5,
+        rtol=1e-5,
+    )
+
+
+def test_bfloat16_changes_little():
+    network = moved("mask-unet-wide")
+    mixture = torch.randn(1, 1, 16_000, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        whole = network(mixture)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(mixture)
+    assert rough.dtype == torch.float32
+    assert (rough - whole).square().mean() < 1e-3 * whole.square().mean()
 
 
 def test_it_learns_goes_on_after_a_kill_and_ends_with_the_same_weights(tmp_path, monkeypatch):

@@ -1,0 +1,85 @@
+"""The tool that trains a separator on an accelerator, on the processor and on a few tones."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import train_separator
+from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
+from soundsep.evaluation import measure_separation
+from soundsep.files import read_json_lines
+from soundsep.labels import ESC50_LABELS
+from soundsep.models.separation import SEPARATION_NETWORKS, MaskUNet
+from soundsep.separator import Separator
+
+RATE = 16_000
+
+
+def tiny(n_sources: int) -> MaskUNet:
+    return MaskUNet(n_sources=n_sources, channels=(4, 8), n_fft=128)
+
+
+@pytest.fixture
+def esc50(tmp_path):
+    """Two classes in five folds, two clips of each."""
+    root = tmp_path / "esc50"
+    (root / "audio").mkdir(parents=True)
+    (root / "meta").mkdir()
+    lines = ["filename,fold,target,category,esc10,src_file,take"]
+    seconds = np.arange(RATE) / RATE
+    for fold in range(1, 6):
+        for target in (0, 1):
+            for take in "AB":
+                origin = f"{fold}{target}{ord(take)}"
+                name = f"{fold}-{origin}-{take}-{target}.wav"
+                hz = (400, 3_000)[target] + 10 * fold
+                sound = 0.1 * np.sin(2 * math.pi * hz * seconds)
+                soundfile.write(root / "audio" / name, sound, RATE)
+                lines.append(f"{name},{fold},{target},{ESC50_LABELS[target]},True,{origin},{take}")
+    (root / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root
+
+
+def test_two_networks_in_the_time_given(esc50, tmp_path, monkeypatch):
+    monkeypatch.setitem(SEPARATION_NETWORKS, "tiny", tiny)
+    monkeypatch.setitem(SEPARATION_NETWORKS, "other", tiny)
+    monkeypatch.setattr(train_separator, "END_SECONDS", 0.5)
+    monkeypatch.setattr(train_separator, "BEGAN", train_separator.time.monotonic())
+    settings = {"batch_size": 4, "mixtures": {"seconds": 1.0, "is_rolled": True}}
+    (tmp_path / "recipe.json").write_text(json.dumps(settings))
+    output = tmp_path / "out"
+    words = f"train --esc50 {esc50} --output {output} --held-out 2 --network tiny other tiny"
+    words += f" --recipe {tmp_path / 'recipe.json'} --device cpu --threads 1 --minutes 0.12"
+    words += " --reports 4 --test-mixtures 6"
+    monkeypatch.setattr("sys.argv", words.split())
+    n_threads = torch.get_num_threads()
+    try:
+        train_separator.main()
+    finally:
+        torch.set_num_threads(n_threads)
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = False
+    summary = json.loads((output / "summary.json").read_text())
+    assert set(summary["improvement_db"]) == {"tiny", "other"}
+    rows = read_json_lines(output / "tiny" / "metrics.jsonl")
+    others = read_json_lines(output / "other" / "metrics.jsonl")
+    assert rows[-1]["step"] > 1.2 * others[-1]["step"]  # it had two of three turns
+    assert rows[-1]["share"] == 1.0
+    assert [row["share"] for row in rows] == sorted(row["share"] for row in rows)
+
+    # What is written is what the library measures of the files.
+    separator = Separator.from_pretrained(output / "tiny")
+    assert separator.config.segment_seconds == 1.0
+    assert separator.config.interchangeable
+    examples = load_examples(ESC50(esc50).split(2)[1], sample_rate=RATE, progress=False)
+    mixtures = Mixtures(examples, n_mixtures=6, config=MixtureConfig(seconds=1.0))
+    measured = measure_separation(separator, mixtures, progress=False).to_dict(ESC50_LABELS)
+    written = json.loads((output / "tiny" / "test.json").read_text())
+    for key in ("si_sdr_improvement_mean_db", "share_of_mixtures_made_worse"):
+        assert written[key] == pytest.approx(measured[key], abs=0.01)
