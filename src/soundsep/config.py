@@ -85,7 +85,11 @@ class Config:
             raise ConfigError(f"{cls.__name__}: {error}") from error
 
     def replace(self: C, **changes: Any) -> C:
-        """Copy with some fields changed; validated like any other construction."""
+        """Copy with some fields changed; validated like any other construction.
+
+        Raises:
+            ConfigError: a field is unknown, or its value is invalid.
+        """
         known = {f.name for f in fields(self)}
         if unknown := sorted(set(changes) - known):
             raise ConfigError(f"{type(self).__name__}: unknown {', '.join(map(repr, unknown))}")
@@ -154,7 +158,7 @@ def check_range(config: Config, *fields: str, **bounds: float) -> None:
     Where the annotation says so, it must be an integer, or may be ``None``.
 
     Args:
-        config: That has the fields.
+        config: Config with the fields.
         fields: Names of the fields.
         bounds: Bounds as for `check_number`; ``least`` and ``most`` for integers.
 

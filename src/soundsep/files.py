@@ -134,7 +134,8 @@ def digest(*parts: str | bytes | Tensor) -> str:
     """The sha256 of all parts behind each other, as 64 digits.
 
     Args:
-        parts: Texts count as UTF-8, tensors as their numbers in order, without type and shape.
+        parts: Texts count as UTF-8, tensors (...) as their numbers in order, without type and
+            shape.
     """
     total = hashlib.sha256()
     for part in parts:

@@ -23,7 +23,7 @@ def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
 
     Args:
         step: Config of the step, for the message.
-        x: Input of the step.
+        x: Input of the step, expected to be (batch, time) or (batch, n_bands, frames).
         n_axes: Numbers of axes that the step takes, of those in `LAYOUTS`.
 
     Raises:

@@ -37,10 +37,16 @@ class Row(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A window waiting for its batch, and the number of its rows."""
+    """A window waiting for its batch.
+
+    Attributes:
+        start: First sample of the window.
+        samples: Samples of the window, (window,).
+        n_rows: Number of rows that the window gives.
+    """
 
     start: int
-    samples: Tensor  # (window,)
+    samples: Tensor
     n_rows: int
 
 

@@ -45,6 +45,13 @@ class FrameScorer(BlockScorer):
     less than a frame beyond it. The middle of frame ``i`` is ``i`` frame lengths after the start,
     and its scores apply to half a frame on either side. In the mean, a window has more weight the
     nearer the frame is to its middle.
+
+    Args:
+        classifier: Model with frames.
+        hop: Step between windows, in samples, 1 to a window's length; it is rounded to frames.
+        batch_size: Most windows per forward pass.
+        wait: Score only full batches until the waveform ends.
+        silence_db: Level in dBFS below which windows score 0 too.
     """
 
     def __init__(

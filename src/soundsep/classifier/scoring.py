@@ -68,6 +68,9 @@ def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
     """Whether there is nothing to name: digital silence, or a level below ``silence_db``.
 
     The level is the mean power in dB, of which a full-scale square wave has 0 and a sine -3.
+
+    Shape:
+        waveform: (..., time).
     """
     if waveform.abs().max() <= SILENCE:
         return True
@@ -158,7 +161,11 @@ def embed_waveforms(
 def embed_windows(
     classifier: Classifier, windows: Iterable[tuple[K, list[Tensor]]], *, batch_size: int
 ) -> Iterator[tuple[K, Tensor]]:
-    """The mean embedding of each clip's windows, otherwise as `score_windows`."""
+    """The mean embedding of each clip's windows, otherwise as `score_windows`.
+
+    Shape:
+        windows: (window,) each. Yields (embedding_dim,).
+    """
     check_whole("batch_size", batch_size, least=1)
     return _over_windows(
         classifier, classifier.embed, _mean, windows, batch_size=batch_size, n_shifts=1
@@ -229,6 +236,9 @@ def _over_windows(
 
 def check_finite(scores: Tensor) -> Tensor:
     """The scores, if all are finite.
+
+    Shape:
+        scores: (...). Returns the same.
 
     Raises:
         WeightsError: a score is NaN or infinite.

@@ -35,7 +35,7 @@ def go_through(
         always_sum_up: Print the summary for a single recording too.
 
     Returns:
-        The exit code: 1 if a recording failed, now or in an earlier run.
+        The exit code, 1 if a recording failed, now or in an earlier run.
     """
     from soundsep.progress import progress_bar
 

@@ -86,7 +86,7 @@ class Clips:
         """Cut the events out and print how many.
 
         Returns:
-            The exit code: 1 if a recording could not be read again.
+            The exit code, 1 if a recording could not be read again.
         """
         from soundsep.pipeline.clips import place_clips, write_clips
         from soundsep.progress import progress_bar

@@ -31,19 +31,36 @@ ROUNDED_SHARE = 0.5  # of the scenes, which are stored in 16 bits
 
 @dataclass(slots=True)
 class PlacedSound:
-    """A sound on the time line of a scene."""
+    """A sound on the time line of a scene.
 
-    target: int  # -1 for a stranger
+    Attributes:
+        target: Index of its class; -1 for a stranger.
+        clip: Number of its clip, or of the stranger.
+        sound: Samples and energies.
+        first: First frame in the scene; below 0 if the beginning of the sound is cut.
+        offset: Frames of the sound that are left out.
+        length: Frames of the sound that follow.
+        gain: Factor on the samples.
+    """
+
+    target: int
     clip: int
     sound: Sound
-    first: int  # frames, from the scene's beginning; below 0 where its beginning is cut
-    offset: int  # frames of the sound that are left out
-    length: int  # frames
+    first: int
+    offset: int
+    length: int
     gain: float = 1.0
 
 
 class Truth(NamedTuple):
-    """What a scene holds that can be heard; the fields are those of `Scene`."""
+    """The audible contents of a scene.
+
+    Attributes:
+        clips: Numbers of the clips, as in `Scene`.
+        active: Class of each sound, and the frames in which it can be heard, (n_frames,).
+        hidden: Class of each sound, and the frames in which it cannot be heard, (n_frames,).
+        events: Audible sounds with their times.
+    """
 
     clips: list[int]
     active: list[tuple[int, NDArray[np.bool_]]]
@@ -64,7 +81,11 @@ def power_gain(level: float, base: float, level_db: float) -> float:
 def tell_truth(
     config: SoundscapeConfig, placed: Sequence[PlacedSound], background: NDArray[np.float32]
 ) -> Truth:
-    """What can be heard of placed sounds, by their energy before they are mixed."""
+    """The audible parts of placed sounds, by their energy before they are mixed.
+
+    Shape:
+        background: (time,).
+    """
     n_frames = config.n_frames
     energies = [_on_line(item, n_frames) for item in placed]
     total = band_energies(background, config.sample_rate) + 1e-12
@@ -107,7 +128,11 @@ def mix(
     *,
     is_clip: bool,
 ) -> NDArray[np.float32]:
-    """The waveform of a scene: sounds in a room, over the background, through a device."""
+    """The waveform of a scene: sounds in a room, over the background, through a device.
+
+    Shape:
+        background: (time,). Returns (time,).
+    """
     hop = round(FRAME_SECONDS * config.sample_rate)
     n_samples, n_fade = config.n_samples, round(FADE_SECONDS * config.sample_rate)
     mixed = np.zeros(n_samples, np.float32)

@@ -32,7 +32,7 @@ class ArrayCache:
         self.folder = folder
 
     def get(self, key: str) -> NDArray[Any] | None:
-        """The array under a key, if it is there as it was written."""
+        """The array (...) under a key, if it is there as it was written."""
         if self.folder is None:
             return None
         try:
@@ -45,7 +45,7 @@ class ArrayCache:
             return None
 
     def put(self, key: str, array: NDArray[Any]) -> None:
-        """Keep an array; a reader never sees half of it."""
+        """Keep an array (...) under a key; a reader never sees half of it."""
         if self.folder is None:
             return
         stream = io.BytesIO()

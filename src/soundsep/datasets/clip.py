@@ -40,7 +40,7 @@ class Clip:
 
     @property
     def audio(self) -> Path | Piece:
-        """What is heard of it: the file, or a piece of the file."""
+        """The file, or the piece of it that the clip is."""
         piece = Piece(self.path, self.start_seconds, self.end_seconds)
         return self.path if piece == Piece(self.path) else piece
 

@@ -62,10 +62,15 @@ class NearDuplicate:
 
 
 class Landmarks(NamedTuple):
-    """Pairs of spectral peaks of one clip."""
+    """Pairs of spectral peaks of one clip.
 
-    pair: NDArray[np.int64]  # (n,): both frequencies and the time between them, as one number
-    frame: NDArray[np.int64]  # (n,): of the first peak
+    Attributes:
+        pair: Both frequencies and the time between them, as one number, (n,).
+        frame: Frame of the first peak, (n,).
+    """
+
+    pair: NDArray[np.int64]
+    frame: NDArray[np.int64]
 
 
 def find_near_duplicates(

@@ -27,7 +27,7 @@ class Labelled(NamedTuple):
     Attributes:
         where: Table and line, for messages.
         recording: Path or name of the recording; empty if the table has none.
-        label: The label.
+        label: Name of the sound.
         start_seconds: Start; 0 if the whole recording is labelled.
         end_seconds: End; ``None`` if the whole recording is labelled.
         fold: The fold as text, if the table has folds.

@@ -55,7 +55,11 @@ def band_energies(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np
 
 
 def close_gaps(active: NDArray[np.bool_], n_gap: int) -> NDArray[np.bool_]:
-    """Fill pauses of at most ``n_gap`` frames between active ones."""
+    """Fill pauses of at most ``n_gap`` frames between active ones.
+
+    Shape:
+        active: (n_frames,). Returns the same.
+    """
     places = np.flatnonzero(active)
     filled: NDArray[np.bool_] = active.copy()
     for left, right in itertools.pairwise(places):

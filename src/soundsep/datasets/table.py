@@ -18,7 +18,15 @@ SUFFIXES = (".wav", ".flac", ".ogg")
 
 
 class Columns(NamedTuple):
-    """Names of the columns of a table."""
+    """Names of the columns of a table.
+
+    Attributes:
+        filename: Column of file names.
+        fold: Column of folds.
+        target: Column of indices of classes.
+        label: Column of names of classes.
+        origin: Column of recordings that clips were cut from.
+    """
 
     filename: str
     fold: str

@@ -63,7 +63,7 @@ class Evaluation:
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """Counts (n_classes, n_classes): rows are true classes, columns answers."""
+        """Counts of true classes (rows) and predicted ones (columns), (n_classes, n_classes)."""
         return confusion_matrix(self.targets, self.answers, n_classes=len(self.labels))
 
     @property

@@ -39,7 +39,13 @@ class ExportReport:
 
 
 class Comparison(NamedTuple):
-    """What two forms of a classifier differ by; the names are those of `ExportReport`."""
+    """Differences between the scores of two forms of a classifier.
+
+    Attributes:
+        n_checks: Number of clips whose scores were compared.
+        max_difference: Largest absolute difference of a score, including those of frames.
+        same_top: Share of the clips whose best label is the same, 0 to 1.
+    """
 
     n_checks: int
     max_difference: float
@@ -51,7 +57,7 @@ def compare(classifier: Classifier, exported: ClassifierLike, *, frames: bool) -
 
     Args:
         classifier: Classifier that was exported, on the CPU in evaluation mode.
-        exported: What was made of it.
+        exported: Exported form of the classifier.
         frames: Also compare the scores of frames.
     """
     differences, agreements = [], []

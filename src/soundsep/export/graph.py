@@ -114,12 +114,15 @@ def traced(
 
 
 def serialised(module: nn.Module, example: Tensor, axes: Mapping[str, dict[int, str]]) -> bytes:
-    """The graph of any module with one input.
+    """Trace any module with one input.
 
     Args:
-        module: It is put into evaluation mode.
-        example: An input to trace.
-        axes: The axes of any length of the input, then of each output, by their names.
+        module: Module to trace; it is put into evaluation mode.
+        example: Input to trace with, (batch, ...).
+        axes: Axes of variable length, for the input and then for each output, by their names.
+
+    Returns:
+        The serialised graph.
     """
     source, *outputs = axes
     with tempfile.TemporaryDirectory() as folder, _expected_warnings(), torch.no_grad():

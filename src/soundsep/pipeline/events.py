@@ -37,7 +37,7 @@ class Events(Iterator[Event]):
     The recording is read only as far as its events are consumed; each event comes once.
 
     Args:
-        events: The events.
+        events: Generator of the events, by start.
         path: Path or name of the recording, if it has one.
     """
 

@@ -235,7 +235,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A part of a live recording that was lost because it arrived faster than it was processed."""
+    """A part of a live recording that was lost because it arrived faster than it was processed.
+
+    Attributes:
+        start_seconds: Start of the part in the recording.
+        end_seconds: End of the part in the recording.
+    """
 
     start_seconds: float
     end_seconds: float

@@ -142,8 +142,11 @@ def below_loudest(db: NDArray[np.float32], loudest: float | None = None) -> NDAr
     """Levels relative to the loudest point, from -`RANGE_DB` to 0 dB.
 
     Args:
-        db: Levels in dB, of any shape, which is kept.
+        db: Levels in dB.
         loudest: Level that counts as 0 dB; by default the highest of ``db``.
+
+    Shape:
+        db: (bands, columns). Returns the same.
     """
     loudest = max(float(db.max()) if loudest is None else loudest, SILENCE_DB)
     level: NDArray[np.float32] = np.clip(db - loudest, -RANGE_DB, 0)

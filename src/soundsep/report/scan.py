@@ -21,15 +21,15 @@ __all__ = ["Scan", "scan"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scan:
-    """What was read.
+    """Spectrogram and encoded parts of a recording.
 
     Attributes:
-        rate: Of the recording, in Hz.
-        duration_seconds: Its length, as far as it can be read.
-        levels: (bands, columns), in dB.
+        rate: Rate of the recording, in Hz.
+        duration_seconds: Length of the recording, as far as it can be read.
+        levels: Spectrogram in dB, (bands, columns).
         column_seconds: Length of a column.
-        clips: Ogg Opus, of those stretches that were reached.
-        fault: Why it was not read to its end.
+        clips: Parts before the end or the damage, as Ogg Opus.
+        fault: Reason why the recording was not read to its end, if it was not.
     """
 
     rate: int
@@ -42,16 +42,16 @@ class Scan:
 
 @torch.inference_mode()
 def scan(path: str, spans: Sequence[Span], *, max_columns: int, channel: int | None = None) -> Scan:
-    """Read a recording from its beginning to its end or its damage.
+    """Read a recording from its beginning to its end, or to its damage.
 
     Args:
-        path: The recording.
-        spans: Stretches that are encoded, by their start.
-        max_columns: Of the spectrogram.
-        channel: The only one that is read.
+        path: Path of the recording.
+        spans: Parts to encode, by their start.
+        max_columns: Largest number of columns of the spectrogram.
+        channel: Read only this channel, counted from 0.
 
     Raises:
-        AudioError: nothing of it can be read.
+        AudioError: nothing of the recording can be read.
     """
     clips: list[tuple[Span, bytes]] = []
     waiting: list[tuple[Span, list[Tensor]]] = [(span, []) for span in spans]

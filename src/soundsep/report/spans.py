@@ -13,7 +13,12 @@ MAX_SPAN_SECONDS = 30.0  # of a longer event the beginning
 
 
 class Span(NamedTuple):
-    """From where to where, in seconds of the recording."""
+    """A part of a recording.
+
+    Attributes:
+        start_seconds: Start of the part in the recording.
+        end_seconds: End of the part in the recording.
+    """
 
     start_seconds: float
     end_seconds: float
@@ -22,15 +27,15 @@ class Span(NamedTuple):
 def choose_spans(
     events: Mapping[str, Sequence[Event]], *, margin_seconds: float, max_seconds: float
 ) -> dict[str, list[Span]]:
-    """Stretches around events, by recording and time; those that touch are one.
+    """Choose parts around events, by recording and time; those that touch become one.
 
-    Of every label the best event comes first, then the second of every label, and so on, so that
-    a frequent label leaves room for a rare one.
+    The best event of every label comes first, then the second of every label, and so on, so that a
+    frequent label leaves room for a rare one.
 
     Args:
-        events: Of each recording.
-        margin_seconds: So much before and after each.
-        max_seconds: All stretches together are not longer.
+        events: Events of each recording.
+        margin_seconds: Time to add before and after each event.
+        max_seconds: Limit of the total length of all parts.
 
     Examples:
         >>> owl, dog = Event(5, 6, "owl", 0.9), Event(6, 7, "dog", 0.8)

@@ -24,8 +24,11 @@ ANCHORS = (
 def colour_steps(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The number of the colour of every level, from dark to bright.
 
-    One bang in a night does not darken the rest: levels above nearly all others are as bright as
-    they.
+    A single bang does not darken the rest of a night: levels above nearly all others have the
+    brightest colour.
+
+    Shape:
+        levels: (bands, columns). Returns the same.
     """
     sample = levels[:, :: max(1, levels.shape[1] // TILE_COLUMNS)]
     low, high = np.percentile(sample, [FLOOR, CEILING])
@@ -36,7 +39,11 @@ def colour_steps(levels: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def tiles(steps: NDArray[np.uint8]) -> list[bytes]:
-    """All columns, in pictures of `TILE_COLUMNS`."""
+    """All columns, in PNG pictures of `TILE_COLUMNS`.
+
+    Shape:
+        steps: (bands, columns).
+    """
     return [
         png(steps[:, first : first + TILE_COLUMNS])
         for first in range(0, steps.shape[1], TILE_COLUMNS)
@@ -44,7 +51,11 @@ def tiles(steps: NDArray[np.uint8]) -> list[bytes]:
 
 
 def overview(steps: NDArray[np.uint8]) -> tuple[bytes, int]:
-    """One picture of everything, and how many columns are one in it: the loudest of them."""
+    """One PNG picture of all columns, and the number of columns that one of its columns stands for.
+
+    Shape:
+        steps: (bands, columns).
+    """
     group = -(-steps.shape[1] // TILE_COLUMNS)
     starts = np.arange(0, steps.shape[1], group)
     return png(np.maximum.reduceat(steps, starts, axis=1)), group

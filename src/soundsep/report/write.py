@@ -52,26 +52,27 @@ def write_report(
     channel: int | None = None,
     progress: bool = True,
 ) -> None:
-    """Write one page in which events are seen, heard, corrected and saved again.
+    """Write one page in which events can be seen, heard, corrected and saved again.
 
     The page needs no network and no other file. It holds the spectrograms, and the sound of the
-    events with the best scores of every label, as far as ``max_bytes`` allow; all others are links
-    into the recordings, from where the page lies.
+    events with the best scores of every label, as far as ``max_bytes`` allows; all others are links
+    to the recordings, relative to the page.
 
     Args:
-        events: What `soundsep.Pipeline.events` gave for one recording or several, what
-            `soundsep.pipeline.read_events` reads, or events by the path of their recording.
-        path: The page, which is replaced where it exists.
-        title: Of the page; by default the name of the recording, or how many there are.
-        margin_seconds: So much before and after each event is heard with it.
-        max_bytes: The page is not larger, from 1 MB on.
-        time_pattern: How names hold the time, as for `soundsep.audio.recording_start`.
-        channel: The only channel that is shown and heard; by default all, mixed.
-        progress: Show a progress bar over the recordings, where there is a terminal.
+        events: Results of `soundsep.Pipeline.events` for one recording or several, those of
+            `soundsep.pipeline.read_events`, or events by the path of their recording.
+        path: Page to write; an existing one is replaced.
+        title: Title of the page; by default the name of the recording, or their number.
+        margin_seconds: Sound to add before and after each event.
+        max_bytes: Largest size of the page, at least 1 MB.
+        time_pattern: Format of the time in names, as for `soundsep.audio.recording_start`.
+        channel: Show and play only this channel, counted from 0; by default all are mixed.
+        progress: Show a progress bar over the recordings, if there is a terminal.
 
     Raises:
-        AudioError: a recording cannot be read at all; one that is damaged is shown up to there.
-        ConfigError: there is no recording, or more events than fit, or the page cannot be written.
+        AudioError: a recording cannot be read at all; a damaged one is shown up to the damage.
+        ConfigError: there is no recording, there are more events than fit, or the page cannot be
+            written.
 
     Examples:
         >>> from soundsep import Pipeline, example  # doctest: +SKIP
