@@ -17,6 +17,7 @@ import copy
 import json
 import math
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,15 @@ class HeldOut:
     ) -> Tensor:
         """`soundsep.metrics.si_sdr_improvement` of the first mixtures, (n, n_sources)."""
         found = []
+        tuned = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = False  # it would cost more than it gains here
         for sources in self.sources[:n].split(BATCH):
             mixture = sources.sum(dim=1, keepdim=True)
             with torch.autocast(sources.device.type, torch.bfloat16, enabled=bfloat16):
                 estimates = network(mixture)[:, :, 0].float()
             after, _ = permutation_invariant(estimates, sources)
             found.append(after - si_sdr(mixture.expand_as(sources), sources))
+        torch.backends.cudnn.benchmark = tuned
         return torch.cat(found).cpu()
 
 
@@ -153,7 +157,12 @@ def train(trainings: dict[str, Training], turns: Sequence[str], pace: Pace, n_re
             if is_over := share >= 1 and run.n_steps > 0:
                 del active[name]
             else:
-                run.step(share)
+                try:
+                    run.step(share)
+                except RuntimeError:  # of one network, which others should not be lost for
+                    traceback.print_exc()
+                    del active[name]
+                    continue
             if is_over or (share < 1 and len(training.rows) < int(share * n_reports + 1e-9)):
                 n_mixtures = sum(t.run.n_mixtures for t in trainings.values())
                 if not training.report(share, pace.elapsed, n_mixtures / pace.elapsed):
@@ -168,7 +177,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=5, metavar="FOLD")
     parser.add_argument("--network", nargs="+", default=["mask-unet-wide"], help="in turns")
     parser.add_argument("--minutes", type=float, help="from the start of the program to its end")
-    parser.add_argument("--mixtures", type=int, default=2_000_000, help="a network, at most")
+    parser.add_argument("--mixtures", type=int, default=10_000_000, help="a network, at most")
     parser.add_argument("--recipe", type=Path, help="JSON of settings that differ")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--reports", type=int, default=20, help="points of the learning curve")
@@ -229,13 +238,15 @@ def main() -> None:
     torch.backends.cudnn.allow_tf32 = False  # the figures are those of float32
     found = {}
     for name, one in trainings.items():
+        if not one.rows:  # it failed before there was anything to save
+            continue
         try:
             found[name] = round(one.finish(seconds=trained), 3)
         except SoundsepError as error:  # of one network, which others should not be lost for
             print(f"{name}: {error}", flush=True)
     summary = {
         "improvement_db": found,
-        "training_loss": {n: t.rows[-1]["training_loss"] for n, t in trainings.items()},
+        "training_loss": {n: t.rows[-1]["training_loss"] for n, t in trainings.items() if t.rows},
         "training_seconds": round(trained, 1),
         "all_seconds": round(time.monotonic() - BEGAN, 1),
     }
@@ -243,6 +254,8 @@ def main() -> None:
         summary["peak_gib"] = round(torch.cuda.max_memory_allocated(device) / 2**30, 2)
     write_json(args.output / "summary.json", summary)
     print(json.dumps(summary), flush=True)
+    if not found:
+        raise SystemExit("no network was trained")
 
 
 if __name__ == "__main__":

@@ -83,3 +83,34 @@ def test_two_networks_in_the_time_given(esc50, tmp_path, monkeypatch):
     written = json.loads((output / "tiny" / "test.json").read_text())
     for key in ("si_sdr_improvement_mean_db", "share_of_mixtures_made_worse"):
         assert written[key] == pytest.approx(measured[key], abs=0.01)
+
+
+def test_a_network_that_fails_does_not_take_the_other_with_it(esc50, tmp_path, monkeypatch, capsys):
+    class Failing(MaskUNet):
+        def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("no such operation on this device")
+
+    monkeypatch.setitem(SEPARATION_NETWORKS, "tiny", tiny)
+    monkeypatch.setitem(
+        SEPARATION_NETWORKS, "failing", lambda n: Failing(n_sources=n, channels=(4, 8))
+    )
+    monkeypatch.setattr(train_separator, "BEGAN", train_separator.time.monotonic())
+    settings = {"batch_size": 4, "mixtures": {"seconds": 1.0, "is_rolled": True}}
+    (tmp_path / "recipe.json").write_text(json.dumps(settings))
+    words = f"train --esc50 {esc50} --output {tmp_path} --recipe {tmp_path / 'recipe.json'}"
+    words += " --device cpu --threads 1 --mixtures 12 --test-mixtures 2 --network"
+    monkeypatch.setattr("sys.argv", [*words.split(), "failing", "tiny"])
+    n_threads = torch.get_num_threads()
+    try:
+        train_separator.main()
+        assert "no such operation" in capsys.readouterr().err
+        summary = json.loads((tmp_path / "summary.json").read_text())
+        assert set(summary["improvement_db"]) == {"tiny"}
+        assert (tmp_path / "tiny" / "model.safetensors").exists()
+        monkeypatch.setattr("sys.argv", [*words.split(), "failing"])
+        with pytest.raises(SystemExit, match="no network was trained"):
+            train_separator.main()
+    finally:
+        torch.set_num_threads(n_threads)
+        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = False

@@ -48,8 +48,8 @@ class BatchedSeparationRecipe(Config):
     mixtures: MixtureConfig = field(default_factory=lambda: MixtureConfig(is_rolled=True))
     changes: MixtureChanges = field(default_factory=MixtureChanges)
     last_share: float = 0.1
-    batch_size: int = 48
-    learning_rate: float = 2e-3
+    batch_size: int = 64
+    learning_rate: float = 1.5e-3
     warmup: float = 0.05
     weight_decay: float = 0.01
     max_gradient: float = 5.0
