@@ -30,9 +30,10 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from soundsep import Classifier, ClassifierConfig, load_audio
 from soundsep.datasets import ESC50, UrbanSound8K, load_examples
 from soundsep.datasets.soundscapes import Scene, Soundscapes
-from soundsep.devices import to_device
+from soundsep.devices import forked_rng, to_device
 from soundsep.frontends import KaldiMelConfig
 from soundsep.training import SceneModel, SceneRecipe, load_tags_head, train_scenes_together
+from soundsep.training.scene_recipe import FRAME_NETWORKS
 
 RATE = 16_000
 END_SECONDS = 3.0  # to save all models
@@ -135,16 +136,17 @@ def fit_head(model: Classifier, scenes: Iterable[Scene], n_epochs: int = 12) -> 
         model.network.head.bias.copy_(head.bias - head.weight @ (mean / scale))
 
 
-def with_trunk(teacher: Classifier, labels: tuple[str, ...]) -> Classifier:
+def with_trunk(teacher: Classifier, labels: tuple[str, ...], network: str) -> Classifier:
     """A frame-wise classifier with the trunk of a MobileNet, and a head that knows nothing."""
     config = ClassifierConfig(
-        labels=labels, network="mn04-frames", frontend=FRONTEND, activation="sigmoid"
+        labels=labels, network=network, frontend=FRONTEND, activation="sigmoid"
     )
-    model = Classifier(config).eval()
+    with forked_rng(0):  # a context begins with random weights
+        model = Classifier(config).eval()
     body = {k: v for k, v in teacher.network.state_dict().items() if not k.startswith("head.")}
     missing, unexpected = model.network.load_state_dict(body, strict=False)
     assert not unexpected
-    assert all(k.startswith(("head.", "attention.")) for k in missing)
+    assert all(k.startswith(("head.", "attention.", "context.")) for k in missing)
     return model
 
 
@@ -154,7 +156,7 @@ def saved(folder: str, labels: tuple[str, ...], tags_head: nn.Module) -> Classif
     if not (at / "config.json").exists():
         at = at / "ema"
     model = Classifier.from_pretrained(at)
-    if model.config.network != "mn04-frames" or model.labels != labels:
+    if model.config.network not in FRAME_NETWORKS or model.labels != labels:
         raise SystemExit(f"{at} is no classifier of frames for the labels of ESC-50")
     if model.sample_rate != RATE:
         raise SystemExit(f"{at} wants {model.sample_rate} Hz; scenes are made at {RATE} Hz")
@@ -282,12 +284,16 @@ def main() -> None:
         if args.initial:
             model = saved(args.initial, esc50.labels, tags_head)
         else:
-            model = to_device(with_trunk(trunk, esc50.labels), args.device)
+            model = to_device(with_trunk(trunk, esc50.labels, "mn04-frames"), args.device)
             if scenes:
                 fit_head(model, [scene for number, scene in scenes if number != fold])
         for kind, recipe in recipes.items():
+            initial = model.cpu()
+            if not args.initial and recipe.network != model.config.network:
+                initial = with_trunk(trunk, esc50.labels, recipe.network)
+                initial.network.head.load_state_dict(model.network.head.state_dict())
             models[f"{kind}-fold{fold}".lstrip("-")] = SceneModel(
-                recipe=recipe, initial=model.cpu(), held_out=fold, clip_embeddings=embedded
+                recipe=recipe, initial=initial.cpu(), held_out=fold, clip_embeddings=embedded
             )
     tags = {
         "clip_tags": teacher_tags(teacher, waveforms),

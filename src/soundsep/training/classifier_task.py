@@ -24,7 +24,13 @@ from soundsep.training.fixed_features import fixed_features
 from soundsep.training.held_out import held_out_metrics
 from soundsep.training.loop import RunState, Task
 from soundsep.training.recipe import Recipe, Stage
-from soundsep.training.step import average_weights, early_decay, first_layers, rate_share
+from soundsep.training.step import (
+    average_weights,
+    early_decay,
+    first_layers,
+    rate_share,
+    weight_pairs,
+)
 from soundsep.training.teacher import Teacher
 
 __all__ = ["ClassifierTask", "ClipBatch"]
@@ -190,7 +196,7 @@ class ClassifierTask(Task[ClipBatch]):
         row: dict[str, Any] = {"epoch": epoch, "training_loss": round(means[0], 6)}
         if is_last and recipe.initial_share and self.initial is not None:
             start = to_device(deepcopy(self.initial), self._device)
-            average_weights(ema, start, 1 - recipe.initial_share)
+            average_weights(weight_pairs(ema, start), 1 - recipe.initial_share)
         if self.held_out and (is_last or epoch % recipe.report_every == 0):
             row |= held_out_metrics(ema, self.held_out)
             if recipe.ema_decay:

@@ -17,7 +17,7 @@ from soundsep.errors import WeightsError
 from soundsep.files import write_json, write_json_lines
 from soundsep.progress import progress_bar
 from soundsep.training.state import load_state, save_state
-from soundsep.training.step import average_weights
+from soundsep.training.step import average_weights, weight_pairs
 
 __all__ = ["RunState", "Task", "run_task"]
 
@@ -166,6 +166,8 @@ def run_task(
 def _run_round(task: Task[Any], state: RunState, steps: range, bar: Any) -> list[float]:
     """Train for these steps; returns the mean of each part of the loss."""
     sums: Tensor | None = None
+    pairs = weight_pairs(state.ema, state.model)
+    parameters = [p for p in state.learner.parameters() if p.requires_grad]
     with task.batches(steps) as batches:
         for step, batch in zip(steps, batches, strict=True):
             for group in state.optimizer.param_groups:
@@ -175,12 +177,11 @@ def _run_round(task: Task[Any], state: RunState, steps: range, bar: Any) -> list
             loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
             is_finite = loss.isfinite()
             if task.max_gradient is not None:
-                parameters = [p for p in state.learner.parameters() if p.requires_grad]
                 norm = nn.utils.clip_grad_norm_(parameters, task.max_gradient)
                 is_finite = is_finite & norm.isfinite()
             _check(bool(is_finite), step)
             state.optimizer.step()
-            average_weights(state.ema, state.model, task.decay(step))
+            average_weights(pairs, task.decay(step))
             parts = parts.cpu()
             sums = parts if sums is None else sums + parts
             bar.update()

@@ -42,12 +42,13 @@ class SceneBatch(NamedTuple):
     step: Tensor
 
     def rows(self, chosen: Tensor) -> SceneBatch:
-        """Some of the scenes.
+        """Some of the scenes, without their waveforms: what a loss needs.
 
         Args:
-            chosen: Indices or a mask of scenes, (n_chosen,) or (batch,).
+            chosen: Indices of scenes, (n_chosen,).
         """
-        return SceneBatch(*(t[chosen] if t.ndim else t for t in self))
+        rest = self._replace(waveform=self.waveform[:0])
+        return SceneBatch(*(t[chosen] if t.ndim and len(t) else t for t in rest))
 
     def to(self, device: torch.device) -> SceneBatch:
         """The batch on a device."""

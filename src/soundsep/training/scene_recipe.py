@@ -11,6 +11,9 @@ from soundsep.errors import ConfigError
 __all__ = ["SceneRecipe"]
 
 
+FRAME_NETWORKS = ("mn04-frames", "mn04-context")
+
+
 def _training_scenes() -> SoundscapeConfig:
     return SoundscapeConfig(
         seconds=5.0,
@@ -31,6 +34,7 @@ class SceneRecipe(Config):
     """Settings of the training of a frame-wise network.
 
     Attributes:
+        network: ``"mn04-frames"`` or ``"mn04-context"``.
         scenes: Settings of the scenes, whose length is the window of the classifier.
         n_steps: Number of steps; no scene occurs twice.
         batch_size: Scenes per step.
@@ -56,6 +60,7 @@ class SceneRecipe(Config):
         steps_per_save: Steps between two saved states.
     """
 
+    network: str = "mn04-frames"
     scenes: SoundscapeConfig = field(default_factory=_training_scenes)
     n_steps: int = 4_500
     batch_size: int = 32
@@ -81,6 +86,11 @@ class SceneRecipe(Config):
         Raises:
             ConfigError: a value is out of range.
         """
+        if self.network not in FRAME_NETWORKS:
+            raise ConfigError(
+                f"SceneRecipe.network must be one of {', '.join(FRAME_NETWORKS)}, "
+                f"got {self.network!r}"
+            )
         if min(self.n_steps, self.batch_size, self.steps_per_save) < 1:
             raise ConfigError("SceneRecipe needs at least one step, of at least one scene")
         if not 0 < self.learning_rate < 1 or not 0 < self.head_rate < 1 or not 0 < self.warmup < 1:

@@ -65,7 +65,7 @@ class SceneLearner(nn.Module):
         groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
             if parameter.requires_grad:
-                is_head = any(part in name for part in ("head", "attention"))
+                is_head = any(part in name for part in ("head", "attention", "context"))
                 groups.setdefault((is_head, parameter.ndim > 1), []).append(parameter)
         return [
             {
@@ -109,9 +109,6 @@ class SceneLoss:
             features: (batch, n_mels, frames). Returns () and, detached, (n_parts,).
         """
         recipe, network = self.recipe, self.learner.network
-        if self.held_out:
-            chosen = batch.fold != self.held_out
-            batch, features = batch.rows(chosen), features[chosen]
         rng = np.random.default_rng(int(batch.step))
         if recipe.mask_share:
             width = round(recipe.mask_share * features.shape[1])
@@ -121,8 +118,11 @@ class SceneLoss:
         frames = frames.float()
         embeddings = frames.mean(dim=1)
         if recipe.dropout:
-            kept = rng.random((len(frames), 1, frames.shape[2])) >= recipe.dropout
-            frames = frames * torch.from_numpy(kept / (1 - recipe.dropout)).to(frames)
+            generator = torch.Generator(frames.device).manual_seed(int(batch.step))
+            drawn = torch.rand(
+                len(frames), 1, frames.shape[2], generator=generator, device=frames.device
+            )
+            frames = frames * ((drawn >= recipe.dropout) / (1 - recipe.dropout))
         frame_logits, clip_logits = network.pooled(frames)
         entropy = nn.functional.binary_cross_entropy_with_logits
         on_frames = entropy(frame_logits, batch.presence, weight=batch.weight, reduction="none")
@@ -200,10 +200,14 @@ class SceneTask(Task[SceneBatch]):
         Shape:
             Returns () and, detached, (n_models * n_parts,).
         """
-        step = batch.step
-        batch = batch.to(self._device)._replace(step=step)
-        features = self._frontend(batch.waveform)
-        results = [loss(batch, features) for loss in self.losses.values()]
+        whole = batch.to(self._device)._replace(step=batch.step)
+        features = self._frontend(whole.waveform)
+        heard = {0: (whole, features)}
+        # Numbers of rows, looked up before the device has them, spare it from being waited for.
+        for fold in {loss.held_out for loss in self.losses.values()} - {0}:
+            chosen = (batch.fold != fold).nonzero()[:, 0].to(self._device)
+            heard[fold] = whole.rows(chosen), features[chosen]
+        results = [loss(*heard[loss.held_out]) for loss in self.losses.values()]
         total = torch.stack([total for total, _ in results]).sum()
         return total, torch.cat([parts for _, parts in results])
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from soundsep.models import is_head
 from soundsep.training.recipe import Recipe
@@ -17,6 +18,7 @@ __all__ = [
     "make_optimizer",
     "one_cycle",
     "rate_share",
+    "weight_pairs",
 ]
 
 
@@ -93,16 +95,24 @@ def early_decay(decay: float, n_steps: int) -> float:
     return min(decay, (1 + n_steps) / (10 + n_steps))
 
 
+def weight_pairs(ema: nn.Module, model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """Each averaged tensor with the current one, to be looked up once for many steps.
+
+    Args:
+        ema: Module with the averages.
+        model: Module with the current values.
+    """
+    return [*zip(ema.state_dict().values(), model.state_dict().values(), strict=True)]
+
+
 @torch.no_grad()
-def average_weights(ema: nn.Module, model: nn.Module, decay: float) -> None:
+def average_weights(pairs: Sequence[tuple[Tensor, Tensor]], decay: float) -> None:
     """Move averaged weights and batch-norm statistics towards the current ones.
 
     Args:
-        ema: Module with the averages, which is changed.
-        model: Module with the current values.
+        pairs: Averaged tensors, which are changed, with the current ones.
         decay: Share of the averages that is kept, 0 to 1.
     """
-    pairs = [*zip(ema.state_dict().values(), model.state_dict().values(), strict=True)]
     moving = [(average, value) for average, value in pairs if average.is_floating_point()]
     # In few calls: on an accelerator a call costs more than its computation.
     torch._foreach_lerp_([a for a, _ in moving], [v for _, v in moving], 1 - decay)

@@ -8,6 +8,7 @@ from torch import nn
 
 from soundsep.errors import ShapeError
 from soundsep.models import NETWORKS
+from soundsep.models.frames import mn04_context, mn04_frames
 from soundsep.models.mobilenet import (
     ConvNorm,
     InvertedResidual,
@@ -41,7 +42,7 @@ def test_outputs_have_the_documented_shapes(network, size):
     features = torch.randn(2, *size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits, embedding = module(features), module.embed(features)
-    n_rows = 4 if name.endswith(("-bands", "-frames")) else 1
+    n_rows = 4 if name.endswith(("-bands", "-frames", "-context")) else 1
     assert logits.shape == (2, 50)
     assert embedding.shape == (2, module.embedding_dim) == (2, LAST[name[:4]] * n_rows)
     # Of frames the logits are averaged, and not the embeddings.
@@ -152,3 +153,21 @@ def test_gradients_reach_every_parameter():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.any(), name
+
+
+def test_frames_with_context_begin_as_those_without_and_then_hear_their_neighbours():
+    torch.manual_seed(0)
+    plain, wide = mn04_frames(3).eval(), mn04_context(3).eval()
+    missing, unexpected = wide.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert {key.split(".")[0] for key in missing} == {"context"}
+    features = torch.randn(1, 128, 320)
+    with torch.no_grad():
+        assert torch.equal(wide.embed_frames(features), plain.embed_frames(features))
+        torch.nn.init.normal_(wide.context[-1].weight)
+        frames = torch.randn(1, wide.embedding_dim, 31)
+        other = frames.clone()
+        other[..., 0] += 1
+        apart = (wide.context(frames) - wide.context(other)).abs().amax(dim=(0, 1))
+        assert apart[:16].min() > 0
+        assert apart[16:].max() == 0

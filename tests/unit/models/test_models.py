@@ -58,8 +58,8 @@ def test_forward_and_backward(network, index):
     nn.functional.cross_entropy(logits, torch.tensor([3, 7])).backward()
     assert features.grad is not None
     assert features.grad.isfinite().all()
-    # The ResNets' blocks start with a scale of zero, which holds gradients back.
-    if not name.startswith("resnet"):
+    # The ResNets' blocks, and contexts, start with a scale of zero, which holds gradients back.
+    if not name.startswith("resnet") and not name.endswith("-context"):
         for key, parameter in module.named_parameters():
             assert parameter.grad is not None, key
             assert parameter.grad.isfinite().all(), key

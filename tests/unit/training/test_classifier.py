@@ -453,7 +453,7 @@ def test_averaged_weights_follow_the_definition():
         model.weight.fill_(3.0)
         model.running_mean.fill_(1.0)
         model.num_batches_tracked.fill_(7)
-    step.average_weights(ema, model, 0.75)
+    step.average_weights(step.weight_pairs(ema, model), 0.75)
     assert ema.weight.tolist() == [1.5, 1.5]
     assert ema.running_mean.tolist() == [0.25, 0.25]
     assert int(ema.num_batches_tracked) == 7
