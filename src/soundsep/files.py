@@ -44,7 +44,7 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
     block fails nothing is left of it, and what was at the paths stays.
 
     Args:
-        paths: Where the files shall be.
+        paths: Final paths of the files.
         sync: Wait until the disk has them; else a power cut may leave a name on no bytes.
 
     Raises:
@@ -77,7 +77,7 @@ def sweep(folder: Path, *patterns: str) -> None:
     """Remove the temporary files that killed programs have left, where that can be done.
 
     Args:
-        folder: Where `replacing` was used.
+        folder: Folder in which `replacing` was used.
         patterns: Patterns of other temporary files there.
     """
     with suppress(OSError):

@@ -35,7 +35,7 @@ def printable(text: str, *, keep: str = "") -> str:
     r"""A text that a terminal shows and does not obey: what cannot be seen is escaped.
 
     Args:
-        text: Such as the name of a file, which can hold anything.
+        text: Text of unknown origin, such as the name of a file.
         keep: Characters that are left as they are.
 
     Examples:
@@ -125,8 +125,8 @@ def safe_name(text: str, max_bytes: int = 100) -> str:
     Letters and digits of any script, dots, hyphens and underscores stay; all else is an underscore.
 
     Args:
-        text: Such as a label from a stranger's model.
-        max_bytes: What is longer in UTF-8 is cut.
+        text: Text of unknown origin, such as a label of an untrusted model.
+        max_bytes: Largest length in UTF-8; longer text is cut.
 
     Examples:
         >>> safe_name("Bark, bow-wow"), safe_name("../../etc/passwd\n"), safe_name("con.wav")

@@ -23,9 +23,9 @@ def progress_bar(items: Iterable[Any] | None = None, *, progress: bool, **option
     """A bar of tqdm on standard error, where that is a terminal.
 
     Args:
-        items: What is gone through; without it, the caller updates the bar.
+        items: Items to iterate over; without them, the caller updates the bar.
         progress: ``False`` shows none on a terminal either.
-        options: Those of tqdm.
+        options: Options of tqdm.
     """
     return tqdm(items, disable=not (progress and is_terminal(sys.stderr)), **options)
 

@@ -118,7 +118,7 @@ def faults(node: Function | ast.ClassDef, owner: ast.ClassDef | None) -> Iterato
         words = [word for word in re.findall(r"\w+", text.lower()) if word not in FILLERS]
         if words in (name.split("_"), [f"{name}s"], []):
             yield f"says of {name} its name alone: {text!r}"
-        if re.match(r"(Of|That|Likewise)\b", text):
+        if re.match(r"(Of|That|Those|Likewise|What|In Hz)\b", text):
             yield f"says of {name} {text!r}, which is no noun"
 
 

@@ -35,7 +35,7 @@ def mismatch(path: Path, file: PublishedFile) -> str | None:
     """What is wrong with a file, or ``None`` if it is the published one.
 
     Args:
-        path: Where the file should be.
+        path: Path of the file.
         file: Its entry in the table.
     """
     try:
@@ -56,7 +56,7 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
 
     Args:
         url: Address, http or https.
-        target: Where the file shall be; missing folders are created.
+        target: Path to move it to; missing folders are created.
         file: Its entry in the table, with size and sha256.
         progress: Show a progress bar, if there is a terminal.
 

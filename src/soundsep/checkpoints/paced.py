@@ -23,7 +23,7 @@ class Pace(Protocol):
         """Count bytes that have arrived.
 
         Args:
-            n_bytes: Their number.
+            n_bytes: Number of bytes.
 
         Raises:
             OSError: they arrive too slowly.

@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
     Attributes:
         start: First sample of the window, or of the frame.
-        end: Where the span ends; the last row ends with the waveform.
+        end: End of the span; the last row ends with the waveform.
         scores: (n_labels,), on the CPU.
     """
 

@@ -35,7 +35,7 @@ class ClassifierConfig(Config):
             per label.
         window_seconds: Length of a window.
         hop_seconds: Step between the windows of a longer clip.
-        padding: How a clip shorter than one window is extended at its end.
+        padding: Extension at the end of a clip that is shorter than one window.
         unknown_below: Best score below which a sound should be called unknown; the model's card
             says how it was chosen. ``None`` if it was not chosen.
         thresholds: Score of each label at which it counts as present, in events and, with

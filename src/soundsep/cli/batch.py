@@ -25,12 +25,12 @@ def go_through(
     """Work on all recordings that are not done yet.
 
     Args:
-        recordings: All of them.
+        recordings: Paths of all recordings.
         work: Processes a group of recordings and yields for each why it failed, or ``None``. It
             prints results and failures itself.
         done: Whether each recording of an earlier run failed.
         group_size: Recordings per call of ``work``.
-        output: Where the results are, if not on the screen.
+        output: File of the results, if they are not on the screen.
         can_resume: Whether a later run can go on with the output.
         always_sum_up: Print the summary for a single recording too.
 

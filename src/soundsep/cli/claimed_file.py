@@ -33,7 +33,7 @@ class ClaimedFile:
         shared: Let other runs append too.
 
     Attributes:
-        size: In bytes; 0 for a pipe or a device.
+        size: Number of bytes; 0 for a pipe or a device.
 
     Raises:
         ConfigError: the file exists and must not, another run writes it, or it cannot be written.

@@ -146,7 +146,7 @@ class TableFile:
     Args:
         arguments: Arguments of the command.
         kind: "csv" or "parquet".
-        settings: What to do with an existing file.
+        settings: Treatment of an existing file.
 
     Attributes:
         done: Whether each recording of the resumed run failed.

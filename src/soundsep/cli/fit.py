@@ -73,7 +73,7 @@ def add_command(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a recording of a place where none of the sounds is to be heard, for a backbone with "
+        help="a recording that holds none of the sounds, for a backbone with "
         "frames; may be given several times",
     )
     command.add_argument(

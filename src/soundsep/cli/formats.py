@@ -139,7 +139,7 @@ class EventLines:
         kind: One of `EVENT_FORMATS`; the lines for parquet are converted at the end.
         high_hz: Highest frequency that the model uses; the upper edge of a selection in Raven.
         titles: Write the name of each recording above its table.
-        time_pattern: How names of recordings state the time.
+        time_pattern: Format of the time in names of recordings.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class ResultLines:
     Args:
         kind: "csv" or "parquet"; the lines for parquet are converted at the end.
         top_k: Number of labels per recording.
-        time_pattern: How names of recordings state the time.
+        time_pattern: Format of the time in names of recordings.
     """
 
     def __init__(self, kind: str, *, top_k: int, time_pattern: str | None) -> None:

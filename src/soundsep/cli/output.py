@@ -23,7 +23,7 @@ def check_output(
         path: The file.
         overwrite: Allow an existing file.
         recordings: The inputs, which are never overwritten.
-        hint: What to do about an existing file.
+        hint: Advice about an existing file.
 
     Raises:
         ConfigError: the file cannot be written, exists, is a recording or is named like one.

@@ -25,7 +25,7 @@ def recording_options(about: str) -> argparse.ArgumentParser:
     """FILE, --resume and --overwrite.
 
     Args:
-        about: What --resume skips.
+        about: Recordings that --resume skips, in words.
     """
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument(

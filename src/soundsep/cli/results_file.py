@@ -25,7 +25,7 @@ class ResultsFile:
     Args:
         path: The file.
         model: Name of the model, written into every line.
-        options: What else the lines depend on, written into every line unless empty.
+        options: Other options that the lines depend on, written into every line unless empty.
         command: The command that writes, for messages.
         resume: Continue an existing file.
         overwrite: Replace an existing file.

@@ -63,7 +63,7 @@ class Screen:
 
     Args:
         lines: Format of the lines.
-        path: Where to write, instead of standard output.
+        path: File to write, instead of standard output.
     """
 
     def __init__(self, lines: Lines, path: Path | None) -> None:

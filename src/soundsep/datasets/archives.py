@@ -36,9 +36,9 @@ class Archive:
 
     Attributes:
         kind: The data set that reads it.
-        url: Where it is published.
+        url: Address at which it is published.
         filename: Local name of the archive.
-        size: In bytes.
+        size: Number of bytes.
         algorithm: Name of the hash that is published.
         digest: Hash of the whole archive, in hexadecimal digits.
         n_clips: Number of clips kept.

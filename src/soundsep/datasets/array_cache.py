@@ -25,7 +25,7 @@ class ArrayCache:
     treated as not cached. Several processes may share a folder.
 
     Args:
-        folder: Where the files lie; ``None`` for no cache.
+        folder: Folder of the files; ``None`` for no cache.
     """
 
     def __init__(self, folder: Path | None) -> None:

@@ -24,8 +24,8 @@ class Clip:
         origin: Id of the recording it was cut from or, for an augmented copy, made from; clips of
             one origin are never independent. In ESC-50 and in UrbanSound8K it is the number of the
             recording on Freesound.
-        start_seconds: Where in the file it begins.
-        end_seconds: Where in the file it ends; ``None`` for the end of the file.
+        start_seconds: Start of the clip in the file.
+        end_seconds: End of the clip in the file; ``None`` for the end of the file.
         also: Other labels of the data set that are heard in it too.
     """
 

@@ -52,7 +52,7 @@ class NearDuplicate:
         test: The second clip.
         similarity: From 0 to 1 for the same waveform, whatever its gain and polarity: the geometric
             mean of the correlation of the two waveforms and of that of their phases.
-        offset_seconds: How much later the recording begins in ``test``.
+        offset_seconds: Time by which the recording begins later in ``test``.
     """
 
     training: Clip

@@ -35,7 +35,7 @@ def load_examples(
 
     Args:
         clips: Clips of any data set.
-        sample_rate: In Hz.
+        sample_rate: Rate to load at, in Hz.
         cache: Folder to keep the decoded and resampled waveforms in for later runs, by the bytes
             of the clip, the rate and the decoding code. Damaged files are replaced; nothing is
             ever deleted.
@@ -71,7 +71,7 @@ def load_recordings(
 
     Args:
         paths: Files, folders and patterns.
-        sample_rate: In Hz.
+        sample_rate: Rate to load at, in Hz.
         piece_seconds: Cut every recording into pieces of this length; a rest below half a second
             is left out.
 

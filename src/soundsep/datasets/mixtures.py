@@ -97,7 +97,7 @@ class Mixtures(Sequence[Mixture]):
             `load_examples` returns them.
         n_mixtures: Length of the list.
         seed: Seed of all random numbers.
-        config: How to mix.
+        config: Settings of the mixtures.
 
     Raises:
         DatasetError: there are fewer classes than a mixture has clips.

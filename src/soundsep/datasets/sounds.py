@@ -27,7 +27,7 @@ class Sound:
     Attributes:
         waveform: (time,), its first sample on the grid of `FRAME_SECONDS`.
         energy: Mean power by band and frame, (n_bands, n_frames).
-        is_active: Where it sounds, pauses of up to half a second included, (n_frames,).
+        is_active: Frames in which it sounds, including pauses of up to half a second, (n_frames,).
         level: Mean power of its loud frames.
     """
 
@@ -74,8 +74,8 @@ def prepare_sound(
     """A clip without the silence at its ends, or ``None`` where it holds nothing else.
 
     Args:
-        waveform: (time,).
-        sample_rate: In Hz.
+        waveform: Samples of the clip, (time,).
+        sample_rate: Rate of the waveform, in Hz.
         speed: Played faster by this fraction; pitch and tempo change together.
     """
     if speed != (1, 1):

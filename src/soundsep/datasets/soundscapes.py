@@ -38,7 +38,7 @@ class Soundscapes(Sequence[Scene]):
             `load_examples` returns them.
         n_scenes: Length of the list.
         seed: Seed of all random numbers.
-        config: What scenes are made of.
+        config: Settings of the scenes.
         backgrounds: Real backgrounds, waveforms (time,).
         strangers: Sounds of none of the classes, waveforms (time,).
 
@@ -93,7 +93,7 @@ class Soundscapes(Sequence[Scene]):
                 also in this fold.
             n_scenes: Length of the list.
             seed: Seed of all random numbers.
-            config: What scenes are made of.
+            config: Settings of the scenes.
             backgrounds: Real backgrounds, waveforms (time,).
             strangers: Sounds of none of the classes, waveforms (time,).
             cache: Folder to keep decoded clips in, as for `load_examples`.

@@ -34,7 +34,7 @@ def onnx_network(classifier: Classifier) -> Network:
     digest of the weights. When it is made, its scores are compared with those of PyTorch.
 
     Args:
-        classifier: In evaluation mode, on the CPU; it stays as it is.
+        classifier: Classifier on the CPU, in evaluation mode; it is not changed.
 
     Raises:
         DependencyError: onnxruntime is not installed; or onnx, and the graph is not in the cache.

@@ -29,8 +29,8 @@ class Tagger:
             paths.
         top_k: Labels kept of each.
         batch_size: Windows per forward pass.
-        device: Where the model runs.
-        runtime: What its network runs in, ``"torch"`` or ``"onnx"``.
+        device: Device of the model, such as ``"cpu"`` or ``"cuda"``.
+        runtime: Runtime of its network, ``"torch"`` or ``"onnx"``.
 
     Raises:
         ConfigError: there is no such model or device, or an option is out of range.

@@ -28,9 +28,9 @@ class _Task:
     """A recording that is read ahead.
 
     Attributes:
-        item: The recording.
-        n_bytes: Of its waveform; while it is read, by the size of the file.
-        waveform: It, once a thread has begun to read; ``None`` before.
+        item: Recording as it was given.
+        n_bytes: Size of the waveform; while it is read, an estimate from that of the file.
+        waveform: Waveform, once a thread has begun to read; ``None`` before.
     """
 
     item: Any

@@ -165,7 +165,7 @@ def write_clips(
     """Cut pieces out of one recording, which is read once, forward, to the last of them.
 
     Args:
-        recording: Its path.
+        recording: Path of the recording.
         clips: The pieces; those that begin after the end of the recording are left out.
         overwrite: Replace existing files; by default they are kept.
 

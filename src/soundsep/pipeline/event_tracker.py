@@ -74,11 +74,11 @@ class EventTracker:
 
     Args:
         labels: Names of the scores.
-        rules: What counts as an event.
+        rules: Thresholds and durations of events.
         sample_rate: Rate of the positions, in Hz.
         hop: Length that every event has at least, before ``min_duration_seconds`` is applied, in
             samples.
-        trim: How much an event is shortened at either end, in samples.
+        trim: Samples to remove at both ends of an event.
         offset_seconds: Time of position 0.
     """
 

@@ -32,11 +32,11 @@ class Microphone:
 
     Args:
         device: Number or name of the input, as for sounddevice; the system default by default.
-        sample_rate: In Hz; the device's own by default.
+        sample_rate: Rate of the recording in Hz; by default the device's own.
         queue_seconds: Length of the queue.
 
     Attributes:
-        sample_rate: In Hz.
+        sample_rate: Rate of the recording, in Hz.
 
     Raises:
         DependencyError: sounddevice or PortAudio is missing.

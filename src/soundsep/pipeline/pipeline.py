@@ -60,8 +60,8 @@ class Pipeline(Listener):
         silence_db: Level in dBFS (mean power) below which sound counts as silence: such windows do
             not count, and a recording of nothing else, digital silence included, has the label
             ``None`` and no predictions. By default digital silence is an error.
-        device: Where a torch classifier runs, such as ``"cpu"`` or ``"cuda"``.
-        runtime: What a `Classifier`'s network runs in. With ``"onnx"``, ONNX Runtime (extra
+        device: Device of a torch classifier, such as ``"cpu"`` or ``"cuda"``.
+        runtime: Runtime of a `Classifier`'s network. ``"onnx"`` is ONNX Runtime (extra
             ``onnx``): about twice as fast on a CPU, and scores differ by less than 1e-4. All else,
             the separator too, runs in PyTorch.
 
@@ -136,8 +136,8 @@ class Pipeline(Listener):
                 ``"esc50-mix2"``.
             unknown: Leave sounds unnamed if the model is not sure.
             silence_db: Level below which sound counts as silence, in dBFS.
-            device: Where both run; a separator object stays where it is.
-            runtime: What the classifier's network runs in, ``"torch"`` or ``"onnx"``.
+            device: Device of both; a separator object stays where it is.
+            runtime: Runtime of the classifier's network, ``"torch"`` or ``"onnx"``.
 
         Raises:
             ConfigError: the name is unknown, or options contradict each other.

@@ -58,7 +58,7 @@ class ClipResult:
         predictions: All labels, or the ``top_k`` asked for, by falling score.
         path: Path or name of the recording, if it has one.
         duration_seconds: Length of the recording.
-        error: What was wrong with the recording; ``None`` if nothing was.
+        error: Message about what is wrong with the recording; ``None`` if nothing is.
         is_known: Whether a sound was named. ``False`` if the pipeline leaves unknown sounds
             unnamed and the best score is too low, if the recording counts as silence, or if a model
             that names any number of sounds finds none.
@@ -267,7 +267,7 @@ class Scores:
 
     Attributes:
         values: (n_rows, n_labels), from 0 to 1; all 0 in a window of digital silence.
-        start_seconds: Where each window or frame begins, (n_rows,) in float64.
+        start_seconds: Start of each window or frame, (n_rows,) in float64.
         labels: Names of the columns.
         window_seconds: Length of a window or frame. The first frame is half as long, since the
             middle of each is a multiple of this.

@@ -47,7 +47,7 @@ class Stream:
 
     Args:
         classifier: The model.
-        rules: What counts as an event.
+        rules: Thresholds and durations of events.
         sample_rate: Rate of the blocks, in Hz.
         hop_seconds: Step between windows, as for `soundsep.classifier.scorers.build_scorer`.
         batch_size: Most windows per forward pass.

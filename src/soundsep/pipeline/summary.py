@@ -153,7 +153,7 @@ def recorded_seconds(
 
     Args:
         paths: The recordings.
-        time_pattern: How their names state the time (`soundsep.audio.recording_start`).
+        time_pattern: Format of the time in their names (`soundsep.audio.recording_start`).
 
     Returns:
         The seconds, and the recordings that state no time or length, or cannot be opened.

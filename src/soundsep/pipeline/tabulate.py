@@ -88,7 +88,7 @@ def result_row(
     Args:
         result: The result; it may be a failure.
         top_k: Number of best labels.
-        time_pattern: How names of recordings state the time.
+        time_pattern: Format of the time in names of recordings.
     """
     path = result.path
     row: dict[str, Any] = dict.fromkeys(result_columns(top_k))

@@ -24,8 +24,8 @@ def opus_bytes(waveform: Tensor, rate: int) -> bytes:
     """A sound as an Ogg Opus file.
 
     Args:
-        waveform: (time,).
-        rate: In Hz; what Opus does not know is resampled.
+        waveform: Sound of one channel, (time,).
+        rate: Rate of the sound in Hz; it is resampled if Opus lacks it.
     """
     target = next((known for known in OPUS_RATES if known >= rate), OPUS_RATES[-1])
     samples = resample(waveform, rate, target).clamp(-1, 1).numpy()

@@ -21,9 +21,9 @@ def page(title: str, data: str, media: Iterable[tuple[str, bytes]]) -> Iterator[
     """The parts of the page, one after the other.
 
     Args:
-        title: Any text.
-        data: By `data_json`.
-        media: Pictures and sounds by their ids, which are letters and digits.
+        title: Title of the page, any text.
+        data: Result of `data_json`.
+        media: Pictures and sounds by id, of letters and digits.
     """
     style = _text("page.css")
     scripts = [_text(name) for name in SCRIPTS]

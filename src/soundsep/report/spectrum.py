@@ -1,4 +1,4 @@
-"""The spectrogram of a recording of any length, in so many columns at most."""
+"""The spectrogram of a recording of any length, in a limited number of columns."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def mel_settings(rate: int) -> MelConfig:
 class Spectrum:
     """Mel levels of a recording that comes in blocks; each column is the loudest of its frames.
 
-    Where the columns are full, two become one, so that no length need be known before.
+    When all columns are used, pairs of them are joined, so that the length need not be known.
 
     Args:
-        rate: In Hz.
-        max_columns: Even.
-        duration_seconds: Where it is known, the columns are as long from the start as they will be.
+        rate: Rate of the recording, in Hz.
+        max_columns: Largest number of columns, even.
+        duration_seconds: Length of the recording if known, so that columns never have to be joined.
     """
 
     def __init__(

@@ -20,7 +20,7 @@ class Member:
 
     Attributes:
         network: Takes (batch, channels, time), returns (batch, n_sources, channels, time).
-        shares: Its share of each source, (n_sources,); the shares of all members sum to 1.
+        shares: Share of each source, (n_sources,); the shares of all members sum to 1.
         length: Maps the length of a segment to the length of the network's input, in samples.
         centred: If the input is longer than the segment, extend it equally on both sides;
             otherwise to the front, as far as the recording goes.

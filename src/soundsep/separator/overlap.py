@@ -43,7 +43,7 @@ def overlap_add(
         blocks: Parts of the recording, of any lengths, (channels, time) each.
         hear: Takes a part of the recording (channels, time), the first sample of a segment in it
             and the segment's length, and returns its sources (n_sources, channels, length).
-        cutting: Where segments begin.
+        cutting: Starts and length of the segments.
 
     Yields:
         The sources of the next part of the recording, (n_sources, channels, time).

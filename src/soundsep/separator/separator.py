@@ -47,7 +47,7 @@ class Separator:
             It gets whole segments; a recording shorter than one is extended with silence. Networks
             of the demucs package are applied as by its ``apply_model``.
         config: Settings of the separator; not needed for demucs networks.
-        device: Where it runs, such as ``"cpu"`` or ``"cuda"``.
+        device: Device to run on, such as ``"cpu"`` or ``"cuda"``.
 
     Attributes:
         network: The network, on the device, in evaluation mode.
@@ -107,7 +107,7 @@ class Separator:
             name_or_folder: A published name; a name that demucs 4.1 knows, such as ``"htdemucs"``;
                 a folder written by `save_pretrained`, or one in demucs' format (a ``.yaml`` and one
                 ``.safetensors`` per model); or ``org/repo`` on the Hub, in our format.
-            device: Where it runs.
+            device: Device to run on, such as ``"cpu"`` or ``"cuda"``.
 
         Raises:
             ConfigError: the name is unknown, or a config is invalid.

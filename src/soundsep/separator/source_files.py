@@ -25,7 +25,7 @@ class SourceFiles:
     Args:
         folder: Created if it does not exist.
         names: Names of the sources.
-        sample_rate: In Hz.
+        sample_rate: Rate of the sources, in Hz.
         n_channels: Channels of each file.
         overwrite: Replace files of those names.
 

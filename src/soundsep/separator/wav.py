@@ -26,7 +26,7 @@ class FloatWavWriter:
 
     Args:
         stream: Empty, open for writing, seekable. It is not closed here.
-        sample_rate: In Hz.
+        sample_rate: Rate of the samples, in Hz.
         n_channels: Number of channels.
     """
 

@@ -62,8 +62,8 @@ class BatchedMixtures:
     Args:
         bank: Clips at the rate of the mixtures; those shorter than a mixture are repeated.
         rows: Numbers of the clips to draw from; no other is ever heard.
-        config: How to mix.
-        changes: What else is done to a share of the mixtures.
+        config: Settings of the mixtures.
+        changes: Changes of a share of the mixtures.
 
     Raises:
         DatasetError: too few classes have a clip that is more than silence.

@@ -31,8 +31,8 @@ class BatchedSeparationRecipe(Config):
 
     Attributes:
         network: Name in `soundsep.models.separation.SEPARATION_NETWORKS`.
-        mixtures: How clips are mixed; every one is rolled.
-        changes: What else is done to a share of the mixtures.
+        mixtures: Settings of the mixtures; every clip is rolled.
+        changes: Changes of a share of the mixtures.
         last_share: Share of the run, at its end, that hears mixtures as they are, without changes.
         batch_size: Mixtures a step.
         learning_rate: Peak of a rate that rises and falls once.

@@ -42,7 +42,7 @@ class ClipBatch(NamedTuple):
     Attributes:
         clips: Waveforms and targets.
         features: Features of the clips, if they never change (`Recipe.has_fixed_features`).
-        stage: How the clips are cropped.
+        stage: Settings of the crops.
         rng: Generator of all augmentations.
         class_weight: Weight of each class in the loss, (n_classes,).
     """

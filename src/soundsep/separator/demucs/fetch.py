@@ -26,7 +26,7 @@ def fetch_demucs(name: str, repository: str, file: str) -> Path:
 
     Args:
         name: Name of the model.
-        repository: Its repository on the Hub.
+        repository: Repository on the Hugging Face Hub.
         file: File name in the repository; on a mirror the path is ``name/file``.
 
     Raises:
