@@ -21,7 +21,7 @@ from soundsep.names import local_path
 __all__ = ["AudioTable", "is_table"]
 
 SUFFIXES = (".csv", ".txt")
-LEAST_SECONDS = 1.0  # of a background
+MIN_SECONDS = 1.0  # of a background
 
 
 def is_table(path: str | Path) -> bool:
@@ -154,7 +154,7 @@ class AudioTable(FoldedClips):
                 n_parts = math.ceil(max(min(start, length) - position, 0.0) / seconds)
                 for first in (position + k * seconds for k in range(n_parts)):
                     last = min(first + seconds, start)
-                    if last - first >= LEAST_SECONDS:
+                    if last - first >= MIN_SECONDS:
                         found.append(Piece(path, first, last))
                 position = max(position, end)
         n = min(n_most, len(found))

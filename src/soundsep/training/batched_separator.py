@@ -22,7 +22,7 @@ __all__ = ["BatchedSeparation", "BatchedSeparationRecipe", "thresholded_snr_loss
 
 MIN_REACH = 10  # steps that are averaged at least
 # Of the mixture's power: what a source is taken to hold in any case, so that silence has a loss.
-LEAST_POWER = 1e-5
+MIN_POWER = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +73,7 @@ def thresholded_snr_loss(
     Shape:
         estimates, sources: (batch, n_sources, time). mixture: (batch, time). Returns one number.
     """
-    least = LEAST_POWER * mixture.square().sum(dim=-1)[:, None] + 1e-12
+    least = MIN_POWER * mixture.square().sum(dim=-1)[:, None] + 1e-12
     power = sources.square().sum(dim=-1) + least
     rows = []
     for j in range(sources.shape[1]):

@@ -24,7 +24,7 @@ from soundsep.training.frame_head import NOTHING, frame_probe, with_frame_head
 
 __all__ = ["FrameLearner"]
 
-LEAST = 0.2  # lowest threshold, even if all noise scores less
+MIN_THRESHOLD = 0.2  # lowest threshold, even if all noise scores less
 
 
 class FrameLearner:
@@ -144,7 +144,7 @@ class FrameLearner:
         bias = model.get_parameter("network.head.bias").add_(calibration.offset)
         logits = self.other_noise[:, 1:] @ model.get_parameter("network.head.weight").T + bias
         highest = float((logits / calibration.temperature).sigmoid().max())
-        threshold = min(max(highest + 1e-3, LEAST), DEFAULT_THRESHOLD)
+        threshold = min(max(highest + 1e-3, MIN_THRESHOLD), DEFAULT_THRESHOLD)
         model.config = model.config.replace(
             temperature=calibration.temperature,
             thresholds=(round(threshold, 3),) * len(self.labels),
