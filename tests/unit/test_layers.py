@@ -203,7 +203,7 @@ def test_one_place_keeps_the_global_generator_as_it_was():
         for module in MODULES
         if re.search(
             r"\bfork_rng|manual_seed\(",
-            re.sub(r"Generator\(\w*\)\.manual_seed\(", "", module.read_text("utf-8")),
+            re.sub(r"Generator\([\w.]*\)\.manual_seed\(", "", module.read_text("utf-8")),
         )
     }
     assert users == {"devices.py"}

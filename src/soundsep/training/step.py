@@ -101,6 +101,9 @@ def weight_pairs(ema: nn.Module, model: nn.Module) -> list[tuple[Tensor, Tensor]
     Args:
         ema: Module with the averages.
         model: Module with the current values.
+
+    Shape:
+        Returns pairs of (...), the two of a pair alike.
     """
     return [*zip(ema.state_dict().values(), model.state_dict().values(), strict=True)]
 
@@ -112,6 +115,9 @@ def average_weights(pairs: Sequence[tuple[Tensor, Tensor]], decay: float) -> Non
     Args:
         pairs: Averaged tensors, which are changed, with the current ones.
         decay: Share of the averages that is kept, 0 to 1.
+
+    Shape:
+        pairs: (...), the two of a pair alike.
     """
     moving = [(average, value) for average, value in pairs if average.is_floating_point()]
     # In few calls: on an accelerator a call costs more than its computation.
