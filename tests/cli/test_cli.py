@@ -250,3 +250,17 @@ def test_a_closed_pipe_is_not_an_error(model, clips):
         process.stdout.close()
         assert process.stderr.read().decode() == "soundsep: passed over: 1 .txt\n"
         assert process.wait() == 0
+
+
+def test_the_import_of_torch_leaves_the_collector_as_it_was():
+    code = """
+import gc, sys
+from soundsep.cli.startup import import_torch
+import_torch()
+print("torch" in sys.modules, gc.isenabled(), gc.get_freeze_count() > 10_000)
+gc.unfreeze()
+import_torch()
+print(gc.get_freeze_count())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "True", "0"]

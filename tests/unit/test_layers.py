@@ -145,6 +145,7 @@ def test_inference_never_imports_data_sets_or_training(module):
 STEPS = {  # one after the other in one process, for torch alone takes two seconds
     "soundsep": "import soundsep; dir(soundsep); soundsep.__version__",
     "inference": "from soundsep import Classifier, MelFrontend, Pipeline",
+    "features": "MelFrontend(); soundsep.frontends.KaldiMelFrontend()",
     "separator": "soundsep.Separator",
     "plots": "import numpy, soundsep.plots",
     "picture": "soundsep.plots.plot_stft(numpy.zeros(9), sample_rate=8000)",
@@ -172,6 +173,11 @@ def test_inference_loads_no_training_code(loaded):
     assert "soundsep.pipeline" in names
     assert not {m for m in names if m.startswith(("soundsep.training", "soundsep.datasets"))}
     assert not names & {"demucs", "matplotlib"}
+
+
+def test_features_do_not_wait_for_torchaudio(loaded):
+    assert "soundsep.frontends.kaldi" in loaded["features"]
+    assert "torchaudio" not in loaded["features"]
 
 
 def test_the_packages_of_extras_are_imported_only_where_they_are_needed(loaded):

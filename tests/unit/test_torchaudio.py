@@ -32,14 +32,12 @@ for folder in sys.argv[1:]:
     for name in [name for name in sys.modules if name.split(".")[0] in ("soundsep", "torchaudio")]:
         del sys.modules[name]
     sys.path.insert(0, folder)
-    from soundsep import DependencyError, MelFrontend
+    from soundsep import DependencyError
     from soundsep._torchaudio import torchaudio
     try:
-        MelFrontend()
+        answers[folder] = "READY" if torchaudio().READY else ""
     except DependencyError as error:
         answers[folder] = str(error)
-    except AttributeError as error:  # what stands for torchaudio has no transforms
-        answers[folder] = "READY" if torchaudio().READY else str(error)
     sys.path.remove(folder)
 print(json.dumps(answers))
 """

@@ -34,6 +34,7 @@ from soundsep.cli.output import check_output, refuse_recordings
 from soundsep.cli.parquet import rows_of, sink_of
 from soundsep.cli.recordings import given_recordings, own_places, recording_options
 from soundsep.cli.sinks import EachToItsFile, Screen, Settings, Sink
+from soundsep.cli.startup import import_torch
 from soundsep.errors import AudioError, ConfigError
 from soundsep.names import did_you_mean, meant
 
@@ -153,6 +154,7 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
     Raises:
         ConfigError: the model does not know a requested label.
     """
+    import_torch()
     from soundsep.pipeline import Pipeline
 
     pipe = Pipeline.from_pretrained(

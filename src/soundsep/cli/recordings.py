@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.cli.console import note
+from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
     Raises:
         ConfigError: no recordings, or one of them is a model.
     """
+    import_torch()
     from soundsep.audio import find_recordings, passed_over
 
     found = find_recordings(*arguments.files)

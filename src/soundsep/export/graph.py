@@ -37,12 +37,10 @@ class RealSpectrogram(nn.Module):
 
     def __init__(self, spectrogram: PowerSpectrogram) -> None:
         super().__init__()
-        transform = spectrogram.transform
-        self.hop_length: int = transform.hop_length
-        self.pad_mode: str = transform.pad_mode
+        self.hop_length, self.pad_mode = spectrogram.hop_length, spectrogram.pad_mode
         self.power = spectrogram.power
-        n_fft: int = transform.n_fft
-        window = transform.window.double()
+        n_fft = spectrogram.n_fft
+        window = spectrogram.window.double()
         first = (n_fft - len(window)) // 2  # torch.stft centres a shorter window in the frame
         # center=True pads half a frame at both ends; a shorter window sets part of that to zero
         self.before = n_fft // 2

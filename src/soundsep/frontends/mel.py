@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from soundsep._torchaudio import torchaudio
 from soundsep.config import Config, check_choice
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import (
@@ -152,17 +151,8 @@ class MelFrontend(nn.Module):
             power=config.power,
             pad_mode=config.pad_mode,
         )
-        self.mel_scale = torchaudio().transforms.MelScale(
-            n_mels=config.n_mels,
-            sample_rate=config.sample_rate,
-            f_min=config.f_min,
-            f_max=config.f_max,
-            n_stft=config.n_fft // 2 + 1,
-            norm=config.norm,
-            mel_scale=config.mel_scale,
-        )
-        self.mel_scale.register_buffer(
-            "fb",
+        self.register_buffer(
+            "filters",
             mel_filterbank(
                 sample_rate=config.sample_rate,
                 n_fft=config.n_fft,
@@ -174,6 +164,7 @@ class MelFrontend(nn.Module):
             ).float(),
             persistent=False,
         )
+        self.filters: Tensor  # (n_fft // 2 + 1, n_mels)
 
     @property
     def min_samples(self) -> int:
@@ -188,7 +179,7 @@ class MelFrontend(nn.Module):
                 frontend is not, or shorter than `min_samples`.
         """
         check_waveform(
-            waveform, frontend="MelFrontend", min_samples=self.min_samples, table=self.mel_scale.fb
+            waveform, frontend="MelFrontend", min_samples=self.min_samples, table=self.filters
         )
         return scale(self.decibels(waveform), self.config.scaling)
 
@@ -198,7 +189,8 @@ class MelFrontend(nn.Module):
         Shape:
             waveform: (batch, time). Returns (batch, n_mels, frames).
         """
-        mel: Tensor = self.mel_scale(self.spectrogram(waveform))
+        power = self.spectrogram(waveform)
+        mel = (power.transpose(1, 2) @ self.filters).transpose(1, 2)
         config = self.config
         db = power_to_db(mel, multiplier=20.0 / config.power, amin=config.amin)
         return limit_range(db, config.top_db)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import torch
 from torch import Tensor, nn
-
-from soundsep._torchaudio import torchaudio
 
 __all__ = ["PowerSpectrogram"]
 
@@ -15,7 +12,7 @@ class PowerSpectrogram(nn.Module):
     """``torchaudio.transforms.Spectrogram`` of this power, computed in less time.
 
     torchaudio takes the root of each squared magnitude and squares it again, which costs more than
-    the Fourier transform.
+    the Fourier transform; and nobody waits here for its import.
 
     Args:
         window: Window of each frame, (win_length,).
@@ -38,20 +35,23 @@ class PowerSpectrogram(nn.Module):
         pad_mode: str = "reflect",
     ) -> None:
         super().__init__()
-        self.power = power
-        self.transform: Any = torchaudio().transforms.Spectrogram(
-            n_fft=n_fft,
-            win_length=len(window),
-            hop_length=hop_length,
-            power=None,
-            pad_mode=pad_mode,
-        )
+        self.n_fft, self.hop_length = n_fft, hop_length
+        self.power, self.pad_mode = power, pad_mode
         # Settings rebuild it, so a checkpoint need not carry it.
-        self.transform.register_buffer("window", window, persistent=False)
+        self.register_buffer("window", window, persistent=False)
+        self.window: Tensor
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the magnitudes, or their squares."""
-        spectrum: Tensor = self.transform(waveform)
+        spectrum = torch.stft(
+            waveform,
+            self.n_fft,
+            hop_length=self.hop_length,
+            win_length=len(self.window),
+            window=self.window,
+            pad_mode=self.pad_mode,
+            return_complex=True,
+        )
         if self.power == 2.0:
             return spectrum.real.square() + spectrum.imag.square()
         return spectrum.abs()  # unlike a root it has a gradient where there is nothing
