@@ -32,13 +32,13 @@ def measure(root: Path) -> dict[str, Any]:
     from soundsep import Classifier
     from soundsep.datasets import ESC50
     from soundsep.training.embedding_cache import embed_files
-    from soundsep.training.probe import as_backbone, linear_probe
+    from soundsep.training.probe import as_backbone, hearing_soft, linear_probe
 
     data = ESC50(root)
     pool, test = data.split(TEST_FOLD)
     heard = {clip.origin for clip in test}  # a few recordings are in two folds, as other classes
     pool = tuple(clip for clip in pool if clip.origin not in heard)
-    backbone = as_backbone(Classifier.from_pretrained(BACKBONE))
+    backbone = hearing_soft(as_backbone(Classifier.from_pretrained(BACKBONE)))
     embeddings, _ = embed_files(backbone, [clip.path for clip in data])
 
     def stack(clips: Any) -> tuple[torch.Tensor, torch.Tensor]:

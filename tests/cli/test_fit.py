@@ -121,6 +121,64 @@ def test_no_clip_and_no_class_is_dropped_without_a_word(folder, backbone, tmp_pa
     assert "lie in no subfolder and were left out: 1" in printed.out
 
 
+def test_a_folder_of_backgrounds_is_learnt_as_nothing(folder, backbone, tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    (tmp_path / "places").mkdir()
+    for i in range(2):
+        soundfile.write(tmp_path / "places" / f"{i}.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    out = tmp_path / "model"
+    options = ("-o", out, "--backbone", backbone, "--background", tmp_path / "places")
+    assert run(folder, *options) == 0
+    pipe = Pipeline.from_pretrained(out)
+    assert pipe.classifier.config.activation == "sigmoid"
+    assert pipe(tmp_path / "places" / "0.wav").label is None
+
+
+def evaluate(out, data, *options: object) -> int:
+    return main(["evaluate", str(out), "--overwrite", *map(str, (*data, *options))])
+
+
+def test_a_model_is_not_measured_on_what_it_was_fitted_to(
+    folder, backbone, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "model"
+    assert run(folder, "-o", out, "--backbone", backbone) == 0
+    capsys.readouterr()
+    data = ("--data", folder)
+    assert evaluate(out, data) == 2
+    told = capsys.readouterr().err
+    assert "was fitted to all 10 clips, so its metrics there say nothing" in told
+    assert "fit_report.json" in told
+    assert evaluate(out, data, "--any-clip") == 0
+    assert "clips              10" in capsys.readouterr().out
+    for label in ("high", "low"):  # other names do not make other clips
+        (folder / label / "0.wav").rename(folder / label / "new.wav")
+        samples, rate = soundfile.read(folder / label / "1.wav")
+        soundfile.write(folder / label / "other.wav", samples * 0.5, rate)
+    assert evaluate(out, data) == 0
+    printed = capsys.readouterr()
+    assert "left out 10 of 12 clips" in printed.err
+    assert "clips              2" in printed.out
+    (out / "fit_report.json").unlink()
+    assert evaluate(out, data) == 0
+    assert "clips              12" in capsys.readouterr().out
+
+
+def test_other_parts_of_a_recording_are_known_too(nights, backbone, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "model"
+    lines = nights.read_text().splitlines()
+    half = tmp_path / "half.csv"
+    half.write_text("\n".join(lines[:15]) + "\n")  # recordings 0 and 1, and a part of 2
+    assert run(half, "-o", out, "--backbone", backbone, "--folds", 2) == 0
+    capsys.readouterr()
+    assert evaluate(out, ("--annotations", nights)) == 0
+    printed = capsys.readouterr()
+    assert "left out 18 of 24 clips" in printed.err
+    assert "accuracy           100.00%" in printed.out
+
+
 @pytest.fixture
 def nights(tmp_path) -> Path:
     """Four recordings of 20 s: high and low tones in turn, of a second each, with noise between."""
@@ -163,7 +221,9 @@ def test_what_is_not_labelled_is_background_where_asked(nights, backbone, tmp_pa
     assert pipe.classifier.config.activation == "sigmoid"
     assert len(set(pipe.classifier.config.thresholds)) == 1
     capsys.readouterr()
+    (tmp_path / "empty").mkdir()
     for arguments, message in (
+        ((nights, "--background", tmp_path / "empty"), "no recordings in"),
         ((tmp_path / "card", "--unlabelled"), "--unlabelled need tables"),
         ((nights, "--recordings", tmp_path / "gone"), "no folder"),
         ((nights, "--group", "x"), "--group needs a folder"),

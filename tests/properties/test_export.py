@@ -63,6 +63,7 @@ ONNX_CASES = {
         "temperature": 0.5,
     },
     "kaldi": {"network": "mn04", "frontend": KaldiMelConfig(), "activation": "sigmoid"},
+    "soft": {"network": "mn04", "frontend": KaldiMelConfig(min_level_db=15.0)},
     "bands": {"network": "mn04-bands", "frontend": KaldiMelConfig(n_mels=128, f_max=14_000.0)},
     "frames": {
         "network": "mn04-frames",

@@ -63,7 +63,7 @@ def _config(network: str) -> dict[str, Any]:
     # Every setting, though most are defaults: a pinned file must not change with a new default.
     # For the same reason a setting that was added later is left out.
     frontend = KaldiMelConfig().to_dict()
-    del frontend["level_db"]
+    del frontend["level_db"], frontend["min_level_db"]
     return {
         "format": "soundsep-classifier",
         "format_version": 1,

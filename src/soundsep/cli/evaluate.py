@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soundsep.cli.console import say
+from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import (
     Commands,
@@ -67,8 +67,10 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument(
         "--any-fold",
+        "--any-clip",
         action="store_true",
-        help="allow measuring a published model on a fold it was trained on",
+        help="allow measuring a published model on a fold it was trained on, and a fitted model on "
+        "clips that it was fitted to",
     )
     command.add_argument(
         "--shifts",
@@ -177,7 +179,35 @@ def _open(
         if fold not in dataset.fold_numbers:
             raise ConfigError(f"no clips in fold {fold}; there are {dataset.fold_numbers}")
         dataset.clips = tuple(clip for clip in dataset.clips if clip.fold == fold)
+    if model not in PUBLISHED and not arguments.any_fold:
+        _leave_out_learnt(model, dataset)
     return pipe, dataset
+
+
+def _leave_out_learnt(model: str, dataset: FoldedClips) -> None:
+    """Leave out the clips that ``soundsep fit`` taught the model.
+
+    Raises:
+        ConfigError: they are all clips.
+    """
+    from soundsep.errors import ConfigError
+    from soundsep.names import local_path
+    from soundsep.training.report import REPORT_NAME, learnt_clips
+
+    learnt = set(learnt_clips(local_path(model), dataset.clips))
+    if not learnt:
+        return
+    if len(learnt) == len(dataset.clips):
+        raise ConfigError(
+            f"{model} was fitted to all {len(learnt)} clips, so its metrics there say nothing; "
+            f"{REPORT_NAME} in its folder has those of recordings held out. Give other recordings, "
+            "or insist with --any-clip"
+        )
+    note(
+        f"left out {len(learnt)} of {len(dataset.clips)} clips, which {model} was fitted to, or "
+        "others of the same files; --any-clip measures on them too"
+    )
+    dataset.clips = tuple(clip for clip in dataset.clips if clip not in learnt)
 
 
 def _measure(arguments: argparse.Namespace, pipe: Pipeline, dataset: FoldedClips) -> Evaluation:

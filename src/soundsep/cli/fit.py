@@ -13,8 +13,7 @@ from soundsep.cli.recordings import note_passed_over
 __all__ = ["add_command"]
 
 DEFAULT_BACKBONE = "audioset-mn04"
-REPORT = "fit_report.json"
-FILES = ("config.json", "model.safetensors", REPORT)
+FILES = ("config.json", "model.safetensors", "fit_report.json")
 HINT = "name another folder, or --overwrite to replace the model in it"
 
 
@@ -69,12 +68,12 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument(
         "--background",
-        type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="a recording that holds none of the sounds, for a backbone with "
-        "frames; may be given several times",
+        help="recordings of places where none of the sounds is to be heard, folders of them, or "
+        "patterns: every label is then learnt by itself, and such places as nothing; may be "
+        "repeated",
     )
     command.add_argument(
         "--unlabelled",
@@ -98,14 +97,18 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from soundsep.audio import find_recordings
     from soundsep.datasets import AudioFolder, AudioTable, Piece
     from soundsep.datasets.audio_table import is_table
     from soundsep.errors import ConfigError
     from soundsep.training import fit
+    from soundsep.training.report import REPORT_NAME
     from soundsep.training.state import make_folder
 
     data: AudioFolder | AudioTable
-    backgrounds: list[Path | Piece] = list(arguments.background)
+    backgrounds: list[str | Path | Piece] = [*find_recordings(*arguments.background).paths]
+    if arguments.background and not backgrounds:
+        raise ConfigError(f"no recordings in {', '.join(map(str, arguments.background))}")
     if all(map(is_table, arguments.data)):
         if arguments.group is not None:
             raise ConfigError("--group needs a folder; a table has a column named group instead")
@@ -136,8 +139,8 @@ def _run(arguments: argparse.Namespace) -> int:
         errors="skip",
     )
     classifier.save_pretrained(arguments.output)
-    with writing(arguments.output / REPORT):
-        report.save(arguments.output / REPORT)
+    with writing(arguments.output / REPORT_NAME):
+        report.save(arguments.output / REPORT_NAME)
     say(report)
     say(f"\nwrote {arguments.output}; use it with")
     say(f"  soundsep classify --model {arguments.output} FILE")

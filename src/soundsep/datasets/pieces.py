@@ -18,7 +18,7 @@ from soundsep.datasets.array_cache import audio_digest
 from soundsep.errors import AudioError
 from soundsep.files import digest
 
-__all__ = ["Piece", "audio_keys", "load_pieces", "path_of"]
+__all__ = ["Piece", "audio_keys", "load_pieces", "spread_pieces"]
 
 
 class Piece(NamedTuple):
@@ -40,11 +40,6 @@ class Piece(NamedTuple):
         return f"{self.path} ({self.start_seconds:g} s to {end})"
 
 
-def path_of(audio: Path | Piece) -> Path:
-    """The file of a recording or of a piece."""
-    return audio.path if isinstance(audio, Piece) else audio
-
-
 def audio_keys() -> Callable[[Path | Piece], str]:
     """A function that gives 64 digits for a file's bytes, or for those and the times of a piece.
 
@@ -59,6 +54,25 @@ def audio_keys() -> Callable[[Path | Piece], str]:
         return digest(f"{of_file(audio.path)} {audio.start_seconds} {audio.end_seconds}")
 
     return key
+
+
+def spread_pieces(path: Path, *, seconds: float, n_most: int) -> list[Path | Piece]:
+    """Pieces spread evenly over a recording, or the recording if it is not longer than they are.
+
+    Args:
+        path: The recording.
+        seconds: Length of a piece.
+        n_most: Number of pieces.
+
+    Raises:
+        AudioError: the recording cannot be read.
+    """
+    with audio_blocks(path) as blocks:
+        length = blocks.duration_seconds
+    if length is None or length <= n_most * seconds:
+        return [path]
+    starts = (round(i * (length - seconds) / (n_most - 1), 2) for i in range(n_most))
+    return [Piece(path, start, round(start + seconds, 2)) for start in starts]
 
 
 def load_pieces(

@@ -58,6 +58,7 @@ class KaldiMelConfig(Config):
     shift: float = 4.5
     scale: float = 5.0
     level_db: float | None = None
+    min_level_db: float | None = None
 
     def _check(self) -> None:
         """Reject settings that no signal could satisfy.
@@ -82,7 +83,9 @@ class KaldiMelConfig(Config):
         check_range(self, "offset", "scale", above=0)
         check_range(self, "shift")
         check_range(self, "preemphasis", least=0, most=1)
-        check_range(self, "level_db", least=-100, most=100)
+        check_range(self, "level_db", "min_level_db", least=-100, most=100)
+        if self.level_db is not None and self.min_level_db is not None:
+            raise ConfigError("KaldiMelConfig takes level_db or min_level_db, not both")
 
 
 class KaldiMelFrontend(nn.Module):
@@ -146,6 +149,8 @@ class KaldiMelFrontend(nn.Module):
         mel = self.filters @ self.spectrogram(emphasised)
         if config.level_db is not None:
             mel = mel * self._gain(mel, config.level_db)
+        elif config.min_level_db is not None:
+            mel = mel * self._gain(mel, config.min_level_db).clamp(min=1)
         scaled: Tensor = ((mel + config.offset).log() + config.shift) / config.scale
         return scaled
 

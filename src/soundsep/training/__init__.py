@@ -7,7 +7,7 @@ from soundsep.training.fit import fit
 from soundsep.training.probe import as_backbone, linear_probe, probe_classifier, with_head
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.recipes import RECIPES, get_recipe
-from soundsep.training.report import FitReport
+from soundsep.training.report import FitReport, learnt_clips
 from soundsep.training.run import TrainingResult, train_recipe
 from soundsep.training.scenes import (
     SceneModel,
@@ -34,6 +34,7 @@ __all__ = [
     "fit_temperature",
     "get_recipe",
     "held_out_temperature",
+    "learnt_clips",
     "linear_probe",
     "load_tags_head",
     "probe_classifier",

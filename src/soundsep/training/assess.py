@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +17,26 @@ from soundsep.metrics import calibration_error, confusion_matrix
 from soundsep.training.calibration import Calibration
 from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
-from soundsep.training.report import FitReport, wilson_interval
+from soundsep.training.report import FitReport, file_marks, wilson_interval
 
-__all__ = ["assess"]
+__all__ = ["Assessment", "assess"]
 
 FEW_CLIPS = 5  # per class; with fewer, a probe is little better than a guess
 UNBALANCED = 10  # ratio of the largest class to the smallest
+
+
+class Assessment(NamedTuple):
+    """What `assess` has found.
+
+    Attributes:
+        report: The figures.
+        calibration: Makes the scores of the clips that were held out mean what they say.
+        confidences: Best score of each of these clips.
+    """
+
+    report: FitReport
+    calibration: Calibration
+    confidences: NDArray[np.float64]
 
 
 def assess(
@@ -35,7 +50,7 @@ def assess(
     clips: Sequence[Clip],
     skipped: dict[Path | Piece, str],
     notes: Sequence[str],
-) -> tuple[FitReport, Calibration]:
+) -> Assessment:
     """The report of a fit, and the calibration of its scores.
 
     Args:
@@ -60,6 +75,7 @@ def assess(
     accuracy = interval = error = None
     calibration = Calibration()
     confusion = np.zeros((len(labels), len(labels)), np.int64)
+    confidences = np.zeros(len(folds))
     if len(measured):
         answers = logits.argmax(dim=1)
         heard = [label in c.also for label, c in zip(_named(labels, answers), clips, strict=True)]
@@ -69,7 +85,6 @@ def assess(
         interval = wilson_interval(accuracy, len(origins))
         confusion = confusion_matrix(targets[measured], answers[measured], n_classes=len(labels))
         calibration = learner.calibrate(logits[measured], targets[measured])
-        confidences = np.zeros(len(folds))
         for fold in np.unique(folds[measured]):
             others = np.flatnonzero((folds >= 0) & (folds != fold))
             chosen = np.flatnonzero(folds == fold)
@@ -94,9 +109,10 @@ def assess(
         calibration_error=error,
         temperature=calibration.temperature,
         skipped=tuple((str(path), reason) for path, reason in skipped.items()),
+        learnt=tuple(sorted(file_marks(clip.path for clip in clips))),
         warnings=(*notes, *_warnings(labels, counts, confusion)),
     )
-    return report, calibration
+    return Assessment(report, calibration, confidences[measured])
 
 
 def _named(labels: Sequence[str], answers: Tensor) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ from soundsep.training.embedding_cache import embed_files, load_all
 from soundsep.training.frame_copies import FrameCopies
 from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
-from soundsep.training.probe import as_backbone
+from soundsep.training.probe import as_backbone, hearing_soft
 from soundsep.training.report import FitReport
 
 __all__ = ["fit"]
@@ -56,6 +57,10 @@ def fit(
     names any number of sounds, or none in mere noise; with a backbone that has frames
     (``mn04-frames``) it also says when each occurs. Copies of a clip stay in its fold. Other sounds
     in a clip (``Clip.also``) are not learnt as absent, and naming them is no mistake.
+
+    With ``"softmax"`` the score that only one computed noise in fifty reaches is measured and kept
+    as ``unknown_below``, below which a pipeline with ``unknown=True`` names nothing. Level does not
+    matter with a backbone of Kaldi's features, as that of EfficientAT: soft windows are amplified.
 
     A class with a single recording is learnt, but nothing is measured on it. There are no more
     folds than the smallest other class has recordings.
@@ -108,9 +113,8 @@ def fit(
         data = AudioTable(data) if is_table(data) else AudioFolder(data)
     clips = tuple(data)
     labels = _labels(clips)
-    base = as_backbone(
-        backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
-    )
+    known = backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
+    base = hearing_soft(as_backbone(known))
     audio = [clip.audio for clip in clips]
     if activation is None:
         several = isinstance(base.network, FrameNetwork) or backgrounds or _overlap(clips)
@@ -159,7 +163,7 @@ def fit(
         learner.targets.tolist(), [clip.origin for clip in clips], n_folds=n_folds, seed=seed
     )
     logits, held_out = held_out_logits(learner, folds, n_dealt, progress=progress)
-    report, calibration = assess(
+    measured = assess(
         learner,
         logits,
         np.where(held_out, folds, -1),
@@ -170,8 +174,13 @@ def fit(
         skipped=skipped,
         notes=(*getattr(data, "notes", ()), *_left_out(data)),
     )
-    classifier = learner.learn(np.arange(len(clips)))
-    return learner.calibrated(classifier, calibration), report
+    whole = learner.learn(np.arange(len(clips)))
+    classifier, doubt = learner.calibrated(whole, measured.calibration)
+    report = replace(measured.report, threshold=doubt.threshold, noise_named=doubt.noise_named)
+    if len(measured.confidences):
+        sure = measured.confidences >= doubt.threshold
+        report = replace(report, clips_named=float(sure.mean()))
+    return classifier, report
 
 
 def _overlap(clips: Sequence[Clip]) -> bool:

@@ -14,13 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.augment.acoustics import noise
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import embed_waveforms
 from soundsep.datasets import Piece, Soundscapes
 from soundsep.datasets.array_cache import ArrayCache
-from soundsep.datasets.pieces import audio_keys
+from soundsep.datasets.pieces import audio_keys, spread_pieces
 from soundsep.datasets.scene import Scene, SoundscapeConfig
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.devices import to_device
@@ -29,13 +28,13 @@ from soundsep.files import code_digest, digest
 from soundsep.models import FrameNetwork
 from soundsep.progress import progress_bar
 from soundsep.training.embedding_cache import body_digest, load_all, load_clips
+from soundsep.training.nothing import noise_windows
 
 __all__ = ["FrameCopies"]
 
 N_COPIES = 6  # of a clip
-N_NOISES = 128  # windows in which there is nothing to name
-N_BATCH = 16  # of those, in a forward pass
-LEVELS_DB = (-60.0, 0.0)  # peaks of those, in dBFS
+N_PIECES, PIECE_SECONDS = 30, 10.0  # heard of a longer background
+N_BATCH = 16  # windows in a forward pass
 COPIES = SoundscapeConfig(
     n_sounds=(0.0, 1.0),
     clip_share=0.35,
@@ -79,7 +78,12 @@ class FrameCopies:
         self.config = COPIES.replace(
             sample_rate=backbone.sample_rate, seconds=backbone.config.window_seconds
         )
-        places = [one if isinstance(one, Piece) else Path(one) for one in backgrounds]
+        places: list[Path | Piece] = []
+        for one in backgrounds:
+            if isinstance(one, Piece):
+                places.append(one)
+            else:
+                places += spread_pieces(Path(one), seconds=PIECE_SECONDS, n_most=N_PIECES)
         self.backgrounds = [*load_all(places, backbone).values()]
         key_of = audio_keys()
         folder = None
@@ -158,7 +162,8 @@ class FrameCopies:
         """Rows of computed noises and of the backgrounds, at many levels, without any sound.
 
         Args:
-            seed: Seed of the noises, their levels and the parts of the backgrounds.
+            seed: Seed of the noises, their levels and the parts of the backgrounds; of several
+                backgrounds, an even one takes every other, and an odd one the rest.
 
         Shape:
             Returns (n_rows, 1 + embedding_dim), as `of_files`.
@@ -167,18 +172,12 @@ class FrameCopies:
         kept = self.cache.get(key)
         if kept is not None and self._is_sound(kept):
             return torch.from_numpy(kept)
-        n_samples, rate = self.config.n_samples, self.config.sample_rate
         rng = np.random.default_rng(seed)
-        windows = [torch.zeros(n_samples)]
-        for index in range(N_NOISES):
-            if self.backgrounds and index % 2:
-                whole = self.backgrounds[index // 2 % len(self.backgrounds)].numpy()
-                places = np.arange(n_samples) + rng.integers(len(whole))
-                wave = whole.take(places, mode="wrap")
-            else:
-                wave = noise(rng, n_samples, rate)
-            level = 10 ** (rng.uniform(*LEVELS_DB) / 20)
-            windows.append(torch.from_numpy(wave * np.float32(level / np.abs(wave).max())))
+        # A recording that is learnt from says nothing about others.
+        others = self.backgrounds[seed % 2 :: 2] or self.backgrounds
+        windows = noise_windows(
+            rng, self.config.n_samples, self.config.sample_rate, backgrounds=others
+        )
         rows = []
         for start in range(0, len(windows), N_BATCH):
             for frames in self._embed(windows[start : start + N_BATCH]):

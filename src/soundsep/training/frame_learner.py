@@ -21,6 +21,7 @@ from soundsep.errors import AudioError
 from soundsep.training.calibration import Calibration, fit_sigmoid
 from soundsep.training.embedding_cache import load_clips
 from soundsep.training.frame_head import NOTHING, frame_probe, with_frame_head
+from soundsep.training.nothing import Doubt
 
 __all__ = ["FrameLearner"]
 
@@ -134,7 +135,7 @@ class FrameLearner:
         return ((logits + offset) / temperature).sigmoid().amax(dim=1)
 
     @torch.no_grad()
-    def calibrated(self, model: Classifier, calibration: Calibration) -> Classifier:
+    def calibrated(self, model: Classifier, calibration: Calibration) -> tuple[Classifier, Doubt]:
         """Calibrate the model, with a threshold that no noise reaches, if possible.
 
         Args:
@@ -143,10 +144,9 @@ class FrameLearner:
         """
         bias = model.get_parameter("network.head.bias").add_(calibration.offset)
         logits = self.other_noise[:, 1:] @ model.get_parameter("network.head.weight").T + bias
-        highest = float((logits / calibration.temperature).sigmoid().max())
-        threshold = min(max(highest + 1e-3, MIN_THRESHOLD), DEFAULT_THRESHOLD)
+        scores = (logits / calibration.temperature).sigmoid().amax(dim=1)
+        threshold = round(min(max(float(scores.max()) + 1e-3, MIN_THRESHOLD), DEFAULT_THRESHOLD), 3)
         model.config = model.config.replace(
-            temperature=calibration.temperature,
-            thresholds=(round(threshold, 3),) * len(self.labels),
+            temperature=calibration.temperature, thresholds=(threshold,) * len(self.labels)
         )
-        return model
+        return model, Doubt(threshold, float((scores >= threshold).float().mean()))

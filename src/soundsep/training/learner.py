@@ -16,6 +16,7 @@ from soundsep.classifier.scoring import score_waveforms
 from soundsep.devices import to_device
 from soundsep.training.calibration import Calibration, fit_temperature
 from soundsep.training.classifier import train
+from soundsep.training.nothing import Doubt, unknown_score
 from soundsep.training.probe import linear_probe, with_head
 from soundsep.training.recipes import get_recipe
 
@@ -101,15 +102,18 @@ class Learner:
         """
         return (logits / calibration.temperature).softmax(dim=1).amax(dim=1)
 
-    def calibrated(self, model: Classifier, calibration: Calibration) -> Classifier:
-        """Calibrate the model.
+    def calibrated(self, model: Classifier, calibration: Calibration) -> tuple[Classifier, Doubt]:
+        """Calibrate the model, and find the score below which it is not sure.
 
         Args:
             model: Result of `learn`; it is changed and returned.
             calibration: Result of `calibrate`.
         """
         model.config = model.config.replace(temperature=calibration.temperature)
-        return model
+        moved = to_device(copy.deepcopy(model), self.device)
+        doubt = unknown_score(moved, seed=self.seed)
+        model.config = model.config.replace(unknown_below=doubt.threshold)
+        return model, doubt
 
     @torch.inference_mode()
     def answer(self, model: Classifier, chosen: NDArray[np.int64]) -> Tensor:

@@ -12,14 +12,26 @@ from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import embed_waveforms
 from soundsep.devices import forked_rng
 from soundsep.errors import DatasetError
+from soundsep.frontends import KaldiMelConfig
 from soundsep.models import is_head
 
-__all__ = ["as_backbone", "linear_probe", "probe_classifier", "with_head", "with_layers"]
+__all__ = [
+    "as_backbone",
+    "hearing_soft",
+    "linear_probe",
+    "probe_classifier",
+    "with_head",
+    "with_layers",
+]
 
 # Weight of the squared weights, for features of standard deviation 1 and the mean loss over clips.
 # Chosen on folds 1 to 4 of ESC-50, each held out in turn: between .0003 and .03 the log loss is
 # best at the low end, the accuracy with few clips per class in the middle.
 L2 = 1e-3
+# Of ESC-50's clips, 20 % are softer. Over the five folds a probe on `audioset-mn04` names 94.35 %,
+# and 55 % of clips 40 dB softer; with this level 94.1 % and 92.75 %; with 20 dB 93.3 % and 93.05 %;
+# with every clip brought to 23.5 dB 93.25 %.
+MIN_LEVEL_DB = 15.0
 # The network with the same layers, but only a linear layer as its head.
 LINEAR_HEADED = {"mn04": "mn04-bands", "mn10": "mn10-bands"}
 
@@ -91,6 +103,27 @@ def as_backbone(classifier: Classifier) -> Classifier:
     state = classifier.state_dict()
     state = {k: v if is_head(k) else state[k] for k, v in model.state_dict().items()}
     model.load_state_dict(state)
+    return model.eval()
+
+
+def hearing_soft(backbone: Classifier) -> Classifier:
+    """The backbone with features that bring soft windows to the level of `MIN_LEVEL_DB`.
+
+    What is built on it then answers a recording at any level alike. Backbones of other features, or
+    that bring all windows to one level, stay as they are.
+
+    Args:
+        backbone: Result of `as_backbone`; it is left as it is.
+    """
+    frontend = backbone.config.frontend
+    if not isinstance(frontend, KaldiMelConfig) or frontend.level_db is not None:
+        return backbone
+    if frontend.min_level_db is not None:
+        return backbone
+    config = backbone.config.replace(frontend=frontend.replace(min_level_db=MIN_LEVEL_DB))
+    with forked_rng():  # the weights drawn here are replaced
+        model = Classifier(config)
+    model.load_state_dict(backbone.state_dict())
     return model.eval()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soundsep.datasets import Clip
+from soundsep.datasets.array_cache import audio_digest
 from soundsep.errors import ConfigError
 from soundsep.files import write_bytes
 
-__all__ = ["FitReport", "wilson_interval"]
+__all__ = ["REPORT_NAME", "FitReport", "file_marks", "learnt_clips", "wilson_interval"]
 
+REPORT_NAME = "fit_report.json"
+N_DIGITS = 16  # of a sha256
 N_CONFUSIONS_PRINTED = 5
 Z_95 = 1.959964  # standard deviations of the normal distribution that hold 95 %
 
@@ -74,8 +79,14 @@ class FitReport:
         temperature: Temperature of the classifier, fitted to all held-out clips.
         activation: ``"softmax"`` if the classifier gives exactly one label, ``"sigmoid"`` if it
             gives any number of them, or none.
+        threshold: Score below which the classifier names nothing; with ``"softmax"`` only in a
+            pipeline with ``unknown=True``.
+        noise_named: Share of noises, which were not learnt from, that reach it.
+        clips_named: Share of the held-out clips whose best score reaches it.
         skipped: Path of each file that was left out, and the reason.
         warnings: Warnings about the data, one line each.
+        learnt: The first digits of the sha256 of each file that was learnt from; see
+            `learnt_clips`.
     """
 
     mode: str
@@ -92,8 +103,12 @@ class FitReport:
     calibration_error: float | None
     temperature: float
     activation: str = "softmax"
+    threshold: float | None = None
+    noise_named: float | None = None
+    clips_named: float | None = None
     skipped: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    learnt: tuple[str, ...] = ()
 
     @property
     def n_clips(self) -> int:
@@ -126,7 +141,7 @@ class FitReport:
             "that is none of the classes "
         )
         text += (
-            "is still given one of them."
+            "is still given one of them, unless unknown=True or --unknown leaves it unnamed."
             if self.activation == "softmax"
             else "may be given one of them all the same; plain noise should not."
         )
@@ -152,6 +167,9 @@ class FitReport:
             "calibration_error": _rounded(self.calibration_error),
             "temperature": _rounded(self.temperature),
             "activation": self.activation,
+            "threshold": _rounded(self.threshold),
+            "noise_named": _rounded(self.noise_named),
+            "clips_named": _rounded(self.clips_named),
             "classes": [
                 {"label": label, "clips": clips, "recordings": n, "recall": _rounded(recall)}
                 for label, clips, n, recall in self._rows()
@@ -160,6 +178,7 @@ class FitReport:
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "warnings": list(self.warnings),
             "worth": self.worth,
+            "learnt": " ".join(self.learnt),
         }
 
     def save(self, path: str | Path) -> None:
@@ -204,6 +223,12 @@ class FitReport:
                 f"macro recall       {self.macro_recall:.1%}",
                 f"calibration error  {self.calibration_error:.3f}",
             ]
+        if self.clips_named is not None:
+            when = "with --unknown, " if self.activation == "softmax" else ""
+            lines.append(
+                f"named              {self.clips_named:.1%} of these clips, "
+                f"{self.noise_named:.1%} of noise ({when}from a score of {self.threshold:g})"
+            )
         width = max(5, *map(len, self.labels))
         lines.append(f"{'class':<{width}}  clips  recordings  recall")
         for label, clips, n, recall in self._rows():
@@ -214,6 +239,34 @@ class FitReport:
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"left out: {reason}" for _, reason in self.skipped]
         return "\n".join((*lines, "", f"What the accuracy is worth: {self.worth}"))
+
+
+def file_marks(paths: Iterable[Path]) -> frozenset[str]:
+    """What `FitReport.learnt` holds of these files: the bytes count, not the names.
+
+    Raises:
+        AudioError: a file cannot be read.
+    """
+    return frozenset(audio_digest(path)[:N_DIGITS] for path in {*paths})
+
+
+def learnt_clips(model: str | Path, clips: Sequence[Clip]) -> list[Clip]:
+    """Those of the clips that a model was fitted to, or that are of a file that it was fitted to.
+
+    Args:
+        model: A model's folder, as ``soundsep fit`` writes it, with its ``fit_report.json``. A
+            folder without one has learnt none that is known.
+        clips: Labelled clips.
+
+    Raises:
+        AudioError: a clip cannot be read.
+    """
+    try:
+        content = json.loads((Path(model) / REPORT_NAME).read_text("utf-8"))
+        marks = frozenset(str(content["learnt"]).split())
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+    return [clip for clip in clips if file_marks([clip.path]) <= marks]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -17,7 +17,7 @@ from soundsep.datasets import (
     load_examples,
     pieces,
 )
-from soundsep.datasets.pieces import audio_keys, load_pieces
+from soundsep.datasets.pieces import audio_keys, load_pieces, spread_pieces
 from soundsep.errors import AudioError, DatasetError
 
 RATE = 16_000
@@ -136,3 +136,12 @@ def test_pieces_of_one_file_are_no_doubles_but_the_same_piece_is(night):
     assert len(Concatenation([[one], [clip(night, 0.0, 1.0, "y")]], n_folds=2)) == 2
     with pytest.raises(DatasetError, match="a file is in several parts"):
         Concatenation([[one], [one]], n_folds=2)
+
+
+def test_pieces_of_a_long_recording_are_spread_over_it(night):
+    assert spread_pieces(night, seconds=2.0, n_most=5) == [night]
+    assert spread_pieces(night, seconds=2.0, n_most=3) == [
+        Piece(night, 0.0, 2.0),
+        Piece(night, 4.0, 6.0),
+        Piece(night, 8.0, 10.0),
+    ]

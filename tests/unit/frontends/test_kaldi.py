@@ -190,3 +190,16 @@ def test_features_do_not_depend_on_the_level_where_it_is_normalised():
     assert abs(10 * loudest.log10() - 23.5) < 0.01
     # What is softer than any recording is not raised to that of one.
     assert frontend(waveform * 1e-7).max() < features.max() - 1
+
+
+def test_only_soft_waveforms_are_brought_to_the_least_level():
+    plain, soft = KaldiMelFrontend(), KaldiMelFrontend(KaldiMelConfig(min_level_db=15.0))
+    waveform = torch.randn(1, 32_000, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(soft(waveform), plain(waveform))
+    assert torch.allclose(soft(1e-3 * waveform), soft(1e-5 * waveform), atol=1e-4)
+    normalised = KaldiMelFrontend(KaldiMelConfig(level_db=15.0))
+    assert torch.equal(soft(1e-3 * waveform), normalised(1e-3 * waveform))
+    batch = torch.cat([waveform, 1e-3 * waveform])
+    assert torch.allclose(soft(batch), torch.cat([soft(one[None]) for one in batch]), atol=1e-5)
+    with pytest.raises(ConfigError, match="not both"):
+        KaldiMelConfig(level_db=15.0, min_level_db=15.0)

@@ -11,11 +11,13 @@ import torch
 
 import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
+from soundsep.augment.acoustics import noise
 from soundsep.datasets import AudioFolder, Clip
 from soundsep.errors import AudioError, ConfigError, DatasetError
 from soundsep.training import RECIPES, FitReport, Stage, embedding_cache, fit
 from soundsep.training.cross_validation import group_folds
 from soundsep.training.embedding_cache import EmbeddingCache, embed_files
+from soundsep.training.frame_copies import FrameCopies
 from soundsep.training.report import wilson_interval
 
 RATE = 16_000
@@ -265,7 +267,8 @@ def test_fine_tuning_goes_on_from_the_probe(tones, backbone, monkeypatch):
     tuned, report = run(tones, backbone, n_folds=2, mode="finetune")
     assert report.mode == "finetune"
     assert report.accuracy > 0.8
-    assert tuned.config.replace(temperature=1.0) == probe.config.replace(temperature=1.0)
+    measured = {"temperature": 1.0, "unknown_below": None}
+    assert tuned.config.replace(**measured) == probe.config.replace(**measured)
     name = "network.head.weight"
     assert not torch.equal(tuned.state_dict()[name], probe.state_dict()[name])
     torch.testing.assert_close(
@@ -457,3 +460,34 @@ def test_a_background_is_learnt_as_nothing_by_any_backbone(tones, tmp_path, back
         run(tones, backbone, backgrounds=[tmp_path / "hum.wav"], mode="finetune")
     with pytest.raises(ConfigError, match="activation"):
         run(tones, backbone, activation="tanh")
+
+
+def test_the_score_that_noise_does_not_reach_is_measured_and_kept(tones, backbone):
+    classifier, report = run(tones, backbone)
+    assert classifier.config.unknown_below == report.threshold
+    assert 0 < report.noise_named <= 0.02 + 1 / 128
+    pipe, rng = Pipeline(classifier, unknown=True), np.random.default_rng(9)
+    noises = [0.1 * noise(rng, RATE // 2, RATE) for _ in range(40)]
+    named = [pipe(wave, sample_rate=RATE).label is not None for wave in noises]
+    assert sum(named) <= 4
+    heard = pipe([clip.path for clip in AudioFolder(tones)])
+    assert report.clips_named == pytest.approx(
+        np.mean([r.label is not None for r in heard]), abs=0.2
+    )
+    line = (
+        f"named              {report.clips_named:.1%} of these clips, {report.noise_named:.1%} of"
+    )
+    assert f"{line} noise (with --unknown, from a score of {report.threshold:g})" in str(report)
+
+
+def test_several_backgrounds_are_measured_on_some_that_were_not_learnt(tmp_path, backbone):
+    for i in range(3):
+        tone = 0.1 * np.sin(2 * np.pi * 100 * (i + 1) * np.arange(2 * RATE) / RATE)
+        soundfile.write(tmp_path / f"{i}.wav", tone, RATE)
+    paths = [tmp_path / f"{i}.wav" for i in range(3)]
+    copies = [FrameCopies(backbone, backgrounds=paths[:n]) for n in (0, 1, 3)]
+    rows = [[c.of_noise(seed)[2::2, 1:] for seed in (0, 1)] for c in copies]  # of backgrounds
+    apart = {}
+    for n, (learnt, kept) in zip((0, 1, 3), rows, strict=True):
+        apart[n] = float(torch.cdist(learnt, kept).amin(dim=1).mean())
+    assert apart[1] < apart[3]

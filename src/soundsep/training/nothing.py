@@ -1,0 +1,73 @@
+"""Sounds in which there is nothing to name, and the score below which a model names nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundsep.augment.acoustics import noise
+from soundsep.classifier import Classifier
+from soundsep.classifier.scoring import score_waveforms
+
+__all__ = ["Doubt", "noise_windows", "unknown_score"]
+
+N_NOISES = 128  # beside digital silence
+LEVELS_DB = (-60.0, 0.0)  # their peaks, in dBFS
+MOST_NAMED = 0.02  # of the noises, with ``unknown=True``
+
+
+class Doubt(NamedTuple):
+    """From when on a model is sure.
+
+    Attributes:
+        threshold: Score below which nothing is named.
+        noise_named: Share of noises that are named all the same.
+    """
+
+    threshold: float
+    noise_named: float
+
+
+def noise_windows(
+    rng: np.random.Generator, n_samples: int, sample_rate: int, *, backgrounds: Sequence[Tensor]
+) -> list[Tensor]:
+    """Digital silence, and computed noises at many levels, half of them parts of backgrounds.
+
+    Args:
+        rng: Draws the noises, their levels and the parts.
+        n_samples: Length of each.
+        sample_rate: In Hz.
+        backgrounds: Waveforms (time,); without them all noises are computed.
+    """
+    windows = [torch.zeros(n_samples)]
+    for index in range(N_NOISES):
+        if backgrounds and index % 2:
+            whole = backgrounds[index // 2 % len(backgrounds)].numpy()
+            places = np.arange(n_samples) + rng.integers(len(whole))
+            wave = whole.take(places, mode="wrap")
+        else:
+            wave = noise(rng, n_samples, sample_rate)
+        level = 10 ** (rng.uniform(*LEVELS_DB) / 20)
+        windows.append(torch.from_numpy(wave * np.float32(level / np.abs(wave).max())))
+    return windows
+
+
+def unknown_score(classifier: Classifier, *, seed: int) -> Doubt:
+    """The best score that hardly any computed noise reaches, and the share that does.
+
+    Args:
+        classifier: One of which exactly one label applies, with calibrated scores.
+        seed: Of the noises.
+    """
+    n_samples, rate = classifier.config.window_samples, classifier.sample_rate
+    windows = noise_windows(np.random.default_rng(seed), n_samples, rate, backgrounds=())
+    scored = score_waveforms(classifier, enumerate(windows[1:]), batch_size=16)
+    best = np.array([float(scores.max()) for _, scores in scored])
+    lowest = float(np.sort(best)[-1 - int(MOST_NAMED * len(best))])
+    threshold = min(math.ceil(1_000 * lowest + 1e-6) / 1_000, 1.0)
+    return Doubt(threshold, float((best >= threshold).mean()))
