@@ -62,10 +62,11 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         for file, path in zip(temporary, paths, strict=True):
             os.replace(file, path)
     except OSError as error:
-        named = {str(file): str(path) for file, path in zip(temporary, paths, strict=True)}
-        if error.filename is None:  # a full disk does not say what it was full for
-            error.filename = str(paths[0])
-        error.filename = named.get(str(error.filename), error.filename)
+        if error.errno is not None:  # else it is not of a file, and a file would hide its message
+            named = {str(file): str(path) for file, path in zip(temporary, paths, strict=True)}
+            if error.filename is None:  # a full disk does not say what it was full for
+                error.filename = str(paths[0])
+            error.filename = named.get(str(error.filename), error.filename)
         raise
     finally:
         for file in temporary:
@@ -73,18 +74,16 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
                 file.unlink()
 
 
-def sweep(folder: Path, *patterns: str) -> None:
+def sweep(folder: Path) -> None:
     """Remove the temporary files that killed programs have left, where that can be done.
 
     Args:
         folder: Folder in which `replacing` was used.
-        patterns: Patterns of other temporary files there.
     """
     with suppress(OSError):
-        for pattern in (".*.tmp", *patterns):
-            for path in folder.glob(pattern):
-                if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                    path.unlink()
+        for path in folder.glob(".*.tmp"):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
 
 
 def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:

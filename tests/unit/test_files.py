@@ -85,14 +85,21 @@ def test_writers_at_once_do_not_meet(tmp_path):
     assert names(tmp_path) == ["a.bin"]
 
 
+def test_an_error_that_is_not_of_a_file_keeps_its_message(tmp_path):
+    with pytest.raises(TimeoutError) as caught, files.replacing(tmp_path / "a.bin"):
+        raise TimeoutError("timed out")
+    assert str(caught.value) == "timed out"
+    assert names(tmp_path) == []
+
+
 def test_only_old_temporary_files_are_swept(tmp_path):
     kept = ["a.bin", ".hidden", ".b.123.tmp", "c.partial"]
-    for name in (*kept, ".a.bin.456.tmp", "d.partial"):
+    for name in (*kept, ".a.bin.456.tmp"):
         (tmp_path / name).write_bytes(b"half")
     old = time.time() - 2 * files.STALE_SECONDS
-    for name in ("a.bin", ".hidden", ".a.bin.456.tmp", "d.partial"):
+    for name in ("a.bin", ".hidden", ".a.bin.456.tmp"):
         os.utime(tmp_path / name, (old, old))
-    files.sweep(tmp_path, "*.partial")
+    files.sweep(tmp_path)
     assert names(tmp_path) == sorted(kept)
     files.sweep(tmp_path / "nowhere")
 

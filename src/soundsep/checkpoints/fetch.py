@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import time
-import uuid
-from contextlib import suppress
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +15,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from soundsep.checkpoints.paced import paced_handlers
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.errors import WeightsError
-from soundsep.files import file_digest
+from soundsep.files import file_digest, replacing
 from soundsep.progress import progress_bar
 
 __all__ = ["fetch_file", "may_pass", "mismatch", "receive"]
@@ -68,7 +65,6 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
         if attempt:
             time.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             _fetch_once(url, target, file, progress=progress)
         except (OSError, HTTPException, RuntimeError, ValueError) as error:
             if isinstance(error, HTTPError):
@@ -99,16 +95,11 @@ def _fetch_once(url: str, target: Path, file: PublishedFile, *, progress: bool) 
         RuntimeError: the file has the size but not the sha256 of the table.
         OSError: as `receive`.
     """
-    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
-    try:
+    with replacing(target) as (partial,):
         with partial.open("wb") as stream:
             receive(url, stream, size=file.size, progress=progress)
         if (found := file_digest(partial)) != file.sha256:
             raise RuntimeError(f"its sha256 is {found}")
-        os.replace(partial, target)
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def receive(

@@ -126,7 +126,7 @@ def find_local(model: PublishedModel) -> Path | None:
     if inside is not None and _is_whole(inside, model, "the installed package"):
         return inside
     cached = cache_folder(model)
-    sweep(cached, "*.partial")
+    sweep(cached)
     if _missing(cached, model) == {}:
         return cached
     for place, folder in _places()[1].items():

@@ -18,8 +18,10 @@ from soundsep.models.separation import MaskUNet
 from soundsep.models.wavecnn import WaveCNN, cnn_wave
 
 __all__ = [
+    "ATTENTION",
     "CNN",
     "CRNN",
+    "HEAD",
     "NETWORKS",
     "NETWORK_BYTES",
     "WAVEFORM_NETWORKS",
@@ -157,13 +159,17 @@ def build_network(name: str, n_classes: int) -> Network:
     return cast(Network, NETWORKS[name](n_classes))
 
 
+# Where a classifier's state, whose network is "network", keeps what depends on its labels.
+HEAD, ATTENTION = "network.head", "network.attention"
+
+
 def is_head(key: str) -> bool:
     """Whether a classifier's weight belongs to the layers that depend on its labels.
 
     Args:
         key: Key of the weight in the ``state_dict()``.
     """
-    return key.startswith(("network.head.", "network.attention."))
+    return key.startswith((f"{HEAD}.", f"{ATTENTION}."))
 
 
 def check_features(network: str, kind: str | None) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
 from soundsep.errors import DatasetError
-from soundsep.models import FrameNetwork
+from soundsep.models import ATTENTION, HEAD, FrameNetwork
 from soundsep.training.probe import with_layers
 
 __all__ = ["NOTHING", "frame_probe", "with_frame_head"]
@@ -97,9 +97,9 @@ def with_frame_head(
         McFee et al. (2018), "Adaptive pooling operators for weakly labeled sound event detection",
         IEEE/ACM TASLP 26: softmax-weighted pooling, with the exponent 1.
     """
-    layers = {"network.head.weight": weight, "network.head.bias": bias}
+    layers = {f"{HEAD}.weight": weight, f"{HEAD}.bias": bias}
     if isinstance(backbone.network, FrameNetwork) and (
-        "network.attention.weight" in backbone.state_dict()
+        f"{ATTENTION}.weight" in backbone.state_dict()
     ):
-        layers["network.attention.weight"] = weight
+        layers[f"{ATTENTION}.weight"] = weight
     return with_layers(backbone, labels, layers, activation="sigmoid")

@@ -18,6 +18,7 @@ from soundsep.classifier.scoring import score_waveforms
 from soundsep.datasets import Piece
 from soundsep.devices import to_device
 from soundsep.errors import AudioError
+from soundsep.models import HEAD
 from soundsep.training.calibration import Calibration, fit_sigmoid
 from soundsep.training.embedding_cache import load_clips
 from soundsep.training.frame_head import NOTHING, frame_probe, with_frame_head
@@ -142,8 +143,8 @@ class FrameLearner:
             model: Result of `learn`; it is changed and returned.
             calibration: Result of `calibrate`.
         """
-        bias = model.get_parameter("network.head.bias").add_(calibration.offset)
-        logits = self.other_noise[:, 1:] @ model.get_parameter("network.head.weight").T + bias
+        bias = model.get_parameter(f"{HEAD}.bias").add_(calibration.offset)
+        logits = self.other_noise[:, 1:] @ model.get_parameter(f"{HEAD}.weight").T + bias
         scores = (logits / calibration.temperature).sigmoid().amax(dim=1)
         threshold = round(min(max(float(scores.max()) + 1e-3, MIN_THRESHOLD), DEFAULT_THRESHOLD), 3)
         model.config = model.config.replace(

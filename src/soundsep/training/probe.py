@@ -13,7 +13,7 @@ from soundsep.classifier.scoring import embed_waveforms
 from soundsep.devices import forked_rng
 from soundsep.errors import DatasetError
 from soundsep.frontends import KaldiMelConfig
-from soundsep.models import is_head
+from soundsep.models import HEAD, is_head
 
 __all__ = [
     "as_backbone",
@@ -142,7 +142,7 @@ def with_head(
         weight: (n_labels, embedding_dim). bias: (n_labels,).
     """
     # A new attention counts all frames alike, which is what the layer was fitted to.
-    layers = {"network.head.weight": weight, "network.head.bias": bias}
+    layers = {f"{HEAD}.weight": weight, f"{HEAD}.bias": bias}
     return with_layers(backbone, labels, layers, activation="softmax")
 
 

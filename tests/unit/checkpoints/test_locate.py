@@ -295,7 +295,7 @@ def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
     folder = locate.cache_folder(TINY)
     child = subprocess.Popen([sys.executable, "-c", CHILD + "resolve('tiny')"])
     deadline = time.monotonic() + 240  # importing torch on a busy machine
-    while not any(path.stat().st_size for path in folder.glob("*.partial")):
+    while not any(path.stat().st_size for path in folder.glob(".*.tmp")):
         assert time.monotonic() < deadline
         assert child.poll() is None
         time.sleep(0.01)
