@@ -42,6 +42,8 @@ class KaldiMelConfig(Config):
         level_db: Target level of the loudest `LEVEL_SECONDS` of each waveform, as mel power in dB,
             -100 to 100, reached by a gain of at most `MAX_GAIN_DB`; a shorter waveform counts as
             followed by silence. ``None`` keeps the level.
+        min_level_db: As ``level_db``, but louder waveforms keep their level; only one of the two
+            may be set.
     """
 
     kind: ClassVar[str] = "kaldi-mel"

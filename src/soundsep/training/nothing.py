@@ -18,11 +18,11 @@ __all__ = ["Doubt", "noise_windows", "unknown_score"]
 
 N_NOISES = 128  # beside digital silence
 LEVELS_DB = (-60.0, 0.0)  # their peaks, in dBFS
-MOST_NAMED = 0.02  # of the noises, with ``unknown=True``
+MAX_NAMED = 0.02  # of the noises, with ``unknown=True``
 
 
 class Doubt(NamedTuple):
-    """From when on a model is sure.
+    """The score from which on a model is sure.
 
     Attributes:
         threshold: Score below which nothing is named.
@@ -39,10 +39,13 @@ def noise_windows(
     """Digital silence, and computed noises at many levels, half of them parts of backgrounds.
 
     Args:
-        rng: Draws the noises, their levels and the parts.
-        n_samples: Length of each.
-        sample_rate: In Hz.
+        rng: Source of the random numbers.
+        n_samples: Length of each window, in samples.
+        sample_rate: Rate of the windows, in Hz.
         backgrounds: Waveforms (time,); without them all noises are computed.
+
+    Shape:
+        Returns tensors (n_samples,).
     """
     windows = [torch.zeros(n_samples)]
     for index in range(N_NOISES):
@@ -61,13 +64,13 @@ def unknown_score(classifier: Classifier, *, seed: int) -> Doubt:
     """The best score that hardly any computed noise reaches, and the share that does.
 
     Args:
-        classifier: One of which exactly one label applies, with calibrated scores.
-        seed: Of the noises.
+        classifier: Classifier with exactly one label per clip and calibrated scores.
+        seed: Seed of the noises.
     """
     n_samples, rate = classifier.config.window_samples, classifier.sample_rate
     windows = noise_windows(np.random.default_rng(seed), n_samples, rate, backgrounds=())
     scored = score_waveforms(classifier, enumerate(windows[1:]), batch_size=16)
     best = np.array([float(scores.max()) for _, scores in scored])
-    lowest = float(np.sort(best)[-1 - int(MOST_NAMED * len(best))])
+    lowest = float(np.sort(best)[-1 - int(MAX_NAMED * len(best))])
     threshold = min(math.ceil(1_000 * lowest + 1e-6) / 1_000, 1.0)
     return Doubt(threshold, float((best >= threshold).mean()))
