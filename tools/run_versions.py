@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Run the tests that touch torch with the oldest and the newest dependencies.
 
-    python tools/run_versions.py [oldest] [newest]
+    python tools/run_versions.py [oldest] [newest] [between]
 
-Each end gets a fresh environment in a temporary folder: the oldest is Python 3.10 with the lower
-bounds of pyproject.toml, the newest Python 3.13 with what pip finds. It needs a package index, some
-15 GB of disk. An end whose interpreter is not on this machine is left out, and a line says so.
+Each gets a fresh environment in a temporary folder: the oldest is Python 3.10 with the lower bounds
+of pyproject.toml, the newest Python 3.13 with what pip finds, and so is, if it is asked for, Python
+3.12 between them. It needs a package index, some 15 GB of disk. A version whose interpreter is not
+on this machine is left out, and a line says so.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ else:
     import tomli as tomllib  # which pytest brings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PYTHONS = {"oldest": "3.10", "newest": "3.13"}
+PYTHONS = {"oldest": "3.10", "newest": "3.13", "between": "3.12"}
+ENDS = ("oldest", "newest")  # what is run by default
 TOOLS = ("av", "hypothesis", "matplotlib", "pytest")  # of the extra dev, what the tests below need
 TESTS = (
     "tests/unit/test_torchaudio.py",
@@ -42,7 +44,7 @@ TESTS = (
     "tests/cli/test_cli.py",
 )
 # Old releases use what their newer neighbours deprecate: matplotlib 3.8 and pyparsing 3.3.
-OPTIONS = {"oldest": ("-W", "ignore::DeprecationWarning"), "newest": ()}
+OPTIONS = {"oldest": ("-W", "ignore::DeprecationWarning")}
 SHOW = """
 import sys
 from importlib.metadata import version
@@ -79,7 +81,7 @@ def requirements(end: str) -> list[str]:
     of_package = [Requirement(line) for line in project["dependencies"]]
     of_tests = [Requirement(line) for line in project["optional-dependencies"]["dev"]]
     of_tests = [wanted for wanted in of_tests if wanted.name in TOOLS]
-    if end == "newest":
+    if end != "oldest":
         return [str(wanted) for wanted in of_tests]
     return [
         f"{wanted.name}=={bound.version}"
@@ -98,7 +100,7 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
         [python, "-m", "venv", str(folder)],
         [str(own), "-m", "pip", "install", "--quiet", "-e", str(REPOSITORY), *requirements(end)],
         [str(own), "-c", SHOW],
-        [str(own), "-m", "pytest", "-q", "-p", "no:cacheprovider", *OPTIONS[end], *TESTS],
+        [str(own), "-m", "pytest", "-q", "-p", "no:cacheprovider", *OPTIONS.get(end, ()), *TESTS],
     ):
         done = subprocess.run(  # noqa: S603 (that Python, and one of an environment made here)
             command,
@@ -123,8 +125,8 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
 def main() -> None:
     """Run the ends that are asked for, side by side."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("ends", nargs="*", metavar="END", help="oldest, newest (default: both)")
-    ends = parser.parse_args().ends or list(PYTHONS)
+    parser.add_argument("ends", nargs="*", metavar="END", help="oldest, newest (default: both), between")
+    ends = parser.parse_args().ends or list(ENDS)
     if unknown := set(ends) - set(PYTHONS):
         parser.error(f"expected some of {', '.join(PYTHONS)}, got {', '.join(unknown)}")
     found = {end: interpreter(PYTHONS[end]) for end in ends}
