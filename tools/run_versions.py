@@ -125,7 +125,9 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
 def main() -> None:
     """Run the ends that are asked for, side by side."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("ends", nargs="*", metavar="END", help="oldest, newest (default: both), between")
+    parser.add_argument(
+        "ends", nargs="*", metavar="END", help="oldest, newest (default: both), between"
+    )
     ends = parser.parse_args().ends or list(ENDS)
     if unknown := set(ends) - set(PYTHONS):
         parser.error(f"expected some of {', '.join(PYTHONS)}, got {', '.join(unknown)}")

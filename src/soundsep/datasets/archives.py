@@ -87,8 +87,8 @@ ARCHIVES = {
         url="https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz?download=1",
         filename="UrbanSound8K.tar.gz",
         size=6_023_741_708,
-        # Its sha256 is not known here: the archive was never available, and Zenodo publishes only an
-        # MD5. That finds a damaged download, but not one that was forged.
+        # Its sha256 is not known here: the archive was never available to us, and Zenodo publishes
+        # only an MD5. That finds a damaged download, but not a forged one.
         algorithm="md5",
         digest="9aa69802bbf37fb986f71ec1483a196e",
         n_clips=8732,
