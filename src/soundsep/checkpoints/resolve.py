@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from soundsep.checkpoints.files import (
     WEIGHTS_NAME,
     write_checkpoint,
 )
-from soundsep.checkpoints.locate import cache_folder, find_local, find_published, is_offline
+from soundsep.checkpoints.hub import fetch_repository, is_repository
+from soundsep.checkpoints.locate import cache_folder, find_local, find_published
 from soundsep.checkpoints.registry import PUBLISHED, PublishedModel, Upstream
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.names import did_you_mean, local_path
 
 __all__ = ["resolve"]
-
-_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
 
 def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) -> Path:
@@ -64,8 +62,8 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
             f"no checkpoint at {text!r}: expected a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, "
             f"found {found} (current folder: {Path.cwd()})"
         )
-    if _HUB_ID.fullmatch(text) and ".." not in text and "--" not in text:
-        return _from_hub(text)
+    if is_repository(text):
+        return _complete(fetch_repository(text), f"{text!r} on the Hugging Face Hub")
     raise ConfigError(_unknown(text))
 
 
@@ -108,19 +106,3 @@ def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> 
                 f"{problem}; another version of safetensors may write other bytes"
             )
     return folder
-
-
-def _from_hub(repository: str) -> Path:
-    from huggingface_hub import snapshot_download  # slow to import, and rarely needed
-
-    try:
-        folder = snapshot_download(
-            repository, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME], local_files_only=is_offline()
-        )
-    except Exception as error:  # of requests or httpx, depending on the version of the client
-        hint = " SOUNDSEP_OFFLINE or HF_HUB_OFFLINE is set." if is_offline() else ""
-        raise WeightsError(
-            f"cannot fetch {CONFIG_NAME} and {WEIGHTS_NAME} of {repository!r} from the Hugging "
-            f"Face Hub: {error}.{hint} There is no folder of that name either"
-        ) from error
-    return _complete(Path(folder), f"{repository!r} on the Hugging Face Hub")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from soundsep.checkpoints.files import WEIGHTS_NAME, read_config, read_weights, write_checkpoint
+from soundsep.checkpoints.hub import CARD_NAME, push_folder
 from soundsep.checkpoints.resolve import resolve
+from soundsep.classifier.card import model_card
 from soundsep.classifier.config import ClassifierConfig
 from soundsep.config import check_kind
 from soundsep.devices import forked_rng
@@ -161,6 +165,45 @@ class Classifier(nn.Module):
             "classifier": self.config.to_dict(),
         }
         write_checkpoint(Path(folder), config, self.state_dict(), half=half)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        licence: str | None = None,
+        card: str | None = None,
+        report: Mapping[str, Any] | None = None,
+        private: bool = False,
+        half: bool = False,
+        token: str | None = None,
+    ) -> str:
+        """Put the model into a repository on the Hugging Face Hub, as `from_pretrained` reads it.
+
+        Args:
+            repository: ``org/repo``; created if it does not exist.
+            licence: Identifier for the card, such as ``"cc-by-4.0"``.
+            card: Text of ``README.md``. By default one with labels, use and figures, unless the
+                repository has one.
+            report: Figures for the card: what `soundsep.FitReport.to_dict` gives.
+            private: Create the repository so that only its owners see it.
+            half: Store weights as float16.
+            token: Access token; by default that of ``hf auth login`` or of ``HF_TOKEN``. It is
+                never shown.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ConfigError: the name or the licence is none, or the environment forbids the network.
+            WeightsError: the weights cannot be stored, or the Hub refuses or cannot be reached.
+        """
+        text = model_card(self.config, str(repository), licence=licence, report=report)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, half=half)
+            Path(folder, CARD_NAME).write_text(card or text, encoding="utf-8")
+            return push_folder(
+                Path(folder), repository, private=private, token=token, keep_card=card is None
+            )
 
     @classmethod
     def from_pretrained(cls, name_or_dir: str | Path) -> Classifier:

@@ -33,6 +33,7 @@ from soundsep.cli import (
     make_scenes,
     models,
     plot,
+    push,
     recipes,
     report,
     separate,
@@ -65,6 +66,7 @@ COMMANDS = (
     evaluate_mixtures,
     make_scenes,
     export,
+    push,
     plot,
 )
 
