@@ -36,7 +36,7 @@ from soundsep.training import SceneModel, SceneRecipe, load_tags_head, train_sce
 from soundsep.training.scene_recipe import FRAME_NETWORKS
 
 RATE = 16_000
-END_SECONDS = 3.0  # to save all models
+END_SECONDS = 6.0  # to save all models
 N_HEAD_SCENES = 1_200
 SUFFIXES = (".flac", ".ogg", ".opus", ".wav")
 #: Classes of UrbanSound8K that are ESC-50's too; its six others are strangers.
@@ -80,9 +80,28 @@ def at_rate_of(model: Classifier, waveforms: Tensor) -> Tensor:
     return nn.functional.pad(heard, (0, max(0, model.sample_rate - heard.shape[-1])))
 
 
-def teacher_tags(teacher: Classifier, waveforms: Sequence[Tensor]) -> Tensor:
-    """What the AudioSet model says of each waveform, (n_waveforms, 527)."""
-    return in_batches(lambda batch: teacher.predict(at_rate_of(teacher, batch)), waveforms)
+class _Tags(Dataset[Tensor]):
+    """What a model says of each waveform."""
+
+    def __init__(self, teacher: Classifier, waveforms: Sequence[Tensor]) -> None:
+        self.teacher, self.waveforms = teacher, waveforms
+
+    def __len__(self) -> int:
+        return len(self.waveforms)
+
+    def __getitem__(self, index: int) -> Tensor:
+        with torch.inference_mode():
+            tags = self.teacher.predict(at_rate_of(self.teacher, self.waveforms[index])[None])[0]
+        return tags.clone()
+
+
+def teacher_tags(teacher: Classifier, waveforms: Sequence[Tensor], n_workers: int) -> Tensor:
+    """What the AudioSet model says of each waveform, (n_waveforms, 527).
+
+    On the processor: an accelerator takes longer to prepare for each of a thousand lengths.
+    """
+    tags = DataLoader(_Tags(teacher, waveforms), batch_size=None, num_workers=n_workers)
+    return torch.stack([*tags])
 
 
 def embeddings(trunk: Classifier, waveforms: Sequence[Tensor]) -> Tensor:
@@ -268,14 +287,20 @@ def main() -> None:
         f"{len(clips.examples)} clips, {len(clips.strangers)} strangers, "
         f"{len(clips.backgrounds)} backgrounds"
     )
-    teacher = to_device(Classifier.from_pretrained("audioset-mn04"), args.device)
-    tags_head = copy.deepcopy(teacher.network.head).cpu()
+    teacher = Classifier.from_pretrained("audioset-mn04")
+    tags_head = copy.deepcopy(teacher.network.head)
     waveforms = [waveform for waveform, _ in clips.examples]
+    n_loaders = args.loaders or 0
+    tags = {
+        "clip_tags": teacher_tags(teacher, waveforms, n_loaders),
+        "stranger_tags": teacher_tags(teacher, clips.strangers, n_loaders),
+    }
+    print(f"{time.monotonic() - began:.0f} s: tags are there")
     models: dict[str, SceneModel] = {}
     scenes: list[tuple[int, Scene]] = []
     if not args.initial and not (Path(args.output) / "state.safetensors").exists():
         first = next(iter(recipes.values()))
-        scenes = clips.head_scenes(first, seed=args.seed + 1, n_loaders=args.loaders or 0)
+        scenes = clips.head_scenes(first, seed=args.seed + 1, n_loaders=n_loaders)
     for fold in args.held_out:
         name = args.trunk.format(fold=fold).removesuffix("-fold0")
         trunk = to_device(Classifier.from_pretrained(name), args.device)
@@ -295,12 +320,8 @@ def main() -> None:
             models[f"{kind}-fold{fold}".lstrip("-")] = SceneModel(
                 recipe=recipe, initial=initial.cpu(), held_out=fold, clip_embeddings=embedded
             )
-    tags = {
-        "clip_tags": teacher_tags(teacher, waveforms),
-        "stranger_tags": teacher_tags(teacher, clips.strangers),
-    }
     spent = time.monotonic() - began
-    print(f"the training begins after {spent:.0f} s")
+    print(f"{spent:.0f} s: the training begins")
     trained = train_scenes_together(
         models,
         tags_head,

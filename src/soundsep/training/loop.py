@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -86,10 +86,10 @@ class Task(ABC, Generic[Batch]):
         """
 
     def is_over(self, step: int) -> bool:
-        """Whether the time is up, so that the run ends before a round.
+        """Whether the run ends before this step, since its time is up.
 
         Args:
-            step: First step of that round.
+            step: Number of the step.
         """
         return False
 
@@ -152,7 +152,8 @@ def run_task(
                 break
             began = time.perf_counter()
             steps = range(start, min(start + task.round_steps, task.n_steps))
-            row = task.row(steps, _run_round(task, state, steps, bar))
+            means = _run_round(task, state, steps, bar)
+            row = task.row(range(start, start + means.n_steps), means.parts)
             row["seconds"] = round(time.perf_counter() - began, 2)
             state.rows.append(row)
             notes = {"settings": settings, "metrics": state.rows}
@@ -163,13 +164,21 @@ def run_task(
             bar.set_postfix({k: v for k, v in row.items() if k != "seconds"})
 
 
-def _run_round(task: Task[Any], state: RunState, steps: range, bar: Any) -> list[float]:
-    """Train for these steps; returns the mean of each part of the loss."""
+class _Means(NamedTuple):
+    n_steps: int
+    parts: list[float]
+
+
+def _run_round(task: Task[Any], state: RunState, steps: range, bar: Any) -> _Means:
+    """Train for these steps, or until the run is over; the mean of each part of the loss."""
+    n_steps = 0
     sums: Tensor | None = None
     pairs = weight_pairs(state.ema, state.model)
     parameters = [p for p in state.learner.parameters() if p.requires_grad]
     with task.batches(steps) as batches:
         for step, batch in zip(steps, batches, strict=True):
+            if n_steps and task.is_over(step):
+                break
             for group in state.optimizer.param_groups:
                 group["lr"] = group["peak"] * task.rate(step)
             loss, parts = task.loss(batch)
@@ -184,10 +193,11 @@ def _run_round(task: Task[Any], state: RunState, steps: range, bar: Any) -> list
             average_weights(pairs, task.decay(step))
             parts = parts.cpu()
             sums = parts if sums is None else sums + parts
+            n_steps += 1
             bar.update()
     _check(all(bool(w.isfinite().all()) for w in state.learner.state_dict().values()), steps[-1])
     assert sums is not None
-    return [float(value) / len(steps) for value in sums]
+    return _Means(n_steps, [float(value) / n_steps for value in sums])
 
 
 def _check(is_finite: bool, step: int) -> None:
