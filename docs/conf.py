@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
 from pathlib import Path
@@ -29,7 +30,7 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {"AudioInput": "AudioInput"}
+autodoc_type_aliases = {"AudioInput": "AudioInput", "ArrayLike": "ArrayLike"}
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 napoleon_google_docstring = True
@@ -63,7 +64,14 @@ html_title = f"soundsep {release}"
 html_show_sphinx = False
 
 
-def _name_default_factory(
+# What Sphinx makes of NDArray[...], which takes three lines of a phone.
+_ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], "
+    r"~?(?:numpy\.)?dtype\[~?(?:numpy\.|typing\.)?(\w+)\]\]"
+)
+
+
+def _signature(
     app: Any,
     what: str,
     name: str,
@@ -72,10 +80,18 @@ def _name_default_factory(
     signature: str | None,
     result: str | None,
 ) -> tuple[str | None, str | None]:
-    """Replace the "<factory>" of a dataclass, which Sphinx cannot parse, by what it makes."""
+    """Names of types as they are written, and the default of a dataclass, not "<factory>"."""
     if signature == "(*args, **kwargs)":  # of a protocol, which has no constructor
         return "", result
+    signature = signature and _ARRAY.sub(r"NDArray[\1]", signature)
+    result = result and _ARRAY.sub(r"NDArray[\1]", result)
     return signature and signature.replace("<factory>", "MelConfig()"), result
+
+
+def _types_of_attributes(
+    app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    lines[:] = [_ARRAY.sub(r"NDArray[\1]", line) for line in lines]
 
 
 def _draw_gallery(app: Any) -> None:
@@ -89,4 +105,5 @@ def _draw_gallery(app: Any) -> None:
 
 def setup(app: Any) -> None:
     app.connect("builder-inited", _draw_gallery)
-    app.connect("autodoc-process-signature", _name_default_factory)
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-process-docstring", _types_of_attributes, priority=900)  # after napoleon

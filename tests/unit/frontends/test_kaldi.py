@@ -171,11 +171,12 @@ def test_settings_out_of_range_are_refused_by_name(field, value):
 
 def test_bands_above_half_the_rate_stay_at_the_floor():
     config = KaldiMelConfig(sample_rate=16_000, n_fft=512, win_length=400, hop_length=160)
-    features = KaldiMelFrontend(config)(torch.randn(1, 16_000))
+    generator = torch.Generator().manual_seed(0)
+    features = KaldiMelFrontend(config)(torch.randn(1, 16_000, generator=generator))
     floor = (math.log(config.offset) + config.shift) / config.scale
     assert features.shape == (1, 128, 100)
     assert torch.allclose(features[:, 105:], torch.full((1, 23, 100), floor))
-    assert (features[:, :105].amin(dim=-1) > floor + 0.1).all()
+    assert (features[:, :105].mean(dim=-1) > floor + 1).all()
 
 
 def test_features_do_not_depend_on_the_level_where_it_is_normalised():
