@@ -35,7 +35,7 @@ def model_card(
         config: Settings of the classifier.
         repository: ``org/repo``, where the model can be fetched.
         licence: Identifier as the Hub has it, such as ``cc-by-4.0``.
-        report: What `soundsep.FitReport.to_dict` gives. Names of files in it are not told.
+        report: Result of `soundsep.FitReport.to_dict`; its names of files are left out.
 
     Raises:
         ConfigError: the licence is no identifier.
