@@ -147,7 +147,7 @@ class KaldiMelFrontend(nn.Module):
             waveform, frontend="KaldiMelFrontend", min_samples=self.min_samples, table=self.filters
         )
         config = self.config
-        emphasised = waveform[:, 1:] - config.preemphasis * waveform[:, :-1]
+        emphasised = torch.sub(waveform[:, 1:], waveform[:, :-1], alpha=config.preemphasis)
         mel = self.filters @ self.spectrogram(emphasised)
         if config.level_db is not None:
             mel = mel * self._gain(mel, config.level_db)

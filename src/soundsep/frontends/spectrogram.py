@@ -53,5 +53,5 @@ class PowerSpectrogram(nn.Module):
             return_complex=True,
         )
         if self.power == 2.0:
-            return spectrum.real.square() + spectrum.imag.square()
+            return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
         return spectrum.abs()  # unlike a root it has a gradient where there is nothing
