@@ -2,7 +2,9 @@
 
     python benchmarks/baseline.py                     all of them, compared with baseline.json
     python benchmarks/baseline.py frontend resample   some of them
-    python benchmarks/baseline.py --record            store what was measured as the baseline
+    python benchmarks/baseline.py --record            store what was measured as the baseline, and
+                                                      write its tables into benchmarks/README.md
+    python benchmarks/baseline.py --pages             only write the tables that are stored
 
 A ratio divides two things that took turns in one run, so that a slower machine changes it little.
 One that moved by more than the tolerance, up or down, ends the command with 1: something here or in
@@ -23,17 +25,22 @@ from ratios import machine
 
 HERE = Path(__file__).resolve().parent
 BASELINE = HERE / "baseline.json"
+README = HERE / "README.md"
+BEGIN, END = "<!-- recorded:begin -->\n", "<!-- recorded:end -->\n"
 MODEL = "esc50-mn04-fold5"  # inside the package
-RUNS = {  # short: some minutes for all of them
+RUNS = {  # short: about half an hour for all of them
     "augment": [],
     "bulk": [MODEL, "--clips", "400", "--broken", "4"],
+    "files": [MODEL, "--repetitions", "3"],
     "first_result": [MODEL],
     "frontend": [],
     "long_files": [MODEL, "--hours", "1"],
+    "memory": [MODEL],
     "models": [MODEL, "--repetitions", "5"],
     "pipeline": [MODEL, "--repetitions", "3"],
     "resample": ["--seconds", "10", "--repetitions", "3"],
     "separation_memory": ["--small", "--seconds", "30", "60"],
+    "separation_speed": [],
     "training_step": ["esc50-crop-cnn8"],
 }
 
@@ -44,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RUNS)}")
-    parser.add_argument("--record", action="store_true", help="store the ratios as the baseline")
+    parser.add_argument("--record", action="store_true", help="store what is measured")
+    parser.add_argument("--pages", action="store_true", help="write the stored tables, and end")
     parser.add_argument(
         "--tolerance", type=float, default=0.5, help="a ratio may grow by this share, or shrink"
     )
@@ -56,14 +64,24 @@ def main(argv: list[str] | None = None) -> int:
     old: dict[str, Any] = {}
     if BASELINE.is_file():
         old = json.loads(BASELINE.read_text(encoding="utf-8"))
-    elif not arguments.record:
+    elif arguments.pages or not arguments.record:
         parser.error(f"there is no {BASELINE}; make it with --record on a quiet machine")
-    ratios = {name: measure(name) for name in arguments.names or RUNS}
+    if arguments.pages:
+        write_tables(old)
+        return 0
+    names = arguments.names or list(RUNS)
+    measured = {name: measure(name) for name in names}
+    ratios = {name: found for name, (found, _) in measured.items()}
     if arguments.record:
-        kept = old.get("ratios", {}) if arguments.names else {}
-        content = {**machine(), "ratios": {**kept, **ratios}}
+        tables = {name: table for name, (_, table) in measured.items()}
+        content: dict[str, Any] = {
+            **machine(),
+            "ratios": _merged(old.get("ratios", {}), ratios),
+            "tables": _merged(old.get("tables", {}), tables),
+        }
         BASELINE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        print(f"recorded in {BASELINE}")
+        write_tables(content)
+        print(f"recorded in {BASELINE} and {README}")
         return 0
     lines, n_moved = compare(old["ratios"], ratios, tolerance=arguments.tolerance)
     print(*lines, sep="\n")
@@ -71,16 +89,41 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if n_moved else 0
 
 
-def measure(name: str) -> dict[str, float]:
-    """The ratios of one benchmark, which prints its own table."""
+def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """What was measured now, and of other benchmarks that there still are what was before."""
+    return {name: new.get(name, old.get(name)) for name in RUNS if name in old or name in new}
+
+
+def write_tables(content: dict[str, Any]) -> None:
+    """Put the stored tables into the page, between its marks."""
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not rest or BEGIN in after:
+        sys.exit(f"{README} has no place for the tables: {BEGIN.strip()} and {END.strip()}, once")
+    place, versions = content["machine"], content["versions"]
+    listed = ", ".join(f"{package} {version}" for package, version in versions.items())
+    parts = [
+        f"Last recorded {content['measured'][:10]} on {place['cores']} cores of "
+        f"{place['processor']}, {place['system']}: {listed}.\n"
+    ]
+    for name, table in content["tables"].items():
+        parts += [f"`{' '.join([f'{name}.py', *RUNS[name]])}`:\n", table.strip() + "\n"]
+    README.write_text(before + BEGIN + "\n".join(parts) + END + after, encoding="utf-8")
+
+
+def measure(name: str) -> tuple[dict[str, float], str]:
+    """The ratios of one benchmark, and its table, which is printed as well."""
     print(f"== {name}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "ratios.json")
         command = [sys.executable, str(HERE / f"{name}.py"), *RUNS[name], "--json", str(path)]
-        if status := subprocess.run(command, check=False).returncode:
-            sys.exit(f"{name} ended with {status}")
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+        print(done.stdout, flush=True)
+        if done.returncode:
+            sys.exit(f"{name} ended with {done.returncode}")
         found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["ratios"][name]
-    return found
+    return found, done.stdout
 
 
 def compare(

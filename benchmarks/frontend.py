@@ -1,4 +1,6 @@
-"""Mel spectrogram in dB of one clip after the other: soundsep, torchaudio, librosa.
+"""Mel spectrogram in dB of one clip after the other: soundsep, torchaudio, librosa, nnAudio.
+
+Beside them stand the bare Fourier transforms of the same frames, which are cut already.
 
 Every method runs in child processes of its own, in turns: the threads that NumPy's and torch's
 libraries keep spinning would otherwise slow down whichever method comes next.
@@ -7,6 +9,7 @@ libraries keep spinning would otherwise slow down whichever method comes next.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -37,11 +40,12 @@ def main() -> None:
     if arguments.child:
         print(json.dumps(measure(arguments.child, arguments.clips, arguments.threads[0])))
         return
+    names = [name for name in METHODS if is_here(name)]
     print("| threads | method | ms a clip | time / soundsep | largest difference, dB |")
     print("|---|---|---|---|---|")
     ratios = {}
     for threads in arguments.threads:
-        rows: dict[str, list[dict[str, float]]] = {name: [] for name in METHODS}
+        rows: dict[str, list[dict[str, float]]] = {name: [] for name in names}
         for _ in tqdm(range(arguments.repetitions), desc=f"{threads} threads"):
             for name, found in rows.items():
                 found.append(run_child(name, arguments.clips, threads))
@@ -49,9 +53,10 @@ def main() -> None:
         for name, found in rows.items():
             if name != "soundsep":
                 ratios[f"{name} / soundsep, {threads} threads"] = ms[name] / ms["soundsep"]
+            difference = found[0]["difference_db"]
             print(
                 f"| {threads} | {name} | {ms[name]:.2f} | {ms[name] / ms['soundsep']:.2f} "
-                f"| {found[0]['difference_db']:.1g} |"
+                f"| {'-' if name in TRANSFORMS else f'{difference:.1g}'} |"
             )
     save_ratios(arguments.json, "frontend", ratios)
 
@@ -75,12 +80,16 @@ def measure(name: str, n_clips: int, threads: int) -> dict[str, float]:
     tensors = load_clips(n_clips)
     method = METHODS[name]()
     clips = [clip[0].numpy() for clip in tensors] if name.startswith("librosa") else tensors
+    if name in TRANSFORMS:
+        clips = [cut_frames(clip, as_array=name != "torch.fft.rfft") for clip in tensors]
     seconds = []
     for _ in range(4):
         began = time.perf_counter()
         for clip in clips:
             method(clip)
         seconds.append(time.perf_counter() - began)
+    if name in TRANSFORMS:
+        return {"ms": 1e3 * min(seconds[1:]) / len(clips), "difference_db": 0.0}
     ours = soundsep_method()
     difference = max(
         float(np.abs(np.squeeze(np.asarray(method(clip))) - np.asarray(ours(tensor))[0]).max())
@@ -178,12 +187,79 @@ def librosa_reusing_method() -> Callable[[Any], Any]:
     return method
 
 
+def nnaudio_method() -> Callable[[Any], Any]:
+    """Its mel spectrogram, a convolution, and torchaudio's decibels."""
+    import torch
+    from nnAudio.features import MelSpectrogram
+
+    from soundsep._torchaudio import torchaudio
+
+    mel = MelSpectrogram(
+        sr=RATE,
+        n_fft=N_FFT,
+        n_mels=N_MELS,
+        hop_length=HOP,
+        fmin=F_MIN,
+        fmax=F_MAX,
+        htk=True,
+        norm=None,
+        pad_mode="constant",
+        verbose=False,
+    )
+    return torch.nn.Sequential(
+        mel, torchaudio().transforms.AmplitudeToDB("power", top_db=TOP_DB)
+    ).requires_grad_(False)
+
+
+def cut_frames(clip: Any, *, as_array: bool) -> Any:
+    """The frames that the others transform, (frames, n_fft)."""
+    import torch
+
+    padded = torch.nn.functional.pad(clip[0], (N_FFT // 2, N_FFT // 2))
+    frames = padded.unfold(0, N_FFT, HOP).contiguous()
+    return frames.numpy() if as_array else frames
+
+
+def torch_transform() -> Callable[[Any], Any]:
+    """On as many threads as torch has."""
+    import torch
+
+    return torch.fft.rfft
+
+
+def numpy_transform() -> Callable[[Any], Any]:
+    """In double precision before NumPy 2, in that of the frames since."""
+    import numpy as np
+
+    return np.fft.rfft
+
+
+def scipy_transform() -> Callable[[Any], Any]:
+    """In the precision of the frames."""
+    import scipy.fft
+
+    return scipy.fft.rfft
+
+
+def is_here(name: str) -> bool:
+    """Whether the package of a method is installed; a line says so where it is not."""
+    if name != "nnAudio" or importlib.util.find_spec(name):
+        return True
+    print(f"{name} is not installed, and left out", file=sys.stderr)
+    return False
+
+
 METHODS: dict[str, Callable[[], Callable[[Any], Any]]] = {
     "soundsep": soundsep_method,
     "torchaudio": torchaudio_method,
     "librosa": librosa_method,
     "librosa, filter bank reused": librosa_reusing_method,
+    "nnAudio": nnaudio_method,
+    "torch.fft.rfft": torch_transform,
+    "numpy.fft.rfft": numpy_transform,
+    "scipy.fft.rfft": scipy_transform,
 }
+TRANSFORMS = ("torch.fft.rfft", "numpy.fft.rfft", "scipy.fft.rfft")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""Peak memory of long recordings against short ones, and speed against a batch of clips."""
+"""Long recordings: memory against short ones, speed against clips and against reading alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import multiprocessing
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -18,9 +22,11 @@ from torch import Tensor
 
 from ratios import add_json_option, save_ratios
 from soundsep import Classifier, ClassifierConfig, Pipeline
+from soundsep.audio import audio_blocks
 
 RATE = 44_100
 REPETITIONS = 3
+RUNTIMES: tuple[Literal["torch", "onnx"], ...] = ("torch", "onnx")
 
 
 class TinyClassifier(Classifier):
@@ -98,8 +104,10 @@ def compare_speed(name: str, n_windows: int) -> float:
     signal = rng.normal(0, 0.1, window + hop * (n_windows - 1)).astype(np.float32)
     clips = [signal[i * hop : i * hop + window] for i in range(n_windows)]
     calls = {
-        "clips in batches of 16": lambda: pipe(clips, progress=False),
-        "one long recording": lambda: pipe.scores(signal, progress=False),
+        "clips in batches of 16": lambda: pipe(clips, sample_rate=pipe.sample_rate, progress=False),
+        "one long recording": lambda: pipe.scores(
+            signal, sample_rate=pipe.sample_rate, progress=False
+        ),
     }
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(REPETITIONS):
@@ -115,12 +123,55 @@ def compare_speed(name: str, n_windows: int) -> float:
     return statistics.median(seconds["one long recording"]) / first
 
 
+def compare_reading(name: str, seconds: int) -> dict[str, float]:
+    """Time of the events of a FLAC over that of reading and resampling it, for each runtime."""
+    torch.set_num_threads(1)
+    pipes = {runtime: Pipeline.from_pretrained(name, runtime=runtime) for runtime in RUNTIMES}
+    rate = pipes["torch"].sample_rate
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "night.flac")
+        with soundfile.SoundFile(path, "w", RATE, 1, format="FLAC") as file:
+            for _ in range(seconds):
+                file.write(rng.normal(0, 0.05, RATE))
+
+        def read() -> None:
+            with audio_blocks(path, target_rate=rate) as blocks:
+                for _ in blocks:
+                    pass
+
+        runs: dict[str, Callable[[], object]] = {"reading alone": read}
+        for runtime, pipe in pipes.items():
+            runs[f"events, {runtime}"] = partial(_hear, pipe, path)
+        taken: dict[str, list[float]] = {run: [] for run in runs}
+        for _ in range(REPETITIONS):
+            for run, call in runs.items():
+                began = time.perf_counter()
+                call()
+                taken[run].append(time.perf_counter() - began)
+    medians = {run: statistics.median(found) for run, found in taken.items()}
+    print(f"\n| {name}, FLAC of {RATE} Hz, one thread | x real time | ratio |\n|---|---|---|")
+    for run, median in medians.items():
+        print(f"| {run} | {seconds / median:.0f} | {median / medians['reading alone']:.2f} |")
+    return {
+        f"{run} / reading alone": median / medians["reading alone"]
+        for run, median in medians.items()
+        if run != "reading alone"
+    }
+
+
+def _hear(pipe: Pipeline, path: Path) -> None:
+    for _ in pipe.events(path, progress=False):
+        pass
+
+
 def main() -> None:
     """Measure, and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", nargs="?", default="esc50-mn04-fold5", help="for the speed")
     parser.add_argument("--hours", type=float, default=10.0, help="of the long recording")
     parser.add_argument("--windows", type=int, default=160, help="for the speed")
+    parser.add_argument("--flac-seconds", type=int, default=600, help="for the speed from a file")
     add_json_option(parser)
     arguments = parser.parse_args()
     first = None
@@ -136,6 +187,7 @@ def main() -> None:
         )
     speed = compare_speed(arguments.model, arguments.windows)
     ratios = {"memory, long / 10 min": peak / first, "time, long / clips": speed}
+    ratios |= compare_reading(arguments.model, arguments.flac_seconds)
     save_ratios(arguments.json, "long_files", ratios)
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from tqdm import tqdm
 from ratios import add_json_option, save_ratios
 
 MODELS = ("esc50-mn04", "esc50-resnet34", "audioset-mn04")
-RUNTIMES = ("PyTorch", "ONNX Runtime")
+# As a pipeline runs the network, as it is trained and saved, the exported file, and a pipeline with
+# runtime="onnx".
+RUNTIMES = ("PyTorch", "PyTorch, not folded", "ONNX Runtime", "PyTorch and ONNX Runtime")
 SECONDS = 5.0
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -56,7 +59,9 @@ def measure(model: str, arguments: argparse.Namespace, ratios: dict[str, float])
         file = Path(folder, "model.onnx")
         export(model, file)
         children = {
-            (threads, runtime): Child(runtime, model if runtime == "PyTorch" else file, threads)
+            (threads, runtime): Child(
+                runtime, file if runtime == "ONNX Runtime" else model, threads
+            )
             for threads in arguments.threads
             for runtime in RUNTIMES
         }
@@ -121,7 +126,8 @@ def answer(runtime: str, model: str, threads: str) -> None:
     import numpy as np
 
     n_threads = int(threads)
-    predict, rate = (torch_model if runtime == "PyTorch" else onnx_model)(model, n_threads)
+    make = onnx_model if runtime == "ONNX Runtime" else partial(torch_model, runtime)
+    predict, rate = make(model, n_threads)
     rng = np.random.default_rng(0)
     for line in sys.stdin:
         batch_size, n_batches = json.loads(line)
@@ -133,14 +139,21 @@ def answer(runtime: str, model: str, threads: str) -> None:
         print(1e3 * (time.perf_counter() - began) / (batch_size * n_batches), flush=True)
 
 
-def torch_model(model: str, n_threads: int) -> tuple[Any, int]:
+def torch_model(runtime: str, model: str, n_threads: int) -> tuple[Any, int]:
     """The classifier as a function of an array, and its sample rate."""
     import torch
 
     from soundsep import Classifier
+    from soundsep.classifier.inference import fold_batch_norm, with_network
+    from soundsep.devices import to_device
+    from soundsep.export.network import onnx_network
 
     torch.set_num_threads(n_threads)
-    classifier = Classifier.from_pretrained(model)
+    classifier = to_device(Classifier.from_pretrained(model), "cpu")
+    if runtime == "PyTorch":
+        classifier = with_network(classifier, fold_batch_norm(classifier.network))
+    elif runtime == "PyTorch and ONNX Runtime":
+        classifier = with_network(classifier, onnx_network(classifier))
 
     @torch.inference_mode()
     def predict(clips: Any) -> Any:

@@ -17,8 +17,8 @@ import torch
 from tqdm import tqdm
 
 from ratios import add_json_option, save_ratios
-from soundsep import Pipeline, load_audio
-from soundsep.classifier.scoring import score_waveforms
+from soundsep import Classifier, Pipeline, load_audio
+from soundsep.classifier.inference import fold_batch_norm
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("model", help="a name of `soundsep models`, a folder, or org/repo")
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 16, 32])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     add_json_option(parser)
@@ -53,11 +53,17 @@ def main() -> None:
         for *others, last in [stages]
         for name in others
     }
+    first, *_, most = [size for size in arguments.batch_sizes if size > 1] * 2
+    ratios |= {
+        f"{name}, batch of {most} / batch of {first}": medians[name, most] / medians[name, first]
+        for name in stages
+    }
     save_ratios(arguments.json, "pipeline", ratios)
 
 
 def make_stages(pipe: Pipeline, files: list[Path]) -> dict[str, Callable[[int], object]]:
     """What is timed, by name: each a function of the batch size."""
+    assert isinstance(pipe.classifier, Classifier)
     device = next(pipe.classifier.parameters()).device
     waveforms = [load_audio(file, target_rate=pipe.sample_rate)[0] for file in files]
     n_samples = pipe.classifier.config.window_samples
@@ -68,17 +74,19 @@ def make_stages(pipe: Pipeline, files: list[Path]) -> dict[str, Callable[[int], 
             )
         )
 
+    folded = fold_batch_norm(pipe.classifier.network)  # as a pipeline runs it
+
     @torch.inference_mode()
     def network(size: int) -> object:
-        return [pipe.classifier.network(part).cpu() for part in features.split(size)]
+        return [folded(part).cpu() for part in features.split(size)]
 
     def scores(size: int) -> object:
-        return list(score_waveforms(pipe.classifier, enumerate(waveforms), batch_size=size))
+        return pipe(waveforms, sample_rate=pipe.sample_rate, batch_size=size, progress=False)
 
     def results(size: int) -> object:
         return pipe(files, batch_size=size, progress=False)
 
-    return {"files to results": results, "waveforms to scores": scores, "network only": network}
+    return {"files to results": results, "waveforms to results": scores, "network only": network}
 
 
 def measure(

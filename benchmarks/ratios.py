@@ -14,7 +14,18 @@ from typing import Any
 
 __all__ = ["add_json_option", "machine", "save_ratios"]
 
-PACKAGES = ("soundsep", "torch", "torchaudio", "numpy", "scipy", "librosa", "onnxruntime", "demucs")
+PACKAGES = (
+    "soundsep",
+    "torch",
+    "torchaudio",
+    "numpy",
+    "scipy",
+    "librosa",
+    "soxr",
+    "nnAudio",
+    "onnxruntime",
+    "demucs",
+)
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Time and peak memory of resampling: soundsep and torchaudio.
+"""Time and peak memory of resampling: soundsep and torchaudio, and for common rates soxr.
 
 Common rates take turns in one process, in time of the processor; the others run in a child each.
 
@@ -9,6 +9,7 @@ module, so Linux or macOS.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -76,33 +77,45 @@ def main() -> None:
                     key = f"{method} / soundsep, {source} to {target} Hz"
                     ratios |= {f"{key}, {n}": row[n] / base[n] for n in ("first", "later")}
             print(f"| {source} to {target} | {method} | {cells}")
-    print("\n| rates, Hz | a clip of 5 s: soundsep, ms | torchaudio, ms | ratio |")
-    print("|---|---|---|---|")
+    peers = [*METHODS[1:], *(["soxr, HQ"] if is_here("soxr") else [])]
+    print(f"\n| rates, Hz | a clip of 5 s: soundsep, ms | {' | '.join(_titles(peers))} |")
+    print("|---|---|" + "---|---|" * len(peers))
     for source, target in COMMON_RATES:
-        ours, theirs = take_turns(source, target, arguments.threads)
-        print(
-            f"| {source} to {target} | {1e3 * ours:.2f} | {1e3 * theirs:.2f} "
-            f"| {theirs / ours:.2f} |"
-        )
-        ratios[f"torchaudio / soundsep, {source} to {target} Hz, a clip"] = theirs / ours
+        ours, *theirs = take_turns(source, target, arguments.threads, [METHODS[0], *peers])
+        cells = " | ".join(f"{1e3 * taken:.2f} | {taken / ours:.2f}" for taken in theirs)
+        print(f"| {source} to {target} | {1e3 * ours:.2f} | {cells} |")
+        for peer, taken in zip(peers, theirs, strict=True):
+            ratios[f"{peer} / soundsep, {source} to {target} Hz, a clip"] = taken / ours
     save_ratios(arguments.json, "resample", ratios)
 
 
-def take_turns(source: int, target: int, threads: int) -> tuple[float, float]:
-    """Seconds of the processor that a clip of 5 s takes, of soundsep and torchaudio."""
+def _titles(peers: list[str]) -> list[str]:
+    return [title for peer in peers for title in (f"{peer}, ms", "ratio")]
+
+
+def is_here(name: str) -> bool:
+    """Whether a package is installed; a line says so where it is not."""
+    if importlib.util.find_spec(name):
+        return True
+    print(f"{name} is not installed, and left out", file=sys.stderr)
+    return False
+
+
+def take_turns(source: int, target: int, threads: int, names: list[str]) -> list[float]:
+    """Seconds of the processor that a clip of 5 s takes, of each method."""
     import torch
 
     torch.set_num_threads(threads)
     waveform = torch.randn(5 * source, generator=torch.Generator().manual_seed(0))
-    methods = [load_method(method) for method in METHODS]
-    seconds: list[list[float]] = [[], []]
+    methods = [load_method(name) for name in names]
+    seconds: list[list[float]] = [[] for _ in names]
     for repetition in range(31):  # the first warms up
         for method, taken in zip(methods, seconds, strict=True):
             began = time.process_time()
             method(waveform, source, target)
             if repetition:
                 taken.append(time.process_time() - began)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    return [statistics.median(taken) for taken in seconds]
 
 
 def run_child(
@@ -168,6 +181,10 @@ def load_method(method: str) -> Callable[..., Any]:
         from soundsep._torchaudio import torchaudio
 
         return torchaudio().functional.resample  # type: ignore[no-any-return]
+    if method == "soxr, HQ":
+        import soxr
+
+        return lambda waveform, *rates: soxr.resample(waveform.numpy(), *rates, quality="HQ")
     from soundsep.audio import resample as ours
 
     return ours

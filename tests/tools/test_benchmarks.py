@@ -19,6 +19,9 @@ def baseline(monkeypatch, tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "BASELINE", tmp_path / "baseline.json")
+    page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text(page, encoding="utf-8")
+    monkeypatch.setattr(module, "README", tmp_path / "README.md")
     return module
 
 
@@ -56,13 +59,18 @@ def test_a_ratio_may_move_by_the_tolerance_either_way(baseline, was, now, verdic
 def test_recorded_and_compared(baseline, monkeypatch, capsys):
     monkeypatch.setattr(baseline, "RUNS", {"x": [], "y": []})
     found = {"x": {"a / b": 2.0}, "y": {"c / d": 1.0}}
-    monkeypatch.setattr(baseline, "measure", lambda name: found[name])
+    tables = {"x": "| a |\n|---|\n| 1 |\n", "y": "| b |\n|---|\n| 2 |"}
+    monkeypatch.setattr(baseline, "measure", lambda name: (found[name], tables[name]))
     with pytest.raises(SystemExit, match="2"):  # nothing to compare with
         baseline.main([])
     assert "--record" in capsys.readouterr().err
     assert baseline.main(["--record"]) == 0
     stored = json.loads(baseline.BASELINE.read_text(encoding="utf-8"))
     assert stored["ratios"] == found
+    assert stored["tables"] == tables
+    page = baseline.README.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        assert f"`{name}.py`:\n\n{table.strip()}\n" in page
     assert stored["versions"]["torch"]
     assert stored["machine"]["cores"]
     assert baseline.main([]) == 0
@@ -75,3 +83,11 @@ def test_recorded_and_compared(baseline, monkeypatch, capsys):
     assert json.loads(baseline.BASELINE.read_text(encoding="utf-8"))["ratios"] == found
     with pytest.raises(SystemExit, match="2"):
         baseline.main(["z"])
+    # The tables that are stored, written once more over whatever stands there.
+    head, tail = page.split(baseline.BEGIN)[0], page.split(baseline.END)[1]
+    baseline.README.write_text(head + baseline.BEGIN + "old\n" + baseline.END + tail)
+    assert baseline.main(["--pages"]) == 0
+    assert baseline.README.read_text(encoding="utf-8") == page
+    baseline.README.write_text("no marks")
+    with pytest.raises(SystemExit, match="no place for the tables"):
+        baseline.main(["--pages"])
