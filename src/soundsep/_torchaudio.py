@@ -1,4 +1,4 @@
-"""The one place that imports torchaudio, so that a wrong build gives one clear error."""
+"""The only module that imports torchaudio, so that a wrong build gives one clear error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def torchaudio() -> ModuleType:
     """The torchaudio package.
 
     Raises:
-        DependencyError: it is missing, or was built for another torch.
+        DependencyError: torchaudio is missing, or was built for another torch.
     """
     try:
         try:
@@ -46,11 +46,11 @@ def _differs_in_the_minor_version_of_cuda(error: RuntimeError) -> bool:
 
 
 def _past_its_check() -> ModuleType:
-    """torchaudio, without asking it whether torch has the same minor version of CUDA.
+    """torchaudio, without its check that torch has the same minor version of CUDA.
 
-    Minor versions of CUDA are compatible, and of torchaudio only what is written in Python is used
-    here. torchaudio 2.11.0, the last release, refuses them all the same, which upstream has relaxed
-    since: https://github.com/pytorch/audio/pull/4226.
+    Minor versions of CUDA are compatible, and only the parts of torchaudio that are written in
+    Python are used here. torchaudio 2.11.0, the last release, refuses them anyway, which upstream
+    has relaxed since: https://github.com/pytorch/audio/pull/4226.
     """
     # The import that failed has left this module; the next one takes the check from it.
     utils = sys.modules.get("torchaudio._extension.utils")

@@ -1,4 +1,4 @@
-"""What the frozen config dataclasses share: checked construction from plain JSON, and back."""
+"""The base of the frozen config dataclasses: checked values, from plain JSON and back."""
 
 from __future__ import annotations
 
@@ -33,19 +33,18 @@ C = TypeVar("C", bound="Config")
 class Config:
     """Base of all configs: immutable, made of plain values, strict about unknown keys.
 
-    A field that is annotated as ``Literal`` holds one of its values; what else a class refuses is
-    said in its `_check`. Where a field may hold one of several configs, each of them has a
-    ``kind``, which stands beside its values in the JSON; without it the first that the field's
-    annotation names is meant.
+    A field annotated as ``Literal`` holds one of its values; a class's `_check` refuses everything
+    else that is invalid. If a field may hold one of several configs, each of these has a ``kind``,
+    which is part of its JSON; without it, the first config of the annotation is assumed.
     """
 
     kind: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
-        """See that the settings are some that make sense.
+        """Check the settings.
 
         Raises:
-            ConfigError: they are not.
+            ConfigError: a setting is invalid.
         """
         for field, choices in _choices(type(self)):
             check_choice(f"{type(self).__name__}.{field}", getattr(self, field), choices)
@@ -97,10 +96,14 @@ class Config:
 
 
 def check_names(config: Config, field: str) -> None:
-    """See that a field holds names, and make a tuple of another list of them.
+    """Refuse a field that does not hold strings, and turn a list of them into a tuple.
+
+    Args:
+        config: Config with the field.
+        field: Name of the field.
 
     Raises:
-        ConfigError: it is a single string, or holds something else than strings.
+        ConfigError: the field is a single string, or holds anything but strings.
     """
     value = getattr(config, field)
     names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (None,)
@@ -112,13 +115,18 @@ def check_names(config: Config, field: str) -> None:
 
 
 def check_numbers(config: Config, field: str, *, n: int) -> tuple[float, ...] | None:
-    """See that a field holds a number, ``n`` of them or ``None``; a list becomes a tuple.
+    """Refuse a field unless it holds one number, ``n`` of them or ``None``; a list becomes a tuple.
+
+    Args:
+        config: Config with the field.
+        field: Name of the field.
+        n: Length of a list.
 
     Returns:
-        The numbers, one for each of the ``n`` if there is one for all; ``None`` for ``None``.
+        ``n`` numbers, even if the field holds one for all; ``None`` for ``None``.
 
     Raises:
-        ConfigError: it holds something else, or another number of numbers.
+        ConfigError: the field holds something else, or another number of numbers.
     """
     value, where = getattr(config, field), f"{type(config).__name__}.{field}"
     if value is None:
@@ -133,29 +141,37 @@ def check_numbers(config: Config, field: str, *, n: int) -> tuple[float, ...] | 
 
 
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
-    """See that an option is one of a few.
+    """Refuse an option that is not one of a few.
+
+    Args:
+        name: Name of the option.
+        value: Value to check.
+        choices: Values allowed.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: ``value`` is not among ``choices``.
     """
-    if value not in tuple(choices):  # which a list may be, unhashable as it is
+    if value not in tuple(choices):  # a tuple, since a value may be unhashable
         listed = ", ".join(map(repr, choices))
         raise ConfigError(f"{name} must be one of {listed}; got {_shown(value)}")
 
 
 def check_seed(seed: Any) -> int:
-    """See that NumPy's generators and torch's can start from a seed.
+    """Refuse a seed that the generators of NumPy or torch do not take.
+
+    Args:
+        seed: Value to check.
 
     Raises:
-        ConfigError: it is not an integer, below 0, or above 2 ** 64 - 1.
+        ConfigError: ``seed`` is not an integer from 0 to 2 ** 64 - 1.
     """
     return check_whole("seed", seed, least=0, most=2**64 - 1)
 
 
 def check_range(config: Config, *fields: str, **bounds: float) -> None:
-    """See that each of some fields holds a number within bounds.
+    """Refuse fields that do not hold a number within bounds.
 
-    Where the annotation says so, it must be an integer, or may be ``None``.
+    If the annotation says so, it must be an integer, or may be ``None``.
 
     Args:
         config: Config with the fields.
@@ -179,10 +195,16 @@ def check_range(config: Config, *fields: str, **bounds: float) -> None:
 
 
 def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> int:
-    """The option as an int, whatever type of integer it is.
+    """Return an option of any integer type as an int.
+
+    Args:
+        name: Name of the option.
+        value: Value to check.
+        least: Smallest value allowed.
+        most: Largest value allowed.
 
     Raises:
-        ConfigError: it is not an integer (``True`` and ``2.0`` are not), or out of range.
+        ConfigError: the value is not an integer (``True`` and ``2.0`` are not), or out of range.
     """
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_whole or value < least or (most is not None and value > most):
@@ -192,10 +214,15 @@ def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -
 
 
 def check_kind(owner: str, value: Any, kind: type) -> None:
-    """See that a constructor was given what it takes, and not the name of something published.
+    """Refuse a constructor's argument of another type, such as the name of a published model.
+
+    Args:
+        owner: Name of the class that is constructed.
+        value: Value to check.
+        kind: Type that the constructor takes.
 
     Raises:
-        ConfigError: it was not.
+        ConfigError: ``value`` is of another type.
     """
     if isinstance(value, kind):
         return
@@ -214,7 +241,7 @@ def check_number(
     above: float = -math.inf,
     below: float = math.inf,
 ) -> float:
-    """The option as a float, whatever type of number it is.
+    """Return an option of any real type as a float.
 
     Args:
         name: Name of the option.
@@ -225,7 +252,7 @@ def check_number(
         below: Bound that it must stay below.
 
     Raises:
-        ConfigError: it is not a number, NaN, infinite or out of range.
+        ConfigError: the value is not a number, NaN, infinite or out of range.
     """
     is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or not (least <= value <= most and above < value < below):
@@ -241,7 +268,7 @@ _HINTS: dict[type[Config], dict[str, Any]] = {}
 
 
 def _hints(config: type[Config]) -> dict[str, Any]:
-    """The annotations, which are texts that take a while to evaluate."""
+    """The annotations, which are strings that take a while to evaluate."""
     if config not in _HINTS:
         _HINTS[config] = get_type_hints(config)
     return _HINTS[config]
@@ -301,7 +328,7 @@ def _typed(where: str, value: Any, hint: Any) -> Any:
 
 
 def _chosen(where: str, value: Any, options: list[Any]) -> Any:
-    """The one of several types that ``value`` is, or says it is."""
+    """The one of several types that ``value`` has or names."""
     if type(value) in options:
         return type(value)
     if isinstance(value, (list, tuple)):
@@ -309,6 +336,6 @@ def _chosen(where: str, value: Any, options: list[Any]) -> Any:
     if len(options) == 1 or not isinstance(value, Mapping) or "kind" not in value:
         return options[0]
     kinds = {option.kind: option for option in options}
-    if value["kind"] not in tuple(kinds):  # a tuple, for a kind may be something unhashable
+    if value["kind"] not in tuple(kinds):  # a tuple, since a kind may be unhashable
         raise ConfigError(f"{where}: no kind {value['kind']!r}; there are {', '.join(kinds)}")
     return kinds[value["kind"]]

@@ -1,4 +1,4 @@
-"""Where a module runs, how its weights lie, and what random numbers it draws."""
+"""Devices and memory layout of networks, and torch's global random numbers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def to_device(module: M, device: str | torch.device) -> M:
-    """Move a network, and lay its weights out channels last: up to twice as fast on a CPU.
+    """Move a network, with its weights channels last, which is up to twice as fast on a CPU.
+
+    Args:
+        module: Network to move.
+        device: Device, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: this machine has no such device.
     """
     moved: Any = move(module, device)  # torch before 2.14 does not declare the argument
     laid_out: M = moved.to(memory_format=torch.channels_last)
@@ -28,22 +32,26 @@ def to_device(module: M, device: str | torch.device) -> M:
 
 
 def move(module: M, device: str | torch.device) -> M:
-    """Move a network as it is.
+    """Move a network, keeping its memory layout.
+
+    Args:
+        module: Network to move.
+        device: Device, such as ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: this machine has no such device.
     """
     try:
         return module.to(device)
-    except (RuntimeError, AssertionError) as error:  # both are torch's ways to say it
+    except (RuntimeError, AssertionError) as error:  # torch raises either
         reason = str(error).splitlines()[0]
         raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error
 
 
 def prepare(model: object) -> torch.device:
-    """Put a network into evaluation mode, and say where it runs; what is no network, on the CPU.
+    """Put a network into evaluation mode, and return its device; the CPU for other objects.
 
-    In training mode batch normalisation would hear a clip's neighbours, and learn them.
+    In training mode, batch norms would use a clip's neighbours, and learn from them.
     """
     if not isinstance(model, nn.Module):
         return torch.device("cpu")
@@ -53,9 +61,9 @@ def prepare(model: object) -> torch.device:
 
 @contextmanager
 def forked_rng(seed: int | None = None) -> Iterator[None]:
-    """Leave torch's global generator as it was, whatever is drawn from it in between.
+    """Restore torch's global generator at the end of the block.
 
-    Layers draw their first weights from it, and those with dropout go on drawing.
+    Layers draw their initial weights from it, and dropout goes on drawing.
 
     Args:
         seed: Seed inside the block; by default the state is kept.

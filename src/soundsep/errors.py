@@ -24,7 +24,7 @@ class SoundsepError(Exception):
 
 
 class ConfigError(SoundsepError, ValueError):
-    """A setting, an option or a name is not one that exists or makes sense."""
+    """A setting, an option or a name is unknown or invalid."""
 
 
 class ShapeError(SoundsepError, ValueError):
@@ -44,7 +44,7 @@ class DatasetError(SoundsepError, RuntimeError):
 
 
 class ExportError(SoundsepError, RuntimeError):
-    """A model cannot be written in another format, or would not answer there as it does here."""
+    """A model cannot be written in another format, or its scores would differ there."""
 
 
 class DependencyError(SoundsepError, ImportError):
@@ -56,7 +56,14 @@ class SoundsepWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """Give a `SoundsepWarning` at the line outside of soundsep that led to it."""
+    """Issue a `SoundsepWarning` at the line outside of soundsep that led to it.
+
+    Args:
+        message: Assumption that was made, and how to avoid it.
+
+    Warns:
+        SoundsepWarning: always.
+    """
     level, frame = 2, sys._getframe(1)
     while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] == "soundsep":
         level, frame = level + 1, frame.f_back

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, digests, and JSON lines: the one place for them."""
+"""Files that are written whole or not at all, digests, and JSON lines."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ __all__ = [
     "write_json_lines",
 ]
 
-STALE_SECONDS = 600.0  # half a file untouched for so long has no living owner
+STALE_SECONDS = 600.0  # a temporary file that was not written for so long has no living owner
 
 
 @contextmanager
 def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
-    """Temporary names, one for each path, whose files take the paths' places at the end.
+    """Temporary paths, one for each path, whose files replace those at the end of the block.
 
-    The names are in the paths' folders, which are made, and no other writer has them. Where the
-    block fails nothing is left of it, and what was at the paths stays.
+    They are unique, in the folders of the final paths, which are created. If the block fails, no
+    temporary file is left, and the final paths stay as they were.
 
     Args:
         paths: Final paths of the files.
-        sync: Wait until the disk has them; else a power cut may leave a name on no bytes.
+        sync: Wait until the disk has the files; otherwise a power cut may leave empty ones.
 
     Raises:
-        OSError: a folder cannot be made, or a file not be written or moved; it names a path.
+        OSError: a folder cannot be created, or a file cannot be written or moved.
     """
     temporary = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
     try:
@@ -62,9 +62,9 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         for file, path in zip(temporary, paths, strict=True):
             os.replace(file, path)
     except OSError as error:
-        if error.errno is not None:  # else it is not of a file, and a file would hide its message
+        if error.errno is not None:  # other errors are not about a file
             named = {str(file): str(path) for file, path in zip(temporary, paths, strict=True)}
-            if error.filename is None:  # a full disk does not say what it was full for
+            if error.filename is None:  # as when the disk is full
                 error.filename = str(paths[0])
             error.filename = named.get(str(error.filename), error.filename)
         raise
@@ -75,7 +75,7 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files that killed programs have left, where that can be done.
+    """Remove the temporary files of killed programs, if possible.
 
     Args:
         folder: Folder in which `replacing` was used.
@@ -89,18 +89,27 @@ def sweep(folder: Path) -> None:
 def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
     """Write a file as `replacing` does.
 
+    Args:
+        path: File to write; an existing one is replaced.
+        data: Contents of the file.
+        sync: Wait until the disk has the file.
+
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with replacing(path, sync=sync) as (temporary,):
         temporary.write_bytes(data)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON for people to read, as `replacing` does.
+    """Write indented JSON, as `replacing` does.
+
+    Args:
+        path: File to write; an existing one is replaced.
+        content: Plain JSON types.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
 
@@ -113,14 +122,21 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
 def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object per line, as `replacing` does.
 
+    Args:
+        path: File to write; an existing one is replaced.
+        rows: Plain JSON types.
+
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     write_bytes(path, json_lines(rows))
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """What stands on every line that is not empty.
+    """The JSON values of all lines that are not empty.
+
+    Args:
+        path: File to read.
 
     Raises:
         OSError: the file cannot be read.
@@ -130,7 +146,7 @@ def read_json_lines(path: Path) -> list[Any]:
 
 
 def digest(*parts: str | bytes | Tensor) -> str:
-    """The sha256 of all parts behind each other, as 64 digits.
+    """The sha256 of all parts joined, as 64 hexadecimal digits.
 
     Args:
         parts: Texts count as UTF-8, tensors (...) as their numbers in order, without type and
@@ -149,9 +165,9 @@ def digest(*parts: str | bytes | Tensor) -> str:
 
 @functools.cache
 def code_digest(*rooms: str) -> str:
-    """64 digits that differ between versions of the code in some rooms of soundsep.
+    """A hash that differs between versions of the code in some rooms of soundsep, 64 hex digits.
 
-    A cache that is named after them holds nothing that other code has computed.
+    A cache that is named after it holds nothing that other code has computed.
 
     Args:
         rooms: Names of packages below ``soundsep``, such as ``"frontends"``.
@@ -166,10 +182,13 @@ def code_digest(*rooms: str) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The sha256 of a file's bytes, as 64 digits, in little memory.
+    """The sha256 of a file's bytes, as 64 hexadecimal digits, in little memory.
+
+    Args:
+        path: File to read.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     total = hashlib.sha256()
     with path.open("rb") as stream:

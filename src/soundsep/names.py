@@ -1,4 +1,4 @@
-"""Names that come from files: shown without harm, fit to be labels, and never another file's."""
+"""Names from files: safe to print, valid as labels, and safe as names of new files."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = [
 ]
 
 MAX_LABEL = 200  # characters
-# Control characters, invisible formats (zero-width ones, those that turn the direction of reading),
-# halves of characters, and separators of lines: a terminal obeys them, or shows nothing.
+# Control characters, invisible formats (of no width, or for the direction of text), halves of
+# characters, and line separators: a terminal obeys them, or shows nothing.
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters without ink
-# Windows opens devices by these names, whatever follows a dot.
+# Windows opens devices by these names, with any suffix.
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)")
 _INK = ("L", "N", "P", "S")
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""A text that a terminal shows and does not obey: what cannot be seen is escaped.
+    r"""Escape characters that are invisible or that a terminal would obey.
 
     Args:
         text: Text of unknown origin, such as the name of a file.
-        keep: Characters that are left as they are.
+        keep: Characters that are not escaped.
 
     Examples:
         >>> printable("a\x1b[31m.wav"), printable("sirène 1.wav")
@@ -50,7 +50,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """A hint for the end of a sentence about an unknown name; empty where none is alike.
+    """A hint for the end of a sentence about an unknown name; empty if no known one is similar.
 
     Examples:
         >>> did_you_mean("esc50-mn4", ["esc50-mn04", "urban11-mn04"])
@@ -64,7 +64,7 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """The known name that was typed in other letters, where there is exactly one; else the name.
+    """The only known name that differs in case, hyphens, underscores and spaces; else the name.
 
     Examples:
         >>> meant("Dog", ["dog", "cat"]), meant("door-wood knock", ["door_wood_knock"])
@@ -82,7 +82,7 @@ def _plain(name: str) -> str:
 
 
 def label_fault(label: str) -> str | None:
-    r"""What keeps a text from being a label; ``None`` where nothing does.
+    r"""The reason why a text cannot be a label; ``None`` if it can.
 
     Examples:
         >>> label_fault("dog")
@@ -100,13 +100,16 @@ def label_fault(label: str) -> str | None:
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:
-    """The path that is meant: ``~`` stands for the home folder only where no such name exists.
+    """Expand ``~`` to a home folder, unless a file of that name exists.
 
-    A `Path` forgets that it was written ``./~ann/a.wav``, so of a path only ``~/`` is expanded, and
-    of a text the home of another user as well.
+    A `Path` does not know that it was written ``./~ann/a.wav``, so in a path only ``~/`` is
+    expanded, and in a string also the home of another user.
+
+    Args:
+        path: Path as the user gave it.
 
     Raises:
-        ConfigError: there is no such user, or no home folder is known.
+        ConfigError: there is no such user, or no home folder.
     """
     literal = Path(path)
     first = literal.parts[0] if literal.parts else ""
@@ -120,9 +123,10 @@ def local_path(path: str | os.PathLike[str]) -> Path:
 
 
 def safe_name(text: str, max_bytes: int = 100) -> str:
-    r"""A part of a file's name, on every system, of a text that may hold anything.
+    r"""Turn any text into a part of a file name that is valid on every system.
 
-    Letters and digits of any script, dots, hyphens and underscores stay; all else is an underscore.
+    Letters and digits of any script, dots, hyphens and underscores stay; all else becomes an
+    underscore.
 
     Args:
         text: Text of unknown origin, such as a label of an untrusted model.

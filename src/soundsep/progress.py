@@ -1,4 +1,4 @@
-"""The one place that decides about progress bars: shown on a terminal, and nowhere else."""
+"""Progress bars, which are shown only on a terminal."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ __all__ = ["is_terminal", "progress_bar", "write_line"]
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody watches; a program without a console has no streams at all."""
+    """Whether a stream is a terminal; a program without a console has no streams at all."""
     try:
         return stream is not None and stream.isatty()
-    except (AttributeError, ValueError):  # something of somebody else's; closed
+    except (AttributeError, ValueError):  # an object without it; a closed stream
         return False
 
 
 def progress_bar(items: Iterable[Any] | None = None, *, progress: bool, **options: Any) -> Any:
-    """A bar of tqdm on standard error, where that is a terminal.
+    """A bar of tqdm on standard error, if that is a terminal.
 
     Args:
         items: Items to iterate over; without them, the caller updates the bar.
-        progress: ``False`` shows none on a terminal either.
+        progress: ``False`` shows no bar.
         options: Options of tqdm.
     """
     return tqdm(items, disable=not (progress and is_terminal(sys.stderr)), **options)
 
 
 def write_line(text: str, stream: TextIO | None) -> None:
-    """Print past a bar, which may share the terminal; nothing where there is no stream."""
+    """Print a line without breaking a bar on the same terminal; do nothing without a stream."""
     if stream is not None:
         tqdm.write(text, file=stream)

@@ -1,4 +1,4 @@
-"""Recordings to try, with the truth about each; `tools/make_examples.py` makes them from code."""
+"""Recordings to try, with the truth about each, synthesised by `tools/make_examples.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from soundsep.names import did_you_mean
 
 __all__ = ["ABOUT", "example", "list_examples"]
 
-# What the sounds are, of each name.
+# The sounds of each recording, by name.
 ABOUT = {
     "street": "a siren comes and goes, then church bells",
     "night": "crickets, and in the middle knocks at a door",
@@ -28,10 +28,10 @@ def list_examples() -> tuple[str, ...]:
 
 
 def example(name: str = "street") -> Path:
-    """A short recording to try, as a file that every function and command takes.
+    """Path of a short recording to try.
 
-    It is synthetic and comes with the package, so it may be used for anything. What sounds when
-    stands beside it in a csv file, for `soundsep.datasets.read_truth`.
+    It is synthetic and comes with the package, so it may be used for anything. A csv file beside it
+    lists its sounds and their times, for `soundsep.datasets.read_truth`.
 
     Args:
         name: One of `list_examples`.

@@ -19,21 +19,20 @@ __all__ = ["Tagger"]
 class Tagger:
     """Tags batches of recordings; a callable class for ``ray.data.Dataset.map_batches``.
 
-    Each worker of the pool loads the model once. Whatever is wrong with a recording stands in its
-    own row, and costs the others nothing.
+    Each worker of the pool loads the model once. An error of a recording is reported in its own
+    row, and does not affect the others.
 
     Args:
         model: A published name, a folder, or ``org/repo``, as for `Pipeline.from_pretrained`.
-        path_column: The column of the paths of the recordings.
-        bytes_column: The column of the contents of their files, which are heard in place of the
-            paths.
-        top_k: Labels kept of each.
+        path_column: Column of the paths of the recordings.
+        bytes_column: Column of the contents of their files, to be used instead of the paths.
+        top_k: Largest number of labels per recording.
         batch_size: Windows per forward pass.
         device: Device of the model, such as ``"cpu"`` or ``"cuda"``.
         runtime: Runtime of its network, ``"torch"`` or ``"onnx"``.
 
     Raises:
-        ConfigError: there is no such model or device, or an option is out of range.
+        ConfigError: the model or device does not exist, or an option is out of range.
         WeightsError: the model's files are not available, or are not what they claim to be.
         DependencyError: pyarrow, which Ray Data is built on, is not installed, or the extra
             ``onnx``, if asked for.
@@ -70,7 +69,7 @@ class Tagger:
         self.bytes_column = bytes_column
         self.pipe = Pipeline.from_pretrained(model, device=device, runtime=runtime)
         self._options: dict[str, Any] = {"top_k": top_k, "batch_size": batch_size}
-        self.pipe([], **self._options)  # an option that is wrong is no error of the recordings
+        self.pipe([], **self._options)  # refuses invalid options now, not in every recording
 
     def __call__(self, batch: Mapping[str, NDArray[Any]]) -> Any:
         """Tag one batch.
@@ -112,7 +111,7 @@ class Tagger:
                 recordings, progress=False, errors="return", **self._options
             )
             return results
-        except Exception as error:  # one that no AudioError foresees: find whose it is
+        except Exception as error:  # an unforeseen one: find the recording that caused it
             if len(recordings) == 1:
                 return [ClipResult(error=f"{type(error).__name__}: {error}")]
             return [result for one in recordings for result in self._results([one])]

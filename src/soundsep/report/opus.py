@@ -1,4 +1,4 @@
-"""Sound for a web page: Ogg Opus, the same bytes whenever it is made."""
+"""Sound for a web page, as reproducible Ogg Opus."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from soundsep.audio import resample
 __all__ = ["BYTES_PER_SECOND", "opus_bytes"]
 
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)  # Hz
-COMPRESSION = 0.87  # of libsndfile, from 0 to 1: about 36 kbit/s of one channel
-BYTES_PER_SECOND = 5_500  # at most, but for sounds that nobody records
+COMPRESSION = 0.87  # of libsndfile, 0 to 1: about 36 kbit/s per channel
+BYTES_PER_SECOND = 5_500  # upper limit for natural sounds
 
 # Places in the header of an Ogg page (RFC 3533).
 SERIAL, CHECKSUM, N_SEGMENTS, HEADER = 14, 22, 26, 27
@@ -37,7 +37,7 @@ def opus_bytes(waveform: Tensor, rate: int) -> bytes:
 
 
 def _without_serial(data: bytes) -> bytes:
-    """The file with 0 for the number of its stream, which libsndfile draws by the clock."""
+    """The file with the stream number 0, which libsndfile draws from the clock."""
     out, at = bytearray(data), 0
     while at < len(out):
         body = at + HEADER + out[at + N_SEGMENTS]
@@ -64,7 +64,7 @@ _TABLE = _crc_table()
 
 
 def _crc(page: bytes | bytearray) -> int:
-    """The checksum of Ogg, whose bits run the other way than zlib's."""
+    """The checksum of Ogg, whose bits are in the reverse order of zlib's."""
     value = 0
     for byte in page:
         value = ((value << 8) & 0xFFFFFFFF) ^ _TABLE[(value >> 24) ^ byte]

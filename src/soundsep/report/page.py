@@ -1,4 +1,4 @@
-"""The page: data, style and script in one file that asks no network for anything."""
+"""The page: data, style and scripts in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPTS = ("state.js", "save.js", "sound.js", "picture.js", "list.js", "main.js"
 
 
 def page(title: str, data: str, media: Iterable[tuple[str, bytes]]) -> Iterator[str]:
-    """The parts of the page, one after the other.
+    """The parts of the page, in order.
 
     Args:
         title: Title of the page, any text.
@@ -27,7 +27,7 @@ def page(title: str, data: str, media: Iterable[tuple[str, bytes]]) -> Iterator[
     """
     style = _text("page.css")
     scripts = [_text(name) for name in SCRIPTS]
-    # What is not named here is refused by the browser: other scripts, and all that is elsewhere.
+    # The browser refuses everything else: other scripts, and other addresses.
     policy = (
         f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; "
         f"style-src {_hash(style)}; img-src data:; media-src blob:; base-uri 'none'; "
@@ -48,7 +48,7 @@ def page(title: str, data: str, media: Iterable[tuple[str, bytes]]) -> Iterator[
 
 
 def data_json(data: Mapping[str, Any]) -> str:
-    r"""JSON that nothing in it ends: no tag, no comment.
+    r"""JSON inside which no HTML tag or comment can begin.
 
     Examples:
         >>> data_json({"name": "</script><!--"})

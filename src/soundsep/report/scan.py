@@ -1,4 +1,4 @@
-"""One reading of a recording: its spectrogram, and the stretches that are heard."""
+"""Read a recording once, for its spectrogram and its encoded parts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def scan(path: str, spans: Sequence[Span], *, max_columns: int, channel: int | N
                 for span, parts in waiting:
                     first, end = (round(seconds * rate) for seconds in span)
                     if first >= n_samples:
-                        break  # so do those that follow
+                        break  # the following ones begin later still
                     parts.append(block[max(0, first - n_before) : max(0, end - n_before)])
                 while waiting and round(waiting[0][0].end_seconds * rate) <= n_samples:
                     clips.append(_encoded(*waiting.pop(0), rate))
@@ -86,7 +86,7 @@ def scan(path: str, spans: Sequence[Span], *, max_columns: int, channel: int | N
 
 
 def _encoded(span: Span, parts: list[Tensor], rate: int) -> tuple[Span, bytes]:
-    """A stretch, which ends sooner where the recording does."""
+    """An encoded part, which ends with the recording."""
     waveform = torch.cat(parts)
     end = min(span.end_seconds, span.start_seconds + len(waveform) / rate)
     return Span(span.start_seconds, end), opus_bytes(waveform, rate)

@@ -44,7 +44,7 @@ class Spectrum:
         self._rate = rate
         self._window = max(64, window_samples(rate))
         self._hop = self._window // 2
-        # Padded, for at the lower end of the scale the bands are narrower than the window's bins.
+        # Padded: at the lower end of the scale the bands are narrower than the window's bins.
         self._n_fft = max(2 * self._window, MIN_FFT)
         self._hann = torch.hann_window(self._window)
         bands = mel_settings(rate)
@@ -69,11 +69,11 @@ class Spectrum:
 
     @property
     def column_seconds(self) -> float:
-        """How much of the recording a column is."""
+        """Length of a column, in seconds of the recording."""
         return self._group * self._hop / self._rate
 
     def push(self, block: Tensor) -> None:
-        """The next samples, (time,)."""
+        """Add the next samples, (time,)."""
         self._samples = torch.cat((self._samples, block))
         most = FRAMES_AT_ONCE * self._hop
         while (n := min(len(self._samples) - self._window, most)) >= 0:

@@ -1,4 +1,4 @@
-"""From events and their recordings to the page."""
+"""Write a page of events and their recordings."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ MAX_BYTES = 24_000_000  # of a page
 MIN_BYTES = 1_000_000
 MAX_COLUMNS = 100_000  # of all spectrograms
 MIN_COLUMNS = 256  # of one
-COLUMN_SHARE = 0.4  # of the page, at most, is pictures
-PAGE_BYTES = 100_000  # style, script and what else there is in every page
+COLUMN_SHARE = 0.4  # largest share of the page for pictures
+PAGE_BYTES = 100_000  # style, scripts and all other fixed parts
 IN_BASE64 = 4 / 3
 COLUMN_BYTES = IN_BASE64 * (N_BANDS // 2 + 1)  # at most, and the overview is smaller
 
@@ -126,7 +126,7 @@ def write_report(
 
 
 class _Media:
-    """Pictures and sounds, and how much room is left for sounds."""
+    """Pictures and sounds, and the bytes left for sounds."""
 
     def __init__(self, left: int) -> None:
         self.items: list[tuple[str, bytes]] = []
@@ -172,7 +172,7 @@ def _rounded(event: Event) -> tuple[float, float]:
 def _recording(
     path: str, read: Scan, start: datetime | None, page_path: Path, media: _Media
 ) -> dict[str, Any]:
-    """All that the page shows of a recording, but for its events."""
+    """The page's data of a recording, without its events."""
     steps = colour_steps(read.levels)
     small, group = overview(steps)
     places, names = hz_ticks(mel_centres(mel_settings(read.rate)))
@@ -199,7 +199,7 @@ def _clock(start: datetime) -> list[Any]:
 
 
 def _link(path: str, page_path: Path) -> str:
-    """Where the recording lies from the page, as an address that means nothing else."""
+    """The path of a recording relative to the page, as an unambiguous address."""
     target = Path(path).absolute()
     try:
         near = os.path.relpath(target, page_path.absolute().parent)
