@@ -105,8 +105,9 @@ def check() -> None:
 
 def docs() -> None:
     """Build the documentation; a warning is an error."""
-    prepare("docs")
+    prepare("docs,onnx")
     python("-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html")
+    python("tools/build_try.py", "docs/_build/html/try", "--optional")
     print("the documentation is in docs/_build/html/index.html")
 
 
