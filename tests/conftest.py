@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -34,6 +35,20 @@ def sed_scores_eval() -> ModuleType:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip("needs the extra eval")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser: Debian's Chromium, or that which CHROMIUM names."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("there is no Chromium")
+    with sync_api.sync_playwright() as playwright:
+        # As root, as in containers, Chromium starts without its sandbox only.
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 def _found(folder: Path) -> Path:

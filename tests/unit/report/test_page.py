@@ -1,9 +1,6 @@
-"""The page in a real browser: Debian's Chromium, or that which CHROMIUM names."""
+"""The page in a real browser."""
 
 from __future__ import annotations
-
-import os
-import shutil
 
 import numpy as np
 import pytest
@@ -15,21 +12,8 @@ from soundsep.pipeline import read_events
 
 RATE = 16_000
 HOSTILE = "<img src=x onerror=document.title='broken'>, \"a\" 20240519_233000.wav"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium")
-    with sync_api.sync_playwright() as playwright:
-        # As root, as in containers, Chromium starts without its sandbox only.
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -1,0 +1,42 @@
+"""The built documentation in a real browser, as wide as a phone and as a small screen."""
+
+from __future__ import annotations
+
+import page_inputs
+import pytest
+
+BUILT = page_inputs.ROOT / "docs" / "_build" / "html"
+LEFT_OUT = ("_modules", "_static")  # listings of code, and no pages
+
+# What is wider than the window, and code that has to be moved to be read.
+FAULTS = """() => {
+  const found = [];
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth) found.push(`${root.scrollWidth} pixels wide`);
+  for (const code of document.querySelectorAll("article div:not(.drawing) > div.highlight > pre"))
+    if (code.scrollWidth > code.clientWidth + 1) found.push(`cut off: ${code.innerText}`);
+  for (const word of document.querySelectorAll("article td code")) {
+    const box = word.getBoundingClientRect();
+    if (word.innerText.length > 8 && box.width < 50) found.push(`in pieces: ${word.innerText}`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 1_280])
+def test_pages_fit_and_nothing_is_cut_off(browser, width):
+    pages = [
+        page for page in BUILT.rglob("*.html") if page.relative_to(BUILT).parts[0] not in LEFT_OUT
+    ]
+    if not pages:
+        pytest.skip("the documentation is not built: python3 dev.py docs")
+    context = browser.new_context(viewport={"width": width, "height": 900}, is_mobile=width < 500)
+    tab = context.new_page()
+    found = {}
+    for page in pages:
+        tab.goto(page.as_uri())
+        if faults := tab.evaluate(FAULTS):
+            found[str(page.relative_to(BUILT))] = faults
+    context.close()
+    assert found == {}
