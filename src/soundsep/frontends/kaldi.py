@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import check_sizes, check_table, check_waveform
-from soundsep.frontends.filterbank import kaldi_filterbank
+from soundsep.frontends.filterbank import in_bands, kaldi_filterbank, spans_of
 from soundsep.frontends.spectrogram import PowerSpectrogram
 
 __all__ = ["KaldiMelConfig", "KaldiMelFrontend"]
@@ -128,8 +128,9 @@ class KaldiMelFrontend(nn.Module):
             f_min=config.f_min,
             f_max=config.f_max,
         )
-        self.register_buffer("filters", filters.T.float().contiguous(), persistent=False)
-        self.filters: Tensor
+        self.register_buffer("filters", filters.float(), persistent=False)
+        self.filters: Tensor  # (n_fft // 2 + 1, n_mels)
+        self._spans = spans_of(self.filters)
 
     @property
     def min_samples(self) -> int:
@@ -148,7 +149,7 @@ class KaldiMelFrontend(nn.Module):
         )
         config = self.config
         emphasised = torch.sub(waveform[:, 1:], waveform[:, :-1], alpha=config.preemphasis)
-        mel = self.filters @ self.spectrogram(emphasised)
+        mel = in_bands(self.spectrogram(emphasised), self.filters, self._spans)
         if config.level_db is not None:
             mel = mel * self._gain(mel, config.level_db)
         elif config.min_level_db is not None:

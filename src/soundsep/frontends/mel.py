@@ -17,7 +17,7 @@ from soundsep.frontends.checks import (
     check_waveform,
     preset,
 )
-from soundsep.frontends.filterbank import mel_filterbank
+from soundsep.frontends.filterbank import in_bands, mel_filterbank, spans_of
 from soundsep.frontends.scaling import Scaling, limit_range, power_to_db, scale
 from soundsep.frontends.spectrogram import PowerSpectrogram
 
@@ -165,6 +165,7 @@ class MelFrontend(nn.Module):
             persistent=False,
         )
         self.filters: Tensor  # (n_fft // 2 + 1, n_mels)
+        self._spans = spans_of(self.filters)
 
     @property
     def min_samples(self) -> int:
@@ -189,8 +190,7 @@ class MelFrontend(nn.Module):
         Shape:
             waveform: (batch, time). Returns (batch, n_mels, frames).
         """
-        power = self.spectrogram(waveform)
-        mel = (power.transpose(1, 2) @ self.filters).transpose(1, 2)
+        mel = in_bands(self.spectrogram(waveform), self.filters, self._spans)
         config = self.config
         db = power_to_db(mel, multiplier=20.0 / config.power, amin=config.amin)
         return limit_range(db, config.top_db)
