@@ -399,21 +399,30 @@ def nights(tmp_path):
     return clips
 
 
-@pytest.mark.parametrize("mode", ["probe", "finetune"])
-def test_pieces_of_recordings_are_learnt_as_clips_of_their_own(nights, backbone, mode, monkeypatch):
-    if mode == "finetune":
-        quick = RECIPES["finetune"].replace(stages=(Stage(epochs=1),))
-        monkeypatch.setitem(RECIPES, "finetune", quick)
-    report = run(nights, backbone, mode=mode)[1]
+def test_pieces_of_recordings_are_learnt_as_clips_of_their_own(nights, backbone):
+    report = run(nights, backbone)[1]
     assert (report.n_clips, report.n_recordings, report.n_folds) == (12, 3, 3)
     assert report.accuracy == 1.0
-    assert run(nights, backbone, mode=mode)[1].to_dict() == report.to_dict()  # from the cache
+    assert run(nights, backbone)[1].to_dict() == report.to_dict()  # from the cache
     gone = replace(nights[0], start_seconds=20.0, end_seconds=21.0)
     with pytest.raises(AudioError, match=r"0\.wav \(20 s to 21 s\) is no part of the recording"):
         run([*nights, gone], backbone)
     _, report = run([*nights, gone], backbone, errors="skip")
     assert report.n_clips == 12
     assert "(20 s to 21 s)" in report.skipped[0][0]
+
+
+def test_fine_tuning_hears_the_pieces(nights, backbone, monkeypatch):
+    heard = []
+    monkeypatch.setitem(RECIPES, "finetune", RECIPES["finetune"].replace(stages=(Stage(epochs=1),)))
+    load = embedding_cache.load_pieces
+    monkeypatch.setattr(
+        embedding_cache,
+        "load_pieces",
+        lambda audio, **options: ((one, heard.append(w) or w) for one, w in load(audio, **options)),
+    )
+    run(nights[:8], backbone, mode="finetune", n_folds=2)
+    assert sorted({len(waveform) for waveform in heard}) == [RATE // 2, RATE, 2 * RATE]
 
 
 def test_sounds_at_the_same_time_are_no_mistakes_and_learnt_apart(tmp_path, backbone):
