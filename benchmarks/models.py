@@ -144,16 +144,16 @@ def torch_model(runtime: str, model: str, n_threads: int) -> tuple[Any, int]:
     import torch
 
     from soundsep import Classifier
-    from soundsep.classifier.inference import fold_batch_norm, with_network
+    from soundsep.classifier.inference import InferenceCopy, fold_batch_norm
     from soundsep.devices import to_device
     from soundsep.export.network import onnx_network
 
     torch.set_num_threads(n_threads)
     classifier = to_device(Classifier.from_pretrained(model), "cpu")
     if runtime == "PyTorch":
-        classifier = with_network(classifier, fold_batch_norm(classifier.network))
+        classifier = InferenceCopy(lambda c: fold_batch_norm(c.network)).of(classifier)
     elif runtime == "PyTorch and ONNX Runtime":
-        classifier = with_network(classifier, onnx_network(classifier))
+        classifier = InferenceCopy(onnx_network).of(classifier)
 
     @torch.inference_mode()
     def predict(clips: Any) -> Any:
