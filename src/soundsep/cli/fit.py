@@ -41,9 +41,10 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--recordings",
         type=Path,
-        metavar="DIR",
-        help="folder to search for the recordings of the tables (default: where the table says, "
-        "from its own folder or from this one; those of .txt tables beside them)",
+        metavar="PATH",
+        help="folder to search for the recordings of the tables, or the one recording of tables "
+        "that name none (default: where the table says, from its own folder or from this one; "
+        "those of .txt tables beside them, by the same name)",
     )
     command.add_argument(
         "-o",

@@ -51,7 +51,8 @@ class AudioTable(FoldedClips):
 
     Args:
         paths: The tables, in UTF-8.
-        recordings: Folder, searched at any depth for recordings that are not where a table says.
+        recordings: Folder, searched at any depth for recordings that are not where a table says;
+            or a file, the recording of all tables that name none.
         partial: Allow one class, or one clip per class, for a part of a `Concatenation`.
 
     Attributes:

@@ -23,18 +23,19 @@ class Finder:
     """Finds the files that tables name.
 
     Args:
-        recordings: Folder, searched at any depth for files that are not where a table says.
+        recordings: Folder, searched at any depth for files that are not where a table says; or the
+            recording of all tables that name none.
 
     Raises:
-        DatasetError: there is no such folder.
+        DatasetError: there is no such folder or file.
     """
 
     def __init__(self, recordings: str | Path | None) -> None:
         self._root = None if recordings is None else local_path(recordings)
         self._by_name = defaultdict[str, list[Path]](list)
         if self._root is not None:
-            if not self._root.is_dir():
-                raise DatasetError(f"no folder {self._root}, where recordings are to be searched")
+            if not self._root.exists():
+                raise DatasetError(f"no folder or file {self._root}, where recordings should be")
             for path in map(Path, find_recordings(self._root).paths):
                 for key in {path.name.casefold(), path.stem.casefold()}:
                     self._by_name[key].append(path)
@@ -82,6 +83,8 @@ class Finder:
             if path.suffix.lower() in AUDIO_SUFFIXES
             and stem in (path.name.casefold(), path.stem.casefold())
         ]
+        if self._root is not None and self._root.is_file():
+            return self._root  # it was said
         found = beside if len(beside) == 1 else self._by_name.get(stem, beside)
         if len(found) != 1:
             several = f"found {found[0].name} and {found[1].name}" if found else "found none"

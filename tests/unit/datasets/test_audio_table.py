@@ -175,7 +175,7 @@ def test_a_file_is_searched_beside_the_table_and_then_from_where_one_is(tmp_path
     (tmp_path / "card" / "night.wav").rename(write_night(tmp_path / "card" / "a"))
     with pytest.raises(DatasetError, match=r"card/night.wav may be .*a.night.* or .*b.night"):
         AudioTable(table, recordings=tmp_path / "card")
-    with pytest.raises(DatasetError, match=r"no folder .*gone"):
+    with pytest.raises(DatasetError, match=r"no folder or file .*gone"):
         AudioTable(table, recordings=tmp_path / "gone")
 
 
@@ -198,6 +198,13 @@ def test_labels_without_a_recording_belong_to_the_one_of_their_name(tmp_path, na
             AudioTable(table)
         other = write_night(tmp_path / "card")
         assert {c.path for c in AudioTable(table, recordings=tmp_path / "card")} == {other}
+
+
+def test_the_recording_of_labels_can_be_given(tmp_path):
+    recording = write_night(tmp_path)
+    table = tmp_path / "Label Track.txt"
+    table.write_text("1\t2\towl\n2\t3\towl\n3\t4\ttit\n4\t5\ttit\n")
+    assert {c.path for c in AudioTable(table, recordings=recording)} == {recording}
 
 
 def test_a_csv_beside_its_recording_need_not_name_it(tmp_path):

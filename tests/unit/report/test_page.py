@@ -8,6 +8,7 @@ import soundfile
 
 from soundsep import Event, write_report
 from soundsep.cli.formats import EventLines
+from soundsep.datasets import AudioTable, Piece
 from soundsep.pipeline import read_events
 
 RATE = 16_000
@@ -148,9 +149,13 @@ def test_corrections_are_saved_and_read_again(opened, night, tmp_path):
     ]
     assert timed[1].start_time.isoformat() == "2024-05-19T23:30:05.500000"
     assert len(timed) == 4  # with the one that was not looked at
+    clips = AudioTable(tmp_path / "saved.csv", partial=True)  # what `soundsep fit` learns from
+    assert [(clip.label, clip.audio) for clip in clips][1] == ("rain", Piece(recording, 5.5, 6.25))
     opened.check("#checked")
     assert len(list(read_events(saved(opened, "#csv", tmp_path / "checked.csv")))) == 3
     track = saved(opened, "#audacity", tmp_path / "track.txt").read_text().splitlines()
+    heard = AudioTable(tmp_path / "track.txt", recordings=recording, partial=True)
+    assert next(iter(heard)).audio == Piece(recording, 2.0, 3.0)
     assert track[0] == "2.0000\t3.0000\towl"
     assert len(track) == 3
     opened.reload()
