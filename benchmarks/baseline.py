@@ -37,6 +37,7 @@ RUNS = {  # short: about half an hour for all of them
     "long_files": [MODEL, "--hours", "1"],
     "memory": [MODEL],
     "models": [MODEL, "--repetitions", "5"],
+    "parts": [MODEL],
     "pipeline": [MODEL, "--repetitions", "3"],
     "resample": ["--seconds", "10", "--repetitions", "3"],
     "separation_memory": ["--small", "--seconds", "30", "60"],
