@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 
 from soundsep import AudioError, ClipResult, ConfigError, DatasetError, Prediction
 from soundsep.datasets import Clip
@@ -82,3 +83,31 @@ def test_folds_are_pooled_clip_by_clip(tmp_path):
         Evaluation.pooled([])
     with pytest.raises(ConfigError, match="same labels"):
         Evaluation.pooled([whole, replace(whole, labels=("cat", "cow", "hen"))])
+
+
+class Loudness:
+    """Answers "siren" for the loud half of what it hears, "rain" for the rest."""
+
+    labels = LABELS
+    sample_rate = 1_000
+
+    def __call__(self, audio, **_):
+        loud = (float(item["array"].abs().max()) > 0.5 for item in audio)
+        return (ClipResult(predictions=(Prediction("siren" if x else "rain", 0.5),)) for x in loud)
+
+
+def test_pieces_of_recordings_are_heard_and_other_sounds_in_them_are_no_mistakes(tmp_path):
+    wave = np.full(4_000, 0.1)
+    wave[1_000:2_000] = 0.9
+    soundfile.write(tmp_path / "a.wav", wave, 1_000)
+    spans = [("rain", 2, 4, ()), ("siren", 1, 2, ()), ("dog", 0, 1, ("rain",)), ("dog", 1, 2, ())]
+    clips = [
+        replace(clip(tmp_path, label, "a.wav"), start_seconds=a, end_seconds=b, also=also)
+        for label, a, b, also in spans
+    ]
+    evaluation = evaluate(Loudness(), clips)
+    assert [LABELS[answer] for answer in evaluation.answers] == ["rain", "siren", "rain", "siren"]
+    assert evaluation.metrics.accuracy == 0.75  # the dog's first piece holds rain too
+    late = replace(clips[0], start_seconds=5, end_seconds=6)
+    with pytest.raises(AudioError, match="is no part of the recording"):
+        evaluate(Loudness(), [late])
