@@ -84,13 +84,20 @@ def parser_of(
     return parser
 
 
-def filled(page: Path, mark: str, text: str) -> str:
+def filled(page: Path, mark: str, text: str, *, within: str | None = None) -> str:
     """The page with a text between two lines such as <!-- results:begin --> and end.
 
     It ends the program where they are missing.
+
+    Args:
+        page: The page.
+        mark: Name of the two lines.
+        text: What belongs between them.
+        within: What the page holds by now, if another part of it was filled before.
     """
     begin, end = f"<!-- {mark}:begin -->\n", f"<!-- {mark}:end -->"
-    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    whole = page.read_text(encoding="utf-8") if within is None else within
+    before, found, rest = whole.partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
         sys.exit(f"{page} has no lines {begin.strip()} and {end}")

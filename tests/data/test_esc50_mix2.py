@@ -59,19 +59,25 @@ def test_the_first_mixtures_come_apart(separator, mixtures):
     few = Mixtures(mixtures.examples, n_mixtures=40)
     each = measure_separation(separator, few, progress=False).improvements.mean(axis=1)
     expected = published_results()[NAME]["si_sdr_improvement_mean_db"]
+    assert expected > 7
     assert each.mean() > expected - 3 * each.std() / np.sqrt(len(each))
 
 
 def test_a_long_recording_is_taken_apart_as_its_segments_are(separator, mixtures):
-    """20 s of one mixture again and again: the sources stay in their order."""
-    long = separator(mixtures[3].waveform.repeat(4), progress=False)
-    assert long.audio.shape == (2, 1, 320_000)
-    torch.testing.assert_close(long.audio.sum(dim=0), long.mixture, atol=1e-4, rtol=0)
-    quarters = long.audio[:, 0].view(2, 4, -1)
-    for other in range(1, 4):
-        same = (quarters[:, 0] * quarters[:, other]).sum()
-        swapped = (quarters[:, 0].flip(0) * quarters[:, other]).sum()
-        assert same > swapped
+    """20 s of one mixture again and again: sources that come apart stay in their order."""
+    few = Mixtures(mixtures.examples, n_mixtures=10)
+    each = measure_separation(separator, few, progress=False).improvements.min(axis=1)
+    apart = [mixture for mixture, gained in zip(few, each, strict=True) if gained > 3]
+    assert len(apart) >= 4
+    for mixture in apart[:4]:
+        long = separator(mixture.waveform.repeat(4), 16_000, progress=False)
+        assert long.audio.shape == (2, 1, 320_000)
+        torch.testing.assert_close(long.audio.sum(dim=0), long.mixture, atol=1e-4, rtol=0)
+        quarters = long.audio[:, 0].view(2, 4, -1)
+        for other in range(1, 4):
+            same = (quarters[:, 0] * quarters[:, other]).sum()
+            swapped = (quarters[:, 0].flip(0) * quarters[:, other]).sum()
+            assert same > swapped
 
 
 @pytest.mark.slow
@@ -84,6 +90,6 @@ def test_the_figures_of_the_results_file(separator, mixtures, clips):
     expected = results["naming"][CLASSIFIER]
     separated = measure_naming(classifier, mixtures, separator=separator)
     assert separated.all_found == pytest.approx(expected["separated"]["all_found"], abs=0.01)
-    assert separated.all_found > expected["as it is"]["all_found"]
+    assert separated.all_found > expected["as it is"]["all_found"]  # of a model of single sounds
     accuracy = evaluate(Pipeline(classifier, separator=separator), clips).metrics.accuracy
     assert accuracy >= published_results()[CLASSIFIER]["accuracy"] - 0.01

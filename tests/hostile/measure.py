@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from soundsep.frontends import (
     WaveformConfig,
 )
 from soundsep.models import NETWORKS, WAVEFORM_NETWORKS
-from soundsep.models.separation import build_separation_network
+from soundsep.models.separation import SEPARATION_NETWORKS, build_separation_network
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -80,19 +81,19 @@ def main() -> None:
         waveform = torch.rand(1, round(config.window_seconds * model.sample_rate))
         measured = peak(lambda model=model, waveform=waveform: model.predict(waveform))
         print(json.dumps([str(config), config.window_bytes, measured]), flush=True)
-    for n_sources in (2, 16):
-        sources = tuple(f"s{i}" for i in range(n_sources))
+    for name, n_sources in itertools.product(SEPARATION_NETWORKS, (2, 16)):
         config = SeparatorConfig(
-            sources=sources,
-            network="mask-unet",
+            sources=tuple(f"s{i}" for i in range(n_sources)),
+            network=name,
             sample_rate=16_000,
             n_channels=1,
             segment_seconds=40.0,
         )
-        network = build_separation_network("mask-unet", n_sources=n_sources).eval()
+        network = build_separation_network(name, n_sources=n_sources).eval()
         waveform = torch.rand(1, 1, config.segment_samples)
         measured = peak(lambda network=network, waveform=waveform: network(waveform))
-        print(json.dumps([f"{n_sources} sources", config.segment_bytes, measured]), flush=True)
+        told = f"{name}, {n_sources} sources"
+        print(json.dumps([told, config.segment_bytes, measured]), flush=True)
 
 
 if __name__ == "__main__":

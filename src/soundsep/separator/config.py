@@ -16,7 +16,8 @@ MAX_SOURCES = 64
 MAX_SEGMENT_SECONDS = 600.0
 MAX_SEGMENT_SAMPLES = 2**26
 MAX_SEGMENT_BYTES = 2**30  # estimated need of a forward pass of one segment
-NETWORK_BYTES, SOURCE_BYTES = 280, 36  # of mask-unet at its peak, per sample; as measured
+# Peak memory of a forward pass, per sample, and per sample and source; as measured.
+NETWORK_BYTES = {"mask-unet": (280, 36), "mask-unet-wide": (360, 48)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +81,8 @@ class SeparatorConfig(Config):
     @property
     def segment_bytes(self) -> int:
         """Estimate of the memory that a network of soundsep needs for a segment, in bytes."""
-        return self.segment_samples * (NETWORK_BYTES + SOURCE_BYTES * len(self.sources))
+        for_all, for_each = NETWORK_BYTES.get(self.network, max(NETWORK_BYTES.values()))
+        return self.segment_samples * (for_all + for_each * len(self.sources))
 
     @property
     def segment_samples(self) -> int:

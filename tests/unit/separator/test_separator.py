@@ -24,6 +24,7 @@ from soundsep import (
     WeightsError,
 )
 from soundsep.models.separation import SEPARATION_NETWORKS
+from soundsep.separator.config import NETWORK_BYTES
 
 SOURCES = ["drums", "bass", "vocals"]
 RATE = 8_000
@@ -242,11 +243,18 @@ def test_ten_hours_take_the_memory_of_ten_minutes(tmp_path):
     assert peaks[1] - peaks[0] < 20, peaks  # MiB; 10 h are 137 MiB of samples
 
 
-def test_segments_that_would_fill_the_memory_are_refused():
-    settings = {"sources": ("a", "b"), "network": "mask-unet", "sample_rate": 16_000}
-    with pytest.raises(ConfigError, match=r"one segment of 600 s .* 3.15 GiB"):
+def test_every_network_says_what_memory_it_needs():
+    assert set(NETWORK_BYTES) == set(SEPARATION_NETWORKS)
+
+
+@pytest.mark.parametrize(
+    ("network", "needed"), [("mask-unet", "3.15"), ("mask-unet-wide", "4.08"), ("other", "4.08")]
+)
+def test_segments_that_would_fill_the_memory_are_refused(network, needed):
+    settings = {"sources": ("a", "b"), "network": network, "sample_rate": 16_000}
+    with pytest.raises(ConfigError, match=rf"one segment of 600 s .* {needed} GiB"):
         SeparatorConfig(**settings, n_channels=1, segment_seconds=600.0)
-    assert SeparatorConfig(**settings, n_channels=1, segment_seconds=180.0).segment_bytes < 2**30
+    assert SeparatorConfig(**settings, n_channels=1, segment_seconds=140.0).segment_bytes < 2**30
 
 
 @pytest.mark.parametrize("gain", [-1.0, -0.99])
