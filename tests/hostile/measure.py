@@ -60,7 +60,8 @@ def configs() -> Iterator[ClassifierConfig]:
             yield long(WaveformConfig(), network)
         else:
             yield long(
-                MelConfig(n_mels=128 if network.endswith(("bands", "frames")) else 64), network
+                MelConfig(n_mels=128 if network.endswith(("bands", "frames", "context")) else 64),
+                network,
             )
     for frontend in (
         MelConfig(n_fft=4_096, hop_length=80),

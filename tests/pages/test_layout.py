@@ -13,8 +13,8 @@ FAULTS = """() => {
   const found = [];
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) found.push(`${root.scrollWidth} pixels wide`);
-  const text = document.querySelector(".content");
-  if (text.scrollWidth > text.clientWidth) found.push(`text of ${text.scrollWidth} pixels`);
+  const text = document.querySelector(".content");  // none where the page is no text: try/
+  if (text && text.scrollWidth > text.clientWidth) found.push(`text of ${text.scrollWidth} pixels`);
   for (const code of document.querySelectorAll("article div:not(.drawing) > div.highlight > pre"))
     if (code.scrollWidth > code.clientWidth + 1) found.push(`cut off: ${code.innerText}`);
   for (const word of document.querySelectorAll("article td code")) {
