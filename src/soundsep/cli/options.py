@@ -66,7 +66,7 @@ def runtime_options() -> argparse.ArgumentParser:
         "--runtime",
         choices=("torch", "onnx"),
         default="torch",
-        help="what the model's network runs in; onnx (extra onnx) is about twice as fast on a CPU "
+        help="what the model's network runs in; onnx (extra onnx) is faster on a CPU "
         "(default: torch)",
     )
     return parent

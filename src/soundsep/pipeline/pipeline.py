@@ -62,7 +62,7 @@ class Pipeline(Listener):
             ``None`` and no predictions. By default digital silence is an error.
         device: Device of a torch classifier, such as ``"cpu"`` or ``"cuda"``.
         runtime: Runtime of a `Classifier`'s network. ``"onnx"`` is ONNX Runtime (extra
-            ``onnx``): about twice as fast on a CPU, and scores differ by less than 1e-4. All else,
+            ``onnx``): faster on a CPU, and scores differ by less than 1e-4. All else,
             the separator too, runs in PyTorch.
 
     Raises:

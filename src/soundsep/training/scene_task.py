@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -85,6 +85,7 @@ class SceneLoss:
         recipe: Settings with the weights of the parts.
         held_out: Fold whose scenes are left out; 0 for none.
         clip_embeddings: Embedding of every clip by a teacher, (n_clips, embedding_dim).
+        folds: Fold of every clip; the spread of embeddings is that of the clips which are heard.
     """
 
     def __init__(
@@ -93,12 +94,14 @@ class SceneLoss:
         recipe: SceneRecipe,
         held_out: int,
         clip_embeddings: Tensor | None,
+        folds: Sequence[int],
     ) -> None:
         self.learner, self.recipe, self.held_out = learner, recipe, held_out
         self.embeddings: Tensor | None = None
         if recipe.embedding_weight and clip_embeddings is not None:
             device = next(learner.parameters()).device
-            spread = clip_embeddings.std(dim=0, correction=0).clamp(min=1e-2)
+            heard = torch.tensor([fold == 0 or fold != held_out for fold in folds])
+            spread = clip_embeddings[heard].std(dim=0, correction=0).clamp(min=1e-2)
             self.embeddings = clip_embeddings.to(device)
             self.spread = spread.to(device)
 

@@ -165,14 +165,16 @@ def train_scenes_together(
     """
     check_seed(seed)
     for model in models.values():
-        if model.recipe.embedding_weight and model.clip_embeddings is None:
-            raise ConfigError("a recipe with an embedding_weight needs clip_embeddings")
+        _check_model(model, len(training))
     folder = make_folder(output)
     recipe, initial = next((m.recipe, m.initial) for m in models.values())
     settings = {
         "recipe": recipe.to_dict()
         if len(models) == 1
         else {name: model.recipe.to_dict() for name, model in models.items()},
+        # Without them a run could go on with another fold, and learn what it is judged on.
+        "held_out": {name: model.held_out for name, model in models.items()},
+        "folds": [*folds],
         "seed": seed,
         "training_sha256": examples_digest(training),
         "others_sha256": examples_digest([(w, 0) for w in [*backgrounds, *strangers]]),
@@ -221,7 +223,7 @@ def train_scenes_together(
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
     state = RunState(learner=whole, model=whole, ema=ema, optimizer=optimizer)
     losses = {
-        name: SceneLoss(learner, model.recipe, model.held_out, model.clip_embeddings)
+        name: SceneLoss(learner, model.recipe, model.held_out, model.clip_embeddings, folds)
         for (name, model), learner in zip(models.items(), learners, strict=True)
     }
     task = SceneTask(recipe, losses, batches, n_loaders=n_loaders, seconds=seconds)
@@ -234,6 +236,19 @@ def train_scenes_together(
         )
         for name, learner, average in zip(models, learners, averaged, strict=True)
     }
+
+
+def _check_model(model: SceneModel, n_clips: int) -> None:
+    recipe, network = model.recipe, model.initial.config.network
+    if network != recipe.network:
+        raise ConfigError(f"the recipe is for {recipe.network}, the initial model is {network}")
+    if not recipe.embedding_weight:
+        return
+    if model.clip_embeddings is None:
+        raise ConfigError("a recipe with an embedding_weight needs clip_embeddings")
+    found, wanted = (*model.clip_embeddings.shape,), (n_clips, model.initial.network.embedding_dim)
+    if found != wanted:
+        raise ConfigError(f"clip_embeddings must be {wanted}, of the network's kind; got {found}")
 
 
 def load_tags_head(path: str | Path, tags_head: nn.Module) -> None:

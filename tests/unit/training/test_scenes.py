@@ -241,3 +241,30 @@ def test_a_teacher_holds_the_embedding_of_single_clips(tmp_path):
         row = json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[0])
         losses[name] = row["m"]["embedding"]
     assert losses["near"] < 0.1 < losses["far"]
+
+
+def test_the_spread_of_embeddings_is_that_of_the_clips_that_are_heard(tmp_path):
+    scenes = dataclasses.replace(RECIPE.scenes, clip_share=1.0)
+    recipe = dataclasses.replace(RECIPE, scenes=scenes, embedding_weight=1.0)
+    wanted = torch.randn(4, 1536, generator=torch.Generator().manual_seed(3))
+    other = wanted.clone()
+    other[2:] *= 50  # of the second fold, which is held out
+    runs = [
+        together(tmp_path / str(i), {"m": (recipe, 2)}, embeddings=e)
+        for i, e in enumerate((wanted, other))
+    ]
+    assert torch.equal(weights_of(runs[0]["m"]), weights_of(runs[1]["m"]))
+
+
+def test_a_run_does_not_go_on_with_another_fold_or_a_model_of_another_kind(tmp_path):
+    together(tmp_path, {"m": (RECIPE, 1)})
+    with pytest.raises(ConfigError, match="other settings"):
+        together(tmp_path, {"m": (RECIPE, 2)})
+    with pytest.raises(ConfigError, match="other settings"):
+        together(tmp_path, {"m": (RECIPE, 1)}, folds=(1, 2, 1, 2))
+    wide = dataclasses.replace(RECIPE, network="mn04-context")
+    with pytest.raises(ConfigError, match="mn04-context, the initial model is mn04-frames"):
+        together(tmp_path / "wide", {"m": (wide, 1)})
+    near = dataclasses.replace(RECIPE, embedding_weight=1.0)
+    with pytest.raises(ConfigError, match=r"must be \(4, 1536\).*got \(4, 384\)"):
+        together(tmp_path / "near", {"m": (near, 1)}, embeddings=torch.zeros(4, 384))
