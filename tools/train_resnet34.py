@@ -21,10 +21,8 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 BEGAN = time.monotonic()  # before torch, whose import takes seconds
 
@@ -33,20 +31,29 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from soundsep import Classifier  # noqa: E402
-from soundsep.datasets import ESC50, Clip, load_examples  # noqa: E402
+from soundsep.datasets import ESC50, Clip  # noqa: E402
 from soundsep.datasets.subsets import few_of_each  # noqa: E402
 from soundsep.devices import to_device  # noqa: E402
 from soundsep.errors import SoundsepError  # noqa: E402
 from soundsep.files import write_json, write_json_lines  # noqa: E402
-from soundsep.training import Example, fit_temperature  # noqa: E402
+from soundsep.training import fit_temperature  # noqa: E402
 from soundsep.training.autocast import bfloat16_for  # noqa: E402
 from soundsep.training.batched import BatchedRun, Stopwatch, whole_windows  # noqa: E402
 from soundsep.training.batched_recipe import BatchedRecipe  # noqa: E402
 from soundsep.training.clip_bank import ClipBank  # noqa: E402
 from soundsep.training.conditions import add_coloured_noise, limit_band, reverberate  # noqa: E402
-from soundsep.training.pace import Pace  # noqa: E402
+from turns import (  # noqa: E402
+    RATE,
+    Member,
+    add_arguments,
+    load,
+    name_of,
+    pace_of,
+    settings_of,
+    take_turns,
+    wait,
+)
 
-RATE = 16_000
 SAVE_EVERY = 5  # reports
 BATCH = 100  # of whole clips that are only answered; divides a fold's 400
 END_SECONDS = 4.0  # to measure and save one fold
@@ -68,20 +75,6 @@ class PartTimes(Stopwatch):
         yield
         wait(self.device)
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-
-
-def wait(device: torch.device) -> None:
-    """Until the device has done what it was told to do."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def load(clips: Sequence[Clip], n_threads: int) -> list[Example]:
-    """Clips in memory, decoded by a few threads."""
-    parts = [clips[i : i + 50] for i in range(0, len(clips), 50)]
-    with ThreadPoolExecutor(n_threads) as pool:
-        loaded = pool.map(lambda p: load_examples(p, sample_rate=RATE, progress=False), parts)
-        return [example for part in loaded for example in part]
 
 
 class HeldOut:
@@ -147,7 +140,7 @@ def changes(generator: torch.Generator) -> dict[str, Answer | None]:
     }
 
 
-class Fold:
+class Fold(Member):
     """The training of one fold, its learning curve and its files."""
 
     def __init__(
@@ -155,14 +148,32 @@ class Fold:
     ) -> None:
         self.number, self.run, self.held_out, self.folder = number, run, held_out, folder
         self.keep = keep  # the weights
-        self.rows: list[dict[str, Any]] = []
+        self.name, self.rows = f"fold {number}", []
+
+    @property
+    def n_heard(self) -> int:
+        """Clips so far."""
+        return self.run.n_clips
+
+    @property
+    def n_steps(self) -> int:
+        """Steps so far."""
+        return self.run.n_steps
+
+    def is_over(self, share: float) -> bool:
+        """Not without a step of whole clips."""
+        return share >= 1 and self.run.n_whole > 0
+
+    def step(self, share: float) -> None:
+        """Learn from one batch."""
+        self.run.step(share)
 
     @property
     def epochs(self) -> float:
         """Times that every clip was heard, on average."""
         return self.run.n_clips / len(self.run.rows)
 
-    def report(self, share: float, seconds: float, clips_per_second: float) -> bool:
+    def report(self, share: float, seconds: float, per_second: float) -> bool:
         """Add a row to the learning curve; says whether the training is still one."""
         loss, distance = self.run.losses()
         if self.rows and self.rows[-1]["step"] == self.run.n_steps:
@@ -180,7 +191,7 @@ class Fold:
             "step": self.run.n_steps,
             "epoch": round(self.epochs, 1),
             "seconds": round(seconds, 1),
-            "clips_per_second": round(clips_per_second),
+            "clips_per_second": round(per_second),
             "training_loss": round(loss, 4),
             "embedding_loss": round(distance, 4),
             "held_out_accuracy": round(self.held_out.accuracy(self.held_out.answers(answer)), 4),
@@ -189,7 +200,6 @@ class Fold:
         write_json_lines(self.folder / "metrics.jsonl", self.rows)
         print(json.dumps(row), flush=True)
         if not math.isfinite(loss):
-            print(f"fold {self.number} diverged; lower learning_rate", flush=True)
             return False
         if self.keep and len(self.rows) % SAVE_EVERY == 0:  # for the case that it is killed
             ema.save_pretrained(self.folder, half=True)
@@ -233,34 +243,10 @@ class Fold:
                 "clips": self.run.n_clips,
                 "epochs": round(self.epochs, 1),
                 "training_seconds": round(seconds, 1),
-                "device": str(
-                    torch.cuda.get_device_name(device) if device.type == "cuda" else device
-                ),
+                "device": name_of(device),
             },
         )
         return accuracy
-
-
-def train(folds: Sequence[Fold], turns: Sequence[int], pace: Pace, n_reports: int) -> None:
-    """Let the folds learn in turns until their schedules are over."""
-    active = {fold.number: fold for fold in folds}
-    n_before = sum(fold.run.n_clips for fold in folds)
-    while active:
-        for number in turns:
-            fold = active.get(number)
-            if fold is None:
-                continue
-            run, share = fold.run, pace.share(fold.run.n_steps)
-            is_over = share >= 1 and run.n_whole > 0
-            if is_over:
-                del active[number]
-            else:
-                run.step(share)
-            is_due = share < 1 and len(fold.rows) < int(share * n_reports + 1e-9)
-            if is_over or is_due:
-                n_clips = sum(f.run.n_clips for f in folds) - n_before
-                if not fold.report(share, pace.elapsed, n_clips / pace.elapsed):
-                    active.pop(number, None)
 
 
 def measure_parts(run: BatchedRun, n_steps: int = 5) -> dict[str, float]:
@@ -286,29 +272,19 @@ def measure_parts(run: BatchedRun, n_steps: int = 5) -> dict[str, float]:
 def main() -> None:
     """Load, train, measure, save."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--esc50", required=True, metavar="ROOT")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    add_arguments(parser, n_threads=3)
     parser.add_argument("--folds", type=int, nargs="+", default=[5], help="held out, in turns")
     parser.add_argument("--weights-of", type=int, nargs="*", help="keep these folds' weights only")
-    parser.add_argument("--minutes", type=float, help="from the start of the program to its end")
     parser.add_argument("--epochs", type=int, default=3_000, help="of each fold, at most")
     parser.add_argument("--teacher", default="esc50-mn04-fold{fold}", help="name or folder")
     parser.add_argument("--compare", nargs="*", default=[], help="models to measure beside it")
-    parser.add_argument("--recipe", type=Path, help="JSON of settings that differ")
-    parser.add_argument("--batch-size", type=int, help="the rate follows by the square root")
-    parser.add_argument("--reports", type=int, default=20, help="points of the learning curve")
     parser.add_argument("--parts", action="store_true", help="time the parts of a step first")
-    parser.add_argument("--limit", type=int, help="so many clips of each side only")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--threads", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
     torch.backends.cudnn.benchmark = True
     device = torch.device(args.device)
-    settings = json.loads(args.recipe.read_text()) if args.recipe else {}
-    recipe = BatchedRecipe.from_dict(settings)
+    recipe = BatchedRecipe.from_dict(settings_of(args))
     if args.batch_size:  # the noise of Adam's steps stays alike
         rate = recipe.learning_rate * math.sqrt(args.batch_size / recipe.batch_size)
         recipe = recipe.replace(batch_size=args.batch_size, learning_rate=rate)
@@ -342,16 +318,9 @@ def main() -> None:
     if args.parts:
         print("ms per step:", json.dumps(measure_parts(folds[0].run)), flush=True)
     n_steps = math.ceil(args.epochs * len(folds[0].run.rows) / recipe.batch_size)
-    seconds = None
-    if args.minutes:
-        whole = 60 * args.minutes
-        left = whole - (time.monotonic() - BEGAN) - END_SECONDS * len(folds)
-        seconds = max(left, 0.3 * whole)
-    pace = Pace(n_steps, seconds)
-    planned = "" if seconds is None else f", {seconds:.0f} s"
-    print(f"{time.monotonic() - BEGAN:.1f} s: at most {n_steps} steps{planned}", flush=True)
+    pace = pace_of(args, n_steps, began=BEGAN, end_seconds=END_SECONDS * len(folds))
     n_before = sum(fold.run.n_clips for fold in folds)
-    train(folds, args.folds, pace, args.reports)
+    take_turns({fold.number: fold for fold in folds}, args.folds, pace, args.reports)
     wait(device)
     trained = pace.elapsed
 
@@ -360,6 +329,8 @@ def main() -> None:
     torch.backends.cudnn.allow_tf32 = False  # the figures are those of float32
     accuracies = []
     for fold in folds:
+        if not fold.rows:  # it failed before there was anything to measure
+            continue
         try:
             accuracies.append(fold.finish(compared=compared, seconds=trained))
         except SoundsepError as error:  # of one fold, which the others should not be lost for

@@ -17,10 +17,8 @@ import copy
 import json
 import math
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 BEGAN = time.monotonic()  # before torch, whose import takes seconds
 
@@ -38,9 +36,17 @@ from soundsep.training.batched_separator import (  # noqa: E402
     BatchedSeparationRecipe,
 )
 from soundsep.training.clip_bank import ClipBank  # noqa: E402
-from soundsep.training.pace import Pace  # noqa: E402
 from soundsep.training.separator import SeparationRecipe, separator_config  # noqa: E402
-from train_resnet34 import load, wait  # noqa: E402
+from turns import (  # noqa: E402
+    Member,
+    add_arguments,
+    load,
+    name_of,
+    pace_of,
+    settings_of,
+    take_turns,
+    wait,
+)
 
 BATCH = 25  # of mixtures that are only separated
 N_CURVE = 100  # mixtures of a point of the learning curve
@@ -72,14 +78,32 @@ class HeldOut:
         return torch.cat(found).cpu()
 
 
-class Training:
+class Training(Member):
     """The training of one network, its learning curve and its files."""
 
     def __init__(self, run: BatchedSeparation, held_out: HeldOut, folder: Path) -> None:
         self.run, self.held_out, self.folder = run, held_out, folder
-        self.rows: list[dict[str, Any]] = []
+        self.name, self.rows = run.recipe.network, []
 
-    def report(self, share: float, seconds: float, mixtures_per_second: float) -> bool:
+    @property
+    def n_heard(self) -> int:
+        """Mixtures so far."""
+        return self.run.n_mixtures
+
+    @property
+    def n_steps(self) -> int:
+        """Steps so far."""
+        return self.run.n_steps
+
+    def is_over(self, share: float) -> bool:
+        """Not without a single step."""
+        return share >= 1 and self.run.n_steps > 0
+
+    def step(self, share: float) -> None:
+        """Learn from one batch."""
+        self.run.step(share)
+
+    def report(self, share: float, seconds: float, per_second: float) -> bool:
         """Add a row to the learning curve; says whether the training is still one."""
         if self.rows and self.rows[-1]["step"] == self.run.n_steps:
             loss = self.rows[-1]["training_loss"]
@@ -92,7 +116,7 @@ class Training:
             "step": self.run.n_steps,
             "mixtures": self.run.n_mixtures,
             "seconds": round(seconds, 1),
-            "mixtures_per_second": round(mixtures_per_second),
+            "mixtures_per_second": round(per_second),
             "training_loss": round(loss, 4),
             "steps_lost": int(self.run.n_skipped),
             "held_out_improvement_db": round(float(improvements.mean()), 3),
@@ -101,7 +125,6 @@ class Training:
         write_json_lines(self.folder / "metrics.jsonl", self.rows)
         print(json.dumps({"network": self.run.recipe.network, **row}), flush=True)
         if not math.isfinite(loss):
-            print(f"{self.run.recipe.network} diverged; lower learning_rate", flush=True)
             return False
         if len(self.rows) % SAVE_EVERY == 0 or share > 0.8:  # for the case that it is killed
             self.save()
@@ -136,63 +159,26 @@ class Training:
                 "mixtures": self.run.n_mixtures,
                 "steps_lost": int(self.run.n_skipped),
                 "training_seconds": round(seconds, 1),
-                "device": torch.cuda.get_device_name(device)
-                if device.type == "cuda"
-                else str(device),
+                "device": name_of(device),
             },
         )
         return float(each.mean())
 
 
-def train(trainings: dict[str, Training], turns: Sequence[str], pace: Pace, n_reports: int) -> None:
-    """Let the networks learn in turns until their schedules are over."""
-    active = dict(trainings)
-    while active:
-        for name in turns:
-            training = active.get(name)
-            if training is None:
-                continue
-            run = training.run
-            share = pace.share(run.n_steps)
-            if is_over := share >= 1 and run.n_steps > 0:
-                del active[name]
-            else:
-                try:
-                    run.step(share)
-                except RuntimeError:  # of one network, which others should not be lost for
-                    traceback.print_exc()
-                    del active[name]
-                    continue
-            if is_over or (share < 1 and len(training.rows) < int(share * n_reports + 1e-9)):
-                n_mixtures = sum(t.run.n_mixtures for t in trainings.values())
-                if not training.report(share, pace.elapsed, n_mixtures / pace.elapsed):
-                    active.pop(name, None)
-
-
 def main() -> None:
     """Load, train, measure, save."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--esc50", required=True, metavar="ROOT")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+    add_arguments(parser, n_threads=2)
     parser.add_argument("--held-out", type=int, default=5, metavar="FOLD")
     parser.add_argument("--network", nargs="+", default=["mask-unet-wide"], help="in turns")
-    parser.add_argument("--minutes", type=float, help="from the start of the program to its end")
     parser.add_argument("--mixtures", type=int, default=10_000_000, help="a network, at most")
-    parser.add_argument("--recipe", type=Path, help="JSON of settings that differ")
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--reports", type=int, default=20, help="points of the learning curve")
     parser.add_argument("--test-mixtures", type=int, default=500)
-    parser.add_argument("--limit", type=int, help="so many clips of each side only")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
     torch.backends.cudnn.benchmark = True
     device = torch.device(args.device)
-    settings = json.loads(args.recipe.read_text()) if args.recipe else {}
-    recipe = BatchedSeparationRecipe.from_dict(settings)
+    recipe = BatchedSeparationRecipe.from_dict(settings_of(args))
     if args.batch_size:
         recipe = recipe.replace(batch_size=args.batch_size)
     training, test = (few_of_each(s, args.limit) for s in ESC50(args.esc50).split(args.held_out))
@@ -222,15 +208,8 @@ def main() -> None:
         }
         write_json(args.output / name / "recipe.json", notes)
     n_steps = math.ceil(args.mixtures / recipe.batch_size)
-    seconds = None
-    if args.minutes:
-        whole = 60 * args.minutes
-        left = whole - (time.monotonic() - BEGAN) - END_SECONDS * len(trainings)
-        seconds = max(left, 0.3 * whole)
-    pace = Pace(n_steps, seconds)
-    planned = "" if seconds is None else f", {seconds:.0f} s"
-    print(f"{time.monotonic() - BEGAN:.1f} s: at most {n_steps} steps{planned}", flush=True)
-    train(trainings, args.network, pace, args.reports)
+    pace = pace_of(args, n_steps, began=BEGAN, end_seconds=END_SECONDS * len(trainings))
+    take_turns(trainings, args.network, pace, args.reports)
     wait(device)
     trained = pace.elapsed
 

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 
 import train_resnet34
@@ -17,28 +16,6 @@ from soundsep.frontends import MelConfig
 from soundsep.labels import ESC50_LABELS
 
 RATE = 16_000
-
-
-@pytest.fixture
-def esc50(tmp_path):
-    """Two classes in five folds, two clips of each."""
-    root = tmp_path / "esc50"
-    (root / "audio").mkdir(parents=True)
-    (root / "meta").mkdir()
-    lines = ["filename,fold,target,category,esc10,src_file,take"]
-    seconds = np.arange(RATE) / RATE
-    for fold in range(1, 6):
-        for target in (0, 1):
-            for take in "AB":
-                origin = f"{fold}{target}{ord(take)}"
-                name = f"{fold}-{origin}-{take}-{target}.wav"
-                hz = (400, 3_000)[target] + 10 * fold
-                soundfile.write(
-                    root / "audio" / name, 0.1 * np.sin(2 * math.pi * hz * seconds), RATE
-                )
-                lines.append(f"{name},{fold},{target},{ESC50_LABELS[target]},True,{origin},{take}")
-    (root / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return root
 
 
 @pytest.fixture
@@ -55,6 +32,7 @@ def teacher(tmp_path):
     return tmp_path / "teacher"
 
 
+@pytest.mark.usefixtures("same_settings")
 def test_every_phase_in_the_time_it_was_given(esc50, teacher, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train_resnet34, "END_SECONDS", 0.5)
     monkeypatch.setattr(train_resnet34, "BEGAN", train_resnet34.time.monotonic())
@@ -65,12 +43,7 @@ def test_every_phase_in_the_time_it_was_given(esc50, teacher, tmp_path, monkeypa
     words += f" --teacher {teacher} --compare {teacher} --recipe {tmp_path / 'recipe.json'}"
     words += " --device cpu --threads 1 --reports 4 --parts --epochs 100000"
     monkeypatch.setattr("sys.argv", words.split())
-    n_threads = torch.get_num_threads()
-    try:
-        train_resnet34.main()
-    finally:
-        torch.set_num_threads(n_threads)
-        torch.backends.cudnn.allow_tf32 = True
+    train_resnet34.main()
     summary = json.loads((output / "summary.json").read_text())
     assert summary["folds"] == [5, 2]
     assert 1 < summary["training_seconds"] < 6
@@ -102,6 +75,7 @@ def test_every_phase_in_the_time_it_was_given(esc50, teacher, tmp_path, monkeypa
     assert '"teacher"' in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("same_settings")
 def test_few_epochs_end_it_without_a_clock(esc50, teacher, tmp_path, monkeypatch):
     settings = {"network": "cnn4", "batch_size": 4, "window_seconds": 1.0, "crop_seconds": 0.5}
     (tmp_path / "recipe.json").write_text(json.dumps(settings))
@@ -109,12 +83,7 @@ def test_few_epochs_end_it_without_a_clock(esc50, teacher, tmp_path, monkeypatch
     words = f"train --esc50 {esc50} --output {output} --epochs 5 --teacher {teacher} --device cpu"
     words += f" --threads 1 --batch-size 8 --recipe {tmp_path / 'recipe.json'}"
     monkeypatch.setattr("sys.argv", words.split())
-    n_threads = torch.get_num_threads()
-    try:
-        train_resnet34.main()
-    finally:
-        torch.set_num_threads(n_threads)
-        torch.backends.cudnn.allow_tf32 = True
+    train_resnet34.main()
     test = json.loads((output / "fold5" / "test.json").read_text())
     assert (test["steps"], test["epochs"], test["steps_of_whole_clips"]) == (10, 5.0, 1)
     recipe = json.loads((output / "fold5" / "recipe.json").read_text())["recipe"]

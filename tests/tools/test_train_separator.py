@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 
 import train_separator
@@ -25,27 +22,7 @@ def tiny(n_sources: int) -> MaskUNet:
     return MaskUNet(n_sources=n_sources, channels=(4, 8), n_fft=128)
 
 
-@pytest.fixture
-def esc50(tmp_path):
-    """Two classes in five folds, two clips of each."""
-    root = tmp_path / "esc50"
-    (root / "audio").mkdir(parents=True)
-    (root / "meta").mkdir()
-    lines = ["filename,fold,target,category,esc10,src_file,take"]
-    seconds = np.arange(RATE) / RATE
-    for fold in range(1, 6):
-        for target in (0, 1):
-            for take in "AB":
-                origin = f"{fold}{target}{ord(take)}"
-                name = f"{fold}-{origin}-{take}-{target}.wav"
-                hz = (400, 3_000)[target] + 10 * fold
-                sound = 0.1 * np.sin(2 * math.pi * hz * seconds)
-                soundfile.write(root / "audio" / name, sound, RATE)
-                lines.append(f"{name},{fold},{target},{ESC50_LABELS[target]},True,{origin},{take}")
-    (root / "meta" / "esc50.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return root
-
-
+@pytest.mark.usefixtures("same_settings")
 def test_two_networks_in_the_time_given(esc50, tmp_path, monkeypatch):
     monkeypatch.setitem(SEPARATION_NETWORKS, "tiny", tiny)
     monkeypatch.setitem(SEPARATION_NETWORKS, "other", tiny)
@@ -58,13 +35,7 @@ def test_two_networks_in_the_time_given(esc50, tmp_path, monkeypatch):
     words += f" --recipe {tmp_path / 'recipe.json'} --device cpu --threads 1 --minutes 0.12"
     words += " --reports 4 --test-mixtures 6"
     monkeypatch.setattr("sys.argv", words.split())
-    n_threads = torch.get_num_threads()
-    try:
-        train_separator.main()
-    finally:
-        torch.set_num_threads(n_threads)
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = False
+    train_separator.main()
     summary = json.loads((output / "summary.json").read_text())
     assert set(summary["improvement_db"]) == {"tiny", "other"}
     rows = read_json_lines(output / "tiny" / "metrics.jsonl")
@@ -85,6 +56,7 @@ def test_two_networks_in_the_time_given(esc50, tmp_path, monkeypatch):
         assert written[key] == pytest.approx(measured[key], abs=0.01)
 
 
+@pytest.mark.usefixtures("same_settings")
 def test_a_network_that_fails_does_not_take_the_other_with_it(esc50, tmp_path, monkeypatch, capsys):
     class Failing(MaskUNet):
         def forward(self, waveform: torch.Tensor) -> torch.Tensor:
@@ -100,17 +72,11 @@ def test_a_network_that_fails_does_not_take_the_other_with_it(esc50, tmp_path, m
     words = f"train --esc50 {esc50} --output {tmp_path} --recipe {tmp_path / 'recipe.json'}"
     words += " --device cpu --threads 1 --mixtures 12 --test-mixtures 2 --network"
     monkeypatch.setattr("sys.argv", [*words.split(), "failing", "tiny"])
-    n_threads = torch.get_num_threads()
-    try:
+    train_separator.main()
+    assert "no such operation" in capsys.readouterr().err
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert set(summary["improvement_db"]) == {"tiny"}
+    assert (tmp_path / "tiny" / "model.safetensors").exists()
+    monkeypatch.setattr("sys.argv", [*words.split(), "failing"])
+    with pytest.raises(SystemExit, match="no network was trained"):
         train_separator.main()
-        assert "no such operation" in capsys.readouterr().err
-        summary = json.loads((tmp_path / "summary.json").read_text())
-        assert set(summary["improvement_db"]) == {"tiny"}
-        assert (tmp_path / "tiny" / "model.safetensors").exists()
-        monkeypatch.setattr("sys.argv", [*words.split(), "failing"])
-        with pytest.raises(SystemExit, match="no network was trained"):
-            train_separator.main()
-    finally:
-        torch.set_num_threads(n_threads)
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = False
