@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from soundsep.datasets.table import read_rows
+from soundsep.datasets.table import read_rows, read_times
 from soundsep.errors import DatasetError
 from soundsep.names import label_fault
 
@@ -125,7 +124,7 @@ def _raven(table: Path, lines: Sequence[tuple[str, list[str]]]) -> Iterator[Labe
             raise DatasetError(f"{where}: a value is missing: {of_label}")
         start, end = _times(where, row[RAVEN_START], row.get(RAVEN_END, ""))
         if offset := row.get("File Offset (s)"):  # times of several files go on from each other
-            first, _ = _times(where, offset, "inf")
+            first, _ = read_times(where, offset, offset)
             start, end = first, round(first + end - start, 6)
         recording = row.get("Begin Path") or row.get("Begin File") or ""
         # Raven lists a selection once for each view of it: the waveform and the spectrogram.
@@ -155,15 +154,7 @@ def _lines(table: Path) -> list[tuple[str, list[str]]]:
 
 
 def _times(where: str, start: str, end: str) -> tuple[float, float]:
-    try:
-        first, last = float(start), float(end)
-    except ValueError as error:
-        raise DatasetError(f"{where}: expected times in seconds, got {start!r}, {end!r}") from error
-    if not 0 <= first <= last or not math.isfinite(first):
-        raise DatasetError(
-            f"{where}: expected a start of at least 0 s and an end after it, got {first:g} to "
-            f"{last:g}"
-        )
+    first, last = read_times(where, start, end)
     if first == last:
         raise DatasetError(
             f"{where}: the label marks a point, at {first:g} s; mark from where to where it sounds"

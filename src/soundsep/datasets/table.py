@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.names import local_path
 
-__all__ = ["Columns", "TableDataset", "is_file", "read_rows"]
+__all__ = ["Columns", "TableDataset", "is_file", "read_rows", "read_times"]
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 
@@ -85,6 +86,29 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def read_times(where: str, start: Any, end: Any) -> tuple[float, float]:
+    """A start and an end in seconds from what a table holds.
+
+    Args:
+        where: Position in the table, for messages.
+        start: Start, as text or a number.
+        end: End, not before it.
+
+    Raises:
+        DatasetError: one of the two is no number, or they are not in order and finite.
+    """
+    try:
+        first, last = float(start), float(end)
+    except ValueError as error:
+        raise DatasetError(f"{where}: expected times in seconds, got {start!r}, {end!r}") from error
+    if not 0 <= first <= last < math.inf:
+        raise DatasetError(
+            f"{where}: expected a start of at least 0 s and an end not before it, got {first:g} to "
+            f"{last:g}"
+        )
+    return first, last
 
 
 class TableDataset(FoldedClips):

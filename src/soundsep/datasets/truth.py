@@ -10,14 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from soundsep.datasets.scene import Scene
-from soundsep.datasets.table import read_rows
+from soundsep.datasets.table import read_rows, read_times
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.files import write_bytes
 from soundsep.metrics import LabelledSpan
@@ -171,15 +170,7 @@ def _observations(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
 
 
 def _event(where: str, start: Any, end: Any, label: Any) -> Event:
-    try:
-        first, last = float(start), float(end)
-    except ValueError as error:
-        raise DatasetError(f"{where}: expected times in seconds, got {start!r}, {end!r}") from error
-    if not 0 <= first <= last or not math.isfinite(last):
-        raise DatasetError(
-            f"{where}: expected a start of at least 0 s and an end not before it, got {first} to "
-            f"{last}"
-        )
+    first, last = read_times(where, start, end)
     name = label.strip() if isinstance(label, str) else ""
     if fault := label_fault(name):
         raise DatasetError(f"{where}: an event needs another label: {fault}")

@@ -69,6 +69,7 @@ def test_times_of_raven_over_several_files_are_those_in_the_file(tmp_path):
         ("a.csv", "path,label,start_seconds,end_seconds\n1.wav,x,-1,1\n", "line 2: expected a st"),
         ("a.txt", "1.0\t2.0\towl\n1.0\t2.0\t\n", r"line 2: the label at 1 s has no text"),
         ("a.txt", "1.0\t1.0\towl\n", r"line 1: the label marks a point, at 1 s"),
+        ("a.txt", "1.0\tinf\towl\n", "line 1: expected a start of at least 0 s and an end"),
         ("a.txt", "just a note\n", r"line 1: expected start, end and label, separated by tabs"),
         ("a.txt", "1.0\t2.0\tow\u202el\n", "line 1: a class needs another name"),
         ("a.txt", RAVEN + "1\tS\t1\t1.0\t2.0\t0\t\n", "line 2: a value is missing: Annotation"),
