@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -19,21 +20,44 @@ from soundsep.classifier.scoring import (
 )
 from soundsep.devices import prepare
 
-__all__ = ["BlockScorer", "Row", "Window"]
+__all__ = ["BlockScorer", "Rows", "Window"]
 
 
-class Row(NamedTuple):
-    """Scores and the span they apply to, in samples: from the end of the row before to its own.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Successive rows of scores, and the spans they apply to: from the end of the row before.
 
     Attributes:
-        start: First sample of the window, or of the frame.
-        end: End of the span; the last row ends with the waveform.
-        scores: (n_labels,), on the CPU.
+        starts: First sample of each window, or of each frame, (n_rows,).
+        ends: End of each span, in samples, (n_rows,); the last row ends with the waveform.
+        scores: (n_rows, n_labels), on the CPU.
     """
 
-    start: int
-    end: int
+    starts: Tensor
+    ends: Tensor
     scores: Tensor
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.scores)
+
+    def __getitem__(self, which: slice) -> Rows:
+        """Some of the rows."""
+        return Rows(self.starts[which], self.ends[which], self.scores[which])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows], n_labels: int) -> Rows:
+        """Rows one after the other; without any, none of ``n_labels`` scores."""
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            none = torch.empty(0, dtype=torch.int64)
+            return cls(none, none, torch.empty(0, n_labels))
+        return cls(
+            torch.cat([part.starts for part in parts]),
+            torch.cat([part.ends for part in parts]),
+            torch.cat([part.scores for part in parts]),
+        )
 
 
 class Window(NamedTuple):
@@ -81,6 +105,7 @@ class BlockScorer(ABC):
         self._classifier, self._silence_db, self._wait = classifier, silence_db, wait
         self._device = prepare(classifier)
         self._batch_size = batch_limit(classifier.config, batch_size, self._device)
+        self._n_labels = len(classifier.labels)
         self.window = classifier.config.window_samples
         self.hop = hop
         self.peak = 0.0
@@ -112,10 +137,14 @@ class BlockScorer(ABC):
         """(batch, window) to scores (batch, n_labels) or (batch, n_frames, n_labels)."""
 
     @abstractmethod
-    def _rows(self, window: Window, scores: Tensor) -> Iterator[Row]:
-        """The rows of a window; scores: those of `_predict`, without the batch."""
+    def _silence(self) -> Tensor:
+        """What `_predict` gives for a window without any sound, without the batch."""
 
-    def push(self, waveform: Tensor) -> list[Row]:
+    @abstractmethod
+    def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
+        """The rows of successive windows; scores: those of `_predict`."""
+
+    def push(self, waveform: Tensor) -> Rows:
         """Process the next samples, (time,), at the classifier's rate.
 
         Returns:
@@ -124,9 +153,10 @@ class BlockScorer(ABC):
         self._pieces.append(waveform)
         self.n_samples += len(waveform)
         if len(waveform):
-            self.peak = max(self.peak, float(waveform.abs().max()))
+            lowest, highest = waveform.aminmax()  # in one pass, unlike the magnitude's
+            self.peak = max(self.peak, -float(lowest), float(highest))
         if not self._is_complete():
-            return []
+            return Rows.joined([], self._n_labels)
         held = torch.cat(self._pieces)
         first = self.n_samples - len(held)
         while self._is_complete():
@@ -135,7 +165,7 @@ class BlockScorer(ABC):
         self._pieces = [held[-self.window :].clone()]
         return self._scored(self._batch_size if self._wait else 1)
 
-    def flush(self) -> list[Row]:
+    def flush(self) -> Rows:
         """Score the rest of the waveform; the next `push` begins another one.
 
         Returns:
@@ -155,25 +185,26 @@ class BlockScorer(ABC):
         self._queue.append(Window(start, samples[: self.window], n_rows))
 
     @torch.inference_mode()
-    def _scored(self, least: int) -> list[Row]:
+    def _scored(self, least: int) -> Rows:
         """Score queued windows in batches of at least ``least`` windows."""
-        rows: list[Row] = []
+        parts: list[Rows] = []
         while len(self._queue) >= least:
             batch = self._queue[: self._batch_size]
             del self._queue[: self._batch_size]
-            heard = [
-                i
-                for i, window in enumerate(batch)
-                if not is_silent(window.samples, self._silence_db)
-            ]
-            scores: dict[int, Tensor] = {}
-            if heard:
-                windows = torch.stack([batch[i].samples for i in heard]).to(self._device)
-                found = check_finite(
-                    forward_in_slices(self._classifier, self._predict, windows).float().cpu()
-                )
-                scores = dict(zip(heard, found, strict=True))
-            silence = torch.zeros(len(self._classifier.labels))
-            for i, window in enumerate(batch):
-                rows += self._rows(window, scores.get(i, silence))
-        return rows
+            parts.append(self._rows(batch, self._scores([window.samples for window in batch])))
+        return Rows.joined(parts, self._n_labels)
+
+    def _scores(self, windows: list[Tensor]) -> Tensor:
+        """What `_predict` gives for windows, on the CPU; silent ones are not sent through it."""
+        heard = [not is_silent(window, self._silence_db) for window in windows]
+        if not any(heard):
+            return self._silence().expand(len(windows), *self._silence().shape)
+        batch = torch.stack([w for w, is_heard in zip(windows, heard, strict=True) if is_heard])
+        found = check_finite(
+            forward_in_slices(self._classifier, self._predict, batch.to(self._device)).float().cpu()
+        )
+        if all(heard):
+            return found
+        scores = found.new_zeros(len(windows), *found.shape[1:])
+        scores[torch.tensor(heard)] = found
+        return scores

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from soundsep.classifier.block_scorer import BlockScorer, Row, Window
+from soundsep.classifier.block_scorer import BlockScorer, Rows, Window
 from soundsep.classifier.config import MAX_OVERLAP
 from soundsep.classifier.protocol import ClassifierLike
 from soundsep.config import check_number, check_whole
@@ -34,8 +34,12 @@ class WindowScorer(BlockScorer):
     def _predict(self, windows: Tensor) -> Tensor:
         return self._classifier.predict(windows)
 
-    def _rows(self, window: Window, scores: Tensor) -> Iterator[Row]:
-        yield Row(window.start, window.start + (self.window + self.hop) // 2, scores)
+    def _silence(self) -> Tensor:
+        return torch.zeros(self._n_labels)
+
+    def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
+        starts = torch.tensor([window.start for window in windows])
+        return Rows(starts, starts + (self.window + self.hop) // 2, scores)
 
 
 class FrameScorer(BlockScorer):
@@ -65,7 +69,7 @@ class FrameScorer(BlockScorer):
     ) -> None:
         frame = classifier.frame_length
         assert frame is not None, "build_scorer looks"
-        self._frame = frame
+        self._frame, self._halves = frame, (-frame / 2, frame / 2)
         super().__init__(
             classifier, hop=hop, batch_size=batch_size, wait=wait, silence_db=silence_db
         )
@@ -77,8 +81,7 @@ class FrameScorer(BlockScorer):
         super()._reset()
         self._n_queued = self._n_given = 0  # frames
         # For frames that later windows may hold too: sums of weighted scores, and of weights.
-        self._sums: list[Tensor] = []
-        self._totals: list[float] = []
+        self._sums, self._totals = torch.empty(0, self._n_labels), torch.empty(0)
 
     def _is_complete(self) -> bool:
         # Not without a sample beyond it: what ends with the signal is its last window.
@@ -97,29 +100,32 @@ class FrameScorer(BlockScorer):
     def _predict(self, windows: Tensor) -> Tensor:
         return self._classifier.frame_scores(windows)
 
-    def _rows(self, window: Window, scores: Tensor) -> Iterator[Row]:
-        if scores.ndim == 1:  # a silent window
-            scores = scores.expand(len(self._weights), -1)
-        weighted = scores[: len(self._weights)] * self._weights[: len(scores), None]
-        # The last window may begin among frames already returned.
+    def _silence(self) -> Tensor:
+        return torch.zeros(len(self._weights), self._n_labels)
+
+    def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
+        before = self._n_given
+        parts = [self._mean(window, each) for window, each in zip(windows, scores, strict=True)]
+        middles = torch.arange(before, self._n_given) * self._frame
+        starts, ends = ((middles + half).round().long() for half in self._halves)
+        return Rows(starts.clamp(min=0), ends, torch.cat(parts))
+
+    def _mean(self, window: Window, scores: Tensor) -> Tensor:
+        """Scores of the frames that no later window holds; the others are kept."""
         first = window.start // self._frame - self._n_given
-        for place, (row, weight) in enumerate(
-            zip(weighted, self._weights.tolist(), strict=False), start=first
-        ):
-            if place == len(self._sums):
-                self._sums.append(row)
-                self._totals.append(weight)
-            elif place >= 0:
-                self._sums[place] = self._sums[place] + row
-                self._totals[place] += weight
-        half = self._frame / 2
-        for total, weight in zip(
-            self._sums[: window.n_rows], self._totals[: window.n_rows], strict=True
-        ):
-            middle = self._n_given * self._frame
-            self._n_given += 1
-            yield Row(max(0, round(middle - half)), round(middle + half), total / weight)
-        del self._sums[: window.n_rows], self._totals[: window.n_rows]
+        # The last window may begin among frames already returned.
+        known = slice(max(0, -first), min(len(scores), len(self._weights)))
+        weights, begin = self._weights[known], max(0, first)
+        n_new = begin + len(weights) - len(self._sums)
+        if n_new > 0:
+            self._sums = torch.nn.functional.pad(self._sums, (0, 0, 0, n_new))
+            self._totals = torch.nn.functional.pad(self._totals, (0, n_new))
+        self._sums[begin : begin + len(weights)] += scores[known] * weights[:, None]
+        self._totals[begin : begin + len(weights)] += weights
+        mean = self._sums[: window.n_rows] / self._totals[: window.n_rows, None]
+        self._sums, self._totals = self._sums[len(mean) :], self._totals[len(mean) :]
+        self._n_given += len(mean)
+        return mean
 
 
 def build_scorer(

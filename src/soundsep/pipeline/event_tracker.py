@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.config import check_number
@@ -113,18 +115,34 @@ class EventTracker:
         starts = [event.start for event in (*self._open.values(), *self._over.values())]
         return self._offset + min([self._position, *starts]) / self._rate
 
-    def push(self, scores: Tensor, end: int) -> list[Event]:
-        """Process the scores of the row from the last ``end`` to this one, in samples.
+    def push(self, scores: Tensor, ends: Tensor) -> list[Event]:
+        """Process rows, each of which goes from the ``end`` of the one before to its own.
+
+        Args:
+            scores: Scores of the rows.
+            ends: End of each row, in samples.
 
         Shape:
-            scores: (n_labels,).
+            scores: (n_rows, n_labels); ends: (n_rows,).
 
         Returns:
             The events that are now certain, ordered by start. Events that began earlier may follow.
         """
-        begin, self._position = self._position, end
+        is_active = scores >= self._threshold
+        reaches = is_active.any(dim=1).tolist()
+        of_rows, marks = scores.numpy(), is_active.numpy()
         closed: list[Event] = []
-        active = (scores >= self._threshold).nonzero().flatten().tolist()
+        for row, end in enumerate(ends.tolist()):
+            if reaches[row] or self._open or self._over:
+                active = marks[row].nonzero()[0].tolist() if reaches[row] else []
+                closed += self._step(active, of_rows[row], end)
+            self._position = end
+        return sorted(closed, key=lambda event: event.start_seconds)
+
+    def _step(self, active: list[int], scores: NDArray[np.float32], end: int) -> list[Event]:
+        """Process a row up to ``end``, (n_labels,), with the labels that reach their threshold."""
+        begin = self._position
+        closed: list[Event] = []
         values = {index: float(scores[index]) for index in {*active, *self._open}}
         for index in list(self._open):
             event = self._open[index]
@@ -147,7 +165,7 @@ class EventTracker:
             first = self._ends(self._open[index])[0] if index in self._open else end
             if first - self._ends(self._over[index])[1] > self._gap:
                 closed += self._give(index)
-        return sorted(closed, key=lambda event: event.start_seconds)
+        return closed
 
     def flush(self, end: int) -> list[Event]:
         """End the recording at ``end``, to which the last row is extended or cut.

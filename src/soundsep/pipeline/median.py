@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
-from soundsep.classifier.block_scorer import Row
+from soundsep.classifier.block_scorer import Rows
 
 __all__ = ["MedianFilter"]
 
@@ -19,10 +19,11 @@ class MedianFilter:
         lengths: Length of each label's filter, in frames; odd.
 
     Examples:
-        >>> rows = [Row(i, i + 1, torch.tensor([score])) for i, score in enumerate((0, 1, 0, 1, 1))]
+        >>> scores = torch.tensor([0.0, 1, 0, 1, 1]).unsqueeze(1)
+        >>> rows = Rows(torch.arange(5), torch.arange(1, 6), scores)
         >>> smooth = MedianFilter([3])
-        >>> [row.scores.item() for row in smooth.push(rows) + smooth.flush()]
-        [0, 0, 1, 1, 1]
+        >>> torch.cat([smooth.push(rows).scores, smooth.flush().scores]).flatten().tolist()
+        [0.0, 0.0, 1.0, 1.0, 1.0]
     """
 
     def __init__(self, lengths: Sequence[int]) -> None:
@@ -32,36 +33,40 @@ class MedianFilter:
             half: [i for i, other in enumerate(halves) if other == half] for half in set(halves)
         }
         self._reach = max(halves)
-        self._rows: list[Row] = []  # rows not filtered yet
-        self._scores: list[Tensor] = []  # their scores, and as many as the filter reaches back
+        self._reset()
 
-    def push(self, rows: Iterable[Row]) -> list[Row]:
+    def _reset(self) -> None:
+        n_labels = sum(map(len, self._columns.values()))
+        self._waiting = Rows.joined([], n_labels)  # rows not filtered yet
+        self._scores = self._waiting.scores  # their scores, and as many as the filter reaches back
+
+    def push(self, rows: Rows) -> Rows:
         """Add rows; returns the rows far enough back, filtered."""
-        for row in rows:
-            if not self._scores:
-                self._scores = [row.scores] * self._reach
-            self._rows.append(row)
-            self._scores.append(row.scores)
+        if not len(rows):
+            return rows
+        if not len(self._scores):
+            self._scores = rows.scores[:1].expand(self._reach, -1)
+        self._scores = torch.cat((self._scores, rows.scores))
+        self._waiting = Rows.joined([self._waiting, rows], rows.scores.shape[1])
         return self._filtered()
 
-    def flush(self) -> list[Row]:
+    def flush(self) -> Rows:
         """End the recording; returns the remaining rows, filtered."""
-        if self._scores:
-            self._scores += [self._scores[-1]] * self._reach
+        if len(self._scores):
+            last = self._scores[-1:].expand(self._reach, -1)
+            self._scores = torch.cat((self._scores, last))
         rows = self._filtered()
-        self._scores = []
+        self._reset()
         return rows
 
-    def _filtered(self) -> list[Row]:
-        n = len(self._scores) - 2 * self._reach
-        if n < 1:
-            return []
-        scores = torch.stack(self._scores)
-        filtered = torch.empty_like(scores[:n])
-        for half, columns in self._columns.items():
-            first = self._reach - half
-            around = scores[first : first + n + 2 * half, columns].unfold(0, 2 * half + 1, 1)
-            filtered[:, columns] = around.median(dim=-1).values
-        rows = [row._replace(scores=s) for row, s in zip(self._rows[:n], filtered, strict=True)]
-        del self._rows[:n], self._scores[:n]
-        return rows
+    def _filtered(self) -> Rows:
+        n = max(0, len(self._scores) - 2 * self._reach)
+        filtered = torch.empty_like(self._scores[:n])
+        if n:
+            for half, columns in self._columns.items():
+                first = self._reach - half
+                around = self._scores[first : first + n + 2 * half, columns]
+                filtered[:, columns] = around.unfold(0, 2 * half + 1, 1).median(dim=-1).values
+        done, left = self._waiting[:n], self._waiting[n:]
+        self._waiting, self._scores = left, self._scores[n:]
+        return replace(done, scores=filtered)

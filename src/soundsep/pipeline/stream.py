@@ -13,7 +13,7 @@ from soundsep.audio.arrays import from_array, is_array
 from soundsep.audio.checks import Samples, check_format
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import ClassifierLike
-from soundsep.classifier.block_scorer import Row
+from soundsep.classifier.block_scorer import Rows
 from soundsep.classifier.scorers import build_scorer
 from soundsep.classifier.scoring import SILENCE
 from soundsep.config import check_number
@@ -31,12 +31,11 @@ NOTICED = 0.25
 
 
 class _Kept(NamedTuple):
-    """A row and its times in seconds: its start, and the span its scores apply to."""
+    """Rows and their times in seconds: their starts, and the spans their scores apply to."""
 
-    start: float
-    begin: float
-    end: float
-    scores: Tensor
+    starts: Tensor  # (n_rows,)
+    spans: Tensor  # (n_rows, 2)
+    scores: Tensor  # (n_rows, n_labels)
 
 
 class Stream:
@@ -210,11 +209,12 @@ class Stream:
         n_samples = self._scorer.n_samples
         events += self._follow(self._scorer.flush())
         if self._median is not None:
-            events += self._track(self._median.flush())
+            rows = self._median.flush()
+            events += self._tracker.push(rows.scores, rows.ends)
         events += self._tracker.flush(n_samples)
         if self._kept and self._reached_seconds > self._offset_seconds:
             end = self._offset_seconds + n_samples / self._classifier.sample_rate
-            self._kept[-1] = self._kept[-1]._replace(end=end)
+            self._kept[-1].spans[-1, 1] = end
         self._begin()
         return sorted(events, key=_by_start)
 
@@ -247,33 +247,33 @@ class Stream:
             raise ConfigError("a stream keeps its scores if it is made with keep_scores=True")
         kept, frame = self._kept, self._frame_seconds
         labels, rate = self._classifier.labels, self._classifier.sample_rate
-        spans = torch.tensor([(row.begin, row.end) for row in kept], dtype=torch.float64)
+        times = torch.empty(0, 2, dtype=torch.float64)
+        nothing = _Kept(times[:, 0], times, torch.empty(0, len(labels)))
+        starts, spans, values = map(torch.cat, zip(*(kept or [nothing]), strict=True))
         return Scores(
-            values=torch.stack([row.scores for row in kept])
-            if kept
-            else torch.empty(0, len(labels)),
-            start_seconds=torch.tensor([row.start for row in kept], dtype=torch.float64),
+            values=values,
+            start_seconds=starts,
             labels=labels,
             window_seconds=self._scorer.window / rate if frame is None else frame,
             hop_seconds=self._scorer.hop / rate if frame is None else frame,
             duration_seconds=self.duration_seconds,
             unknown_below=self._unknown_below,
-            spans_seconds=spans.reshape(-1, 2),
+            spans_seconds=spans,
             rows="windows" if frame is None else "frames",
         )
 
-    def _follow(self, rows: list[Row]) -> list[Event]:
-        for row in rows:
-            if self._kept is not None:
-                rate, begin = self._classifier.sample_rate, self._reached_seconds
-                start, end = (self._offset_seconds + at / rate for at in (row.start, row.end))
-                self._kept.append(_Kept(start, begin, end, row.scores))
-                self._reached_seconds = end
-        return self._track(rows if self._median is None else self._median.push(rows))
-
-    def _track(self, rows: list[Row]) -> list[Event]:
-        events = [event for row in rows for event in self._tracker.push(row.scores, row.end)]
-        return sorted(events, key=_by_start)
+    def _follow(self, rows: Rows) -> list[Event]:
+        if self._kept is not None and len(rows):
+            rate = self._classifier.sample_rate
+            starts, ends = (
+                self._offset_seconds + at.double() / rate for at in (rows.starts, rows.ends)
+            )
+            begins = torch.cat((ends.new_tensor([self._reached_seconds]), ends[:-1]))
+            self._kept.append(_Kept(starts, torch.stack((begins, ends), dim=1), rows.scores))
+            self._reached_seconds = float(ends[-1])
+        if self._median is not None:
+            rows = self._median.push(rows)
+        return self._tracker.push(rows.scores, rows.ends)
 
 
 def _by_start(event: Event) -> float:

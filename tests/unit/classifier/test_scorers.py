@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from soundsep import Classifier, ClassifierConfig, ConfigError
+from soundsep.classifier.block_scorer import Rows
 from soundsep.classifier.scorers import FrameScorer, build_scorer
 from soundsep.frontends import KaldiMelConfig
 
@@ -42,8 +43,12 @@ def where(window_seconds: float = 5.0) -> Where:
 
 def heard(model: Classifier, n_samples: int, **options):
     scorer = build_scorer(model, **({"hop_seconds": None, "batch_size": 3} | options))
-    rows = scorer.push(torch.arange(1.0, n_samples + 1)) + scorer.flush()
-    return rows, torch.stack([row.scores for row in rows])
+    rows = joined(scorer.push(torch.arange(1.0, n_samples + 1)), scorer.flush())
+    return rows, rows.scores
+
+
+def joined(*parts: Rows) -> Rows:
+    return Rows.joined(parts, n_labels=2)
 
 
 LENGTHS = [50, 319, 320, 321, 9_999, 10_000, 10_001, 10_320, 17_999, 18_000, 18_001, 64_123]
@@ -56,8 +61,8 @@ def test_every_frame_is_given_once_with_its_own_scores(n_samples, hop_seconds):
     n_frames = math.ceil(n_samples / FRAME)
     assert scores[:, 0].tolist() == pytest.approx([i * FRAME + 1 for i in range(n_frames)])
     # A frame speaks for half a frame on either side of its middle.
-    assert [row.end for row in rows] == [i * FRAME + FRAME // 2 for i in range(n_frames)]
-    assert [row.start for row in rows] == [0, *(row.end for row in rows[:-1])]
+    assert rows.ends.tolist() == [i * FRAME + FRAME // 2 for i in range(n_frames)]
+    assert rows.starts.tolist() == [0, *rows.ends[:-1].tolist()]
 
 
 def test_a_frame_is_the_mean_over_its_windows_and_most_from_those_it_lies_in_the_middle_of():
@@ -77,8 +82,8 @@ def test_the_mean_of_a_stream_is_that_of_the_whole_to_the_bit():
     whole = heard(where(), 20_123)[1]
     scorer = build_scorer(where(), hop_seconds=None, batch_size=1)
     blocks = torch.arange(1.0, 20_124).split(777)
-    rows = [row for block in blocks for row in scorer.push(block)] + scorer.flush()
-    assert torch.equal(torch.stack([row.scores for row in rows]), whole)
+    rows = joined(*(scorer.push(block) for block in blocks), scorer.flush())
+    assert torch.equal(rows.scores, whole)
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -104,9 +109,9 @@ def test_short_windows_follow_each_other_by_half_their_frames():
 def test_silent_windows_score_0_in_all_frames():
     model = where()
     scorer = build_scorer(model, hop_seconds=None, batch_size=16)
-    rows = scorer.push(torch.zeros(30 * RATE)) + scorer.flush()
+    rows = joined(scorer.push(torch.zeros(30 * RATE)), scorer.flush())
     assert len(rows) == math.ceil(30 * RATE / FRAME)
-    assert not torch.stack([row.scores for row in rows]).any()
+    assert not rows.scores.any()
     assert model.n_windows == 0
 
 

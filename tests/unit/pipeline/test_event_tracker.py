@@ -19,8 +19,13 @@ def track(rows: Iterable[tuple[float, ...]], **rules) -> list[Event]:
     tracker = EventTracker(LABELS, EventRules(**rules), sample_rate=10)
     events = []
     for i, row in enumerate(rows, 1):
-        events += tracker.push(torch.tensor(row + (0.0,) * (2 - len(row))), 10 * i)
+        events += push(tracker, row + (0.0,) * (2 - len(row)), 10 * i)
     return events + tracker.flush(10 * i + 3)
+
+
+def push(tracker: EventTracker, row: Iterable[float], end: int) -> list[Event]:
+    """What the tracker gives for one row."""
+    return tracker.push(torch.tensor([[*row]]), torch.tensor([end]))
 
 
 def spans(events: list[Event]) -> list[tuple[float, float]]:
@@ -70,8 +75,8 @@ def test_an_event_has_its_highest_score_and_labels_do_not_mix():
 def test_events_are_trimmed(scores, merge_gap_seconds, expected):
     rules = EventRules(merge_gap_seconds=merge_gap_seconds)
     tracker = EventTracker(LABELS, rules, sample_rate=10, hop=10, trim=5)
-    rows = [torch.tensor([score, 0.0]) for score in scores]
-    events = [e for i, row in enumerate(rows, 1) for e in tracker.push(row, 10 * i)]
+    rows = [(score, 0.0) for score in scores]
+    events = [e for i, row in enumerate(rows, 1) for e in push(tracker, row, 10 * i)]
     assert spans(events + tracker.flush(10 * len(rows) + 3)) == expected
 
 
@@ -86,7 +91,7 @@ def test_the_gap_that_is_merged_is_that_between_the_events_given(hop, merge_gap_
         for i in range(generator.randint(1, 14)):
             certain_until = tracker.certain_until_seconds
             score = generator.choice([0, 0, 0.3, 0.9])
-            given = tracker.push(torch.tensor([score]), i * hop + (50 + hop) // 2)
+            given = push(tracker, [score], i * hop + (50 + hop) // 2)
             assert all(event.start_seconds >= certain_until for event in given)
             events += given
         events += tracker.flush(i * hop + 50)
@@ -94,10 +99,30 @@ def test_the_gap_that_is_merged_is_that_between_the_events_given(hop, merge_gap_
             assert after.start_seconds - before.end_seconds > merge_gap_seconds
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_at_once_give_the_events_of_one_after_the_other(seed):
+    """Quiet hours between them, so that most rows are passed over."""
+    generator = torch.Generator().manual_seed(seed)
+    loud = (torch.rand(400, 1, generator=generator) < 0.1).float()
+    scores = torch.rand(400, 2, generator=generator) * loud
+    ends = torch.arange(1, 401) * 10
+    trackers = [
+        EventTracker(LABELS, EventRules(), sample_rate=10, hop=10, trim=5) for _ in range(2)
+    ]
+    one_by_one = [
+        event for i in range(400) for event in trackers[0].push(scores[i : i + 1], ends[i : i + 1])
+    ]
+    at_once = trackers[1].push(scores, ends)
+    assert len(at_once) > 10
+    assert at_once == sorted(one_by_one, key=lambda event: event.start_seconds)
+    assert trackers[0].certain_until_seconds == trackers[1].certain_until_seconds
+    assert trackers[0].flush(4_003) == trackers[1].flush(4_003)
+
+
 def test_an_event_is_given_once_it_is_certain():
     tracker = EventTracker(LABELS, EventRules(), sample_rate=10, offset_seconds=100.0)
     rows = [(0.9, 0.9), (0.9, 0), (0.9, 0), (0, 0)]
-    given = [len(tracker.push(torch.tensor(row), 10 * i)) for i, row in enumerate(rows, 1)]
+    given = [len(push(tracker, row, 10 * i)) for i, row in enumerate(rows, 1)]
     assert given == [0, 0, 1, 0]  # rain is over at 1 s, and certain when 1 s more is no rain
     assert tracker.certain_until_seconds == 100
     assert spans(tracker.flush(40)) == [(100, 103)]
@@ -106,7 +131,7 @@ def test_an_event_is_given_once_it_is_certain():
 def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
     rows = [(0.9, 0.9 if i % 4 else 0.0) for i in range(MAX_SECONDS + 10)]
     tracker = EventTracker(LABELS, EventRules(), sample_rate=1)
-    events = [e for i, row in enumerate(rows, 1) for e in tracker.push(torch.tensor(row), i)]
+    events = [e for i, row in enumerate(rows, 1) for e in push(tracker, row, i)]
     events += tracker.flush(len(rows))
     dogs = [e for e in events if e.label == "dog"]
     assert spans(dogs) == [(0, MAX_SECONDS), (MAX_SECONDS, len(rows))]
@@ -115,7 +140,7 @@ def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
 def test_the_rest_of_what_was_cut_is_not_too_short():
     tracker = EventTracker(LABELS[:1], EventRules(min_duration_seconds=60), sample_rate=1)
     n = MAX_SECONDS + 30
-    events = [e for i in range(1, n + 1) for e in tracker.push(torch.tensor([0.9]), i)]
+    events = [e for i in range(1, n + 1) for e in push(tracker, [0.9], i)]
     assert spans(events + tracker.flush(n)) == [(0, MAX_SECONDS), (MAX_SECONDS, n)]
 
 
@@ -123,7 +148,7 @@ def test_what_is_cut_is_trimmed_at_its_real_ends_alone():
     """A sound that began before the recording's second stretch, and stops 60 s after the hour."""
     tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1, hop=1, trim=3)
     scores = [0.0] * 10 + [0.9] * (MAX_SECONDS + 60) + [0.0] * 20
-    events = [e for i, s in enumerate(scores, 1) for e in tracker.push(torch.tensor([s]), i)]
+    events = [e for i, s in enumerate(scores, 1) for e in push(tracker, [s], i)]
     begin, end = 10, 10 + MAX_SECONDS + 60
     cut = begin + MAX_SECONDS
     assert spans(events + tracker.flush(len(scores))) == [(begin + 3, cut), (cut, end - 3)]
@@ -138,7 +163,7 @@ def test_merged_events_last_an_hour_at_most(more, expected):
     tracker = EventTracker(LABELS[:1], rules, sample_rate=1, hop=10, trim=3)
     n = MAX_SECONDS + more
     pushes = [(0.9, n - 11), (0.0, n - 10), (0.9, n), (0.0, n + 100)]
-    events = [e for score, end in pushes for e in tracker.push(torch.tensor([score]), end)]
+    events = [e for score, end in pushes for e in push(tracker, [score], end)]
     assert spans(events + tracker.flush(n + 100)) == expected
 
 
@@ -150,7 +175,7 @@ def test_the_least_score_is_enough():
 def test_the_cut_of_an_hour_leaves_an_hour_whole():
     rows = [(0.9,)] * MAX_SECONDS
     tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1)
-    assert not [e for i, row in enumerate(rows, 1) for e in tracker.push(torch.tensor(row), i)]
+    assert not [e for i, row in enumerate(rows, 1) for e in push(tracker, row, i)]
     assert len(tracker.flush(MAX_SECONDS)) == 1
 
 

@@ -4,7 +4,7 @@ import pytest
 import scipy.ndimage
 import torch
 
-from soundsep.classifier.block_scorer import Row
+from soundsep.classifier.block_scorer import Rows
 from soundsep.pipeline.median import MedianFilter
 
 LENGTHS = (1, 3, 7, 3)
@@ -14,20 +14,22 @@ LENGTHS = (1, 3, 7, 3)
 @pytest.mark.parametrize("size", [1, 3, 40])
 def test_blocks_are_filtered_as_the_whole(n_rows, size):
     scores = torch.rand(n_rows, len(LENGTHS), generator=torch.Generator().manual_seed(n_rows))
-    rows = [Row(i, i + 1, row) for i, row in enumerate(scores)]
+    rows = Rows(torch.arange(n_rows), torch.arange(1, n_rows + 1), scores)
     smooth = MedianFilter(LENGTHS)
     for _ in range(2):  # a filter that was flushed begins anew
-        found = [row for i in range(0, n_rows, size) for row in smooth.push(rows[i : i + size])]
-        found += smooth.flush()
-        assert [row.end for row in found] == [row.end for row in rows]
+        parts = [smooth.push(rows[i : i + size]) for i in range(0, n_rows, size)]
+        found = Rows.joined([*parts, smooth.flush()], len(LENGTHS))
+        assert torch.equal(found.starts, rows.starts)
+        assert torch.equal(found.ends, rows.ends)
         for column, length in enumerate(LENGTHS):
             expected = scipy.ndimage.median_filter(scores[:, column], size=length, mode="nearest")
-            assert [float(row.scores[column]) for row in found] == expected.tolist()
+            assert found.scores[:, column].tolist() == expected.tolist()
 
 
 def test_rows_wait_no_longer_than_half_the_filter():
     smooth = MedianFilter([5])
-    given = [len(smooth.push([Row(i, i + 1, torch.zeros(1))])) for i in range(4)]
+    row = Rows(torch.zeros(1), torch.ones(1), torch.zeros(1, 1))
+    given = [len(smooth.push(row)) for _ in range(4)]
     assert given == [0, 0, 1, 1]
     assert len(smooth.flush()) == 2
-    assert smooth.flush() == []
+    assert len(smooth.flush()) == 0
