@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
 from soundsep.export.runtime import require
-from soundsep.frontends.spectrogram import PowerSpectrogram
+from soundsep.frontends.spectrogram import BandSpectrogram
 
 __all__ = ["RealSpectrogram", "quantised", "serialised", "traced"]
 
@@ -24,7 +24,7 @@ OPSET = 17
 
 
 class RealSpectrogram(nn.Module):
-    """A `PowerSpectrogram` as a convolution with sines and cosines.
+    """A `BandSpectrogram` as a convolution with sines and cosines.
 
     ONNX has no complex numbers, and only recent torch can export its Fourier transform.
 
@@ -32,36 +32,38 @@ class RealSpectrogram(nn.Module):
         spectrogram: Module to replace.
 
     Shape:
-        waveform: (batch, time). Returns (batch, n_fft // 2 + 1, frames).
+        waveform: (batch, time). Returns (batch, n_bands, frames).
     """
 
-    def __init__(self, spectrogram: PowerSpectrogram) -> None:
+    def __init__(self, spectrogram: BandSpectrogram) -> None:
         super().__init__()
         self.hop_length, self.pad_mode = spectrogram.hop_length, spectrogram.pad_mode
         self.power = spectrogram.power
         n_fft = spectrogram.n_fft
-        window = spectrogram.window.double()
-        first = (n_fft - len(window)) // 2  # torch.stft centres a shorter window in the frame
-        # center=True pads half a frame at both ends; a shorter window sets part of that to zero
         self.before = n_fft // 2
-        self.skipped = first
-        self.unused = n_fft - first - len(window)
-        time = first + torch.arange(len(window))
+        # What the window sets to zero is left out of the kernel.
+        time = spectrogram.window.nonzero().flatten()
+        time = torch.arange(int(time[0]), int(time[-1]) + 1)
+        window = spectrogram.window[time].double()
+        self.skipped = int(time[0])
+        self.unused = n_fft - 1 - int(time[-1])
         steps = torch.outer(torch.arange(n_fft // 2 + 1), time) % n_fft  # whole turns lose digits
         angle = steps.double() * (2 * math.pi / n_fft)
         kernel = torch.cat((angle.cos() * window, angle.sin() * window)).float()
         self.register_buffer("kernel", kernel.unsqueeze(1))
         self.kernel: Tensor
+        self.register_buffer("filters", spectrogram.filters.T.contiguous())
+        self.filters: Tensor
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the magnitudes, or their squares if the power is 2."""
+        """Compute the magnitudes, or their squares if the power is 2, in bands."""
         ends = (self.before, self.before)
         padded = nn.functional.pad(waveform.unsqueeze(1), ends, mode=self.pad_mode)
         used = padded[..., self.skipped : padded.shape[-1] - self.unused]
         parts = nn.functional.conv1d(used, self.kernel, stride=self.hop_length)
         real, imaginary = parts.chunk(2, dim=1)
         power = real.square() + imaginary.square()
-        return power if self.power == 2.0 else power.sqrt()
+        return self.filters @ (power if self.power == 2.0 else power.sqrt())
 
 
 class _Scores(nn.Module):
@@ -78,7 +80,7 @@ class _Scores(nn.Module):
         self.classifier = copy.deepcopy(classifier)
         for module in list(self.classifier.modules()):
             for name, child in list(module.named_children()):
-                if isinstance(child, PowerSpectrogram):
+                if isinstance(child, BandSpectrogram):
                     setattr(module, name, RealSpectrogram(child))
 
     def forward(self, waveform: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -8,7 +8,8 @@ from soundsep.frontends.waveform import WaveformConfig
 
 __all__ = ["frontend_cost"]
 
-# As measured at the peak, without gradients: the framed waveform, the complex spectrum, its power.
+# The framed waveform, the complex spectrum, its squares: of all frames where a graph is traced, on an
+# accelerator and with gradients; of fewer at once on a CPU.
 SPECTRUM_BYTES = 24  # per bin and frame
 # One band at a time: the spectrum of all blocks, the filtered blocks, their squares.
 GAMMATONE_BYTES = 240  # per sample

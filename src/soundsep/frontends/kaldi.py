@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import check_sizes, check_table, check_waveform
-from soundsep.frontends.filterbank import in_bands, kaldi_filterbank, spans_of
-from soundsep.frontends.spectrogram import PowerSpectrogram
+from soundsep.frontends.filterbank import kaldi_filterbank
+from soundsep.frontends.spectrogram import BandSpectrogram
 
 __all__ = ["KaldiMelConfig", "KaldiMelFrontend"]
 
@@ -116,11 +116,6 @@ class KaldiMelFrontend(nn.Module):
     def __init__(self, config: KaldiMelConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or KaldiMelConfig()
-        # Settings rebuild both tables, so a checkpoint need not carry them.
-        window = torch.hann_window(config.win_length, periodic=False, dtype=torch.float64)
-        self.spectrogram = PowerSpectrogram(
-            window.float(), n_fft=config.n_fft, hop_length=config.hop_length
-        )
         filters = kaldi_filterbank(
             sample_rate=config.sample_rate,
             n_fft=config.n_fft,
@@ -128,9 +123,15 @@ class KaldiMelFrontend(nn.Module):
             f_min=config.f_min,
             f_max=config.f_max,
         )
-        self.register_buffer("filters", filters.float(), persistent=False)
-        self.filters: Tensor  # (n_fft // 2 + 1, n_mels)
-        self._spans = spans_of(self.filters)
+        window = torch.hann_window(config.win_length, periodic=False, dtype=torch.float64)
+        self.spectrogram = BandSpectrogram(
+            window.float(), filters.float(), n_fft=config.n_fft, hop_length=config.hop_length
+        )
+
+    @property
+    def filters(self) -> Tensor:
+        """Weight of every frequency bin in every band, (n_fft // 2 + 1, n_mels)."""
+        return self.spectrogram.filters
 
     @property
     def min_samples(self) -> int:
@@ -149,12 +150,13 @@ class KaldiMelFrontend(nn.Module):
         )
         config = self.config
         emphasised = torch.sub(waveform[:, 1:], waveform[:, :-1], alpha=config.preemphasis)
-        mel = in_bands(self.spectrogram(emphasised), self.filters, self._spans)
+        mel = self.spectrogram(emphasised)
         if config.level_db is not None:
             mel = mel * self._gain(mel, config.level_db)
         elif config.min_level_db is not None:
             mel = mel * self._gain(mel, config.min_level_db).clamp(min=1)
-        scaled: Tensor = ((mel + config.offset).log() + config.shift) / config.scale
+        # In place only where no gradient needs what was there.
+        scaled: Tensor = (mel + config.offset).log().add_(config.shift).div_(config.scale)
         return scaled
 
     def _gain(self, mel: Tensor, level_db: float) -> Tensor:

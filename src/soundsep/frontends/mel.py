@@ -17,9 +17,9 @@ from soundsep.frontends.checks import (
     check_waveform,
     preset,
 )
-from soundsep.frontends.filterbank import in_bands, mel_filterbank, spans_of
+from soundsep.frontends.filterbank import mel_filterbank
 from soundsep.frontends.scaling import Scaling, limit_range, power_to_db, scale
-from soundsep.frontends.spectrogram import PowerSpectrogram
+from soundsep.frontends.spectrogram import BandSpectrogram
 
 __all__ = ["MEL_PRESETS", "MelConfig", "MelFrontend"]
 
@@ -142,30 +142,30 @@ class MelFrontend(nn.Module):
     def __init__(self, config: MelConfig | str = "16k") -> None:
         super().__init__()
         self.config = config = preset(config, MEL_PRESETS, "mel")
-        # Settings rebuild both tables, so a checkpoint need not carry them. Both are computed in
-        # float64 and rounded once: torchaudio's own, in float32 throughout, are up to 1e-3 dB off.
-        self.spectrogram = PowerSpectrogram(
+        # Both tables are computed in float64 and rounded once: torchaudio's own, in float32
+        # throughout, are up to 1e-3 dB off.
+        filters = mel_filterbank(
+            sample_rate=config.sample_rate,
+            n_fft=config.n_fft,
+            n_mels=config.n_mels,
+            f_min=config.f_min,
+            f_max=config.f_max,
+            mel_scale=config.mel_scale,
+            norm=config.norm,
+        )
+        self.spectrogram = BandSpectrogram(
             torch.hann_window(config.win_length, dtype=torch.float64).float(),
+            filters.float(),
             n_fft=config.n_fft,
             hop_length=config.hop_length,
             power=config.power,
             pad_mode=config.pad_mode,
         )
-        self.register_buffer(
-            "filters",
-            mel_filterbank(
-                sample_rate=config.sample_rate,
-                n_fft=config.n_fft,
-                n_mels=config.n_mels,
-                f_min=config.f_min,
-                f_max=config.f_max,
-                mel_scale=config.mel_scale,
-                norm=config.norm,
-            ).float(),
-            persistent=False,
-        )
-        self.filters: Tensor  # (n_fft // 2 + 1, n_mels)
-        self._spans = spans_of(self.filters)
+
+    @property
+    def filters(self) -> Tensor:
+        """Weight of every frequency bin in every band, (n_fft // 2 + 1, n_mels)."""
+        return self.spectrogram.filters
 
     @property
     def min_samples(self) -> int:
@@ -190,7 +190,7 @@ class MelFrontend(nn.Module):
         Shape:
             waveform: (batch, time). Returns (batch, n_mels, frames).
         """
-        mel = in_bands(self.spectrogram(waveform), self.filters, self._spans)
+        mel = self.spectrogram(waveform)
         config = self.config
         db = power_to_db(mel, multiplier=20.0 / config.power, amin=config.amin)
         return limit_range(db, config.top_db)

@@ -23,7 +23,8 @@ def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10)
     Shape:
         power: (...). Returns the same.
     """
-    return multiplier * torch.log10(torch.clamp(power, min=amin))
+    # In place only where no gradient needs what was there.
+    return torch.log10(torch.clamp(power, min=amin)).mul_(multiplier)
 
 
 def limit_range(db: Tensor, top_db: float | None) -> Tensor:

@@ -1,33 +1,45 @@
-"""The squared magnitudes of a short-time Fourier transform."""
+"""The power of a short-time Fourier transform, in bands."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PowerSpectrogram"]
+from soundsep.frontends.filterbank import band_groups, in_bands
+
+__all__ = ["BandSpectrogram"]
+
+# Of frames at once, on a CPU, for each of its threads: they, their transform and the memory that
+# holds both next time stay in the cache. All frames of ten seconds at once take twice as long.
+MAX_SLICE_BYTES = 2**20
 
 
-class PowerSpectrogram(nn.Module):
-    """``torchaudio.transforms.Spectrogram`` of this power, computed in less time.
+class BandSpectrogram(nn.Module):
+    """Power of every band in every frame, in half the time that torchaudio takes or less.
 
-    torchaudio takes the root of each squared magnitude and squares it again, which costs more than
-    the Fourier transform; and nobody waits here for its import.
+    torchaudio takes the root of each squared magnitude and squares it again, and writes all
+    frequencies of all frames to memory. Here a slice of frames goes from the waveform to its bands
+    at a time. Real and imaginary parts are squared where they lie, side by side, and added up by
+    the filters.
 
     Args:
-        window: Window of each frame, (win_length,).
+        window: Window of each frame, (win_length,), at most ``n_fft``; it lies in the middle.
+        filters: Weight of every frequency bin in every band, (n_fft // 2 + 1, n_bands).
         n_fft: Length of the transform, in samples.
         hop_length: Step between frames, in samples.
         power: 2 for squared magnitudes, 1 for magnitudes.
         pad_mode: Extension of both ends by half a frame, as in `torch.stft`.
 
     Shape:
-        waveform: (batch, time). Returns (batch, n_fft // 2 + 1, frames).
+        waveform: (batch, time). Returns (batch, n_bands, frames).
     """
 
     def __init__(
         self,
         window: Tensor,
+        filters: Tensor,
         *,
         n_fft: int,
         hop_length: int,
@@ -37,21 +49,49 @@ class PowerSpectrogram(nn.Module):
         super().__init__()
         self.n_fft, self.hop_length = n_fft, hop_length
         self.power, self.pad_mode = power, pad_mode
-        # Settings rebuild it, so a checkpoint need not carry it.
-        self.register_buffer("window", window, persistent=False)
-        self.window: Tensor
+        before = (n_fft - len(window)) // 2
+        frame = nn.functional.pad(window, (before, n_fft - len(window) - before))
+        self._spans, weights = band_groups(
+            filters.repeat_interleave(2, dim=0) if power == 2.0 else filters
+        )
+        # Settings rebuild them, so a checkpoint need not carry them.
+        for name, table in {"window": frame, "filters": filters, "weights": weights}.items():
+            self.register_buffer(name, table, persistent=False)
+        self.window: Tensor  # (n_fft,)
+        self.filters: Tensor
+        self.weights: Tensor
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Compute the magnitudes, or their squares."""
-        spectrum = torch.stft(
-            waveform,
-            self.n_fft,
-            hop_length=self.hop_length,
-            win_length=len(self.window),
-            window=self.window,
-            pad_mode=self.pad_mode,
-            return_complex=True,
-        )
-        if self.power == 2.0:
-            return spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
-        return spectrum.abs()  # unlike a root it has a gradient where there is nothing
+        """Compute the power, or the magnitudes, in bands."""
+        half = self.n_fft // 2
+        padded = nn.functional.pad(waveform, (half, half), mode=self.pad_mode)
+        frames = padded.unfold(-1, self.n_fft, self.hop_length)  # (batch, frames, n_fft)
+        # A graph takes any length.
+        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        if is_traced or frames.device.type != "cpu" or frames.requires_grad:
+            return self._bands(frames).transpose(1, 2)
+        batch, n_frames, _ = frames.shape
+        found = frames.new_empty(batch, self.filters.shape[1], n_frames)
+        for clips, columns in self._slices(batch, n_frames):
+            found[clips, :, columns] = self._bands(frames[clips, columns]).transpose(1, 2)
+        return found
+
+    def _slices(self, batch: int, n_frames: int) -> Iterator[tuple[slice, slice]]:
+        """Clips and frames that are computed at once: several clips, or a part of one."""
+        frame_bytes = self.n_fft * self.window.element_size()
+        most = max(1, MAX_SLICE_BYTES * torch.get_num_threads() // frame_bytes)
+        n_clips = max(1, most // n_frames)
+        n_columns = -(-n_frames // -(-n_frames // most))  # all of about the same length
+        for clip in range(0, batch, n_clips):
+            for column in range(0, n_frames, n_columns):
+                yield slice(clip, clip + n_clips), slice(column, column + n_columns)
+
+    def _bands(self, frames: Tensor) -> Tensor:
+        """(..., frames, n_fft) to (..., frames, n_bands)."""
+        spectrum = torch.fft.rfft(frames * self.window)
+        if self.power != 2.0:
+            # Unlike a root it has a gradient where there is nothing.
+            return in_bands(spectrum.abs(), self.weights, self._spans, self.filters.shape[1])
+        parts = torch.view_as_real(spectrum).flatten(-2)
+        squares = parts.square() if parts.requires_grad else parts.square_()
+        return in_bands(squares, self.weights, self._spans, self.filters.shape[1])

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from soundsep.frontends import KaldiMelFrontend, MelConfig, MelFrontend
+from soundsep.frontends import spectrogram as module
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+FRONTENDS = {
+    "mel": MelFrontend(),
+    "amplitude": MelFrontend(MelConfig(power=1.0)),
+    "kaldi": KaldiMelFrontend(),
+}
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS.values(), ids=FRONTENDS)
+@pytest.mark.parametrize("n_samples", [4_000, 48_000])
+def test_slices_give_what_all_frames_at_once_give(frontend, n_samples, monkeypatch):
+    waveform = noise(5, n_samples)
+    spectrogram = frontend.spectrogram
+    monkeypatch.setattr(module, "MAX_SLICE_BYTES", 2**40)
+    whole = spectrogram(waveform)
+    n_frames = 1 + n_samples // 320
+    for n_rows in (2, 7, n_frames - 1, n_frames, 2 * n_frames):
+        most = n_rows * 4 * spectrogram.n_fft // torch.get_num_threads()
+        monkeypatch.setattr(module, "MAX_SLICE_BYTES", most)
+        torch.testing.assert_close(spectrogram(waveform), whole, rtol=1e-5, atol=1e-6)
+    # With a gradient there is one slice.
+    found = spectrogram(waveform.clone().requires_grad_()).detach()
+    torch.testing.assert_close(found, whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 32])
+@pytest.mark.parametrize("n_frames", [1, 50, 251, 256, 257, 5_000])
+def test_slices_are_small_and_hold_every_frame_once(batch, n_frames):
+    spectrogram = MelFrontend().spectrogram
+    most = module.MAX_SLICE_BYTES * torch.get_num_threads() // 4096
+    seen = torch.zeros(batch, n_frames, dtype=torch.int64)
+    for clips, columns in spectrogram._slices(batch, n_frames):
+        seen[clips, columns] += 1
+        assert seen[clips, columns].numel() <= most
+    assert (seen == 1).all()
+
+
+def test_memory_does_not_grow_with_the_length(monkeypatch):
+    rows: list[int] = []
+    rfft = torch.fft.rfft
+    monkeypatch.setattr(torch.fft, "rfft", lambda x: rows.append(x.numel()) or rfft(x))
+    MelFrontend()(torch.zeros(4, 16_000 * 20))
+    assert max(rows) * 4 <= module.MAX_SLICE_BYTES * torch.get_num_threads()
+    assert sum(rows) == 4 * 1001 * 1024
+
+
+# torch announces the end of its first tracer.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_traced_frontend_takes_any_batch_and_length():
+    frontend = KaldiMelFrontend()
+    traced = torch.jit.trace(frontend, noise(2, 16_000), check_trace=False)
+    waveform = noise(3, 200_000)
+    torch.testing.assert_close(traced(waveform), frontend(waveform), rtol=0, atol=1e-5)
