@@ -8,8 +8,8 @@ from soundsep.frontends.waveform import WaveformConfig
 
 __all__ = ["frontend_cost"]
 
-# The framed waveform, the complex spectrum, its squares: of all frames where a graph is traced, on an
-# accelerator and with gradients; of fewer at once on a CPU.
+# The framed waveform, the complex spectrum, its squares: of all frames in a traced graph, on an
+# accelerator and with gradients; on a CPU of fewer at once.
 SPECTRUM_BYTES = 24  # per bin and frame
 # One band at a time: the spectrum of all blocks, the filtered blocks, their squares.
 GAMMATONE_BYTES = 240  # per sample
