@@ -67,7 +67,7 @@ class BandSpectrogram(nn.Module):
         padded = nn.functional.pad(waveform, (half, half), mode=self.pad_mode)
         frames = padded.unfold(-1, self.n_fft, self.hop_length)  # (batch, frames, n_fft)
         # A graph takes any length.
-        is_traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+        is_traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
         if is_traced or frames.device.type != "cpu" or frames.requires_grad:
             return self._bands(frames).transpose(1, 2)
         batch, n_frames, _ = frames.shape
