@@ -25,6 +25,7 @@ __all__ = [
     "digest",
     "file_digest",
     "json_lines",
+    "parse_json",
     "read_json_lines",
     "replacing",
     "sweep",
@@ -132,6 +133,21 @@ def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_bytes(path, json_lines(rows))
 
 
+def parse_json(text: str | bytes) -> Any:
+    """The value of JSON text from a file that anybody may have written.
+
+    Args:
+        text: JSON text.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def read_json_lines(path: Path) -> list[Any]:
     """The JSON values of all lines that are not empty.
 
@@ -142,7 +158,7 @@ def read_json_lines(path: Path) -> list[Any]:
         OSError: the file cannot be read.
         ValueError: a line is not JSON.
     """
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    return [parse_json(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
 def digest(*parts: str | bytes | Tensor) -> str:

@@ -176,3 +176,10 @@ def test_the_digest_of_code_follows_the_code_and_nothing_else(tmp_path, monkeypa
     (tmp_path / "a" / "code.py").rename(tmp_path / "a" / "other.py")
     assert digests()[0] != first[0]
     files.code_digest.cache_clear()
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, b'{"a":' * 200_000, "{", "nil"])
+def test_json_that_cannot_be_read_is_an_error_of_values(text):
+    with pytest.raises(ValueError, match=r"nested too deeply|Expecting"):
+        files.parse_json(text)
+    assert files.parse_json('{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}

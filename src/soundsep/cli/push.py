@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +69,11 @@ def _text(path: Path) -> str | None:
 
 def _report(path: Path) -> dict[str, Any] | None:
     from soundsep.errors import ConfigError
+    from soundsep.files import parse_json
 
     text = _text(path)
     try:
-        content = None if text is None else json.loads(text)
+        content = None if text is None else parse_json(text)
     except ValueError as error:
         raise ConfigError(f"{path} is not JSON: {error}") from error
     return content if isinstance(content, dict) else None

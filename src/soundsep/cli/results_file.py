@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from soundsep.cli.claimed_file import ClaimedFile
 from soundsep.cli.output import is_regular
 from soundsep.errors import ConfigError
-from soundsep.files import json_lines
+from soundsep.files import json_lines, parse_json
 
 __all__ = ["ResultsFile", "record_of"]
 
@@ -86,7 +85,7 @@ class ResultsFile:
                 if not line.endswith(b"\n") and (line.startswith(START) or START.startswith(line)):
                     break
                 try:
-                    record = json.loads(line)
+                    record = parse_json(line)
                     path, model = record["path"], record["model"]
                     found = " ".join(filter(None, (model, record.get("options"))))
                     if not isinstance(path, str):

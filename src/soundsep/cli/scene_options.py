@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,13 +85,13 @@ def scene_config(arguments: argparse.Namespace) -> SoundscapeConfig:
         ConfigError: a value is out of range, or the file is not a config.
     """
     from soundsep.datasets import LONG_SCENES, SoundscapeConfig
+    from soundsep.files import parse_json
 
     if arguments.config is not None:
         try:
-            content = json.loads(arguments.config.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            config = SoundscapeConfig.from_dict(parse_json(arguments.config.read_text("utf-8")))
+        except (OSError, ValueError) as error:  # a ConfigError too
             raise ConfigError(f"cannot read {arguments.config}: {error}") from error
-        config = SoundscapeConfig.from_dict(content)
     elif arguments.seconds is None or arguments.seconds >= LONG_SECONDS:
         config = LONG_SCENES
     else:

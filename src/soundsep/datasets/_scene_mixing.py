@@ -151,7 +151,8 @@ def mix(
     in_room = not is_clip and rng.random() < config.reverb_share
     has_device = rng.random() < config.device_share
     if in_room or has_device:
-        n_fft = fft.next_fast_len(n_samples + 2 * config.sample_rate, real=True)
+        n_tail = max(2 * config.sample_rate, round(config.t60_seconds[1] * config.sample_rate))
+        n_fft = fft.next_fast_len(n_samples + n_tail, real=True)
         spectrum = fft.rfft(mixed, n_fft)
         if in_room:
             response = room_response(

@@ -149,12 +149,14 @@ class AudioTable(FoldedClips):
         found = []
         for path, taken in spans.items():
             with audio_blocks(path) as blocks:
-                length = blocks.duration_seconds or max(end for _, end in taken)
+                length = blocks.duration_seconds
+            if length is None:  # known only once it is read: up to the last label
+                length = max((end for _, end in taken if end < math.inf), default=0.0)
             position = 0.0
             for start, end in (*sorted(taken), (length, length)):
                 n_parts = math.ceil(max(min(start, length) - position, 0.0) / seconds)
                 for first in (position + k * seconds for k in range(n_parts)):
-                    last = min(first + seconds, start)
+                    last = min(first + seconds, start, length)
                     if last - first >= MIN_SECONDS:
                         found.append(Piece(path, first, last))
                 position = max(position, end)

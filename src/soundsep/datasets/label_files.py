@@ -122,7 +122,7 @@ def _raven(table: Path, lines: Sequence[tuple[str, list[str]]]) -> Iterator[Labe
         label = row.get(of_label, "").strip()
         if not label:
             raise DatasetError(f"{where}: a value is missing: {of_label}")
-        start, end = _times(where, row[RAVEN_START], row.get(RAVEN_END, ""))
+        start, end = _times(where, row.get(RAVEN_START, ""), row.get(RAVEN_END, ""))
         if offset := row.get("File Offset (s)"):  # times of several files go on from each other
             first, _ = read_times(where, offset, offset)
             start, end = first, round(first + end - start, 6)
@@ -142,15 +142,22 @@ def _lines(table: Path) -> list[tuple[str, list[str]]]:
         raise DatasetError(f"{table} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{table} is no text of labels: {error}") from error
-    try:
-        rows = [*csv.reader(text.splitlines(), delimiter="\t")]
-    except csv.Error as error:
-        raise DatasetError(f"{table} is no text of labels: {error}") from error
+    rows = ([_cell(text) for text in line.split("\t")] for line in text.split("\n"))
     return [
-        (f"{table}, line {number}", [cell.strip() for cell in cells])
-        for number, cells in enumerate(rows, 1)
-        if any(cell.strip() for cell in cells)
+        (f"{table}, line {number}", cells) for number, cells in enumerate(rows, 1) if any(cells)
     ]
+
+
+def _cell(text: str) -> str:
+    """The contents of a cell.
+
+    Audacity and Raven write a label as it is, so that a quotation mark in it opens nothing; others
+    put a whole cell in quotation marks.
+    """
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1].replace('""', '"').strip()
+    return text
 
 
 def _times(where: str, start: str, end: str) -> tuple[float, float]:

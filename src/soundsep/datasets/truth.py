@@ -18,7 +18,7 @@ from typing import Any
 from soundsep.datasets.scene import Scene
 from soundsep.datasets.table import read_rows, read_times
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.files import write_bytes
+from soundsep.files import parse_json, write_bytes
 from soundsep.metrics import LabelledSpan
 from soundsep.names import label_fault, local_path
 from soundsep.pipeline import Event
@@ -151,7 +151,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
 
 def _observations(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_json(path.read_text("utf-8"))
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -18,7 +18,7 @@ from soundsep.names import printable
 __all__ = ["unpack"]
 
 CHUNK_BYTES = 1 << 20
-# zipfile raises the last two for files that are encrypted or use an unknown compression.
+# zipfile raises the last two for files that are encrypted or of a later version.
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -94,6 +94,11 @@ def _of_zip(archive: Path, zipped: zipfile.ZipFile) -> Iterator[Member]:
             continue
         if kind not in (0, stat.S_IFREG):
             raise _no_file(archive, member.filename)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise DatasetError(
+                f"{archive}: {printable(member.filename)} is compressed by method "
+                f"{member.compress_type}; expected it stored or deflated"
+            )
         with zipped.open(member) as stream:
             yield member.filename, stream
 

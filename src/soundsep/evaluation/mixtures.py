@@ -141,7 +141,10 @@ def measure_separation(
 
     Raises:
         ConfigError: the separator has another rate or number of sources.
+        DatasetError: there are no mixtures.
     """
+    if not len(mixtures):
+        raise DatasetError("there are no mixtures to separate")
     config = mixtures.config
     if (separator.sample_rate, len(separator.sources)) != (config.sample_rate, config.n_sources):
         raise ConfigError(

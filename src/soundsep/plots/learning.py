@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError
-from soundsep.files import read_json_lines
+from soundsep.files import parse_json, read_json_lines
 from soundsep.plots.canvas import count_axis, new_figure, save_figure, set_title
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ def plot_confusion(
 
 def _read_confusion(file: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     try:
-        data = json.loads(file.read_text("utf-8"))
+        data = parse_json(file.read_text("utf-8"))
         labels = tuple(map(str, data["labels"]))
         counts = np.array(data["confusion"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -74,3 +74,4 @@ class BatchedRecipe(Config):
         check_range(self, "weight_decay", "embedding_weight", "last_conditions", least=0)
         check_range(self, "crop_share", "mixup", "teacher_share", "max_mask", least=0, most=1)
         check_range(self, "warmup", "ema_share", least=0, most=1)
+        self.conditions.scaled(self.last_conditions)  # now, not when most of a run is over

@@ -59,6 +59,14 @@ class Task(ABC, Generic[Batch]):
     round_steps: int
     max_gradient: float | None = None
 
+    def resume(self, row: dict[str, Any]) -> None:
+        """Called first, if an interrupted run is resumed.
+
+        Args:
+            row: The metrics of its last round.
+        """
+        return
+
     def prepare(self) -> None:
         """Called once before the first round, unless the run is finished."""
         return
@@ -138,6 +146,8 @@ def run_task(
     parts = {"model": state.learner, "ema": state.ema, "optimizer": state.optimizer}
     if path.is_file():
         state.rows = load_state(path, settings=settings, **parts)  # type: ignore[arg-type]  # by name
+        if state.rows:
+            task.resume(state.rows[-1])
     write_json(folder / "recipe.json", settings)
     # A kill can come between the state and the metrics.
     write_json_lines(folder / "metrics.jsonl", state.rows)

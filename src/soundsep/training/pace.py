@@ -37,9 +37,17 @@ class Pace:
         self.n_steps, self.seconds = n_steps, seconds
         self._clock, self._began = clock, clock()
 
+    def resume(self, elapsed: float) -> None:
+        """Count the time of an interrupted run too.
+
+        Args:
+            elapsed: Seconds that the run took before.
+        """
+        self._began -= elapsed
+
     @property
     def elapsed(self) -> float:
-        """Seconds since the object was made."""
+        """Seconds since the object was made, and those of the run that it resumes."""
         return self._clock() - self._began
 
     def share(self, step: int) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from soundsep.datasets import Clip
 from soundsep.datasets.array_cache import audio_digest
 from soundsep.errors import ConfigError
-from soundsep.files import write_bytes
+from soundsep.files import parse_json, write_bytes
 
 __all__ = ["REPORT_NAME", "FitReport", "file_marks", "learnt_clips", "wilson_interval"]
 
@@ -262,7 +262,7 @@ def learnt_clips(model: str | Path, clips: Sequence[Clip]) -> list[Clip]:
         AudioError: a clip cannot be read.
     """
     try:
-        content = json.loads((Path(model) / REPORT_NAME).read_text("utf-8"))
+        content = parse_json((Path(model) / REPORT_NAME).read_text("utf-8"))
         marks = frozenset(str(content["learnt"]).split())
     except (OSError, ValueError, TypeError, KeyError):
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -186,6 +187,10 @@ class SceneTask(Task[SceneBatch]):
         self._frontend, self._device = first.classifier.frontend, next(first.parameters()).device
         self._stream: Iterator[SceneBatch] | None = None
 
+    def resume(self, row: dict[str, Any]) -> None:
+        """Go on where the clock stood, so that no run takes its time twice."""
+        self.pace.resume(row.get("elapsed", 0.0))
+
     @contextmanager
     def batches(self, steps: range) -> Iterator[Iterator[SceneBatch]]:
         """Batches made ahead by other processes."""
@@ -230,6 +235,8 @@ class SceneTask(Task[SceneBatch]):
         """The mean of each part of each model's loss."""
         rest = iter(means)
         row: dict[str, Any] = {"step": steps.stop}
+        if self.pace.seconds is not None:  # rounded up: what was over stays so
+            row["elapsed"] = math.ceil(100 * self.pace.elapsed) / 100
         for name, loss in self.losses.items():
             parts = PARTS if loss.embeddings is None else (*PARTS, "embedding")
             figures = {part: round(next(rest), 4) for part in parts}

@@ -151,7 +151,8 @@ def train_scenes_together(
         seed: Seed of all scenes.
         n_loaders: Processes that make scenes; by default one.
         seconds: Time limit of the run, by which the learning rate falls if the steps take longer;
-            the run ends with the round in which it is reached.
+            the run ends with the step in which it is reached. An interrupted run goes on with what
+            was left of it when its state was saved.
         device: Device to train on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show a progress bar.
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.files import replacing, sweep
+from soundsep.files import parse_json, replacing, sweep
 
 __all__ = ["load_state", "make_folder", "save_state"]
 
@@ -94,7 +94,7 @@ def load_state(
     """
     try:
         with safe_open(path, framework="pt") as file:
-            notes = json.loads(file.metadata()["notes"])
+            notes = parse_json(file.metadata()["notes"])
             rows: list[dict[str, Any]] = notes["metrics"]
             if _completed(notes["settings"], settings) != settings:
                 raise ConfigError(

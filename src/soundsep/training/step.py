@@ -77,7 +77,8 @@ def one_cycle(progress: float, warmup: float) -> float:
         progress: Share of the run that is over, 0 to 1.
         warmup: Share of the run in which the rate rises, 0 to 1.
     """
-    if progress < warmup:
+    if progress < warmup or warmup >= 1:
+        progress = min(progress, warmup)
         return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / warmup)) / 2
     fall = (progress - warmup) / (1 - warmup)
     return 1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * fall)) / 2

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
-from soundsep.datasets import AudioTable, Clip, Piece
+from soundsep.datasets import AudioTable, Clip, Piece, audio_table
 from soundsep.errors import ConfigError, DatasetError
 
 ROWS = "path,label,fold,group\na1.wav,a,1,x\nsub/a2.wav,a,2,y\nb1.wav,b,1,z\nb2.wav,b,2,w\n"
@@ -244,6 +246,30 @@ def test_what_nobody_labelled_is_background(tmp_path):
     )
     table.write_text("path,label\nnight.wav,owl\n")
     assert AudioTable(table, partial=True).unlabelled() == ()
+
+
+def test_where_a_length_is_unknown_all_is_background_up_to_the_last_label(tmp_path, monkeypatch):
+    recording = write_night(tmp_path, "night.wav")
+
+    @contextmanager
+    def blocks(path):
+        yield SimpleNamespace(duration_seconds=None)
+
+    monkeypatch.setattr(audio_table, "audio_blocks", blocks)
+    table = tmp_path / "t.csv"
+    table.write_text(f"{TIMES}night.wav,5,6,owl\nnight.wav,8,9,tit\n")
+    data = AudioTable(table, partial=True)
+    assert data.unlabelled() == (Piece(recording, 0.0, 5.0), Piece(recording, 6.0, 8.0))
+    table.write_text("path,label\nnight.wav,owl\n")  # the whole recording
+    assert AudioTable(table, partial=True).unlabelled() == ()
+
+
+def test_no_background_lies_behind_the_end_of_its_recording(tmp_path):
+    recording = write_night(tmp_path, "night.wav", 20)
+    table = tmp_path / "t.csv"
+    table.write_text(f"{TIMES}night.wav,0,15,owl\nnight.wav,24,25,tit\n")
+    pieces = AudioTable(table, partial=True).unlabelled()
+    assert pieces == (Piece(recording, 15.0, 20.0),)
 
 
 # Concatenation

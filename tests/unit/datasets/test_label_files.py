@@ -87,3 +87,15 @@ def test_what_is_no_text_is_refused(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"RIFF\xff\xfe\x00")
     with pytest.raises(DatasetError, match="is no text of labels"):
         read_labels(tmp_path / "a.txt")
+
+
+def test_a_quotation_mark_in_a_label_hides_no_line(tmp_path):
+    text = '0\t1\t"owl" far\n1\t2\t"tit\n2\t3\towl\n3\t4\t"a ""b"""\n'
+    path = write(tmp_path, "night.txt", text)
+    assert [label for _, label, _, _ in spans(path)] == ['"owl" far', '"tit', "owl", 'a "b"']
+
+
+def test_a_line_of_raven_that_ends_too_soon_is_named(tmp_path):
+    text = "Annotation\tBegin Time (s)\tEnd Time (s)\nowl\t1\t2\ntit\n"
+    with pytest.raises(DatasetError, match=r"night\.txt, line 3: expected times in seconds"):
+        read_labels(write(tmp_path, "night.txt", text))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soundsep.datasets import SoundscapeConfig
-from soundsep.datasets._scene_mixing import PlacedSound, tell_truth
+from soundsep.datasets._scene_mixing import PlacedSound, mix, tell_truth
 from soundsep.datasets.sounds import FRAME_SECONDS, Sound, band_energies
 
 CONFIG = SoundscapeConfig(seconds=2.0)
@@ -55,3 +55,15 @@ def test_events_come_by_their_start_and_strangers_have_none():
     truth = tell_truth(CONFIG, sounds, background(CONFIG.n_frames))
     assert [event.target for event in truth.events] == [2, 1]
     assert truth.clips == [0, 1]
+
+
+def test_no_reverberation_comes_before_its_sound():
+    sounds = [placed(20, 60)]
+    silence = np.zeros(CONFIG.n_samples, np.float32)
+    for seconds in (1.0, 8.0):
+        config = CONFIG.replace(t60_seconds=(seconds, seconds), reverb_share=1.0, device_share=0.0)
+        rng = np.random.default_rng(0)
+        waveform = mix(config, rng, sounds, silence, is_clip=False)
+        before = waveform[: 60 * HOP]
+        assert np.abs(before).max() < 1e-4 * np.abs(waveform).max()
+        assert np.abs(waveform[85 * HOP :]).max() > 1e-2 * np.abs(waveform).max()  # there is a room

@@ -135,3 +135,10 @@ def test_what_overlaps_of_one_label_is_one_event():
         Event(1, 3, "cat", 1.0),
         Event(5.02, 6, "dog", 1.0),
     ]
+
+
+def test_json_that_is_nested_too_deeply_is_refused_with_its_name(tmp_path):
+    path = tmp_path / "night.jams"
+    path.write_text("[" * 200_000)
+    with pytest.raises(DatasetError, match=r"night\.jams is not JSON: it is nested too deeply"):
+        read_truth(path)

@@ -118,3 +118,12 @@ def test_a_link_in_a_zip_is_refused(tmp_path):
         zipped.writestr(member, "/etc/passwd")
     with pytest.raises(DatasetError, match="top/link is a link or a device"):
         run(archive)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_another_compression_is_refused(tmp_path, method):
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w", method) as zipped:
+        zipped.writestr("top/a.txt", b"a" * 1_000)
+    with pytest.raises(DatasetError, match=r"archive\.zip: top/a\.txt is compressed by method"):
+        run(archive)

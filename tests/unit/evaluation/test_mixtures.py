@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from soundsep import ConfigError
 from soundsep.datasets import MixtureConfig, Mixtures
+from soundsep.errors import DatasetError
 from soundsep.evaluation.mixtures import NamingMetrics, measure_naming, measure_separation
 from soundsep.metrics import average_precision
 from soundsep.separator import Separator, SeparatorConfig
@@ -81,3 +82,9 @@ def test_of_another_rate_or_number_of_sources_it_cannot_be_told():
         measure_separation(separator(sample_rate=4_000), mixtures(), progress=False)
     with pytest.raises(ConfigError, match="true sources"):
         measure_naming(None, mixtures(), separator=separator(), use_true_sources=True)
+
+
+def test_no_mixtures_are_refused():
+    none = Mixtures(mixtures().examples, n_mixtures=0, config=mixtures().config)
+    with pytest.raises(DatasetError, match="no mixtures to separate"):
+        measure_separation(separator(), none, progress=False)

@@ -190,3 +190,10 @@ def test_a_recipe_is_plain_data_and_checked():
     for wrong in ({"batch_size": 1}, {"crop_share": 1.5}, {"learning_rate": 0.0}):
         with pytest.raises(ConfigError, match="BatchedRecipe"):
             recipe(**wrong)
+
+
+def test_shares_that_the_end_of_a_run_would_refuse_are_refused_before_it():
+    conditions = Conditions(reverb_share=0.5)
+    assert recipe(conditions=conditions, last_conditions=2.0).last_conditions == 2.0
+    with pytest.raises(ConfigError, match=r"reverb_share.*1\.05"):
+        recipe(conditions=conditions, last_conditions=2.1)

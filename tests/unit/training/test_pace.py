@@ -36,3 +36,13 @@ def test_the_further_of_steps_and_time_counts():
 def test_a_run_of_nothing_is_refused(n_steps, seconds):
     with pytest.raises(ConfigError, match="steps and time"):
         Pace(n_steps, seconds)
+
+
+def test_a_run_that_goes_on_counts_the_time_before():
+    clock = Clock()
+    pace = Pace(100, 60.0, clock=clock)
+    pace.resume(45.0)
+    assert pace.elapsed == 45.0
+    assert pace.share(0) == 0.75
+    clock.now += 20.0
+    assert pace.share(1) == 1.0

@@ -9,6 +9,7 @@ from soundsep.augment import Mixup
 from soundsep.errors import ConfigError
 from soundsep.frontends import WaveformConfig
 from soundsep.training import RECIPES, Recipe, Stage, get_recipe
+from soundsep.training.step import one_cycle
 
 PLAIN = Recipe(
     name="x",
@@ -89,3 +90,9 @@ def test_mixtures_cannot_be_balanced():
 def test_clips_as_they_are_cannot_be_played_faster():
     with pytest.raises(ConfigError, match="not rolled"):
         PLAIN.replace(stages=(Stage(epochs=1, is_rolled=False),), max_speed=1.2)
+
+
+def test_a_rate_that_rises_to_the_end_of_a_run_ends_at_its_peak():
+    assert [one_cycle(share, 1.0) for share in (0.0, 0.5, 1.0)] == pytest.approx([0.04, 0.52, 1.0])
+    assert [one_cycle(share, 0.0) for share in (0.0, 1.0)] == pytest.approx([1.0, 1e-4])
+    assert [one_cycle(share, 0.25) for share in (0.25, 1.0)] == pytest.approx([1.0, 1e-4])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 
@@ -19,9 +20,11 @@ from soundsep.training import (
     load_tags_head,
     loop,
     scene_batches,
+    scene_task,
     train_scenes,
     train_scenes_together,
 )
+from soundsep.training.pace import Pace
 
 RATE = 8_000
 RECIPE = SceneRecipe(
@@ -170,7 +173,7 @@ def test_settings_that_cannot_be_run_are_refused(change):
         SceneRecipe(**change)
 
 
-def together(output, models, *, folds=(1, 1, 2, 2), examples=None, embeddings=None):
+def together(output, models, *, folds=(1, 1, 2, 2), examples=None, embeddings=None, seconds=None):
     examples = tones() if examples is None else examples
     torch.manual_seed(1)
     return train_scenes_together(
@@ -186,6 +189,7 @@ def together(output, models, *, folds=(1, 1, 2, 2), examples=None, embeddings=No
         clip_tags=torch.zeros(len(examples), 5),
         output=output,
         n_loaders=0,
+        seconds=seconds,
         progress=False,
     )
 
@@ -268,3 +272,23 @@ def test_a_run_does_not_go_on_with_another_fold_or_a_model_of_another_kind(tmp_p
     near = dataclasses.replace(RECIPE, embedding_weight=1.0)
     with pytest.raises(ConfigError, match=r"must be \(4, 1536\).*got \(4, 384\)"):
         together(tmp_path / "near", {"m": (near, 1)}, embeddings=torch.zeros(4, 384))
+
+
+def test_a_run_that_is_over_by_the_clock_learns_no_more(tmp_path, monkeypatch):
+    """Every look at the clock takes a second, and a step a few looks."""
+    seconds = itertools.count()
+    limited = functools.partial(Pace, clock=lambda: float(next(seconds)))
+    monkeypatch.setattr(scene_task, "Pace", limited)
+    recipe = dataclasses.replace(RECIPE, n_steps=100, steps_per_save=4)
+    first = together(tmp_path, {"m": (recipe, 0)}, seconds=15.0)
+    kept = (tmp_path / "metrics.jsonl").read_text()
+    rows = [json.loads(line) for line in kept.splitlines()]
+    assert rows[-1]["step"] < 50
+    assert rows[-1]["elapsed"] >= 15.0
+    again = together(tmp_path, {"m": (recipe, 0)}, seconds=15.0)
+    assert (tmp_path / "metrics.jsonl").read_text() == kept
+    assert torch.equal(weights_of(first["m"]), weights_of(again["m"]))
+    together(tmp_path, {"m": (recipe, 0)}, seconds=30.0)  # it may be given more
+    more = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert more[: len(rows)] == rows
+    assert 30.0 <= more[-1]["elapsed"] < 45.0
