@@ -16,13 +16,13 @@ def cross_validated(dataset: Any) -> dict[str, Any]:
     from soundsep import Pipeline
     from soundsep.evaluation import Evaluation, evaluate
     from soundsep.metrics import calibration_floor
-    from soundsep.training import fit
+    from train_heads import fit_head
 
     calibrated, plain = [], []
     folds = sorted({clip.fold for clip in dataset})
     for fold in folds:
         training, test = dataset.split(fold)
-        head, _ = fit(training, backbone="audioset-mn04")
+        head, _ = fit_head(training)
         calibrated.append(evaluate(Pipeline(head), test))
         head.config = head.config.replace(temperature=1.0)
         plain.append(evaluate(Pipeline(head), test))

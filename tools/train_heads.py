@@ -1,33 +1,53 @@
 #!/usr/bin/env python3
-"""Fit heads for urban sounds on the network audioset-mn04, and measure them.
+"""Fit heads for urban sounds on the layers of audioset-mn04, and measure them.
 
     python tools/train_heads.py --esc50 ROOT --urbansound8k ROOT --output DIR
 
-writes DIR/urban11-mn04 and DIR/urbansound8k-mn04. Each is a linear layer; its temperature comes
-from training clips whose origin was held out, never from the test clips. How often each
-class of the test clips was named rightly is printed.
+writes DIR/urban11-mn04 and DIR/urbansound8k-mn04. Each is a linear layer, learnt from the clips and
+from copies of them in noise and rooms; its temperature comes from training clips whose origin was
+held out, never from the test clips. How often each class of the test clips was named rightly is
+printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from soundsep import Pipeline
-from soundsep.datasets.clip import FoldedClips
+from soundsep import Classifier, Pipeline
+from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.leakage import check_leakage
 from soundsep.datasets.urban11 import Urban11
 from soundsep.datasets.urbansound8k import UrbanSound8K
+from soundsep.devices import forked_rng
 from soundsep.evaluation import evaluate
-from soundsep.training import fit
+from soundsep.training import FitReport, fit
+from train_scenes import FRONTEND
+
+
+def fit_head(training: Iterable[Clip]) -> tuple[Classifier, FitReport]:
+    """A head on the layers of audioset-mn04.
+
+    They hear all windows at one level and nothing above 8 kHz, since half of the clips hold nothing
+    there: how far a recording reaches up is no property of a sound. Chosen on folds 1 and 2 of
+    UrbanSound8K, each held out of a head fitted to the other: as recorded and with pink noise of
+    the same power 80.6 and 62.7 % are named right, without copies 79.8 and 57.5 %, at the network's
+    own 32 kHz 78.3 and 62.9 %, without copies 80.4 and 60.2 %.
+    """
+    known = Classifier.from_pretrained("audioset-mn04")
+    with forked_rng():  # the weights drawn here are replaced
+        backbone = Classifier(known.config.replace(frontend=FRONTEND))
+    backbone.load_state_dict(known.state_dict())
+    return fit(training, backbone=backbone.eval(), copies=True)
 
 
 def train_head(name: str, dataset: FoldedClips, test_fold: int, output: Path) -> None:
     """Fit, save, load again and measure one head."""
     training, test = dataset.split(test_fold)
     check_leakage(training, test)
-    classifier, report = fit(training, backbone="audioset-mn04")
+    classifier, report = fit_head(training)
     if classifier.labels != dataset.labels:
         sys.exit(f"{name}: the training clips do not cover the {len(dataset.labels)} classes")
     classifier.save_pretrained(output / name, half=True)

@@ -72,6 +72,7 @@ def measure(esc50: Path, urbansound8k: Path, *names: str) -> dict[str, dict[str,
         }
         if "urban" in name:  # too few clips in one fold for what a temperature is worth
             results[name]["cross_validated"] = cross_validated(dataset)
+            results[name]["elsewhere"] = named_elsewhere(pipe, clips)
         print(name, evaluation, sep="\n")
     return results
 
@@ -94,6 +95,22 @@ def untempered(pipe: Any, clips: Any) -> float:
     plain = Classifier(pipe.classifier.config.replace(temperature=1.0))
     plain.load_state_dict(pipe.classifier.state_dict())
     return evaluate(Pipeline(plain), clips, progress=True).calibration_error
+
+
+def named_elsewhere(pipe: Any, clips: Any) -> dict[str, float]:
+    """Accuracy on clips that are made softer, or played over noise or in a room."""
+    from soundsep.datasets import load_examples
+    from world_sounds import RATE, elsewhere
+
+    heard = [waveform for waveform, _ in load_examples(clips, sample_rate=RATE)]
+    changed = [elsewhere(waveform, seed=i) for i, waveform in enumerate(heard)]
+    accuracies = {}
+    for kind in changed[0]:
+        waveforms = [waveform[kind] for waveform in changed]
+        answers = pipe(waveforms, sample_rate=RATE, top_k=1)
+        right = [a.top(1)[0].label == c.label for a, c in zip(answers, clips, strict=True)]
+        accuracies[kind] = round(sum(right) / len(right), 6)
+    return accuracies
 
 
 def five_fold_mean(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -157,6 +174,7 @@ def card(name: str, r: dict[str, Any]) -> str:
         f"| expected for a perfectly calibrated model at this sample size | "
         f"{r['calibration_floor']:.3f} |\n"
         + _cross_validation(r.get("cross_validated"))
+        + "".join(f"| accuracy, {k} | {v:.2%} |\n" for k, v in r.get("elsewhere", {}).items())
         + f"| accuracy, mean over {N_SHIFTS} shifts ({N_SHIFTS} times the time) | "
         f"{r['accuracy_with_shifts']:.2%} |\n"
         f"| score below which a sound is called unknown | {r['unknown_below']:.3f} |\n"

@@ -119,6 +119,20 @@ def in_room(waveform: Tensor, *, t60_seconds: float, seed: int) -> Tensor:
     return torch.from_numpy((wet / max(1.0, np.abs(wet).max())).astype(np.float32))
 
 
+def elsewhere(waveform: Tensor, *, seed: int) -> dict[str, Tensor]:
+    """A clip of at most `SECONDS` as it would sound farther away, over pink noise, or in a room."""
+    rng = np.random.default_rng(seed)
+    pink = torch.from_numpy(_coloured(rng, 0.5).astype(np.float32))[: len(waveform)]
+    pink *= (waveform.square().mean() / pink.square().mean()).sqrt()
+    return {
+        "20 dB softer": 0.1 * waveform,
+        "40 dB softer": 0.01 * waveform,
+        "pink noise 10 dB softer": waveform + 10**-0.5 * pink,
+        "pink noise as loud": waveform + pink,
+        "0.8 s of reverberation": in_room(waveform, t60_seconds=0.8, seed=seed),
+    }
+
+
 def recordings(*folders: Path) -> Iterator[tuple[str, Tensor]]:
     """Name without suffix and waveform of every recording in some folders."""
     for path in find_recordings(*folders).paths:

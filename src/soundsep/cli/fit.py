@@ -77,6 +77,12 @@ def add_command(commands: Commands) -> None:
         "repeated",
     )
     command.add_argument(
+        "--copies",
+        action="store_true",
+        help="learn each clip from copies of it too, over noise and in rooms; --background and "
+        "backbones with frames always do (takes about ten times as long)",
+    )
+    command.add_argument(
         "--unlabelled",
         action="store_true",
         help="what the tables do not label in their recordings is background",
@@ -134,6 +140,7 @@ def _run(arguments: argparse.Namespace) -> int:
         backbone=arguments.backbone,
         mode=arguments.mode,
         backgrounds=backgrounds,
+        copies=arguments.copies,
         n_folds=arguments.folds,
         seed=arguments.seed,
         device=arguments.device,

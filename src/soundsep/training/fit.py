@@ -39,6 +39,7 @@ def fit(
     mode: Literal["probe", "finetune"] = "probe",
     activation: Literal["softmax", "sigmoid"] | None = None,
     backgrounds: Iterable[str | Path | Piece] = (),
+    copies: bool = False,
     n_folds: int = 5,
     seed: int = 0,
     device: str | torch.device = "cpu",
@@ -78,6 +79,8 @@ def fit(
             labels may. By default ``"sigmoid"`` for a probe if the backbone has frames, there are
             ``backgrounds``, or a clip has several labels; else ``"softmax"``.
         backgrounds: Recordings, or pieces of them, that hold none of the sounds.
+        copies: Learn from these copies with ``"softmax"`` too, for recordings in noise and rooms;
+            about ten times as long the first time.
         n_folds: Folds of the cross-validation, at least 2.
         seed: Seed of the folds and of fine-tuning.
         device: Device for embeddings and fine-tuning, such as ``"cpu"`` or ``"cuda"``.
@@ -101,10 +104,10 @@ def fit(
     if activation is not None:
         check_choice("activation", activation, ("softmax", "sigmoid"))
     backgrounds = [*backgrounds]
-    if mode == "finetune" and (activation == "sigmoid" or backgrounds):
+    if mode == "finetune" and (activation == "sigmoid" or backgrounds or copies):
         raise ConfigError(
             "mode='finetune' learns classes of which one applies, and no background; leave out "
-            "activation and backgrounds, or use mode='probe'"
+            "activation, backgrounds and copies, or use mode='probe'"
         )
     check_whole("n_folds", n_folds, least=2)
     check_seed(seed)
@@ -119,11 +122,11 @@ def fit(
     if activation is None:
         several = isinstance(base.network, FrameNetwork) or backgrounds or _overlap(clips)
         activation = "sigmoid" if several and mode == "probe" else "softmax"
-    copies = None
-    if activation == "sigmoid":
-        copies = FrameCopies(base, backgrounds=backgrounds, device=device)
-    if copies is not None:
-        found, skipped = copies.of_files(audio, errors=errors, progress=progress)
+    copier = None
+    if copies or activation == "sigmoid":
+        copier = FrameCopies(base, backgrounds=backgrounds, device=device)
+    if copier is not None and activation == "sigmoid":
+        found, skipped = copier.of_files(audio, errors=errors, progress=progress)
     else:
         found, skipped = embed_files(base, audio, device=device, errors=errors, progress=progress)
     if clips and not found:
@@ -136,13 +139,13 @@ def fit(
     also = torch.tensor([[label in clip.also for label in labels] for clip in clips])
     embeddings = [found[clip.audio] for clip in clips]
     learner: Learner | FrameLearner
-    if copies is not None:
+    if copier is not None and activation == "sigmoid":
         learner = FrameLearner(
             base,
             labels,
             embeddings,
-            copies.of_noise(0),
-            copies.of_noise(1),
+            copier.of_noise(0),
+            copier.of_noise(1),
             targets,
             also,
             [clip.audio for clip in clips],
@@ -155,6 +158,7 @@ def fit(
             torch.stack(embeddings),
             targets,
             _waveforms(clips, base) if mode == "finetune" else None,
+            copies=None if copier is None else _copied(clips, copier, progress=progress),
             seed=seed,
             device=device,
             progress=progress,
@@ -190,6 +194,14 @@ def _overlap(clips: Sequence[Clip]) -> bool:
 def _waveforms(clips: Sequence[Clip], base: Classifier) -> list[Tensor]:
     found = load_all([clip.audio for clip in clips], base)
     return [found[clip.audio] for clip in clips]
+
+
+def _copied(clips: Sequence[Clip], copier: FrameCopies, *, progress: bool) -> list[Tensor]:
+    """Embeddings (n_rows, embedding_dim) of every clip's copies; none of one without a sound."""
+    rows, _ = copier.of_files([clip.audio for clip in clips], errors="skip", progress=progress)
+    none = torch.empty(0, 1 + copier.model.network.embedding_dim)
+    found = [rows.get(clip.audio, none) for clip in clips]
+    return [of_clip[of_clip[:, 0] > 0, 1:] for of_clip in found]
 
 
 def _left_out(data: object) -> Iterator[str]:

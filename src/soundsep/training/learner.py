@@ -33,12 +33,13 @@ class Learner:
         targets: Index of the class of every clip.
         waveforms: Waveform (time,) of every clip, to fine-tune the network; ``None`` fits only the
             head.
+        copies: Embeddings of copies of every clip, which the head learns too.
         seed: Seed of fine-tuning.
         device: Device to fine-tune on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show the progress bars of fine-tuning.
 
     Shape:
-        embeddings: (n, embedding_dim). targets: (n,).
+        embeddings: (n, embedding_dim). targets: (n,). copies: (n_copies, embedding_dim) each.
     """
 
     activation = "softmax"
@@ -51,12 +52,14 @@ class Learner:
         targets: Tensor,
         waveforms: Sequence[Tensor] | None,
         *,
+        copies: Sequence[Tensor] | None = None,
         seed: int,
         device: str | torch.device,
         progress: bool,
     ) -> None:
         self.backbone, self.labels = backbone, labels
         self.embeddings, self.targets, self.waveforms = embeddings, targets, waveforms
+        self.copies = copies
         self.seed, self.device, self.progress = seed, device, progress
 
     def learn(self, chosen: NDArray[np.int64]) -> Classifier:
@@ -65,9 +68,13 @@ class Learner:
         Args:
             chosen: Indices of the clips, (n_chosen,).
         """
-        weight, bias = linear_probe(
-            self.embeddings[chosen], self.targets[chosen], n_classes=len(self.labels)
-        )
+        rows, targets = self.embeddings[chosen], self.targets[chosen]
+        if self.copies is not None:
+            copied = [self.copies[i] for i in chosen]
+            n_copies = torch.tensor([len(of_clip) for of_clip in copied])
+            rows = torch.cat([rows, *copied])
+            targets = torch.cat([targets, targets.repeat_interleave(n_copies)])
+        weight, bias = linear_probe(rows, targets, n_classes=len(self.labels))
         probe = with_head(self.backbone, self.labels, weight, bias)
         if self.waveforms is None:
             return probe

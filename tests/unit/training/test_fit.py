@@ -471,6 +471,39 @@ def test_a_background_is_learnt_as_nothing_by_any_backbone(tones, tmp_path, back
         run(tones, backbone, activation="tanh")
 
 
+def test_copies_teach_a_head_of_one_label_a_clip_what_noise_does(tones, backbone):
+    """Clips over noise that the plain head, which heard none, mistakes."""
+    rng = np.random.default_rng(4)
+    clips = [clip for clip in AudioFolder(tones) for _ in range(4)]
+    noisy = []
+    for clip in clips:
+        wave, _ = soundfile.read(clip.path, dtype="float32")
+        added = noise(rng, len(wave), RATE)
+        noisy.append(wave + added * np.float32(wave.std() / added.std()))
+
+    def right(model) -> float:
+        results = Pipeline(model)(noisy, sample_rate=RATE)
+        return np.mean([r.label == c.label for r, c in zip(results, clips, strict=True)])
+
+    plain, copied = (run(tones, backbone, copies=copies) for copies in (False, True))
+    assert copied[0].config.activation == copied[1].activation == "softmax"
+    assert copied[1].accuracy >= 0.9
+    assert 0 < copied[0].config.unknown_below <= 1
+    assert right(copied[0]) > right(plain[0]) + 0.1
+    with pytest.raises(ConfigError, match="copies"):
+        run(tones, backbone, copies=True, mode="finetune")
+
+
+def test_a_clip_too_short_for_copies_is_learnt_as_it_is(tones, backbone):
+    """A click: no scene can be made of it."""
+    click = np.zeros(RATE // 2, np.float32)
+    click[100] = 0.5
+    soundfile.write(tones / "low" / "click.wav", click, RATE)
+    report = run(tones, backbone, copies=True)[1]
+    assert report.skipped == ()
+    assert report.n_clips == 19
+
+
 def test_the_score_that_noise_does_not_reach_is_measured_and_kept(tones, backbone):
     classifier, report = run(tones, backbone)
     assert classifier.config.unknown_below == report.threshold
