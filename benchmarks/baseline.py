@@ -4,7 +4,8 @@
     python benchmarks/baseline.py frontend resample   some of them
     python benchmarks/baseline.py --record            store what was measured as the baseline, and
                                                       write its tables into benchmarks/README.md
-    python benchmarks/baseline.py --pages             only write the tables that are stored
+                                                      and its picture into docs/speed.md
+    python benchmarks/baseline.py --pages             only write what is stored
 
 A ratio divides two things that took turns in one run, so that a slower machine changes it little.
 One that moved by more than the tolerance, up or down, ends the command with 1: something here or in
@@ -21,11 +22,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from parts_picture import draw_shares, shares_of, table_of
 from ratios import machine
 
 HERE = Path(__file__).resolve().parent
 BASELINE = HERE / "baseline.json"
 README = HERE / "README.md"
+SPEED = HERE.parent / "docs" / "speed.md"
+PICTURE = "speed_parts.svg"  # beside the page
 BEGIN, END = "<!-- recorded:begin -->\n", "<!-- recorded:end -->\n"
 MODEL = "esc50-mn04-fold5"  # inside the package
 RUNS = {  # short: about half an hour for all of them
@@ -53,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RUNS)}")
     parser.add_argument("--record", action="store_true", help="store what is measured")
-    parser.add_argument("--pages", action="store_true", help="write the stored tables, and end")
+    parser.add_argument("--pages", action="store_true", help="write what is stored, and end")
     parser.add_argument(
         "--tolerance", type=float, default=0.5, help="a ratio may grow by this share, or shrink"
     )
@@ -68,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     elif arguments.pages or not arguments.record:
         parser.error(f"there is no {BASELINE}; make it with --record on a quiet machine")
     if arguments.pages:
-        write_tables(old)
+        write_pages(old)
         return 0
     names = arguments.names or list(RUNS)
     measured = {name: measure(name) for name in names}
@@ -81,8 +85,8 @@ def main(argv: list[str] | None = None) -> int:
             "tables": _merged(old.get("tables", {}), tables),
         }
         BASELINE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        write_tables(content)
-        print(f"recorded in {BASELINE} and {README}")
+        write_pages(content)
+        print(f"recorded in {BASELINE}, {README} and {SPEED}")
         return 0
     lines, n_moved = compare(old["ratios"], ratios, tolerance=arguments.tolerance)
     print(*lines, sep="\n")
@@ -95,22 +99,33 @@ def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return {name: new.get(name, old.get(name)) for name in RUNS if name in old or name in new}
 
 
-def write_tables(content: dict[str, Any]) -> None:
-    """Put the stored tables into the page, between its marks."""
-    text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not rest or BEGIN in after:
-        sys.exit(f"{README} has no place for the tables: {BEGIN.strip()} and {END.strip()}, once")
+def write_pages(content: dict[str, Any]) -> None:
+    """Put the stored tables and the picture into their pages, between the marks."""
     place, versions = content["machine"], content["versions"]
     listed = ", ".join(f"{package} {version}" for package, version in versions.items())
-    parts = [
-        f"Last recorded {content['measured'][:10]} on {place['cores']} cores of "
-        f"{place['processor']}, {place['system']}: {listed}.\n"
-    ]
+    where = f"on {place['cores']} cores of {place['processor']}, {place['system']}: {listed}.\n"
+    day = content["measured"][:10]
+    parts = [f"Last recorded {day} {where}"]
     for name, table in content["tables"].items():
         parts += [f"`{' '.join([f'{name}.py', *RUNS[name]])}`:\n", table.strip() + "\n"]
-    README.write_text(before + BEGIN + "\n".join(parts) + END + after, encoding="utf-8")
+    write_between_marks(README, "\n".join(parts))
+    if "parts" not in content["ratios"]:
+        return
+    bars = shares_of(content["ratios"]["parts"])
+    (SPEED.parent / PICTURE).write_text(draw_shares(bars), encoding="utf-8")
+    described = "Bars in parts: decoding, resampling, features, network and the rest"
+    ran = f"`{' '.join(['parts.py', *RUNS['parts']])}`, {day} {where}"
+    written = [f"![{described}]({PICTURE})\n", ran, table_of(bars) + "\n"]
+    write_between_marks(SPEED, "\n".join(written))
+
+
+def write_between_marks(page: Path, inner: str) -> None:
+    """Replace what stands between the marks of a page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not rest or BEGIN in after:
+        sys.exit(f"{page} has no place for the tables: {BEGIN.strip()} and {END.strip()}, once")
+    page.write_text(before + BEGIN + inner + END + after, encoding="utf-8")
 
 
 def measure(name: str) -> tuple[dict[str, float], str]:
