@@ -150,6 +150,23 @@ def test_events_of_an_untrained_model_are_measured(tmp_path, capsys, esc50, mode
     assert "exists already" in capsys.readouterr().err
 
 
+def test_the_step_between_windows_is_that_asked_for(capsys, monkeypatch, esc50, model):
+    steps = []
+
+    def events(self, audio, *, hop_seconds=None, **_) -> list[Event]:
+        steps.append(hop_seconds)
+        return []
+
+    monkeypatch.setattr(Pipeline, "events", events)
+    command = ["evaluate-events", model, "--data", esc50, "--fold", "5", "--n-scenes", "1"]
+    command += ["--seconds", "5", "--json"]
+    assert main(command) == 0
+    assert "hop_seconds" not in json.loads(capsys.readouterr().out)
+    assert main([*command, "--hop", "0.75"]) == 0
+    assert json.loads(capsys.readouterr().out)["hop_seconds"] == 0.75
+    assert steps == [None, 0.75]
+
+
 def test_the_scenes_measured_are_those_that_are_made(tmp_path, capsys, monkeypatch, esc50, model):
     """A pipeline that answers with the truth that `make-scenes` writes is perfect."""
     options = ["--data", esc50, "--fold", "5", "--seconds", "5", "--seed", "3"]

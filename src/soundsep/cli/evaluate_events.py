@@ -45,6 +45,12 @@ def add_command(commands: Commands) -> None:
         help="score that begins an event (default: that of `soundsep events`)",
     )
     command.add_argument(
+        "--hop",
+        type=float,
+        metavar="SECONDS",
+        help="step between windows (default: that of `soundsep events`)",
+    )
+    command.add_argument(
         "--psds",
         action="store_true",
         help="also compute polyphonic sound detection scores, with sed_scores_eval (extra eval)",
@@ -74,7 +80,8 @@ def _run(arguments: argparse.Namespace) -> int:
     config = scene_config(arguments)
     pipe = Pipeline.from_pretrained(model, device=arguments.device, runtime=arguments.runtime)
     scenes, labels = scenes_of(arguments, config)
-    options = {} if arguments.threshold is None else {"threshold": arguments.threshold}
+    given = {"threshold": arguments.threshold, "hop_seconds": arguments.hop}
+    options = {name: value for name, value in given.items() if value is not None}
     metrics = measure_events(
         pipe,
         scenes,

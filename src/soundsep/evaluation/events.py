@@ -66,6 +66,7 @@ def measure_events(
             if not is_silent(scene.waveform):
                 found = [*pipeline.events(scene.waveform, **common, **options)]
                 if psds:
+                    common["hop_seconds"] = options.get("hop_seconds")
                     tables.append((pipeline.scores(scene.waveform, **common), truth))
             yield truth, found
 

@@ -61,8 +61,8 @@ class Listener:
                 config, else 0.5.
             hop_seconds: Step between windows, at most a window's length; the model's own by
                 default. Smaller steps give finer times and take longer. If the model has frames,
-                the times are theirs; each frame is taken from the window in whose middle it
-                lies, and a smaller step, rounded down to frames, gives it more context.
+                the times are theirs; each frame is a mean over the windows that hold it, which
+                begin every half window by default. Steps are rounded down to frames.
             min_duration_seconds: Drop shorter events.
             merge_gap_seconds: Merge events of one label that are at most this far apart.
             labels: Find events of these labels only; all by default.

@@ -49,6 +49,7 @@ class Oracle:
         yield from self.of(waveform)
 
     def scores(self, waveform, *, sample_rate, **options):
+        self.options_of_scores = options
         values = torch.zeros(200, len(self.labels))
         for e in self.of(waveform):
             first, last = round(e.start_seconds * 10), round(e.end_seconds * 10)
@@ -93,6 +94,14 @@ def test_options_are_passed_on():
     oracle = Oracle(made)
     measure_events(oracle, made, LABELS, threshold=0.3, batch_size=4)
     assert oracle.options == {"threshold": 0.3, "batch_size": 4, "progress": False}
+
+
+@pytest.mark.usefixtures("sed_scores_eval")
+def test_polyphonic_scores_are_those_of_the_same_step():
+    made = scenes()
+    oracle = Oracle(made)
+    measure_events(oracle, made, LABELS, psds=True, hop_seconds=0.5)
+    assert oracle.options["hop_seconds"] == oracle.options_of_scores["hop_seconds"] == 0.5
 
 
 @pytest.mark.usefixtures("sed_scores_eval")
