@@ -57,7 +57,8 @@ def noise_windows(
         else:
             wave = noise(rng, n_samples, sample_rate)
         level = 10 ** (rng.uniform(*LEVELS_DB) / 20)
-        windows.append(torch.from_numpy(wave * np.float32(level / np.abs(wave).max())))
+        peak = float(np.abs(wave).max())  # 0 where a background is digital silence
+        windows.append(torch.from_numpy(wave * np.float32(level / peak if peak else 1.0)))
     return windows
 
 

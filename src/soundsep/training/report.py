@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +267,8 @@ def learnt_clips(model: str | Path, clips: Sequence[Clip]) -> list[Clip]:
         marks = frozenset(str(content["learnt"]).split())
     except (OSError, ValueError, TypeError, KeyError):
         return []
-    return [clip for clip in clips if file_marks([clip.path]) <= marks]
+    marks_of = cache(lambda path: file_marks([path]))  # a recording may have thousands of clips
+    return [clip for clip in clips if marks_of(clip.path) <= marks]
 
 
 def _rounded(value: float | None) -> float | None:

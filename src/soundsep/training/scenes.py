@@ -16,7 +16,7 @@ from soundsep.classifier import Classifier
 from soundsep.config import check_seed
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.devices import to_device
-from soundsep.errors import ConfigError, WeightsError
+from soundsep.errors import ConfigError, DatasetError, WeightsError
 from soundsep.models.frames import FRAME_STRIDE
 from soundsep.training.classifier import TrainedClassifier
 from soundsep.training.examples import Example, examples_digest
@@ -160,11 +160,17 @@ def train_scenes_together(
         The result of `train_scenes` for each model, by name.
 
     Raises:
-        ConfigError: as for `train_scenes`.
-        DatasetError: no scenes can be made of the clips of a fold.
+        ConfigError: as for `train_scenes`; or there is no model, a model's fold has no clips, or
+            there are not as many ``folds`` or tags as sounds.
+        DatasetError: no scenes can be made of the clips of a fold, or a model has none to learn.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
     check_seed(seed)
+    _check_folds({name: model.held_out for name, model in models.items()}, folds, len(training))
+    tags = {"clip": (clip_tags, training), "stranger": (stranger_tags, strangers)}
+    for name, (given, sounds) in tags.items():
+        if (n := 0 if given is None else len(given)) != len(sounds):
+            raise ConfigError(f"expected {name}_tags of {len(sounds)} sounds, got {n}")
     for model in models.values():
         _check_model(model, len(training))
     folder = make_folder(output)
@@ -237,6 +243,25 @@ def train_scenes_together(
         )
         for name, learner, average in zip(models, learners, averaged, strict=True)
     }
+
+
+def _check_folds(held_out: Mapping[str, int], folds: Sequence[int], n_clips: int) -> None:
+    """Check that every model has scenes to learn, and that the fold it must not hear exists."""
+    if not held_out:
+        raise ConfigError("there is no model to train")
+    if len(folds) != n_clips:
+        raise ConfigError(f"expected the fold of each of {n_clips} clips, got {len(folds)}")
+    known = {*folds} - {0}
+    for name, fold in held_out.items():
+        if fold and fold not in known:
+            raise ConfigError(
+                f"model {name!r} holds out fold {fold}, but the clips are of {sorted(known)}"
+            )
+        if not known - {fold}:
+            raise DatasetError(
+                f"there are no clips to make scenes of for model {name!r}: folds {sorted(known)}, "
+                f"without fold {fold}"
+            )
 
 
 def _check_model(model: SceneModel, n_clips: int) -> None:

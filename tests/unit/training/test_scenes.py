@@ -12,7 +12,7 @@ from torch import nn
 
 from soundsep import Classifier, ClassifierConfig
 from soundsep.datasets import SoundscapeConfig
-from soundsep.errors import ConfigError, WeightsError
+from soundsep.errors import ConfigError, DatasetError, WeightsError
 from soundsep.frontends import KaldiMelConfig
 from soundsep.training import (
     SceneModel,
@@ -292,3 +292,36 @@ def test_a_run_that_is_over_by_the_clock_learns_no_more(tmp_path, monkeypatch):
     more = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert more[: len(rows)] == rows
     assert 30.0 <= more[-1]["elapsed"] < 45.0
+
+
+@pytest.mark.parametrize(
+    ("folds", "held_out", "message"),
+    [
+        ((1, 2), 0, "the fold of each of 4 clips, got 2"),  # two were left out, and nothing said
+        ((1, 1, 2, 2, 3), 0, "the fold of each of 4 clips, got 5"),
+        ((1, 1, 2, 2), 7, r"model 'm' holds out fold 7, but the clips are of \[1, 2\]"),
+        ((1, 1, 1, 0), 1, "no clips to make scenes of for model 'm'"),
+        ((0, 0, 0, 0), 0, "no clips to make scenes of for model 'm'"),
+    ],
+)
+def test_a_fold_that_cannot_be_left_out_is_refused(tmp_path, folds, held_out, message):
+    with pytest.raises((ConfigError, DatasetError), match=message):
+        together(tmp_path / "run", {"m": (RECIPE, held_out)}, folds=folds)
+    assert not (tmp_path / "run").exists()
+
+
+def test_models_and_tags_are_counted(tmp_path):
+    with pytest.raises(ConfigError, match="no model"):
+        together(tmp_path, {})
+    tags = {"clip_tags": torch.zeros(4, 5), "strangers": [torch.zeros(RATE)]}
+    with pytest.raises(ConfigError, match="stranger_tags of 1 sounds, got 0"):
+        train_scenes(RECIPE, model(), nn.Linear(384, 5), tones(), output=tmp_path, **tags)
+    with pytest.raises(ConfigError, match="clip_tags of 4 sounds, got 3"):
+        train_scenes(
+            RECIPE,
+            model(),
+            nn.Linear(384, 5),
+            tones(),
+            output=tmp_path,
+            clip_tags=torch.zeros(3, 5),
+        )
