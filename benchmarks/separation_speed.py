@@ -1,12 +1,14 @@
 """Time of separating: soundsep beside demucs' own ``apply_model``, of the same network.
 
 One network is that of ``htdemucs``, with random weights; the others are published separators, which
-run beside their bare network on segments of the same number.
+run beside their network as it was built, on the same segments. Both must give the same sources.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import math
 import statistics
 import sys
 import time
@@ -55,37 +57,50 @@ def of_demucs(seconds: float, *, small: bool) -> dict[str, Callable[[], object]]
 
     network = htdemucs(small=small)
     separator, rate = Separator(network), 44_100
-    mixture = 0.1 * torch.randn(
-        2, round(seconds * rate), generator=torch.Generator().manual_seed(0)
-    )
+    mixture = noise(2, round(seconds * rate))
 
     @torch.inference_mode()
-    def theirs() -> object:
-        return apply_model(network, mixture[None], shifts=0)
+    def theirs() -> torch.Tensor:
+        return apply_model(network, mixture[None], shifts=0)[0]
 
-    return {
-        "soundsep": lambda: separator(mixture, rate, progress=False),
-        "demucs": theirs,
-    }
+    def ours() -> torch.Tensor:
+        return separator(mixture, rate, progress=False).audio
+
+    check_equal(ours(), theirs())
+    return {"soundsep": ours, "demucs": theirs}
 
 
 def of_network(name: str, seconds: float) -> dict[str, Callable[[], object]]:
-    """A separator, and its network alone on as many seconds, once and without overlap."""
+    """A separator, and its network as it was built, alone on the same segments."""
     separator = Separator.from_pretrained(name)
     config = separator.config
-    shape = config.n_channels, round(seconds * config.sample_rate)
-    mixture = 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    length = config.segment_samples
-    segments = [part for part in mixture.split(length, dim=1) if part.shape[1] == length]
+    length, step = config.segment_samples, config.step_samples
+    mixture = noise(config.n_channels, round(seconds * config.sample_rate))
+    n_steps = max(0, math.ceil((mixture.shape[1] - length) / step))
+    extended = torch.nn.functional.pad(mixture, (0, n_steps * step + length - mixture.shape[1]))
+    segments = extended.unfold(1, length, step).unbind(1)
+    network = copy.deepcopy(separator.network).to(memory_format=torch.contiguous_format)
 
     @torch.inference_mode()
-    def alone() -> object:
-        return [separator.network(part[None]) for part in segments]
+    def alone() -> list[torch.Tensor]:
+        return [network(part[None])[0] for part in segments]
 
-    return {
-        "soundsep": lambda: separator(mixture, config.sample_rate, progress=False),
-        "its network, no overlap": alone,
-    }
+    def ours() -> torch.Tensor:
+        return separator(mixture, config.sample_rate, progress=False).audio
+
+    # Before the second segment begins, the sources are those of the first alone.
+    check_equal(ours()[..., :step], alone()[0][..., :step])
+    return {"soundsep": ours, "its network alone": alone}
+
+
+def noise(*shape: int) -> torch.Tensor:
+    """The same at every call."""
+    return 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def check_equal(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    """Sources may differ by what another order of sums makes."""
+    torch.testing.assert_close(ours, theirs, atol=1e-5 * theirs.abs().max().item(), rtol=0)
 
 
 def measure(runs: dict[str, Callable[[], object]], n: int, name: str) -> dict[str, float]:

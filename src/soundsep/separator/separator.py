@@ -16,7 +16,7 @@ from soundsep.audio.inputs import name_of
 from soundsep.audio.mixdown import mixed_blocks, to_mono
 from soundsep.classifier.scoring import SILENCE
 from soundsep.config import check_kind
-from soundsep.devices import move
+from soundsep.devices import move, to_device
 from soundsep.errors import ConfigError, warn
 from soundsep.progress import progress_bar
 from soundsep.separator.config import SeparatorConfig
@@ -81,7 +81,9 @@ class Separator:
             raise ConfigError("a network that is not from demucs needs a SeparatorConfig")
         self.config = demucs_config(network) if config is None else config
         self._has_warned = False  # about an array without a rate
-        self.network: nn.Module = move(network, device).eval()
+        # Networks of demucs, and perhaps those of others, reshape as if channels came first.
+        placed = to_device if self.config.network else move
+        self.network: nn.Module = placed(network, device).eval()
         self.device = torch.device(device)
         segment = self.config.segment_samples
         if theirs:

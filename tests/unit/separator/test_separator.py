@@ -155,6 +155,24 @@ def test_nan_is_refused():
         Separator(Bands(), config())(torch.tensor([0.0, float("nan")]))
 
 
+def test_only_networks_of_ours_are_laid_out_channels_last():
+    torch.manual_seed(0)
+    network = SEPARATION_NETWORKS["mask-unet"](2).eval()
+    settings = config(network="mask-unet", interchangeable=True)
+    mixture = noise(settings.segment_samples)
+    with torch.no_grad():
+        expected = network(mixture.view(1, 1, -1))[0]
+    separator = Separator(network, settings)
+    torch.testing.assert_close(
+        separator(mixture).audio, expected, atol=1e-5 * expected.abs().max().item(), rtol=0
+    )
+    assert network.stem.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not network.stem.weight.is_contiguous()
+    for foreign in (htdemucs(), hdemucs()):
+        Separator(foreign)
+        assert all(weight.is_contiguous() for weight in foreign.parameters())
+
+
 def test_a_foreign_network_needs_a_config():
     with pytest.raises(ConfigError, match="needs a SeparatorConfig"):
         Separator(Bands())

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from soundsep.errors import ConfigError
 from soundsep.separator.config import SeparatorConfig
+from soundsep.separator.demucs.attention import fuse_self_attention
+from soundsep.separator.demucs.transform import invert_by_source
 from soundsep.separator.member import Member
 
 __all__ = ["demucs_config", "demucs_members", "is_demucs"]
@@ -80,7 +82,7 @@ def _member(model: Any, shares: Tensor, config: SeparatorConfig) -> Member:
     # A single number has no deviation to normalise by.
     given = partial(max, 3 - config.n_channels)
     return Member(
-        network=model,
+        network=invert_by_source(fuse_self_attention(model)),
         shares=shares,
         length=getattr(model, "valid_length", given),
         centred=True,
