@@ -10,7 +10,7 @@ __all__ = ["draw_shares", "shares_of", "table_of"]
 
 # One colour each, told apart by those who see few colours, too (Okabe and Ito, 2008).
 COLOURS = {
-    "decode": "#0072b2",
+    "decode": "#cc79a7",
     "resample": "#56b4e9",
     "features": "#009e73",
     "network": "#e69f00",
