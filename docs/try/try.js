@@ -104,15 +104,20 @@ async function hear(file) {
 
 let microphone = null;
 
+function release(stream) { stream.getTracks().forEach((track) => track.stop()); }
+
 async function listen() {
   const own = ++run;
+  let stream = null;
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({
+    stream = await navigator.mediaDevices.getUserMedia({
       audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
     });
+    if (own !== run) return release(stream);  // a file, or a second click, came before the permission
     const context = new AudioContext({ sampleRate: model.sampleRate });
     microphone = { stream, context };
     await context.audioWorklet.addModule("microphone.js");
+    if (own !== run) return;
     const node = new AudioWorkletNode(context, "microphone");
     context.createMediaStreamSource(stream).connect(node);
     picture.clear();
@@ -146,6 +151,8 @@ async function listen() {
     byId("listen").textContent = "Stop listening";
     say("Listening ...");
   } catch (error) {
+    if (stream) release(stream);
+    if (own !== run) return;
     await stop();
     say(`The microphone cannot be heard: ${error.message || error}`);
   }
@@ -156,7 +163,7 @@ async function stop() {
   const { stream, context } = microphone;
   microphone = null;
   byId("listen").textContent = "Listen to the microphone";
-  stream.getTracks().forEach((track) => track.stop());
+  release(stream);
   await context.close();
 }
 

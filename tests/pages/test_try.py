@@ -173,6 +173,38 @@ def test_the_microphone_is_named_within_two_windows(tab):
     assert tab.inner_text("#events") == before
 
 
+SLOWLY = """
+window.opened = [];
+const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const stream = await ask(wanted);
+  window.opened.push(stream);
+  return stream;
+};
+true
+"""
+N_LIVE = "opened.filter((s) => s.getTracks().some((t) => t.readyState === 'live')).length"
+
+
+def test_a_permission_that_comes_late_leaves_no_microphone_on(tab, sounds):
+    tab.evaluate(SLOWLY)
+    tab.evaluate("for (let i = 0; i < 2; i++) document.getElementById('listen').click()")
+    says(tab, "^Stop listening$", "#listen")
+    tab.wait_for_timeout(SECONDS)
+    assert tab.evaluate("opened.length") == 2
+    assert tab.evaluate(N_LIVE) == 1
+    tab.click("#listen")
+    says(tab, "^Stopped[.]$")
+    assert tab.evaluate(N_LIVE) == 0
+    tab.click("#listen")
+    give(tab, sounds / "synthetic_siren.wav")
+    tab.wait_for_timeout(SECONDS)
+    assert tab.evaluate("opened.length") == 3
+    assert tab.evaluate(N_LIVE) == 0
+    says(tab, "heard[.]$")
+
+
 def test_what_cannot_be_heard_is_said_and_the_page_goes_on(tab, sounds, tmp_path):
     hostile = tmp_path / "<img src=x onerror=document.title='broken'>.wav"
     hostile.write_bytes(b"no sound")
