@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -147,7 +148,10 @@ def download(name: str, folder: str | Path, *, progress: bool = True) -> FoldedC
         if folder.exists():
             folder.rmdir()
         os.replace(unpacked, folder)
-        shutil.rmtree(work)
+        for file in (packed, _partial(packed)):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):  # whatever else lies there is not ours
+            work.rmdir()
     except OSError as error:
         raise DatasetError(f"cannot put {name} into {folder}: {error}") from error
     return archive.kind(folder)
@@ -167,6 +171,10 @@ def _require_space(archive: Archive, work: Path) -> None:
         )
 
 
+def _partial(packed: Path) -> Path:
+    return packed.with_name(f"{packed.name}.partial")
+
+
 def _fetch(archive: Archive, packed: Path, *, progress: bool) -> None:
     """Download to ``packed``, resuming what an interrupted attempt left beside it.
 
@@ -179,7 +187,7 @@ def _fetch(archive: Archive, packed: Path, *, progress: bool) -> None:
             f"SOUNDSEP_OFFLINE or HF_HUB_OFFLINE forbids fetching {archive.url}; unset it, "
             f"{by_hand}"
         )
-    partial = packed.with_name(f"{packed.name}.partial")
+    partial = _partial(packed)
     n_tries = n_before = 0
     while True:
         try:

@@ -13,11 +13,9 @@ from soundsep.metrics.classification import (
 from soundsep.metrics.events import (
     EventMetrics,
     F1Score,
-    LabelledSpan,
     event_metrics,
-    match_by_collar,
-    match_by_overlap,
 )
+from soundsep.metrics.matching import LabelledSpan, match_by_collar, match_by_overlap
 from soundsep.metrics.separation import (
     permutation_invariant,
     reorder,

@@ -189,6 +189,15 @@ def test_without_a_network_the_error_says_where_to_put_the_archive(server, tmp_p
     assert server.ranges == []
 
 
+def test_what_else_lies_beside_the_archive_is_kept(server, tmp_path):
+    (tmp_path / "a.partial").mkdir()
+    (tmp_path / "a.partial" / "mine.txt").write_text("dear")
+    (tmp_path / "a.partial" / "ESC-50.zip").write_bytes(BODY)
+    (tmp_path / "a.partial" / "ESC-50.zip.partial").write_bytes(BODY[:9])  # it took too long
+    assert len(download("esc50", tmp_path / "a", progress=False)) == 10
+    assert files(tmp_path / "a.partial") == {"mine.txt"}
+
+
 def test_an_archive_that_lacks_a_clip_is_refused(server, tmp_path, monkeypatch):
     server.body = archive_of(n_clips=9)
     lacking = replace(

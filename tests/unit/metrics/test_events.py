@@ -6,42 +6,11 @@ import pytest
 from soundsep import Event
 from soundsep.errors import ConfigError
 from soundsep.evaluation.psds import score_table
-from soundsep.metrics import F1Score, event_metrics, match_by_collar, match_by_overlap
+from soundsep.metrics import F1Score, event_metrics
 
 
 def event(start: float, end: float, label: str = "dog") -> Event:
     return Event(start, end, label, 1.0)
-
-
-def test_a_start_may_be_off_by_the_collar_and_an_end_by_a_fifth_of_the_length():
-    truth = [event(10, 20)]
-    for found, fits in [
-        (event(10.2, 20), True),
-        (event(9.79, 20), False),
-        (event(10.2, 22), True),
-        (event(10, 22.01), False),
-        (event(10, 18), True),
-        (event(10, 20, "cat"), False),
-    ]:
-        assert bool(match_by_collar(truth, [found], collar_seconds=0.2)) == fits, found
-    short = [event(10, 10.5)]  # a fifth of it is less than the collar
-    assert match_by_collar(short, [event(10, 10.7)], collar_seconds=0.2)
-    assert not match_by_collar(short, [event(10, 10.71)], collar_seconds=0.2)
-    assert not match_by_collar(truth, [event(10, 21.9)], collar_seconds=0.2, offset_share=0.1)
-
-
-def test_as_many_pairs_as_can_be_are_made():
-    # The first that is found fits both true ones, the second only the first: greed loses one.
-    truth, found = [event(0, 2), event(1, 3)], [event(0.5, 2.5), event(0, 1.5)]
-    assert match_by_collar(truth, found, collar_seconds=0.6) == [(0, 1), (1, 0)]
-
-
-def test_overlap_is_one_to_one_and_does_not_count_touching():
-    truth = [event(0, 10), event(20, 30)]
-    found = [event(1, 2), event(3, 4), event(10, 20), event(29, 40), event(5, 6, "cat")]
-    pairs = match_by_overlap(truth, found)
-    assert [i for i, _ in pairs] == [0, 1]
-    assert pairs[1] == (1, 3)
 
 
 def test_counts_add_up_over_recordings():
