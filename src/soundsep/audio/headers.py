@@ -33,8 +33,9 @@ def settle(file: AudioFile) -> float:
         UnreadableError: the sound lies in several pieces, or there is none.
         AudioError: the file cannot be read.
     """
+    head = file.peek(0, max(map(len, FINDERS)))
     for start, find in FINDERS.items():
-        if file.peek(0, len(start)) == start and (found := find(file)):
+        if head.startswith(start) and (found := find(file)):
             first, end = found
             if end is None or first >= file.size:
                 _leave_out_repeated(file, first)

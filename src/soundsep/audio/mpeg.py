@@ -204,7 +204,9 @@ def skip_tags_at_end(file: AudioFile) -> None:
         AudioError: the file cannot be read.
     """
     for _ in range(MAX_TAGS):
-        file.narrow(0, file.size - _tag_at_end(file))
+        if not (n_bytes := _tag_at_end(file)):
+            return
+        file.narrow(0, file.size - n_bytes)
 
 
 def settle_mpeg(file: AudioFile) -> None:
