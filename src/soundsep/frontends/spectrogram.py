@@ -71,20 +71,13 @@ class BandSpectrogram(nn.Module):
         if is_traced or frames.device.type != "cpu" or frames.requires_grad:
             return self._bands(frames).transpose(1, 2)
         batch, n_frames, _ = frames.shape
-        found = frames.new_empty(batch, self.filters.shape[1], n_frames)
-        for clips, columns in self._slices(batch, n_frames):
-            found[clips, :, columns] = self._bands(frames[clips, columns]).transpose(1, 2)
-        return found
-
-    def _slices(self, batch: int, n_frames: int) -> Iterator[tuple[slice, slice]]:
-        """Clips and frames that are computed at once: several clips, or a part of one."""
-        frame_bytes = self.n_fft * self.window.element_size()
-        most = max(1, MAX_SLICE_BYTES * torch.get_num_threads() // frame_bytes)
-        n_clips = max(1, most // n_frames)
-        n_columns = -(-n_frames // -(-n_frames // most))  # all of about the same length
-        for clip in range(0, batch, n_clips):
-            for column in range(0, n_frames, n_columns):
-                yield slice(clip, clip + n_clips), slice(column, column + n_columns)
+        most = max(1, MAX_SLICE_BYTES * torch.get_num_threads() // self.window.nbytes)
+        if batch * n_frames <= most:
+            return self._bands(frames).transpose(1, 2)
+        found = frames.new_empty(batch, n_frames, self.filters.shape[1])
+        for part in _slices(batch, n_frames, most):
+            found[part] = self._bands(frames[part])
+        return found.transpose(1, 2)
 
     def _bands(self, frames: Tensor) -> Tensor:
         """(..., frames, n_fft) to (..., frames, n_bands)."""
@@ -95,3 +88,12 @@ class BandSpectrogram(nn.Module):
         parts = torch.view_as_real(spectrum).flatten(-2)
         squares = parts.square() if parts.requires_grad else parts.square_()
         return in_bands(squares, self.weights, self._spans, self.filters.shape[1])
+
+
+def _slices(batch: int, n_frames: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Clips and frames that are computed at once: several clips, or a part of one."""
+    n_clips = max(1, most // n_frames)
+    n_columns = -(-n_frames // -(-n_frames // most))  # all of about the same length
+    for clip in range(0, batch, n_clips):
+        for column in range(0, n_frames, n_columns):
+            yield slice(clip, clip + n_clips), slice(column, column + n_columns)
