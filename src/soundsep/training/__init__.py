@@ -9,13 +9,9 @@ from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.recipes import RECIPES, get_recipe
 from soundsep.training.report import FitReport, learnt_clips
 from soundsep.training.run import TrainingResult, train_recipe
-from soundsep.training.scenes import (
-    SceneModel,
-    SceneRecipe,
-    load_tags_head,
-    train_scenes,
-    train_scenes_together,
-)
+from soundsep.training.scene_model import SceneModel
+from soundsep.training.scene_recipe import SceneRecipe
+from soundsep.training.scenes import load_tags_head, train_scenes, train_scenes_together
 from soundsep.training.separator import SeparationRecipe, separation_loss, train_separator
 
 __all__ = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -16,41 +15,22 @@ from soundsep.classifier import Classifier
 from soundsep.config import check_seed
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.devices import to_device
-from soundsep.errors import ConfigError, DatasetError, WeightsError
+from soundsep.errors import WeightsError
 from soundsep.models.frames import FRAME_STRIDE
 from soundsep.training.classifier import TrainedClassifier
 from soundsep.training.examples import Example, examples_digest
 from soundsep.training.loop import RunState, run_task
 from soundsep.training.scene_batches import SceneBatches
+from soundsep.training.scene_model import SceneModel, check_models, check_tags
 from soundsep.training.scene_recipe import SceneRecipe
 from soundsep.training.scene_task import SceneLearner, SceneLoss, SceneTask
 from soundsep.training.state import make_folder
 
 __all__ = [
-    "SceneModel",
-    "SceneRecipe",
     "load_tags_head",
     "train_scenes",
     "train_scenes_together",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SceneModel:
-    """One of several models that are trained side by side.
-
-    Attributes:
-        recipe: Settings. Scenes, number of steps and scenes per step are those of the first model.
-        initial: Frame-wise classifier that the training starts from; it is not changed.
-        held_out: Fold whose scenes it is not trained on; 0 for none.
-        clip_embeddings: Embedding of every clip by a teacher, (n_clips, embedding_dim), for recipes
-            with an ``embedding_weight``.
-    """
-
-    recipe: SceneRecipe
-    initial: Classifier
-    held_out: int = 0
-    clip_embeddings: Tensor | None = None
 
 
 def train_scenes(
@@ -93,9 +73,10 @@ def train_scenes(
 
     Raises:
         ConfigError: ``output`` cannot be created, or holds a run with other settings or other
-            clips, the recipe needs embeddings that are not given, the device does not exist, or
-            ``seed`` is not a seed.
-        DatasetError: no scenes can be made of the clips.
+            clips, the recipe needs embeddings that are not given, the scenes have another rate than
+            the classifier, the device does not exist, or ``seed`` is not a seed.
+        DatasetError: no scenes can be made of the clips, or a target is not that of a label.
+        ShapeError: a waveform is not (time,) in float32, or holds no samples.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
     model = SceneModel(recipe=recipe, initial=initial, clip_embeddings=clip_embeddings)
@@ -161,20 +142,18 @@ def train_scenes_together(
 
     Raises:
         ConfigError: as for `train_scenes`; or there is no model, a model's fold has no clips, or
-            there are not as many ``folds`` or tags as sounds.
-        DatasetError: no scenes can be made of the clips of a fold, or a model has none to learn.
+            there are not as many ``folds`` or tags as sounds, or the models have not the same
+            labels and frontend.
+        DatasetError: as for `train_scenes`; or a model has no clips to learn.
+        ShapeError: as for `train_scenes`.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
     """
     check_seed(seed)
-    _check_folds({name: model.held_out for name, model in models.items()}, folds, len(training))
-    tags = {"clip": (clip_tags, training), "stranger": (stranger_tags, strangers)}
-    for name, (given, sounds) in tags.items():
-        if (n := 0 if given is None else len(given)) != len(sounds):
-            raise ConfigError(f"expected {name}_tags of {len(sounds)} sounds, got {n}")
-    for model in models.values():
-        _check_model(model, len(training))
-    folder = make_folder(output)
+    check_models(models, training, folds)
+    check_tags(clip_tags, training, of="clip")
+    check_tags(stranger_tags, strangers, of="stranger")
     recipe, initial = next((m.recipe, m.initial) for m in models.values())
+    folder = make_folder(output)
     settings = {
         "recipe": recipe.to_dict()
         if len(models) == 1
@@ -243,38 +222,6 @@ def train_scenes_together(
         )
         for name, learner, average in zip(models, learners, averaged, strict=True)
     }
-
-
-def _check_folds(held_out: Mapping[str, int], folds: Sequence[int], n_clips: int) -> None:
-    """Check that every model has scenes to learn, and that the fold it must not hear exists."""
-    if not held_out:
-        raise ConfigError("there is no model to train")
-    if len(folds) != n_clips:
-        raise ConfigError(f"expected the fold of each of {n_clips} clips, got {len(folds)}")
-    known = {*folds} - {0}
-    for name, fold in held_out.items():
-        if fold and fold not in known:
-            raise ConfigError(
-                f"model {name!r} holds out fold {fold}, but the clips are of {sorted(known)}"
-            )
-        if not known - {fold}:
-            raise DatasetError(
-                f"there are no clips to make scenes of for model {name!r}: folds {sorted(known)}, "
-                f"without fold {fold}"
-            )
-
-
-def _check_model(model: SceneModel, n_clips: int) -> None:
-    recipe, network = model.recipe, model.initial.config.network
-    if network != recipe.network:
-        raise ConfigError(f"the recipe is for {recipe.network}, the initial model is {network}")
-    if not recipe.embedding_weight:
-        return
-    if model.clip_embeddings is None:
-        raise ConfigError("a recipe with an embedding_weight needs clip_embeddings")
-    found, wanted = (*model.clip_embeddings.shape,), (n_clips, model.initial.network.embedding_dim)
-    if found != wanted:
-        raise ConfigError(f"clip_embeddings must be {wanted}, of the network's kind; got {found}")
 
 
 def load_tags_head(path: str | Path, tags_head: nn.Module) -> None:

@@ -325,3 +325,36 @@ def test_models_and_tags_are_counted(tmp_path):
             output=tmp_path,
             clip_tags=torch.zeros(3, 5),
         )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": ("high", "low")}, "the same labels; those of 'b' differ"),
+        ({"frontend": model().config.frontend.replace(level_db=0.0)}, "one frontend"),
+        ({"frontend": model().config.frontend.replace(sample_rate=16_000)}, "'b' expects 16000 Hz"),
+    ],
+)
+def test_models_side_by_side_must_hear_and_name_the_same(tmp_path, change, message):
+    other = Classifier(model().config.replace(**change)).eval()
+    models = {
+        "a": SceneModel(recipe=RECIPE, initial=model()),
+        "b": SceneModel(recipe=RECIPE, initial=other),
+    }
+    with pytest.raises(ConfigError, match=message):
+        train_scenes_together(
+            models,
+            nn.Linear(384, 5),
+            tones(),
+            (1, 1, 2, 2),
+            clip_tags=torch.zeros(4, 5),
+            output=tmp_path,
+            n_loaders=0,
+            progress=False,
+        )
+
+
+@pytest.mark.parametrize("target", [-1, 2])
+def test_a_target_that_is_no_label_is_refused(tmp_path, target):
+    with pytest.raises(DatasetError, match=f"clip 1: target {target} is not one of 2 labels"):
+        run(tmp_path, examples=[tones()[0], (tones()[1][0], target)])
