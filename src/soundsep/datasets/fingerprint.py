@@ -103,7 +103,11 @@ def find_near_duplicates(
     known = tuple(training)
     asked = known if test is None else tuple(test)
     bar = functools.partial(progress_bar, progress=progress, unit="clip")
-    marks = [landmarks(_load(clip.audio)) for clip in bar(known, desc="fingerprints")]
+    # Together, so that a long recording is read once for the fingerprints of all its clips.
+    audio = dict.fromkeys(clip.audio for clip in known)
+    loaded = bar(_each(audio), total=len(audio), desc="fingerprints")
+    marks_of = {one: landmarks(waveform) for one, waveform in loaded}
+    marks = [marks_of[clip.audio] for clip in known]
     index = _Index(marks)
     load = functools.lru_cache(maxsize=64)(_load)
     found = []
@@ -123,12 +127,17 @@ def find_near_duplicates(
     return sorted(found, key=lambda pair: -pair.similarity)
 
 
+def _each(audio: Iterable[Path | Piece]) -> Iterator[tuple[Path | Piece, NDArray[np.float32]]]:
+    """The waveforms, in the order of `load_pieces`."""
+    for one, waveform in load_pieces(audio, target_rate=RATE):
+        if isinstance(waveform, AudioError):
+            raise waveform
+        yield one, waveform.numpy()
+
+
 def _load(audio: Path | Piece) -> NDArray[np.float32]:
-    ((_, waveform),) = load_pieces([audio], target_rate=RATE)
-    if isinstance(waveform, AudioError):
-        raise waveform
-    samples: NDArray[np.float32] = waveform.numpy()
-    return samples
+    ((_, waveform),) = _each([audio])
+    return waveform
 
 
 def landmarks(waveform: NDArray[np.float32]) -> Landmarks:

@@ -62,7 +62,7 @@ def check_tags(tags: Tensor | None, sounds: Sequence[object], *, of: str) -> Non
 
     Args:
         tags: Tags of the sounds, (n_sounds, n_tags).
-        sounds: The sounds.
+        sounds: Clips or strangers, in the order of the tags.
         of: Name of the sounds in the message.
 
     Raises:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import soundfile
 import torch
 
 from soundsep.audio import load_audio, resample
-from soundsep.datasets import ESC50, Clip, check_leakage, find_near_duplicates
+from soundsep.datasets import ESC50, Clip, check_leakage, find_near_duplicates, pieces
 from soundsep.errors import DatasetError
 
 RATE = 16_000
@@ -95,6 +96,25 @@ def test_a_piece_of_a_long_recording_is_found_where_it_is(training, tmp_path):
     assert found.offset_seconds == pytest.approx(-28, abs=1e-3)
     (turned,) = find_near_duplicates([found.test], [long])
     assert turned.offset_seconds == pytest.approx(28, abs=1e-3)
+
+
+def test_a_long_recording_is_read_once_for_the_fingerprints_of_its_pieces(tmp_path, monkeypatch):
+    night = clip(tmp_path / "night.wav", np.concatenate([sound(seed) for seed in range(4)]))
+    known = [replace(night, start_seconds=4.0 * i, end_seconds=4.0 * i + 4) for i in range(4)]
+    opened = []
+
+    def blocks(path, **options):
+        opened.append(path)
+        return pieces_blocks(path, **options)
+
+    pieces_blocks = pieces.audio_blocks
+    monkeypatch.setattr(pieces, "audio_blocks", blocks)
+    silence = clip(tmp_path / "silence.wav", np.zeros(4 * RATE, np.float32))
+    assert find_near_duplicates(known, [silence], progress=False) == []
+    assert opened == [night.path]
+    copy = clip(tmp_path / "copy.wav", sound(2))
+    (found,) = find_near_duplicates(known, [copy], progress=False)
+    assert found.training == known[2]
 
 
 def test_clips_are_compared_among_themselves(training, tmp_path):
