@@ -6,6 +6,8 @@ import functools
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +26,7 @@ __all__ = [
     "code_digest",
     "digest",
     "file_digest",
+    "is_stream",
     "json_lines",
     "parse_json",
     "read_json_lines",
@@ -42,7 +45,8 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
     """Temporary paths, one for each path, whose files replace those at the end of the block.
 
     They are unique, in the folders of the final paths, which are created. If the block fails, no
-    temporary file is left, and the final paths stay as they were.
+    temporary file is left, and the final paths stay as they were. A pipe or a device, such as
+    ``/dev/null``, is not replaced: at the end of the block it gets what the file holds.
 
     Args:
         paths: Final paths of the files.
@@ -52,6 +56,13 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         OSError: a folder cannot be created, or a file cannot be written or moved.
     """
     temporary = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
+    streams = [path for path in paths if is_stream(path)]
+    aside = Path(tempfile.mkdtemp()) if streams else None  # nobody writes files beside devices
+    if aside is not None:
+        temporary = [
+            aside / file.name if path in streams else file
+            for file, path in zip(temporary, paths, strict=True)
+        ]
     try:
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +72,11 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
                 with file.open("r+b") as stream:  # Windows syncs only what may be written
                     os.fsync(stream.fileno())
         for file, path in zip(temporary, paths, strict=True):
-            os.replace(file, path)
+            if path in streams:
+                with file.open("rb") as source, path.open("ab") as stream:
+                    shutil.copyfileobj(source, stream)
+            else:
+                os.replace(file, path)
     except OSError as error:
         if error.errno is not None:  # other errors are not about a file
             named = {str(file): str(path) for file, path in zip(temporary, paths, strict=True)}
@@ -73,6 +88,20 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         for file in temporary:
             with suppress(OSError):
                 file.unlink()
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is a pipe, a terminal or a device, which is written to but never replaced.
+
+    A path in ``/dev``, such as ``/dev/stdout``, may lead to a file but counts as a stream.
+    """
+    try:
+        is_device = path.parts[:2] == ("/", "dev") and path.parts[:3] != ("/", "dev", "shm")
+        return path.exists() and not path.is_dir() and (is_device or not path.is_file())
+    except OSError:  # too long
+        return False
 
 
 def sweep(folder: Path) -> None:

@@ -349,6 +349,12 @@ def test_listen_says_what_is_missing(monkeypatch, capsys):
     assert "soundsep[live]" in capsys.readouterr().err
 
 
+def test_a_recording_that_is_too_short_is_named(tmp_path, capsys):
+    soundfile.write(tmp_path / "one.wav", np.zeros(1), 24_000)
+    assert main(["events", str(tmp_path / "one.wav")]) == 1
+    assert "one.wav is too short to analyse" in capsys.readouterr().err
+
+
 def test_digital_silence_is_a_recording_that_failed(tmp_path, capsys):
     soundfile.write(tmp_path / "dead.wav", np.zeros(32_000), 16_000)
     assert run(str(tmp_path / "dead.wav")) == 1

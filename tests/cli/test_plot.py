@@ -85,3 +85,18 @@ def test_mistakes_are_said_and_leave_no_picture(recording, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["plot", "drawing", recording])
     assert not list(Path().glob("*.png"))
+
+
+def test_a_full_disk_leaves_no_picture_and_keeps_the_old_one(recording, capsys):
+    resource = pytest.importorskip("resource")
+    Path("mel.png").write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        assert main(["plot", "mel", recording, "-o", "mel.png", "--overwrite"]) == 2
+        assert main(["plot", "mel", recording, "-o", "new.png"]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot write new.png: File too large" in capsys.readouterr().err
+    assert Path("mel.png").read_bytes() == b"old"
+    assert [path.name for path in Path().glob("*.png")] == ["mel.png"]

@@ -96,6 +96,19 @@ def test_nothing_is_replaced_unasked(tmp_path, capsys, esc50):
     assert main([*command, "--overwrite"]) == 0
 
 
+def test_a_full_disk_is_said_and_leaves_no_piece_of_a_scene(tmp_path, capsys, esc50):
+    resource = pytest.importorskip("resource")
+    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n", "1", "--seconds", "4"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        assert main([*command, "-o", str(tmp_path / "a")]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "0000.wav: File too large" in capsys.readouterr().err
+    assert made(tmp_path / "a") == {}
+
+
 def test_settings_from_a_file(tmp_path, capsys, esc50):
     (tmp_path / "scenes.json").write_text('{"seconds": 3.0, "n_sounds": [0.0, 1.0]}')
     command = ["make-scenes", "--data", esc50, "--fold", "5", "--n", "4"]

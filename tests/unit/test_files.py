@@ -61,6 +61,35 @@ def test_a_failure_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatc
     assert ".tmp" not in str(error.value)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_a_pipe_gets_the_bytes_and_stays_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    assert files.is_stream(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        files.write_bytes(pipe, b"figures", sync=True)
+        assert os.read(reader, 100) == b"figures"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert names(tmp_path) == ["pipe.json"]
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no /dev/null on this system")
+def test_devices_are_streams_and_files_and_folders_are_not(tmp_path):
+    with files.replacing(Path("/dev/full"), tmp_path / "a.bin") as temporary:
+        assert [file.parent == Path("/dev") for file in temporary] == [False, False]
+        for file in temporary:
+            file.touch()  # nothing to refuse
+    assert files.is_stream(Path("/dev/null"))
+    assert not files.is_stream(tmp_path / "a.bin")
+    assert not files.is_stream(tmp_path)
+    assert not files.is_stream(tmp_path / "none")
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        files.write_bytes(Path("/dev/full"), b"more")
+
+
 def test_a_disk_that_does_not_take_it_is_told_before_the_name_is_given(tmp_path, monkeypatch):
     def refuse(number):
         raise OSError(28, "No space left on device")

@@ -213,6 +213,8 @@ def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
 
 
 def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
+    if not str(audio):  # pathlib takes it as the current folder
+        raise AudioError("the path is empty; expected the path of a recording")
     path, title = Path(audio), printable(str(audio))
     try:
         path = local_path(audio)

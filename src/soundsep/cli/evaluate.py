@@ -87,6 +87,7 @@ def add_command(commands: Commands) -> None:
         "--per-class", action="store_true", help="print the metrics of every class too"
     )
     command.add_argument(
+        "-o",
         "--output",
         type=Path,
         metavar="FILE",

@@ -56,7 +56,9 @@ def add_command(commands: Commands) -> None:
         help="also compute polyphonic sound detection scores, with sed_scores_eval (extra eval)",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    command.add_argument("--output", type=Path, metavar="FILE", help="write the metrics as JSON")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the metrics as JSON"
+    )
     command.set_defaults(run=_run)
 
 
@@ -64,6 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.checkpoints.registry import PUBLISHED
     from soundsep.evaluation import measure_events
     from soundsep.evaluation.psds import import_sed_scores_eval
+    from soundsep.files import write_bytes
     from soundsep.pipeline import Pipeline
 
     model = arguments.model
@@ -107,5 +110,5 @@ def _run(arguments: argparse.Namespace) -> int:
         say(str(metrics))
     if arguments.output is not None:
         with writing(arguments.output):
-            arguments.output.write_text(text + "\n", encoding="utf-8")
+            write_bytes(arguments.output, f"{text}\n".encode())
     return 0

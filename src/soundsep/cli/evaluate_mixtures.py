@@ -57,7 +57,9 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--seed", type=int, default=0, help="seed of the mixtures (default: 0, the benchmark)"
     )
-    command.add_argument("--output", type=Path, metavar="FILE", help="write the metrics as JSON")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write the metrics as JSON"
+    )
     command.set_defaults(run=_run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 
 from soundsep.cli.console import note, say
@@ -44,7 +45,7 @@ def add_command(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from soundsep._version import __version__
     from soundsep.datasets import true_events, write_truth
-    from soundsep.files import replacing, write_json
+    from soundsep.files import write_bytes, write_json
     from soundsep.progress import progress_bar
 
     config, folder = scene_config(arguments), arguments.output
@@ -75,15 +76,12 @@ def _run(arguments: argparse.Namespace) -> int:
         n_events += len(events)
         wave = folder / f"{names[index]}.wav"
         notes = {**settings, "scene": index}
+        data = io.BytesIO()  # soundfile hides why a disk refuses a file
+        soundfile.write(
+            data, scene.waveform.numpy(), config.sample_rate, format="WAV", subtype="PCM_24"
+        )
         with writing(wave):
-            with replacing(wave) as (temporary,):
-                soundfile.write(
-                    temporary,
-                    scene.waveform.numpy(),
-                    config.sample_rate,
-                    format="WAV",
-                    subtype="PCM_24",
-                )
+            write_bytes(wave, data.getvalue())
             for suffix in (".csv", ".json"):
                 write_truth(
                     wave.with_suffix(suffix),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from soundsep.errors import ConfigError
+from soundsep.files import is_stream
 
 __all__ = ["check_free", "check_output", "is_regular", "refuse_recordings", "writing"]
 
@@ -93,12 +94,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether a path is a file that keeps what is written, not a terminal, pipe or device.
-
-    A path in ``/dev``, such as ``/dev/stdout``, may lead to a file but counts as a stream.
-    """
+    """Whether a path is a file that keeps what is written, not a terminal, pipe or device."""
     try:
-        return path.is_file() and path.parts[:2] != ("/", "dev")
+        return path.is_file() and not is_stream(path)
     except OSError:  # too long
         return False
 

@@ -34,7 +34,12 @@ def add_command(commands: Commands) -> None:
         "--recipe", default=DEFAULT_RECIPE, metavar="NAME", help=f"default: {DEFAULT_RECIPE}"
     )
     command.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="folder for metrics and weights"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for metrics and weights",
     )
     data = command.add_argument_group("data")
     data.add_argument(

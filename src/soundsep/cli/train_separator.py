@@ -21,7 +21,12 @@ def add_command(commands: Commands) -> None:
         "After an interruption, run the same command again to continue.",
     )
     command.add_argument(
-        "--output", type=Path, required=True, metavar="DIR", help="folder for metrics and weights"
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for metrics and weights",
     )
     command.add_argument(
         "--epochs", type=at_least_1, metavar="N", help="epochs of 2000 mixtures each"

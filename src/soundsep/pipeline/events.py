@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundsep.audio import AudioInput, audio_blocks, recording_start
+from soundsep.audio.inputs import name_of
 from soundsep.errors import AudioError
 from soundsep.pipeline.hearing import silence_error
 from soundsep.pipeline.results import Event
@@ -140,8 +141,8 @@ def find_events(
         shortest = stream.min_seconds
         if stream.duration_seconds < shortest:
             raise AudioError(
-                f"the recording is too short to analyse: {stream.duration_seconds:.4f} s, at least "
-                f"{shortest:.3f} s are needed"
+                f"{name_of(audio)} is too short to analyse: {stream.duration_seconds:.4f} s, at "
+                f"least {shortest:.3f} s are needed"
             )
         last = stream.flush()
         if stream.is_silent and not may_be_silent:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError, DependencyError
+from soundsep.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,11 +74,12 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
         ConfigError: the file cannot be written.
     """
     if path is not None:
+        ending = Path(path).suffix.lower().removeprefix(".")
         try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path)
+            with replacing(Path(path)) as (temporary,):
+                figure.savefig(temporary, format=ending)
         except OSError as error:
-            raise ConfigError(f"cannot write {path}: {error}") from error
+            raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
     return figure
 
 

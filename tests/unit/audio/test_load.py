@@ -250,6 +250,8 @@ def test_a_pipe_is_not_said_to_be_missing(tmp_path):
 
 
 def test_a_folder_and_a_headerless_file_are_refused(tmp_path):
+    with pytest.raises(AudioError, match="the path is empty"):
+        load_audio("")
     with pytest.raises(AudioError, match="is a folder"):
         load_audio(tmp_path)
     raw = tmp_path / "clip.raw"
