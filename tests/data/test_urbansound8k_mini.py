@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from soundsep import load_audio
+from soundsep import Pipeline, load_audio
 from soundsep.datasets import ESC50
 from soundsep.datasets.leakage import check_leakage
 from soundsep.datasets.urban11 import Urban11
@@ -56,3 +56,15 @@ def test_urban11_holds_shared_recordings_on_one_side(root, esc50_root):
     training, test = data.split(5)
     assert {c.label for c in training} == {c.label for c in test} == set(URBAN11_LABELS)
     assert (len(training), len(test)) == (742, 248)
+
+
+@pytest.mark.parametrize("name", ["urbansound8k-mn04", "urban11-mn04"])
+def test_a_head_hears_soft_slices_as_loud_ones(root, name):
+    waves = [load_audio(clip.path)[0] for clip in UrbanSound8K(root, folds=[10]).clips[::6]]
+    pipe = Pipeline.from_pretrained(name)
+    loud, soft = (
+        [result.label for result in pipe([gain * wave for wave in waves], sample_rate=22_050)]
+        for gain in (1.0, 0.01)
+    )
+    assert len(set(loud)) >= 5
+    assert sum(a != b for a, b in zip(loud, soft, strict=True)) <= 1
