@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 
 import torch
@@ -14,6 +16,27 @@ __all__ = ["BandSpectrogram"]
 # Of frames at once, on a CPU, for each of its threads: they, their transform and the memory that
 # holds both next time stay in the cache. All frames of ten seconds at once take twice as long.
 MAX_SLICE_BYTES = 2**20
+
+
+class _Scratch(threading.local):
+    """Memory of each thread for its frames.
+
+    Asked for and given back at every call, it would go back to the system each time, which takes
+    longer than the Fourier transform.
+    """
+
+    buffer = torch.empty(0)
+
+    def like(self, frames: Tensor) -> Tensor:
+        """Memory for as many numbers of the same type and shape; it is overwritten by the next."""
+        n = math.prod(frames.shape)
+        if self.buffer.numel() < n or self.buffer.dtype != frames.dtype:
+            with torch.inference_mode(False):  # it is used outside, too
+                self.buffer = torch.empty(n, dtype=frames.dtype)
+        return self.buffer[:n].view(frames.shape)
+
+
+_scratch = _Scratch()
 
 
 class BandSpectrogram(nn.Module):
@@ -69,19 +92,23 @@ class BandSpectrogram(nn.Module):
         # A graph takes any length.
         is_traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
         if is_traced or frames.device.type != "cpu" or frames.requires_grad:
-            return self._bands(frames).transpose(1, 2)
+            return self._bands(frames * self.window).transpose(1, 2)
         batch, n_frames, _ = frames.shape
         most = max(1, MAX_SLICE_BYTES * torch.get_num_threads() // self.window.nbytes)
         if batch * n_frames <= most:
-            return self._bands(frames).transpose(1, 2)
+            return self._windowed_bands(frames).transpose(1, 2)
         found = frames.new_empty(batch, n_frames, self.filters.shape[1])
         for part in _slices(batch, n_frames, most):
-            found[part] = self._bands(frames[part])
+            found[part] = self._windowed_bands(frames[part])
         return found.transpose(1, 2)
 
-    def _bands(self, frames: Tensor) -> Tensor:
+    def _windowed_bands(self, frames: Tensor) -> Tensor:
+        """`_bands` of frames on a CPU without a gradient."""
+        return self._bands(torch.mul(frames, self.window, out=_scratch.like(frames)))
+
+    def _bands(self, windowed: Tensor) -> Tensor:
         """(..., frames, n_fft) to (..., frames, n_bands)."""
-        spectrum = torch.fft.rfft(frames * self.window)
+        spectrum = torch.fft.rfft(windowed)
         if self.power != 2.0:
             # Unlike a root it has a gradient where there is nothing.
             return in_bands(spectrum.abs(), self.weights, self._spans, self.filters.shape[1])

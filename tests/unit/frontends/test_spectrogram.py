@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -62,3 +64,17 @@ def test_a_traced_frontend_takes_any_batch_and_length():
     traced = torch.jit.trace(frontend, noise(2, 16_000), check_trace=False)
     waveform = noise(3, 200_000)
     torch.testing.assert_close(traced(waveform), frontend(waveform), rtol=0, atol=1e-5)
+
+
+def test_threads_and_modes_share_no_memory_that_one_of_them_writes():
+    frontend, waveforms = MelFrontend(), [noise(1, n) for n in range(20_000, 60_000, 5_000)]
+    with torch.inference_mode():
+        expected = [frontend(waveform) for waveform in waveforms]
+    kept = [features.clone() for features in expected]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            for found, wanted in zip(pool.map(frontend, waveforms), expected, strict=True):
+                assert torch.equal(found, wanted)
+    double = MelFrontend().double()(waveforms[0].double())
+    torch.testing.assert_close(double.float(), expected[0], rtol=0, atol=1e-4)
+    assert all(map(torch.equal, expected, kept))
