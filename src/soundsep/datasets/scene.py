@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,6 +15,8 @@ from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.errors import ConfigError
 
 __all__ = ["LONG_SCENES", "Scene", "SceneEvent", "SoundscapeConfig"]
+
+MAX_T60_SECONDS = 60.0  # no hall on Earth has more by much, and all of it is held in memory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,8 +80,15 @@ class SoundscapeConfig(Config):
             raise ConfigError("SoundscapeConfig.n_sounds must be shares that sum to 1")
         for name in ("level_db", "snr_db", "t60_seconds", "clip_db", "gain_db"):
             value = getattr(self, name)
-            if len(value) != 2 or not value[0] <= value[1]:
-                raise ConfigError(f"SoundscapeConfig.{name} must be (lowest, highest): {value}")
+            if len(value) != 2 or not -math.inf < value[0] <= value[1] < math.inf:
+                raise ConfigError(
+                    f"SoundscapeConfig.{name} must be (lowest, highest), both finite: {value}"
+                )
+        if not 0 < self.t60_seconds[0] <= self.t60_seconds[1] <= MAX_T60_SECONDS:
+            raise ConfigError(
+                f"SoundscapeConfig.t60_seconds must be above 0 and at most {MAX_T60_SECONDS:g}, "
+                f"got {self.t60_seconds}"
+            )
         shares = (field.name for field in fields(self) if field.name.endswith("_share"))
         check_range(self, *shares, least=0, most=1)
         check_range(self, "sounds_per_minute", above=0, most=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from soundsep.config import Config, check_range
 from soundsep.datasets import MixtureConfig
 from soundsep.datasets.mixtures import SILENCE_RMS
-from soundsep.errors import DatasetError
+from soundsep.errors import ConfigError, DatasetError
 from soundsep.training.clip_bank import ClipBank
 from soundsep.training.conditions import Conditions, add_coloured_noise
 
@@ -51,6 +52,10 @@ class MixtureChanges(Config):
         """Check the ranges."""
         check_range(self, "share", "reversed_share", "noise_share", least=0, most=1)
         check_range(self, "max_speed", least=1, most=4)
+        for name in ("snr_db", "colour"):
+            low, high = getattr(self, name)
+            if not -math.inf < low <= high < math.inf:
+                raise ConfigError(f"MixtureChanges.{name} must rise, got {low} and {high}")
 
 
 class BatchedMixtures:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -82,3 +84,19 @@ def test_a_config_is_plain_json_and_older_ones_are_read():
     older = SoundscapeConfig().to_dict()
     del older["sounds_per_minute"], older["max_at_once"]
     assert SoundscapeConfig.from_dict(older) == SoundscapeConfig()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gain_db": (-math.inf, 0.0)}, "gain_db must be .* both finite"),
+        ({"snr_db": (0.0, math.inf)}, "snr_db must be .* both finite"),
+        ({"level_db": (math.nan, 0.0)}, "level_db must be"),
+        ({"t60_seconds": (0.0, 0.0)}, "t60_seconds must be above 0"),  # gave scenes of NaN
+        ({"t60_seconds": (-1.0, 1.0)}, "t60_seconds must be above 0"),
+        ({"t60_seconds": (0.1, 1e9)}, "at most 60, got"),
+    ],
+)
+def test_ranges_that_no_scene_can_have_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        SoundscapeConfig(**change)

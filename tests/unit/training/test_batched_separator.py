@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from soundsep.datasets import MixtureConfig
-from soundsep.errors import DatasetError
+from soundsep.errors import ConfigError, DatasetError
 from soundsep.models.separation import SEPARATION_NETWORKS, MaskUNet
 from soundsep.training.batched_mixtures import BatchedMixtures, MixtureChanges
 from soundsep.training.batched_separator import (
@@ -219,3 +219,9 @@ def test_it_hears_only_the_clips_it_may():
             run.step(share)
         assert math.isfinite(run.loss())
         assert run.n_skipped == 0
+
+
+@pytest.mark.parametrize("change", [{"snr_db": (40.0, 10.0)}, {"colour": (math.nan, 1.0)}])
+def test_ranges_of_changes_rise(change):
+    with pytest.raises(ConfigError, match=rf"MixtureChanges\.{next(iter(change))} must rise"):
+        MixtureChanges(**change)
