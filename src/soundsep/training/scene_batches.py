@@ -140,5 +140,6 @@ class SceneBatches(Dataset[SceneBatch]):
             num_workers=n_loaders,
             prefetch_factor=max(2, 6 // n_loaders) if n_loaders else None,
             pin_memory=pin_memory,
+            generator=torch.Generator(),  # it draws a seed, which no scene depends on
         )
         return iter(loader)

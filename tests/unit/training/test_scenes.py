@@ -358,3 +358,12 @@ def test_models_side_by_side_must_hear_and_name_the_same(tmp_path, change, messa
 def test_a_target_that_is_no_label_is_refused(tmp_path, target):
     with pytest.raises(DatasetError, match=f"clip 1: target {target} is not one of 2 labels"):
         run(tmp_path, examples=[tones()[0], (tones()[1][0], target)])
+
+
+def test_the_global_generator_is_left_as_it_was(tmp_path):
+    initial, head = model(), nn.Linear(384, 5)
+    before = torch.get_rng_state()
+    tags = torch.zeros(4, 5)
+    options = {"clip_tags": tags, "output": tmp_path, "n_loaders": 0, "progress": False}
+    train_scenes(RECIPE, initial, head, tones(), **options)
+    assert torch.equal(before, torch.get_rng_state())
