@@ -76,12 +76,15 @@ Spans = tuple[tuple[int, int], ...]
 def band_groups(filters: Tensor) -> tuple[Spans, Tensor]:
     """The filters without most of their zeros, in groups of `BANDS_AT_ONCE` bands.
 
+    Args:
+        filters: Weight of every frequency bin in every band.
+
     Shape:
         filters: (n_bins, n_bands).
 
     Returns:
-        First bin and number of bins of each group: those that have a weight in any of its bands;
-        and their weights, one group below the other, (sum of the numbers, `BANDS_AT_ONCE`).
+        First bin and number of bins of each group, where any of its bands has a weight, and the
+        weights there, one group below the other, (sum of the numbers, `BANDS_AT_ONCE`).
     """
     spans, weights = [], []
     for group in torch.split(filters, BANDS_AT_ONCE, dim=1):
@@ -99,9 +102,9 @@ def in_bands(rows: Tensor, weights: Tensor, spans: Spans, n_bands: int) -> Tenso
     product, for 256 bands of 8193 bins an eighth.
 
     Args:
-        rows: A number for every bin.
-        weights: Those of `band_groups`.
-        spans: Those of `band_groups`.
+        rows: Power of every bin.
+        weights: Weights of `band_groups`.
+        spans: First bins and numbers of bins of `band_groups`.
         n_bands: Number of bands.
 
     Shape:
