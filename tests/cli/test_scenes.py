@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from soundsep.checkpoints.registry import PUBLISHED
 from soundsep.cli import main
 from soundsep.datasets import read_truth
 from soundsep.labels import ESC50_LABELS
+from soundsep.training.report import REPORT_NAME, file_marks
 
 RATE = 16_000
 LABELS = ("siren", "dog", "rain")
@@ -178,6 +180,25 @@ def test_the_step_between_windows_is_that_asked_for(capsys, monkeypatch, esc50, 
     assert main([*command, "--hop", "0.75"]) == 0
     assert json.loads(capsys.readouterr().out)["hop_seconds"] == 0.75
     assert steps == [None, 0.75]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate-events", "--n-scenes", "1", "--seconds", "5"],
+        ["evaluate-mixtures", "--mixtures", "2"],
+    ],
+)
+def test_a_model_is_not_measured_on_clips_it_was_fitted_to(tmp_path, capsys, esc50, model, command):
+    fitted = tmp_path / "fitted"
+    shutil.copytree(model, fitted)
+    known = [Path(esc50, "audio", name) for name in ("5-0.wav", "4-1.wav", "4-2.wav")]
+    (fitted / REPORT_NAME).write_text(json.dumps({"learnt": " ".join(file_marks(known))}))
+    name, *options = command
+    command = [name, str(fitted), *options, "--data", esc50, "--fold", "5"]
+    assert main(command) == 2
+    assert "was fitted to 1 of these 3 clips" in capsys.readouterr().err
+    assert main([*command, "--any-clip"]) == 0
 
 
 def test_the_scenes_measured_are_those_that_are_made(tmp_path, capsys, monkeypatch, esc50, model):

@@ -35,10 +35,15 @@ def fetch_repository(repository: str) -> Path:
             repository, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME], local_files_only=is_offline()
         )
     except Exception as error:  # hub errors stem from requests or httpx, by its version
-        hint = " SOUNDSEP_OFFLINE or HF_HUB_OFFLINE is set." if is_offline() else ""
+        # Offline the Hub's client advises on an argument that nobody here has.
+        reason = (
+            "they are not in its cache, and SOUNDSEP_OFFLINE or HF_HUB_OFFLINE is set"
+            if is_offline()
+            else str(error).rstrip(".")
+        )
         raise WeightsError(
             f"cannot fetch {CONFIG_NAME} and {WEIGHTS_NAME} of {repository!r} from the Hugging "
-            f"Face Hub: {error}.{hint} There is no folder of that name either"
+            f"Face Hub: {reason}. There is no folder of that name either"
         ) from error
     return Path(folder)
 

@@ -11,9 +11,9 @@ from soundsep.names import local_path
 
 if TYPE_CHECKING:
     from soundsep.datasets import AudioFolder
-    from soundsep.datasets.clip import FoldedClips
+    from soundsep.datasets.clip import Clip, FoldedClips
 
-__all__ = ["DATA_HELP", "open_dataset"]
+__all__ = ["DATA_HELP", "open_dataset", "refuse_learnt"]
 
 DATA_HELP = (
     "folder of ESC-50 (with meta/esc50.csv), of UrbanSound8K (with metadata/UrbanSound8K.csv), or "
@@ -89,3 +89,20 @@ def _folder(root: Path, *, partial: bool = False) -> AudioFolder:
     folder = AudioFolder(root, partial=partial)
     note_passed_over(folder.passed_over)
     return folder
+
+
+def refuse_learnt(model: str, clips: Sequence[Clip]) -> None:
+    """Refuse clips that ``soundsep fit`` taught the model.
+
+    Raises:
+        ConfigError: the model was fitted to some of the clips.
+        AudioError: a clip cannot be read.
+    """
+    from soundsep.errors import ConfigError
+    from soundsep.training.report import learnt_clips
+
+    if learnt := learnt_clips(local_path(model), clips):
+        raise ConfigError(
+            f"{model} was fitted to {len(learnt)} of these {len(clips)} clips, so its metrics "
+            "there say nothing; give clips of other recordings, or insist with --any-clip"
+        )

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from soundsep.cli.console import say
+from soundsep.cli.data import refuse_learnt
 from soundsep.cli.options import (
     Commands,
     batch_options,
@@ -55,6 +56,11 @@ def add_command(commands: Commands) -> None:
         action="store_true",
         help="also compute polyphonic sound detection scores, with sed_scores_eval (extra eval)",
     )
+    command.add_argument(
+        "--any-clip",
+        action="store_true",
+        help="allow measuring a model on clips that `soundsep fit` taught it",
+    )
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the metrics as JSON"
@@ -82,13 +88,15 @@ def _run(arguments: argparse.Namespace) -> int:
         import_sed_scores_eval()
     config = scene_config(arguments)
     pipe = Pipeline.from_pretrained(model, device=arguments.device, runtime=arguments.runtime)
-    scenes, labels = scenes_of(arguments, config)
+    scenes, dataset = scenes_of(arguments, config)
+    if not arguments.any_clip:
+        refuse_learnt(model, [clip for clip in dataset.clips if clip.fold == arguments.fold])
     given = {"threshold": arguments.threshold, "hop_seconds": arguments.hop}
     options = {name: value for name, value in given.items() if value is not None}
     metrics = measure_events(
         pipe,
         scenes,
-        labels,
+        dataset.labels,
         psds=arguments.psds,
         batch_size=arguments.batch_size,
         **options,

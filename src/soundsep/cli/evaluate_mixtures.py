@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from soundsep.cli.console import say
+from soundsep.cli.data import refuse_learnt
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -58,6 +59,11 @@ def add_command(commands: Commands) -> None:
         "--seed", type=int, default=0, help="seed of the mixtures (default: 0, the benchmark)"
     )
     command.add_argument(
+        "--any-clip",
+        action="store_true",
+        help="allow measuring a model on clips that `soundsep fit` taught it",
+    )
+    command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the metrics as JSON"
     )
     command.set_defaults(run=_run)
@@ -83,6 +89,8 @@ def _run(arguments: argparse.Namespace) -> int:
         check_output(arguments.output, overwrite=arguments.overwrite)
     config = MixtureConfig()
     dataset = ESC50(arguments.data, folds=[arguments.fold])
+    if not arguments.any_clip:
+        refuse_learnt(arguments.model, dataset.clips)
     examples = load_examples(dataset.clips, sample_rate=config.sample_rate)
     mixtures = Mixtures(examples, n_mixtures=arguments.mixtures, seed=arguments.seed, config=config)
     classifier = to_device(Classifier.from_pretrained(arguments.model), arguments.device).eval()

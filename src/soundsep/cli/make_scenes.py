@@ -57,7 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"{there[0]} exists already; name another folder, or give --overwrite to replace it"
         )
-    scenes, labels = scenes_of(arguments, config, training=arguments.training)
+    scenes, dataset = scenes_of(arguments, config, training=arguments.training)
+    labels = dataset.labels
     settings = {
         "data": arguments.data.resolve().name,
         "fold": arguments.fold,
@@ -76,12 +77,12 @@ def _run(arguments: argparse.Namespace) -> int:
         n_events += len(events)
         wave = folder / f"{names[index]}.wav"
         notes = {**settings, "scene": index}
-        data = io.BytesIO()  # soundfile hides why a disk refuses a file
+        sound = io.BytesIO()  # soundfile hides why a disk refuses a file
         soundfile.write(
-            data, scene.waveform.numpy(), config.sample_rate, format="WAV", subtype="PCM_24"
+            sound, scene.waveform.numpy(), config.sample_rate, format="WAV", subtype="PCM_24"
         )
         with writing(wave):
-            write_bytes(wave, data.getvalue())
+            write_bytes(wave, sound.getvalue())
             for suffix in (".csv", ".json"):
                 write_truth(
                     wave.with_suffix(suffix),

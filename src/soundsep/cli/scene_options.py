@@ -12,6 +12,7 @@ from soundsep.errors import ConfigError
 
 if TYPE_CHECKING:
     from soundsep.datasets import SoundscapeConfig, Soundscapes
+    from soundsep.datasets.clip import FoldedClips
 
 __all__ = ["scene_config", "scene_options", "scenes_of"]
 
@@ -105,8 +106,8 @@ def scene_config(arguments: argparse.Namespace) -> SoundscapeConfig:
 
 def scenes_of(
     arguments: argparse.Namespace, config: SoundscapeConfig, *, training: bool = False
-) -> tuple[Soundscapes, tuple[str, ...]]:
-    """The scenes, and the names of their targets.
+) -> tuple[Soundscapes, FoldedClips]:
+    """The scenes, and the data set that their clips are of.
 
     Raises:
         ConfigError: the fold does not exist.
@@ -135,4 +136,4 @@ def scenes_of(
         config=config,
         **recordings,
     )
-    return scenes, data.labels
+    return scenes, data

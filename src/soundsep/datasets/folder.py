@@ -64,7 +64,8 @@ class AudioFolder(FoldedClips):
     ) -> None:
         self.root = local_path(root)
         if not self.root.is_dir():
-            raise DatasetError(f"no folder {self.root}; expected one with a subfolder per class")
+            given = f"{self.root} is a file" if self.root.exists() else f"no folder {self.root}"
+            raise DatasetError(f"{given}; expected a folder with a subfolder per class")
         self.name = self.root.resolve().name
         try:
             pattern = None if group is None else re.compile(group)
