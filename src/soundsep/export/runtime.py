@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +107,16 @@ class OnnxClassifier:
 def require(module: str) -> Any:
     """Import a module of the extra ``onnx``.
 
+    ONNX Runtime reports to its makers from 1.29 on. That is switched off before it is imported,
+    unless ``ORT_DISABLE_TELEMETRY`` is set already.
+
     Args:
         module: Dotted name.
 
     Raises:
         DependencyError: it is not installed.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module(module)
     except ImportError as error:

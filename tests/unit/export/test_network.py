@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
+import subprocess
 import sys
 
 import pytest
@@ -258,3 +260,26 @@ def test_the_command_line_takes_a_runtime(tmp_path, capsys):
     assert scores[0] == pytest.approx(scores[1], abs=TOLERANCE)
     assert events
     assert [e["label"] for e in events] == [e["label"] for e in others]
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path):
+    """It keeps an identifier in the home folder, and reports, unless that is switched off."""
+    program = (
+        "import torch; from soundsep.export.runtime import require\n"
+        "onnx, ort = require('onnx'), require('onnxruntime')\n"
+        "from onnx import TensorProto, helper\n"
+        "x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in 'xy')\n"
+        "graph = helper.make_graph([helper.make_node('Neg', ['x'], ['y'])], 'g', [x], [y])\n"
+        "model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], "
+        "ir_version=8)\n"
+        "ort.InferenceSession(model.SerializeToString(), providers=['CPUExecutionProvider'])\n"
+    )
+    hidden = {"ORT_DISABLE_TELEMETRY", "CI", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"}
+    environment = {k: v for k, v in os.environ.items() if k not in hidden and "PYTEST" not in k}
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment | {"HOME": str(tmp_path)},
+        check=True,
+        timeout=120,
+    )
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
