@@ -164,8 +164,9 @@ def torch_model(runtime: str, model: str, n_threads: int) -> tuple[Any, int]:
 
 def onnx_model(file: str, n_threads: int) -> tuple[Any, int]:
     """The exported file as a function of an array, and its sample rate."""
-    import onnxruntime
+    from soundsep.export.runtime import require
 
+    onnxruntime = require("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

@@ -10,12 +10,15 @@ It needs numpy, soundfile and onnxruntime. The recording must have the model's s
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import numpy as np
-import onnxruntime
 import soundfile
 from numpy.typing import NDArray
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: some versions report
+import onnxruntime
 
 N_SHOWN = 5
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound

@@ -229,8 +229,11 @@ def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
             )
         else:
             found = "does not exist; expected the path of a recording"
+            if str(audio) == "-":
+                found += "; standard input is not read: save it as a file"
     except (OSError, ConfigError) as error:  # no permission, too long; no such user's home
-        raise AudioError(f"{title} cannot be opened: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise AudioError(f"{title} cannot be opened: {reason}") from error
     if "://" in str(audio):
         raise AudioError(f"{printable(str(audio))} is an address, not a path; download it first")
     raise AudioError(f"{title} {found}")

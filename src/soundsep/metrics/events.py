@@ -122,8 +122,8 @@ class EventMetrics:
         psds = {"PSDS 1": self.psds1, "PSDS 2": self.psds2}
         return "\n".join(
             [
-                f"{self.n_recordings} recordings, {self.hours:.2f} h, {self.overlap.n_true} true "
-                f"events, {self.overlap.n_found} found",
+                f"recordings: {self.n_recordings}, {self.hours:.2f} h; "
+                f"events: {self.overlap.n_true} true, {self.overlap.n_found} found",
                 f"{'':<17}  precision   recall       F1",
                 *(
                     f"{name:<17}  {s.precision:>9.1%} {s.recall:>8.1%} {s.f1:>8.3f}"

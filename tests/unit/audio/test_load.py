@@ -571,3 +571,15 @@ def test_the_approximated_ratio_is_off_by_less_than_documented():
     for given in [264_604, *rng.integers(2**15, 768_000, 300).tolist()]:
         for rates in ((given, 16_000), (44_100, given)):
             assert abs(_ratio(*rates) * rates[0] / rates[1] - 1) < 2e-5
+
+
+def test_a_dash_is_no_standard_input():
+    with pytest.raises(AudioError, match="standard input is not read: save it as a file"):
+        load_audio("-")
+
+
+def test_a_reason_of_the_system_does_not_name_the_file_twice(tmp_path):
+    with pytest.raises(AudioError) as caught:
+        load_audio(tmp_path / ("x" * 300))
+    assert str(caught.value).count("x" * 300) == 1
+    assert "Errno" not in str(caught.value)

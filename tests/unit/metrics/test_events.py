@@ -39,7 +39,7 @@ def test_nothing_to_find_and_nothing_found_is_right():
 def test_print_and_json():
     metrics = event_metrics([([event(0, 5)], [event(0, 5)])], seconds=3600)
     assert str(metrics).splitlines() == [
-        "1 recordings, 1.00 h, 1 true events, 1 found",
+        "recordings: 1, 1.00 h; events: 1 true, 1 found",
         "                   precision   recall       F1",
         "within 1 s            100.0%   100.0%    1.000",
         "within 200 ms         100.0%   100.0%    1.000",
