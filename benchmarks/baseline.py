@@ -34,7 +34,7 @@ BEGIN, END = "<!-- recorded:begin -->\n", "<!-- recorded:end -->\n"
 MODEL = "esc50-mn04-fold5"  # inside the package
 RUNS = {  # short: about half an hour for all of them
     "augment": [],
-    "bulk": [MODEL, "--clips", "400", "--broken", "4"],
+    "bulk": [MODEL, "--clips", "2000", "--broken", "20"],
     "files": [MODEL, "--repetitions", "3"],
     "first_result": [MODEL],
     "frontend": [],

@@ -52,7 +52,7 @@ def machine() -> dict[str, Any]:
     return {
         "measured": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": {
-            "system": platform.platform(),
+            "system": platform.system(),
             "processor": _processor(),
             "cores": os.cpu_count(),
         },
