@@ -12,10 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from soundsep._version import __version__
+
 __all__ = ["add_json_option", "machine", "save_ratios"]
 
 PACKAGES = (
-    "soundsep",
     "torch",
     "torchaudio",
     "numpy",
@@ -70,7 +71,7 @@ def _processor() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"soundsep": __version__}  # of the code that ran, whatever is installed beside it
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
