@@ -57,7 +57,8 @@ def test_memory_does_not_grow_with_the_length(monkeypatch):
 
 
 # torch announces the end of its first tracer.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:FutureWarning")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_a_traced_frontend_takes_any_batch_and_length():
     frontend = KaldiMelFrontend()
