@@ -106,7 +106,8 @@ class FrameScorer(BlockScorer):
     def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
         before = self._n_given
         parts = [self._mean(window, each) for window, each in zip(windows, scores, strict=True)]
-        middles = torch.arange(before, self._n_given) * self._frame
+        # In float64: float32 holds no sample's number beyond minutes.
+        middles = torch.arange(before, self._n_given).double() * self._frame
         starts, ends = ((middles + half).round().long() for half in self._halves)
         return Rows(starts.clamp(min=0), ends, torch.cat(parts))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from soundsep import Classifier, ClassifierConfig, ConfigError
-from soundsep.classifier.block_scorer import Rows
+from soundsep.classifier.block_scorer import Rows, Window
 from soundsep.classifier.scorers import FrameScorer, build_scorer
 from soundsep.frontends import KaldiMelConfig
 
@@ -118,3 +118,16 @@ def test_silent_windows_score_0_in_all_frames():
 def test_a_window_shorter_than_a_frame_is_refused():
     with pytest.raises(ConfigError, match="a frame of network"):
         where(0.1)
+
+
+def test_the_times_of_frames_are_exact_after_hours():
+    model = Where(where().config.replace(frontend=FRONTEND.replace(hop_length=21)))
+    scorer = build_scorer(model, hop_seconds=None, batch_size=1)
+    assert isinstance(scorer, FrameScorer)
+    assert model.frame_length == 336
+    first = 2**20 + 1
+    scorer._n_given = first
+    window = Window(start=first * 336, samples=torch.zeros(scorer.window), n_rows=3)
+    rows = scorer._rows([window], scorer._silence()[None])
+    assert rows.starts.tolist() == [(first + i) * 336 - 168 for i in range(3)]
+    assert rows.ends.tolist() == [(first + i) * 336 + 168 for i in range(3)]
