@@ -84,6 +84,7 @@ def build(folder: Path, *, model: str) -> None:
         "minSamples": config.min_samples,
         "padding": config.padding,
         "activation": config.activation,
+        "clipLevelDb": config.clip_level_db,
         "thresholds": config.label_thresholds,
         "terms": f"Licence: {licence}." if licence else "",
         "runtime": VERSION,

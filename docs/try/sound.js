@@ -88,4 +88,22 @@ function padded(samples, length, padding) {
   return out;
 }
 
+// Factor that raises a soft clip to the model's level, of the loudest tenth of a second after
+// pre-emphasis: soundsep/audio/level.py.
+export function raisingGain(samples, { clipLevelDb, sampleRate }) {
+  if (clipLevelDb == null) return 1;
+  const half = Math.round(0.05 * sampleRate), sums = [];
+  let whole = 0;
+  for (let i = 1; i < samples.length; i++) {
+    if ((i - 1) % half === 0) sums.push(0);
+    const power = (samples[i] - 0.97 * samples[i - 1]) ** 2;
+    sums[sums.length - 1] += power;
+    whole += power;
+  }
+  if ((samples.length - 1) % half) sums.pop();
+  let most = sums.length > 1 ? 0 : whole / (samples.length - 1);
+  for (let i = 1; i < sums.length; i++) most = Math.max(most, (sums[i - 1] + sums[i]) / (2 * half));
+  return 10 ** (Math.min(Math.max(clipLevelDb - 10 * Math.log10(most), 0), 80) / 20);
+}
+
 export const isSilent = (samples) => samples.every((sample) => Math.abs(sample) <= SILENCE);

@@ -1,6 +1,6 @@
 // The page: files and the microphone in, bars and events out.
 
-import { decode, isSilent, windows } from "./sound.js";
+import { decode, isSilent, raisingGain, windows } from "./sound.js";
 import { Picture } from "./picture.js";
 
 const byId = (id) => document.getElementById(id);
@@ -83,13 +83,16 @@ async function hear(file) {
     const events = new Events(), cut = windows(samples, model);
     const heard = cut.filter(([, window]) => !isSilent(window));
     if (!heard.length) throw new Error("it is silence");
-    const pooled = new Float64Array(model.labels.length);
+    const pooled = new Float64Array(model.labels.length), gain = raisingGain(samples, model);
     for (const [n, [start, window]] of heard.entries()) {
       const scores = await ask(window);
       if (own !== run) return;
       const end = Math.min(seconds, (start + model.windowSamples) / model.sampleRate);
       events.add(start / model.sampleRate, end, scores);
-      scores.forEach((score, i) => {
+      // A soft clip is named as if it were louder; its events are heard as they are.
+      const raised = gain > 1 ? await ask(window.map((sample) => gain * sample)) : scores;
+      if (own !== run) return;
+      raised.forEach((score, i) => {
         pooled[i] = model.activation === "sigmoid" ? Math.max(pooled[i], score) : pooled[i] + score;
       });
       say(`${file.name}: window ${n + 1} of ${heard.length}`);

@@ -92,6 +92,22 @@ def test_the_example_agrees_with_the_pipeline_and_needs_no_torch(
         assert float(score) == pytest.approx(prediction.score, abs=6e-4)
 
 
+def test_the_example_raises_soft_clips(tmp_path):
+    model, file = saved(tmp_path / "soft", "mn04-bands", clip_level_db=-20.0), tmp_path / "x.onnx"
+    assert main(["export", str(model), "-o", str(file)]) == 0
+    samples = 0.002 * np.random.default_rng(0).standard_normal(32_000 * 7)
+    soundfile.write(tmp_path / "a.wav", samples, 32_000, "FLOAT")
+    done = without_torch(file, tmp_path / "a.wav")
+    pipe = Pipeline.from_pretrained(model)
+    expected = pipe(tmp_path / "a.wav")
+    scores = {p.label: p.score for p in expected.predictions}
+    for line in done.stdout.splitlines():
+        label, score = line.split()
+        assert float(score) == pytest.approx(scores[label], abs=6e-4)
+    pipe.classifier.config = pipe.classifier.config.replace(clip_level_db=None)
+    assert pipe(tmp_path / "a.wav").score != pytest.approx(expected.score, abs=0.01)
+
+
 def test_frames_are_a_second_output_and_the_example_takes_the_best_window(tmp_path):
     model, file = saved(tmp_path / "frames", "mn04-frames", activation="sigmoid"), tmp_path / "x"
     assert main(["export", str(model), "-o", str(file), "--frames"]) == 0

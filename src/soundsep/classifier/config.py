@@ -36,6 +36,9 @@ class ClassifierConfig(Config):
         window_seconds: Length of a window.
         hop_seconds: Step between the windows of a longer clip.
         padding: Extension at the end of a clip that is shorter than one window.
+        clip_level_db: Level that softer clips are raised to before they are cut, all windows by one
+            gain, as `soundsep.audio.level.level_db` measures it; ``None`` for none. Events and
+            streams hear recordings as they are.
         unknown_below: Best score below which a sound should be called unknown; the model's card
             says how it was chosen. ``None`` if it was not chosen.
         thresholds: Score of each label at which it counts as present, in events and, with
@@ -52,6 +55,7 @@ class ClassifierConfig(Config):
     window_seconds: float = 5.0
     hop_seconds: float = 2.5
     padding: Literal["zero", "reflect"] = "reflect"
+    clip_level_db: float | None = None
     unknown_below: float | None = None
     thresholds: tuple[float, ...] | None = None
     median_seconds: float | tuple[float, ...] = 0.5
@@ -93,6 +97,7 @@ class ClassifierConfig(Config):
             )
         self._check_numbers()
         check_range(self, "unknown_below", above=0, most=1)
+        check_range(self, "clip_level_db", least=-100, most=0)
 
     @property
     def window_samples(self) -> int:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from soundsep.audio.level import raising_gain
 from soundsep.audio.windows import split_windows
 from soundsep.classifier.classifier import Classifier
 from soundsep.classifier.protocol import ClassifierLike, ScoringSettings
@@ -81,13 +82,24 @@ def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
 
 
 def audible_windows(
-    config: ScoringSettings, waveform: Tensor, silence_db: float | None = None
+    classifier: ClassifierLike, waveform: Tensor, silence_db: float | None = None
 ) -> list[Tensor]:
-    """The windows (window,) of a clip (time,) that are not silent."""
-    return [w for w in _cut(config, waveform) if not is_silent(w, silence_db)]
+    """The windows of a clip that are not silent, at the level that the classifier asks for.
+
+    Shape:
+        waveform: (time,). Returns tensors (window,).
+    """
+    windows = [w for w in _cut(classifier, waveform) if not is_silent(w, silence_db)]
+    # A class of one's own need not know of levels.
+    wanted: float | None = getattr(classifier.config, "clip_level_db", None)
+    if wanted is None or not windows:
+        return windows
+    gain = raising_gain(waveform, wanted, sample_rate=classifier.sample_rate)
+    return [w * gain for w in windows] if gain > 1 else windows
 
 
-def _cut(config: ScoringSettings, waveform: Tensor) -> list[Tensor]:
+def _cut(classifier: ClassifierLike, waveform: Tensor) -> list[Tensor]:
+    config = classifier.config
     return split_windows(
         waveform, window=config.window_samples, hop=config.hop_samples, padding=config.padding
     )
@@ -111,7 +123,7 @@ def score_waveforms(
     Raises:
         WeightsError: the network's output is not finite.
     """
-    return score_windows(classifier, _windows(classifier.config, waveforms), batch_size=batch_size)
+    return score_windows(classifier, _windows(classifier, waveforms), batch_size=batch_size)
 
 
 def score_windows(
@@ -156,7 +168,7 @@ def embed_waveforms(
     Yields:
         Each key, and its embedding (embedding_dim,) on the CPU.
     """
-    return embed_windows(classifier, _windows(classifier.config, waveforms), batch_size=batch_size)
+    return embed_windows(classifier, _windows(classifier, waveforms), batch_size=batch_size)
 
 
 def embed_windows(
@@ -174,11 +186,10 @@ def embed_windows(
 
 
 def _windows(
-    config: ScoringSettings, waveforms: Iterable[tuple[K, Tensor]]
+    classifier: ClassifierLike, waveforms: Iterable[tuple[K, Tensor]]
 ) -> Iterator[tuple[K, list[Tensor]]]:
     for key, waveform in waveforms:
-        windows = _cut(config, waveform)
-        yield key, [w for w in windows if not is_silent(w)] or windows
+        yield key, audible_windows(classifier, waveform) or _cut(classifier, waveform)
 
 
 def _mean(rows: Tensor) -> Tensor:

@@ -105,6 +105,8 @@ def _metadata(classifier: Classifier, name: str, *, int8: bool, frames: bool) ->
     more = {"frame_seconds": repr(classifier.frame_seconds)} if frames else {}
     if config.activation == "sigmoid":
         more["thresholds"] = json.dumps(config.label_thresholds)
+    if config.clip_level_db is not None:
+        more["clip_level_db"] = repr(config.clip_level_db)
     return {
         "labels": json.dumps(config.labels, ensure_ascii=False),
         "sample_rate": str(classifier.sample_rate),

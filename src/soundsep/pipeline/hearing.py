@@ -70,7 +70,7 @@ def hear(
             f"least {shortest / target:.3f} s are needed"
         )
     duration = waveform.shape[0] / target
-    windows = audible_windows(classifier.config, waveform, silence_db)
+    windows = audible_windows(classifier, waveform, silence_db)
     if not windows:
         if silence_db is None:
             raise silence_error(audio)
@@ -79,7 +79,7 @@ def hear(
         return Heard(duration, {MIXTURE: windows}, None)
     separation = separator(given, rate, progress=False)
     sources = {
-        name: audible_windows(classifier.config, source, silence_db)
+        name: audible_windows(classifier, source, silence_db)
         for name, source in audible_sources(separation, target).items()
     }
     audible = {name: windows for name, windows in sources.items() if windows}

@@ -120,7 +120,9 @@ def hearing_soft(backbone: Classifier) -> Classifier:
         return backbone
     if frontend.min_level_db is not None:
         return backbone
-    config = backbone.config.replace(frontend=frontend.replace(min_level_db=MIN_LEVEL_DB))
+    config = backbone.config.replace(
+        frontend=frontend.replace(min_level_db=MIN_LEVEL_DB), clip_level_db=None
+    )
     with forked_rng():  # the weights drawn here are replaced
         model = Classifier(config)
     model.load_state_dict(backbone.state_dict())

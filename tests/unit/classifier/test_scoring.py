@@ -12,8 +12,10 @@ from soundsep import (
     Pipeline,
     WeightsError,
 )
+from soundsep.audio.level import level_db
 from soundsep.classifier import scoring
 from soundsep.classifier.scoring import score_waveforms
+from soundsep.frontends import KaldiMelConfig
 
 LABELS = ("dog", "rain", "siren")
 
@@ -109,3 +111,35 @@ def test_a_window_that_would_fill_the_memory_is_refused():
         ClassifierConfig(
             labels=("a",), network="cnn4", frontend=MelConfig(hop_length=1), window_seconds=16.0
         )
+
+
+@pytest.mark.parametrize("seconds", [0.7, 2.3])
+def test_soft_clips_are_raised_by_one_gain_and_events_hear_them_as_they_are(seconds):
+    torch.manual_seed(0)
+    config = ClassifierConfig(
+        labels=LABELS,
+        network="resnet18",
+        frontend=KaldiMelConfig(),  # whose features depend on the level
+        window_seconds=1.0,
+        hop_seconds=0.5,
+    )
+    plain, raising = Classifier(config), Classifier(config.replace(clip_level_db=-30.0))
+    with torch.no_grad():
+        plain.network.head.weight.mul_(20)
+    raising.load_state_dict(plain.state_dict())
+
+    def scores(classifier: Classifier, clip: torch.Tensor) -> dict[str, float]:
+        found = Pipeline(classifier)(clip, sample_rate=32_000).predictions
+        return {p.label: p.score for p in found}
+
+    clip = 0.3 * torch.randn(round(32_000 * seconds))
+    clip[:12_000] *= 0.1  # windows keep their levels among each other
+    assert scores(raising, clip) == scores(plain, clip)
+    level = level_db(clip, sample_rate=32_000)
+    expected = scores(plain, 10 ** ((-30.0 - level) / 20) * clip)
+    assert scores(raising, 0.01 * clip) == pytest.approx(expected, abs=1e-5)
+    assert scores(plain, 0.01 * clip) != pytest.approx(expected, abs=1e-3)
+    heard, as_it_is = (
+        Pipeline(c).scores(0.01 * clip, sample_rate=32_000).values for c in (raising, plain)
+    )
+    assert np.array_equal(heard, as_it_is)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.signal import freqz
+
+from soundsep.audio.level import level_db, raising_gain
+
+RATE = 16_000
+
+
+def tone(hertz: float, *, seconds: float = 1.0, rate: int = RATE) -> torch.Tensor:
+    return torch.sin(2 * math.pi * hertz * torch.arange(round(seconds * rate)) / rate)
+
+
+@pytest.mark.parametrize("hertz", [100.0, 1_000.0, 5_000.0])
+def test_a_sine_has_its_power_after_pre_emphasis(hertz):
+    _, response = freqz([1, -0.97], worN=[hertz], fs=RATE)
+    expected = 10 * math.log10(0.5 * abs(response[0]) ** 2)
+    assert level_db(tone(hertz), sample_rate=RATE) == pytest.approx(expected, abs=0.1)
+
+
+def test_the_loudest_tenth_of_a_second_counts_wherever_it_is():
+    quiet = 0.001 * tone(1_000, seconds=3)
+    alone = level_db(tone(1_000), sample_rate=RATE)
+    for start in (0, 20_000, len(quiet) - 2_400):
+        clip = quiet.clone()
+        clip[start : start + 2_400] = tone(1_000)[:2_400]  # 0.15 s hold any two halves of 0.05 s
+        assert level_db(clip, sample_rate=RATE) == pytest.approx(alone, abs=0.3)
+    click = quiet.clone()
+    click[20_000] = 1.0
+    assert level_db(click, sample_rate=RATE) < alone - 15
+
+
+def test_soft_clips_are_brought_to_the_level_and_loud_ones_stay():
+    for gain in (1e-3, 1e-2, 0.1):
+        clip = gain * tone(1_000)
+        raised = raising_gain(clip, -10.0, sample_rate=RATE) * clip
+        assert level_db(raised, sample_rate=RATE) == pytest.approx(-10.0, abs=1e-3)
+    assert raising_gain(tone(1_000), -30.0, sample_rate=RATE) == 1.0
+
+
+def test_a_gain_is_bounded():
+    assert raising_gain(torch.zeros(RATE), -30.0, sample_rate=RATE) == 10**4
+    assert raising_gain(1e-7 * tone(1_000), -30.0, sample_rate=RATE) == 10**4
+
+
+@pytest.mark.parametrize("n_samples", [2, 799, 800, 1_599, 1_600, 1_601])
+def test_clips_of_any_length_have_a_level(n_samples):
+    level = level_db(tone(1_000)[:n_samples], sample_rate=RATE)
+    assert level == pytest.approx(level_db(tone(1_000), sample_rate=RATE), abs=6)
