@@ -5,9 +5,9 @@
     python tools/choose_level.py --check  only see that the page agrees with the results file
 
 The results file is docs/levels.json. The page docs/how_it_works.md holds its table between the
-lines <!-- levels:begin --> and <!-- levels:end -->. Folds 1 to 4 choose: the level at which the worse
-of two accuracies, as recorded and 40 dB softer, is best. It belongs into the models' config.json,
-as ``clip_level_db``.
+lines <!-- levels:begin --> and <!-- levels:end -->. Folds 1 to 4 choose: the level at which the
+worse of two accuracies, as recorded and 40 dB softer, is best. It belongs into the models'
+config.json, as ``clip_level_db``.
 """
 
 from __future__ import annotations
