@@ -36,17 +36,22 @@ def windows(
     return [samples[start : start + length] for start in [*range(0, last, hop), last]]
 
 
-def raising_gain(samples: NDArray[np.float32], rate: int, wanted_db: float) -> float:
-    """Factor that raises a soft recording to the level that the model names sounds at.
+def raised(samples: NDArray[np.float32], rate: int, wanted_db: float) -> NDArray[np.float32]:
+    """A soft recording at the level that the model names sounds at, without its offset.
 
-    It is that of the loudest tenth of a second after pre-emphasis.
+    The level is that of the loudest tenth of a second after pre-emphasis.
     """
-    power = (samples[1:] - 0.97 * samples[:-1]) ** 2
-    half = round(0.05 * rate)
-    sums = power[: power.size // half * half].reshape(-1, half).sum(axis=1)
-    most = (sums[1:] + sums[:-1]).max() / (2 * half) if sums.size > 1 else power.mean()
-    missing = wanted_db - 10 * np.log10(max(most, 1e-30))
-    return float(10 ** (np.clip(missing, 0, 80) / 20))
+    if samples.size < 2:
+        return samples
+    offset, half = samples.mean(), round(0.05 * rate)
+    power = (samples[1:] - 0.97 * samples[:-1] - 0.03 * offset) ** 2
+    if power.size <= 2 * half:
+        most = power.mean()
+    else:
+        sums = np.add.reduceat(power, range(0, power.size, half))
+        most = (sums[1:] + sums[:-1]).max() / (2 * half)
+    missing = min(wanted_db - 10 * np.log10(most), 80) if most > 0 else 0
+    return np.float32(10 ** (missing / 20)) * (samples - offset) if missing > 0 else samples
 
 
 def main(model: str, recording: str) -> None:
@@ -66,11 +71,12 @@ def main(model: str, recording: str) -> None:
         sys.exit(f"{recording} holds nothing but digital silence")
     length, hop = (round(float(about[name]) * rate) for name in ("window_seconds", "hop_seconds"))
     level = about.get("clip_level_db")
-    gain = np.float32(1 if level is None else raising_gain(mono, rate, float(level)))
+    named = mono if level is None else raised(mono, rate, float(level))
+    cut, named_cut = (windows(one, length, hop, about["padding"]) for one in (mono, named))
     scores = [
-        session.run(["probabilities"], {"waveform": gain * window[np.newaxis]})[0][0]
-        for window in windows(mono, length, hop, about["padding"])
-        if np.abs(window).max() > SILENCE
+        session.run(["probabilities"], {"waveform": window[np.newaxis]})[0][0]
+        for window, own in zip(named_cut, cut, strict=True)
+        if np.abs(own).max() > SILENCE
     ]
     # A model that names any number of sounds names one that is in any window.
     pool = np.max if about["activation"] == "sigmoid" else np.mean

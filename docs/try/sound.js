@@ -88,22 +88,23 @@ function padded(samples, length, padding) {
   return out;
 }
 
-// Factor that raises a soft clip to the model's level, of the loudest tenth of a second after
-// pre-emphasis: soundsep/audio/level.py.
-export function raisingGain(samples, { clipLevelDb, sampleRate }) {
-  if (clipLevelDb == null) return 1;
-  const half = Math.round(0.05 * sampleRate), sums = [];
-  let whole = 0;
-  for (let i = 1; i < samples.length; i++) {
-    if ((i - 1) % half === 0) sums.push(0);
-    const power = (samples[i] - 0.97 * samples[i - 1]) ** 2;
-    sums[sums.length - 1] += power;
-    whole += power;
+// A soft clip at the model's level, without its offset; null for one that is not raised. The level is
+// that of the loudest tenth of a second after pre-emphasis: soundsep/audio/level.py.
+export function raised(samples, { clipLevelDb, sampleRate }) {
+  if (clipLevelDb == null || samples.length < 2) return null;
+  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+  const n = samples.length - 1, half = Math.round(0.05 * sampleRate), sums = [];
+  for (let i = 0; i < n; i++) {
+    if (i % half === 0) sums.push(0);
+    sums[sums.length - 1] += (samples[i + 1] - 0.97 * samples[i] - 0.03 * mean) ** 2;
   }
-  if ((samples.length - 1) % half) sums.pop();
-  let most = sums.length > 1 ? 0 : whole / (samples.length - 1);
-  for (let i = 1; i < sums.length; i++) most = Math.max(most, (sums[i - 1] + sums[i]) / (2 * half));
-  return 10 ** (Math.min(Math.max(clipLevelDb - 10 * Math.log10(most), 0), 80) / 20);
+  let most = 0;
+  if (n <= 2 * half) most = sums.reduce((sum, part) => sum + part, 0) / n;
+  else for (let i = 1; i < sums.length; i++) most = Math.max(most, (sums[i - 1] + sums[i]) / (2 * half));
+  const missing = most > 0 ? Math.min(clipLevelDb - 10 * Math.log10(most), 80) : 0;
+  if (missing <= 0) return null;
+  const gain = 10 ** (missing / 20);
+  return samples.map((sample) => gain * (sample - mean));
 }
 
 export const isSilent = (samples) => samples.every((sample) => Math.abs(sample) <= SILENCE);

@@ -1,6 +1,6 @@
 // The page: files and the microphone in, bars and events out.
 
-import { decode, isSilent, raisingGain, windows } from "./sound.js";
+import { decode, isSilent, raised, windows } from "./sound.js";
 import { Picture } from "./picture.js";
 
 const byId = (id) => document.getElementById(id);
@@ -81,19 +81,20 @@ async function hear(file) {
     if (samples.length < model.minSamples) throw new Error("it is too short");
     picture.draw(samples);
     const events = new Events(), cut = windows(samples, model);
-    const heard = cut.filter(([, window]) => !isSilent(window));
+    const louder = raised(samples, model), named = louder ? windows(louder, model) : cut;
+    const heard = [...cut.keys()].filter((i) => !isSilent(cut[i][1]));
     if (!heard.length) throw new Error("it is silence");
-    const pooled = new Float64Array(model.labels.length), gain = raisingGain(samples, model);
-    for (const [n, [start, window]] of heard.entries()) {
-      const scores = await ask(window);
+    const pooled = new Float64Array(model.labels.length);
+    for (const [n, i] of heard.entries()) {
+      const [start, window] = cut[i], scores = await ask(window);
       if (own !== run) return;
       const end = Math.min(seconds, (start + model.windowSamples) / model.sampleRate);
       events.add(start / model.sampleRate, end, scores);
       // A soft clip is named as if it were louder; its events are heard as they are.
-      const raised = gain > 1 ? await ask(window.map((sample) => gain * sample)) : scores;
+      const clipScores = louder ? await ask(named[i][1]) : scores;
       if (own !== run) return;
-      raised.forEach((score, i) => {
-        pooled[i] = model.activation === "sigmoid" ? Math.max(pooled[i], score) : pooled[i] + score;
+      clipScores.forEach((score, k) => {
+        pooled[k] = model.activation === "sigmoid" ? Math.max(pooled[k], score) : pooled[k] + score;
       });
       say(`${file.name}: window ${n + 1} of ${heard.length}`);
     }

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["level_db", "raising_gain"]
+__all__ = ["level_db", "raised", "raising_gain"]
 
 LEVEL_SECONDS = 0.1  # a click is shorter, a bark is not
 PREEMPHASIS = 0.97  # of the features of speech and AudioSet: rumble is loud, but hardly heard
@@ -17,15 +17,17 @@ MAX_GAIN_DB = 80.0  # brings the dither of 16 bits to the level of a room
 def level_db(waveform: Tensor, *, sample_rate: int) -> float:
     """Level of the loudest `LEVEL_SECONDS`, in dBFS: mean power after pre-emphasis.
 
+    A constant offset does not count. Of a shorter clip it is the level of the whole.
+
     Args:
         waveform: The clip.
         sample_rate: Its rate, in Hz.
 
     Shape:
-        waveform: (time,), mono, at least two samples.
+        waveform: (time,), mono.
 
     Returns:
-        The level; minus infinity for digital silence.
+        The level; minus infinity for digital silence, a single sample, and numbers that are none.
 
     Examples:
         >>> import torch
@@ -34,20 +36,35 @@ def level_db(waveform: Tensor, *, sample_rate: int) -> float:
         20
     """
     half = max(1, round(LEVEL_SECONDS * sample_rate / 2))  # of the loudest part
-    power = torch.sub(waveform[1:], waveform[:-1], alpha=PREEMPHASIS).square_()
-    whole = power[: len(power) // half * half].view(-1, half).sum(dim=1)
-    # Only a clip that is shorter than its loudest part would be has fewer than two halves.
-    mean = (whole[1:] + whole[:-1]).amax() / (2 * half) if len(whole) > 1 else power.mean()
+    power = torch.sub(waveform[1:], waveform[:-1], alpha=PREEMPHASIS)
+    power.sub_((1 - PREEMPHASIS) * waveform.mean()).square_()
+    if len(power) <= 2 * half:
+        mean = power.mean()
+    else:
+        whole = len(power) // half * half
+        rest = power[whole:].sum()  # a sound may begin just before the end
+        sums = torch.cat((power[:whole].view(-1, half).sum(dim=1), rest[None]))
+        mean = (sums[1:] + sums[:-1]).amax() / (2 * half)
     return 10 * math.log10(mean) if mean > 0 else -math.inf
 
 
 def raising_gain(waveform: Tensor, wanted_db: float, *, sample_rate: int) -> float:
-    """Factor that brings a clip whose `level_db` is below ``wanted_db`` to it; 1 for louder ones.
+    """Factor that brings a clip whose `level_db` is below ``wanted_db`` to it; 1 for all others.
 
-    A gain is at most `MAX_GAIN_DB`.
+    A gain is at most `MAX_GAIN_DB`. Where there is no level, there is nothing to raise.
 
     Shape:
-        waveform: (time,), mono, at least two samples.
+        waveform: (time,), mono.
     """
-    missing = wanted_db - level_db(waveform, sample_rate=sample_rate)
-    return 10 ** (min(max(missing, 0.0), MAX_GAIN_DB) / 20)
+    level = level_db(waveform, sample_rate=sample_rate)
+    missing = wanted_db - level if math.isfinite(level) else 0.0
+    return float(10 ** (min(max(missing, 0.0), MAX_GAIN_DB) / 20))
+
+
+def raised(waveform: Tensor, gain: float) -> Tensor:
+    """The waveform times a gain above 1, but not its offset, which would drown it; else itself.
+
+    Shape:
+        waveform: (time,). Returns (time,).
+    """
+    return (waveform - waveform.mean()).mul_(gain) if gain > 1 else waveform

@@ -36,9 +36,9 @@ class ClassifierConfig(Config):
         window_seconds: Length of a window.
         hop_seconds: Step between the windows of a longer clip.
         padding: Extension at the end of a clip that is shorter than one window.
-        clip_level_db: Level that softer clips are raised to before they are cut, all windows by one
-            gain, as `soundsep.audio.level.level_db` measures it; ``None`` for none. Events and
-            streams hear recordings as they are.
+        clip_level_db: Level that softer clips are raised to before they are cut, all windows and
+            sources by one gain, as `soundsep.audio.level.level_db` measures it, from -100 to 0;
+            ``None`` for none. Events and streams hear recordings as they are.
         unknown_below: Best score below which a sound should be called unknown; the model's card
             says how it was chosen. ``None`` if it was not chosen.
         thresholds: Score of each label at which it counts as present, in events and, with

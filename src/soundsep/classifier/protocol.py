@@ -10,7 +10,10 @@ __all__ = ["ClassifierLike", "ScoringSettings"]
 
 
 class ScoringSettings(Protocol):
-    """How recordings are cut for a model, and what its scores mean; see `ClassifierConfig`."""
+    """How recordings are cut for a model, and what its scores mean; see `ClassifierConfig`.
+
+    It may have ``clip_level_db`` too; without it clips are heard as they are.
+    """
 
     @property
     def window_seconds(self) -> float:

@@ -44,8 +44,10 @@ class Pipeline(Listener):
 
     A recording is downmixed, resampled to the classifier's rate and cut into overlapping windows.
     Its scores are the mean over its windows or, for a classifier that names any number of sounds
-    (``activation="sigmoid"``), each label's highest; windows of digital silence do not count. A
-    recording's result never depends on the other recordings in the call.
+    (``activation="sigmoid"``), each label's highest; windows of digital silence do not count. Soft
+    recordings are raised first, all windows by one gain, for models whose config says so
+    (``clip_level_db``); events, scores and streams hear them as they are. A recording's result
+    never depends on the other recordings in the call.
 
     With a separator, recordings are separated first, and the recording itself and each of its
     sources that is not near silence are classified. A label's score is its best among them, where
@@ -57,9 +59,10 @@ class Pipeline(Listener):
         separator: Separates recordings first; by default they are classified as they are.
         unknown: Leave a sound unnamed if its best score is below
             ``classifier.config.unknown_below``: its label is ``None``, and it is not an event.
-        silence_db: Level in dBFS (mean power) below which sound counts as silence: such windows do
-            not count, and a recording of nothing else, digital silence included, has the label
-            ``None`` and no predictions. By default digital silence is an error.
+        silence_db: Level in dBFS (mean power, before a recording is raised) below which sound
+            counts as silence: such windows do not count, and a recording of nothing else, digital
+            silence included, has the label ``None`` and no predictions. By default digital silence
+            is an error.
         device: Device of a torch classifier, such as ``"cpu"`` or ``"cuda"``.
         runtime: Runtime of a `Classifier`'s network. ``"onnx"`` is ONNX Runtime (extra
             ``onnx``): faster on a CPU, and scores differ by less than 1e-4. All else,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.signal import freqz
 
-from soundsep.audio.level import level_db, raising_gain
+from soundsep.audio.level import level_db, raised, raising_gain
 
 RATE = 16_000
 
@@ -43,11 +43,39 @@ def test_soft_clips_are_brought_to_the_level_and_loud_ones_stay():
 
 
 def test_a_gain_is_bounded():
-    assert raising_gain(torch.zeros(RATE), -30.0, sample_rate=RATE) == 10**4
     assert raising_gain(1e-7 * tone(1_000), -30.0, sample_rate=RATE) == 10**4
 
 
-@pytest.mark.parametrize("n_samples", [2, 799, 800, 1_599, 1_600, 1_601])
+@pytest.mark.parametrize(
+    "clip",
+    [torch.zeros(RATE), torch.ones(1), torch.full((RATE,), float("nan")), torch.empty(0)],
+    ids=["silence", "one sample", "nan", "nothing"],
+)
+def test_what_has_no_level_stays_as_it_is(clip):
+    assert level_db(clip, sample_rate=RATE) == -math.inf
+    assert raising_gain(clip, -30.0, sample_rate=RATE) == 1.0
+    assert raised(clip, 1.0) is clip
+
+
+@pytest.mark.parametrize("n_samples", [2, 799, 800, 801, 1_599, 1_600, 1_601, 1_602, 2_401])
 def test_clips_of_any_length_have_a_level(n_samples):
     level = level_db(tone(1_000)[:n_samples], sample_rate=RATE)
     assert level == pytest.approx(level_db(tone(1_000), sample_rate=RATE), abs=6)
+
+
+@pytest.mark.parametrize("n_samples", [3 * RATE, 3 * RATE + 1, 3 * RATE + 2])
+def test_a_sound_just_before_the_end_counts(n_samples):
+    """Of 40 ms, wherever they are: 4 dB below that of a whole tenth of a second."""
+    for start in (0, RATE, n_samples - 640):
+        clip = torch.zeros(n_samples)
+        clip[start : start + 640] = tone(1_000)[:640]
+        expected = level_db(tone(1_000), sample_rate=RATE) + 10 * math.log10(0.4)
+        assert level_db(clip, sample_rate=RATE) == pytest.approx(expected, abs=0.5)
+
+
+@pytest.mark.parametrize("offset", [-0.3, 0.05])
+def test_an_offset_neither_counts_nor_is_raised(offset):
+    clip = 1e-3 * tone(1_000)
+    gain = raising_gain(clip, -10.0, sample_rate=RATE)
+    assert raising_gain(clip + offset, -10.0, sample_rate=RATE) == pytest.approx(gain, rel=1e-3)
+    torch.testing.assert_close(raised(clip + offset, gain), gain * clip, atol=1e-3, rtol=0)
