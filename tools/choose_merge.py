@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from soundsep.audio import resample
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import score_waveforms
+from soundsep.classifier.scoring import clip_gain, clip_windows, score_windows
 from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
 from soundsep.evaluation.mixtures import NamingMetrics
 from soundsep.pipeline.mixtures import merge_scores
@@ -42,14 +42,17 @@ def heard(
     separator: Separator, classifier: Classifier, waveforms: list[Tensor]
 ) -> list[tuple[Tensor, Tensor]]:
     """Scores (1 + n_sources, n_labels) and levels in dB below the recording, for each."""
-    levels, parts = [], []
+    levels: list[Tensor] = []
+    parts: list[list[Tensor]] = []  # windows
     for waveform in tqdm(waveforms):
         separation = separator(waveform, progress=False)
         power = separation.audio.square().mean(dim=(1, 2)) / separation.mixture.square().mean()
         levels.append(10 * power.clamp(min=1e-12).log10())
         all_parts = torch.cat((waveform[None], separation.audio[:, 0]))
-        parts += [*resample(all_parts, separator.sample_rate, classifier.sample_rate)]
-    scored = score_waveforms(classifier, enumerate(parts), batch_size=16)
+        resampled = resample(all_parts, separator.sample_rate, classifier.sample_rate)
+        gain = clip_gain(classifier, resampled[0])
+        parts += [clip_windows(classifier, one, gain=gain) for one in resampled]
+    scored = score_windows(classifier, enumerate(parts), batch_size=16)
     rows = torch.stack([scores for _, scores in scored])
     n_heard = 1 + len(separator.sources)
     return [*zip(rows.split(n_heard), levels, strict=True)]

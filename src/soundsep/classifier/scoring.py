@@ -131,7 +131,11 @@ def audible_windows(
 def clip_windows(
     classifier: ClassifierLike, waveform: Tensor, *, gain: float | None = None
 ) -> list[Tensor]:
-    """The `audible_windows` of a clip, or all if it is nothing but digital silence."""
+    """The `audible_windows` of a clip, or all if it is nothing but digital silence.
+
+    Shape:
+        waveform: (time,). Returns tensors (window,).
+    """
     return audible_windows(classifier, waveform, gain=gain) or _cut(classifier, waveform)
 
 

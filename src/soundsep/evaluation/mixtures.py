@@ -15,7 +15,7 @@ from torch import Tensor
 
 from soundsep.audio import resample
 from soundsep.classifier import ClassifierLike
-from soundsep.classifier.scoring import score_waveforms
+from soundsep.classifier.scoring import clip_gain, clip_windows, score_windows
 from soundsep.datasets import Mixture, Mixtures
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import average_precision, permutation_invariant, si_sdr
@@ -195,9 +195,10 @@ def measure_naming(
         raise DatasetError("there are no mixtures to name")
     given, wanted = mixtures.config.sample_rate, classifier.sample_rate
 
-    def heard() -> Iterator[tuple[int, Tensor]]:
+    def heard() -> Iterator[tuple[int, list[Tensor]]]:
         for number, mixture in enumerate(_bar(mixtures, "naming", progress)):
-            yield number, resample(mixture.waveform, given, wanted)
+            waveform = resample(mixture.waveform, given, wanted)
+            gain = clip_gain(classifier, waveform)
             if use_true_sources:
                 sources = [*resample(mixture.sources, given, wanted)]
             elif separator is not None:
@@ -205,10 +206,11 @@ def measure_naming(
                 sources = [*audible_sources(separation, wanted).values()]
             else:
                 sources = []
-            yield from ((number, source) for source in sources)
+            for one in (waveform, *sources):
+                yield number, clip_windows(classifier, one, gain=gain)
 
     rows = defaultdict[int, list[Tensor]](list)
-    for number, row in score_waveforms(classifier, heard(), batch_size=batch_size):
+    for number, row in score_windows(classifier, heard(), batch_size=batch_size):
         rows[number].append(row)
     scores = torch.stack([merge_scores(torch.stack(own))[0] for own in rows.values()])
     return NamingMetrics.of(scores.numpy(), [m.targets for m in mixtures])

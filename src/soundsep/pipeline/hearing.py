@@ -11,7 +11,7 @@ from soundsep.audio import AudioInput, load_audio, resample
 from soundsep.audio.inputs import name_of
 from soundsep.audio.mixdown import to_mono
 from soundsep.classifier import ClassifierLike
-from soundsep.classifier.scoring import audible_windows
+from soundsep.classifier.scoring import audible_windows, clip_gain
 from soundsep.errors import AudioError
 from soundsep.pipeline.mixtures import MIXTURE, audible_sources
 from soundsep.separator import Separation, Separator
@@ -70,7 +70,8 @@ def hear(
             f"least {shortest / target:.3f} s are needed"
         )
     duration = waveform.shape[0] / target
-    windows = audible_windows(classifier, waveform, silence_db)
+    gain = clip_gain(classifier, waveform)  # of the sources too
+    windows = audible_windows(classifier, waveform, silence_db, gain=gain)
     if not windows:
         if silence_db is None:
             raise silence_error(audio)
@@ -79,7 +80,7 @@ def hear(
         return Heard(duration, {MIXTURE: windows}, None)
     separation = separator(given, rate, progress=False)
     sources = {
-        name: audible_windows(classifier, source, silence_db)
+        name: audible_windows(classifier, source, silence_db, gain=gain)
         for name, source in audible_sources(separation, target).items()
     }
     audible = {name: windows for name, windows in sources.items() if windows}
