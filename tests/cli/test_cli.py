@@ -14,7 +14,8 @@ import soundfile
 import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.checkpoints import DEFAULT_MODEL, PUBLISHED
-from soundsep.cli import COMMANDS, _parser, main
+from soundsep.cli import main
+from soundsep.cli.commands import COMMANDS, make_parser
 from soundsep.labels import ESC50_LABELS
 
 
@@ -163,7 +164,7 @@ def test_the_bare_command_shows_examples_that_can_be_typed(capsys):
     shown = re.findall(r"^  soundsep (.*?)  ", text, re.MULTILINE)
     assert len(shown) > 3
     for line in shown:
-        _parser().parse_args(line.split())
+        make_parser().parse_args(line.split())
 
 
 def test_the_package_runs_as_a_command():
@@ -250,6 +251,86 @@ def test_a_closed_pipe_is_not_an_error(model, clips):
         process.stdout.close()
         assert process.stderr.read().decode() == "soundsep: passed over: 1 .txt\n"
         assert process.wait() == 0
+
+
+STARTS = {
+    "script": "sys.exit(script.load()())",
+    "package": "runpy.run_module('soundsep', run_name='__main__', alter_sys=True)",
+    "cli": "runpy.run_module('soundsep.cli', run_name='__main__', alter_sys=True)",
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+@pytest.mark.parametrize("imported", ["argparse", "soundsep.cli.parquet", "torch"])
+def test_ctrl_c_during_an_import_is_answered_as_later_on(start, imported, model, clips):
+    code = f"""
+import runpy, signal, sys
+from importlib.metadata import entry_points
+[script] = entry_points(group="console_scripts", name="soundsep")
+class CtrlC:
+    def find_spec(name, *_):
+        if name == {imported!r}:
+            signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, CtrlC)
+{start}
+"""
+    command = [sys.executable, "-c", code, "classify", "--model", model, str(clips)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "soundsep: stopped\n")
+
+
+ARGUMENTS = {
+    "events": ["a.wav"],
+    "summary": ["a.csv"],
+    "report": ["a.wav", "-o", "a.html"],
+    "listen": [],
+    "separate": ["a.wav", "-o", "a"],
+    "fit": ["a", "-o", "b"],
+    "recipes": [],
+    "download": ["esc50", "a"],
+    "train": ["-o", "a"],
+    "train-separator": ["--data", "a", "-o", "b"],
+    "evaluate": ["a"],
+    "evaluate-events": ["--data", "a", "--fold", "1", "b"],
+    "evaluate-mixtures": ["--data", "a"],
+    "make-scenes": ["--data", "a", "--fold", "1", "-o", "b"],
+    "export": ["a"],
+    "push": ["a", "b/c"],
+    "plot": ["waveform", "a.wav"],
+}
+
+
+def test_no_command_loses_ctrl_c_while_torch_is_imported(tmp_path):
+    code = """
+import json, signal, sys
+from soundsep.cli import main
+class Stop(BaseException):
+    pass
+class Finder:
+    def find_spec(name, *_):
+        if name == "torch":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise Stop from None
+            raise ImportError
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder)
+answers = {}
+for arguments in json.loads(sys.argv[1]):
+    try:
+        answers[arguments[0]] = main(arguments)
+    except Stop:
+        answers[arguments[0]] = "not held back"
+print(json.dumps(answers))
+"""
+    others = {"example": [], "models": []}  # they do without it
+    usual = {c.__name__.rpartition(".")[2].replace("_", "-"): ["a"] for c in COMMANDS}
+    commands = [[name, *words] for name, words in (usual | ARGUMENTS).items() if name not in others]
+    command = [sys.executable, "-c", code, json.dumps(commands)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert json.loads(done.stdout) == {name: 130 for name, *_ in commands}
 
 
 def test_the_import_of_torch_leaves_the_collector_as_it_was():

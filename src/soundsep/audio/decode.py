@@ -11,9 +11,9 @@ from soundsep.audio.checks import Samples, check_format, check_samples
 from soundsep.audio.contents import HEAD_BYTES, contents_of
 from soundsep.audio.ffmpeg import FfmpegReader
 from soundsep.audio.file import AudioFile, UnreadableError
-from soundsep.audio.interrupts import interrupts_held
 from soundsep.audio.sndfile import MIN_SHARE, SndfileReader, truncated
 from soundsep.errors import AudioError
+from soundsep.interrupts import interrupts_held
 
 __all__ = ["Decoder", "Reader"]
 

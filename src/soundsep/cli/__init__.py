@@ -6,85 +6,9 @@ appear at once.
 
 from __future__ import annotations
 
-import argparse
-import errno
-import io
-import os
-import re
-import sys
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
-from typing import Any, NoReturn
-
-from soundsep._version import __version__
-from soundsep.cli import (
-    classify,
-    download,
-    evaluate,
-    evaluate_events,
-    evaluate_mixtures,
-    events,
-    example,
-    export,
-    fit,
-    listen,
-    make_scenes,
-    models,
-    plot,
-    push,
-    recipes,
-    report,
-    separate,
-    summary,
-    train,
-    train_separator,
-)
-from soundsep.cli.console import note, say, standard_streams
-from soundsep.errors import SoundsepError, SoundsepWarning, WeightsError
-from soundsep.names import did_you_mean, printable
+from collections.abc import Sequence
 
 __all__ = ["main"]
-
-COMMANDS = (
-    classify,
-    events,
-    summary,
-    report,
-    listen,
-    separate,
-    fit,
-    example,
-    models,
-    recipes,
-    download,
-    train,
-    train_separator,
-    evaluate,
-    evaluate_events,
-    evaluate_mixtures,
-    make_scenes,
-    export,
-    push,
-    plot,
-)
-
-
-HINTS = """\
-soundsep identifies the sounds in recordings.
-
-  soundsep classify yard.wav             name the sounds of a recording, or a folder of them
-  soundsep events night.flac             find which sounds occur when
-  soundsep events nights/ -o events.csv  the same for many recordings, in one table
-  soundsep report night.flac -o a.html   see, hear and correct them in a browser
-  soundsep fit clips/ -o model/          train a model on your own classes
-  soundsep example                       list recordings to try
-  soundsep models                        list the published models
-
-soundsep --help lists all commands, soundsep COMMAND --help the options of one."""
-
-FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -97,93 +21,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 if all went well, 1 if some recordings failed, 2 if nothing could be done, 130 after
         Ctrl-C.
     """
-    with standard_streams(), warnings.catch_warnings():
-        warnings.showwarning = partial(_show_warning, warnings.showwarning)
-        return _run(_parser().parse_args(argv))
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has all letters
     try:
-        status: int = arguments.run(arguments)
-        sys.stdout.flush()
-    except SoundsepError as error:
-        # A model that is not available has a line per file.
-        note(f"error: {error}", keep="\n" if isinstance(error, WeightsError) else "")
-        return 2
+        # Imported here, since Ctrl-C may come meanwhile; Python's own import may lose it too.
+        from soundsep.interrupts import interrupts_held
+
+        with interrupts_held():
+            from soundsep.cli.commands import run_command
+        return run_command(argv)
     except KeyboardInterrupt:
-        note("stopped")
+        from soundsep.cli.console import note, standard_streams
+
+        with standard_streams():
+            note("stopped")
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        _drop_output()
-        return 0
-    except OSError as error:
-        note(f"error: {_explained(error)}")
-        try:
-            sys.stdout.flush()  # what was printed before is still worth having
-        except OSError:
-            _drop_output()
-        return 2
-    return status
-
-
-def _show_hints(arguments: argparse.Namespace) -> int:
-    say(HINTS)
-    return 0
-
-
-def _show_warning(otherwise: Callable[..., None], message: Warning | str, *about: Any) -> None:
-    """Show a warning of ours as one line, without the line of Python that raised it."""
-    if isinstance(message, SoundsepWarning):
-        note(message)
-    else:
-        otherwise(message, *about)
-
-
-def _explained(error: OSError) -> str:
-    """The error with its file. Commands name their files; an unnamed one is standard output."""
-    if error.filename is None and error.errno in FULL:
-        return f"cannot write to standard output: {error.strerror}"
-    return str(error)
-
-
-def _drop_output() -> None:
-    """Discard what is still to be printed; Python would try again when it exits."""
-    with suppress(OSError, ValueError):  # where there is no such thing as a descriptor
-        output = sys.stdout.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, output)
-        os.close(nowhere)
-
-
-class _Parser(argparse.ArgumentParser):
-    def parse_known_args(  # type: ignore[override]  # nobody here asks for another namespace
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        # argparse passes unknown arguments up to the outermost parser, which would show its own
-        # usage instead of the command's.
-        found, rest = super().parse_known_args(args, namespace)
-        if rest:
-            known = self._option_string_actions
-            options = [text for text in rest if text.startswith("-")]
-            hint = did_you_mean(options[0].partition("=")[0], known) if options else ""
-            self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
-        return found, rest
-
-    def error(self, message: str) -> NoReturn:
-        # argparse suggests nothing before Python 3.14.
-        if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
-            hint = did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
-            message = message.replace(" (choose from", f"{hint} (choose from")
-        super().error(printable(message, keep="\n"))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="soundsep", description="Identify the sounds in recordings.")
-    parser.add_argument("--version", action="version", version=f"soundsep {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    parser.set_defaults(run=_show_hints)
-    for command in COMMANDS:
-        command.add_command(commands)
-    return parser

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from soundsep.cli.console import say
 from soundsep.cli.options import Commands
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -26,6 +27,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.datasets.archives import ARCHIVES, download
 
     data = download(arguments.name, arguments.folder)

@@ -17,6 +17,7 @@ from soundsep.cli.options import (
     runtime_options,
 )
 from soundsep.cli.output import check_output, writing
+from soundsep.cli.startup import import_torch
 
 if TYPE_CHECKING:
     from soundsep.datasets.clip import FoldedClips
@@ -101,6 +102,7 @@ def _fold(text: str) -> int | str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.evaluation import Evaluation
 
     model, fold = arguments.model, arguments.fold

@@ -17,6 +17,7 @@ from soundsep.cli.options import (
 )
 from soundsep.cli.output import check_output, writing
 from soundsep.cli.scene_options import scene_config, scene_options, scenes_of
+from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 
 __all__ = ["add_command"]
@@ -69,6 +70,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.checkpoints.registry import PUBLISHED
     from soundsep.evaluation import measure_events
     from soundsep.evaluation.psds import import_sed_scores_eval

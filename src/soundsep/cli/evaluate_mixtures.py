@@ -19,6 +19,7 @@ from soundsep.cli.options import (
     overwrite_option,
 )
 from soundsep.cli.output import check_output, writing
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -70,6 +71,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.checkpoints.registry import PUBLISHED
     from soundsep.classifier import Classifier
     from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples

@@ -8,6 +8,7 @@ from pathlib import Path
 from soundsep.cli.console import say
 from soundsep.cli.options import Commands, overwrite_option
 from soundsep.cli.output import check_output
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -46,6 +47,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.classifier import Classifier
     from soundsep.export import TOLERANCE, export_onnx
 

@@ -9,6 +9,7 @@ from soundsep.cli.console import note, say
 from soundsep.cli.options import Commands, at_least_1, device_options, overwrite_option
 from soundsep.cli.output import check_free, writing
 from soundsep.cli.recordings import note_passed_over
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -104,6 +105,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.audio import find_recordings
     from soundsep.datasets import AudioFolder, AudioTable, Piece
     from soundsep.datasets.audio_table import is_table

@@ -11,6 +11,7 @@ import threading
 from soundsep.cli.console import note, say
 from soundsep.cli.events import event_options, found_options, load_pipeline
 from soundsep.cli.options import Commands, batch_options, device_options
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -35,6 +36,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.pipeline.microphone import Microphone, listen
 
     name = arguments.microphone

@@ -10,6 +10,7 @@ from soundsep.cli.console import note, say
 from soundsep.cli.options import Commands, overwrite_option
 from soundsep.cli.output import writing
 from soundsep.cli.scene_options import scene_config, scene_options, scenes_of
+from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 
 __all__ = ["add_command"]
@@ -43,6 +44,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep._version import __version__
     from soundsep.datasets import true_events, write_truth
     from soundsep.files import write_bytes, write_json

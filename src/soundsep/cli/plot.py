@@ -16,6 +16,7 @@ from soundsep.cli.options import (
     device_options,
 )
 from soundsep.cli.output import check_output
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -95,6 +96,7 @@ def _finish(
     )
 
     def run(arguments: argparse.Namespace) -> int:
+        import_torch()
         name = Path(arguments.file).resolve().stem
         output = arguments.output or Path(f"{name}-{kind}.png")
         check_output(output, overwrite=arguments.overwrite, recordings=[arguments.file])

@@ -8,6 +8,7 @@ from typing import Any
 
 from soundsep.cli.console import say
 from soundsep.cli.options import Commands
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -41,6 +42,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.classifier import Classifier
 
     folder = arguments.model

@@ -7,6 +7,7 @@ import json
 
 from soundsep.cli.console import say
 from soundsep.cli.options import Commands
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -30,6 +31,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.training import RECIPES, get_recipe
 
     recipes = [get_recipe(arguments.name)] if arguments.name else [*RECIPES.values()]

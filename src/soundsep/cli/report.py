@@ -22,6 +22,7 @@ from soundsep.cli.options import (
 )
 from soundsep.cli.output import check_output
 from soundsep.cli.recordings import given_recordings
+from soundsep.cli.startup import import_torch
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.report import write_report
 
     if arguments.output.suffix.lower() not in (".html", ".htm"):

@@ -12,6 +12,7 @@ from soundsep.cli.formats import time_options
 from soundsep.cli.options import Commands, at_least_1
 from soundsep.cli.output import check_output
 from soundsep.cli.recordings import note_passed_over
+from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.audio import find_recordings
     from soundsep.pipeline import recorded_seconds, summarize
 

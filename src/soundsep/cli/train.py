@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import Commands, at_least_1, device_options
+from soundsep.cli.startup import import_torch
 
 if TYPE_CHECKING:
     from soundsep.training import Recipe
@@ -102,6 +103,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.cli.tensorboard import epoch_logger
     from soundsep.training import get_recipe, train_recipe
     from soundsep.training.run import default_fold

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from soundsep.cli.console import say
 from soundsep.cli.options import Commands, at_least_1, data_options, device_options
+from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
 
@@ -45,6 +46,7 @@ def add_command(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    import_torch()
     from soundsep.datasets import ESC50, MixtureConfig, load_examples
     from soundsep.separator import Separator
     from soundsep.training.separator import SeparationRecipe, separator_config, train_separator

@@ -20,9 +20,9 @@ from soundsep import AudioError, ConfigError, load_audio
 from soundsep.audio import resample
 from soundsep.audio.checks import MAX_CHANNELS
 from soundsep.audio.file import AudioFile, UnreadableError
-from soundsep.audio.interrupts import interrupts_held
 from soundsep.audio.ogg import settle_ogg
 from soundsep.audio.resampling import _ratio
+from soundsep.interrupts import interrupts_held
 
 RATE = 16_000
 FORMATS = {

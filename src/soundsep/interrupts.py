@@ -1,4 +1,4 @@
-"""Ctrl-C while a decoder runs."""
+"""Ctrl-C while code runs that would lose it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["interrupts_held"]
 def interrupts_held() -> Iterator[None]:
     """Hold back the user's interrupt until the end of the block.
 
-    libsndfile calls Python to read, where an exception is printed and forgotten: the run would not
-    stop, and would call the recording damaged. A second interrupt is not held back, since a disk
-    may hang.
+    C code that calls Python may drop an exception there: libsndfile would call the recording
+    damaged, the import of torch would leave half of numpy, and the run would not stop. A second
+    interrupt is not held back, since a disk may hang.
     """
     if threading.current_thread() is not threading.main_thread():  # others are never interrupted
         yield
