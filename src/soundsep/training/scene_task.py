@@ -87,6 +87,7 @@ class SceneLoss:
         held_out: Fold whose scenes are left out; 0 for none.
         clip_embeddings: Embedding of every clip by a teacher, (n_clips, embedding_dim).
         folds: Fold of every clip; the spread of embeddings is that of the clips which are heard.
+        seed: Seed of the masks and of what is dropped out.
     """
 
     def __init__(
@@ -96,8 +97,10 @@ class SceneLoss:
         held_out: int,
         clip_embeddings: Tensor | None,
         folds: Sequence[int],
+        *,
+        seed: int,
     ) -> None:
-        self.learner, self.recipe, self.held_out = learner, recipe, held_out
+        self.learner, self.recipe, self.held_out, self.seed = learner, recipe, held_out, seed
         self.embeddings: Tensor | None = None
         if recipe.embedding_weight and clip_embeddings is not None:
             device = next(learner.parameters()).device
@@ -113,7 +116,7 @@ class SceneLoss:
             features: (batch, n_mels, frames). Returns () and, detached, (n_parts,).
         """
         recipe, network = self.recipe, self.learner.network
-        rng = np.random.default_rng(int(batch.step))
+        rng = np.random.default_rng((int(batch.step), self.seed))
         if recipe.mask_share:
             width = round(recipe.mask_share * features.shape[1])
             features = mask(features, dim=1, max_width=width, n_masks=2, rng=rng)
@@ -122,7 +125,8 @@ class SceneLoss:
         frames = frames.float()
         embeddings = frames.mean(dim=1)
         if recipe.dropout:
-            generator = torch.Generator(frames.device).manual_seed(int(batch.step))
+            generator = torch.Generator(frames.device)
+            generator.manual_seed(int(rng.integers(2**32)))
             drawn = torch.rand(
                 len(frames), 1, frames.shape[2], generator=generator, device=frames.device
             )

@@ -63,7 +63,7 @@ def train_scenes(
         backgrounds: Recordings of places, (time,) each, at the classifier's rate.
         strangers: Sounds of none of the classes, (time,) each, at the classifier's rate.
         stranger_tags: Tags of the strangers by the teacher, (n_strangers, n_tags).
-        seed: Seed of all scenes.
+        seed: Seed of all scenes, and of what is masked in them.
         n_loaders: Processes that make scenes; by default one, which is enough for one core.
         device: Device to train on, such as ``"cpu"`` or ``"cuda"``.
         progress: Show a progress bar.
@@ -129,7 +129,7 @@ def train_scenes_together(
         backgrounds: Recordings of places, (time,) each, at the classifiers' rate.
         strangers: Sounds of none of the classes, (time,) each, at the classifiers' rate.
         stranger_tags: Tags of the strangers by the teacher, (n_strangers, n_tags).
-        seed: Seed of all scenes.
+        seed: Seed of all scenes, and of what is masked in them.
         n_loaders: Processes that make scenes; by default one.
         seconds: Time limit of the run, by which the learning rate falls if the steps take longer;
             the run ends with the step in which it is reached. An interrupted run goes on with what
@@ -209,7 +209,9 @@ def train_scenes_together(
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
     state = RunState(learner=whole, model=whole, ema=ema, optimizer=optimizer)
     losses = {
-        name: SceneLoss(learner, model.recipe, model.held_out, model.clip_embeddings, folds)
+        name: SceneLoss(
+            learner, model.recipe, model.held_out, model.clip_embeddings, folds, seed=seed
+        )
         for (name, model), learner in zip(models.items(), learners, strict=True)
     }
     task = SceneTask(recipe, losses, batches, n_loaders=n_loaders, seconds=seconds)
