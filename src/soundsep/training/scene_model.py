@@ -9,10 +9,11 @@ from torch import Tensor
 
 from soundsep.classifier import Classifier
 from soundsep.errors import ConfigError, DatasetError
+from soundsep.files import digest
 from soundsep.training.examples import Example, check_examples
 from soundsep.training.scene_recipe import SceneRecipe
 
-__all__ = ["SceneModel", "check_models", "check_tags"]
+__all__ = ["SceneModel", "check_models", "check_tags", "teacher_digest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,25 @@ def check_tags(tags: Tensor | None, sounds: Sequence[object], *, of: str) -> Non
     """
     if (n := 0 if tags is None else len(tags)) != len(sounds):
         raise ConfigError(f"expected {of}_tags of {len(sounds)} sounds, got {n}")
+
+
+def teacher_digest(models: Mapping[str, SceneModel], *tags: Tensor) -> str:
+    """A hash of what the teachers answered, 64 hex digits; a run resumes only with the same.
+
+    Teachers answer with other last digits on another machine. So the hash is of the strongest
+    answer to each sound and of the sum of all, rounded.
+
+    Args:
+        models: Models by name; their embeddings count where they are learnt.
+        tags: Tags of the clips and of the strangers, (n_sounds, n_tags) each.
+    """
+    learnt = [m.clip_embeddings for m in models.values() if m.recipe.embedding_weight]
+    parts: list[str] = []
+    for answers in (*tags, *learnt):
+        if answers is not None and len(answers):
+            strongest = answers.argmax(dim=1).tolist()
+            parts.append(f"{strongest} of {answers.shape[1]}, {float(answers.double().sum()):.3g} ")
+    return digest(*parts)
 
 
 def _check_folds(held_out: Mapping[str, int], folds: Sequence[int], n_clips: int) -> None:

@@ -21,7 +21,7 @@ from soundsep.training.classifier import TrainedClassifier
 from soundsep.training.examples import Example, examples_digest
 from soundsep.training.loop import RunState, run_task
 from soundsep.training.scene_batches import SceneBatches
-from soundsep.training.scene_model import SceneModel, check_models, check_tags
+from soundsep.training.scene_model import SceneModel, check_models, check_tags, teacher_digest
 from soundsep.training.scene_recipe import SceneRecipe
 from soundsep.training.scene_task import SceneLearner, SceneLoss, SceneTask
 from soundsep.training.state import make_folder
@@ -72,9 +72,9 @@ def train_scenes(
         The classifier after the last step, and the one with averaged weights.
 
     Raises:
-        ConfigError: ``output`` cannot be created, or holds a run with other settings or other
-            clips, the recipe needs embeddings that are not given, the scenes have another rate than
-            the classifier, the device does not exist, or ``seed`` is not a seed.
+        ConfigError: ``output`` cannot be created, or holds a run with other settings, clips or
+            answers of a teacher, the recipe needs embeddings that are not given, the scenes have
+            another rate than the classifier, the device does not exist, or ``seed`` is not a seed.
         DatasetError: no scenes can be made of the clips, or a target is not that of a label.
         ShapeError: a waveform is not (time,) in float32, or holds no samples.
         WeightsError: the state in ``output`` is damaged, or the training diverged.
@@ -152,6 +152,8 @@ def train_scenes_together(
     check_models(models, training, folds)
     check_tags(clip_tags, training, of="clip")
     check_tags(stranger_tags, strangers, of="stranger")
+    if stranger_tags is None:
+        stranger_tags = clip_tags[:0]
     recipe, initial = next((m.recipe, m.initial) for m in models.values())
     folder = make_folder(output)
     settings = {
@@ -164,6 +166,7 @@ def train_scenes_together(
         "seed": seed,
         "training_sha256": examples_digest(training),
         "others_sha256": examples_digest([(w, 0) for w in [*backgrounds, *strangers]]),
+        "teacher_sha256": teacher_digest(models, clip_tags, stranger_tags),
     }
     learners = [SceneLearner(model.initial, tags_head) for model in models.values()]
     for learner in learners:
@@ -199,7 +202,7 @@ def train_scenes_together(
         n_frames=-(-recipe.scenes.n_samples // hop),
         frame=round(hop / initial.sample_rate / 0.02),
         clip_tags=clip_tags,
-        stranger_tags=clip_tags[:0] if stranger_tags is None else stranger_tags,
+        stranger_tags=stranger_tags,
     )
     groups = [
         group

@@ -5,12 +5,13 @@ import functools
 import itertools
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from soundsep import Classifier, ClassifierConfig
+from soundsep import Classifier, ClassifierConfig, augment
 from soundsep.datasets import SoundscapeConfig
 from soundsep.errors import ConfigError, DatasetError, WeightsError
 from soundsep.frontends import KaldiMelConfig
@@ -25,6 +26,8 @@ from soundsep.training import (
     train_scenes_together,
 )
 from soundsep.training.pace import Pace
+from soundsep.training.scene_batches import SceneBatch
+from soundsep.training.scene_task import SceneLearner, SceneLoss
 
 RATE = 8_000
 RECIPE = SceneRecipe(
@@ -70,8 +73,9 @@ def tones() -> list[tuple[torch.Tensor, int]]:
 RECORDED = [[1.3863, 1.3863, 0.1733, 3.4104], [1.3863, 1.3863, 0.1732, 3.4102]]
 
 
-def run(output, *, recipe=RECIPE, examples=None, n_tags=5, seed=0):
+def run(output, *, recipe=RECIPE, examples=None, n_tags=5, seed=0, tags=None):
     examples = tones() if examples is None else examples
+    tags = torch.zeros(len(examples), n_tags) if tags is None else tags
     torch.manual_seed(1)
     head = nn.Linear(384, n_tags)
     return train_scenes(
@@ -79,7 +83,7 @@ def run(output, *, recipe=RECIPE, examples=None, n_tags=5, seed=0):
         model(),
         head,
         examples,
-        clip_tags=torch.zeros(len(examples), n_tags),
+        clip_tags=tags,
         output=output,
         strangers=[0.1 * torch.randn(RATE, generator=torch.Generator().manual_seed(2))],
         stranger_tags=torch.zeros(1, n_tags),
@@ -163,6 +167,78 @@ def test_a_run_does_not_go_on_with_other_clips(whole):
         run(whole[1], examples=tones()[1:] + tones()[:1])
     with pytest.raises(ConfigError, match="other settings"):
         run(whole[1], seed=1)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda t: t.flip(0), lambda t: 0.9 * t, lambda t: torch.cat([t, 0 * t], dim=1)]
+)
+def test_a_run_does_not_go_on_with_other_answers_of_the_teacher(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(scene_batches, "N_LOADERS", 0)
+    tags = torch.rand(4, 5, generator=torch.Generator().manual_seed(4))
+    finished = weights_of(run(tmp_path, tags=tags))
+    other = change(tags)
+    with pytest.raises(ConfigError, match="other settings"):
+        run(tmp_path, tags=other, n_tags=other.shape[1])
+    # Another machine computes the same answers with other last digits.
+    assert torch.equal(weights_of(run(tmp_path, tags=tags + 1e-6)), finished)
+
+
+def test_a_run_does_not_go_on_with_other_embeddings_while_these_are_learnt(tmp_path):
+    wanted = torch.randn(4, 1536, generator=torch.Generator().manual_seed(3))
+    near = dataclasses.replace(RECIPE, embedding_weight=1.0)
+    together(tmp_path / "near", {"m": (near, 0)}, embeddings=wanted)
+    with pytest.raises(ConfigError, match="other settings"):
+        together(tmp_path / "near", {"m": (near, 0)}, embeddings=wanted.flip(0))
+    together(tmp_path / "free", {"m": (RECIPE, 0)}, embeddings=wanted)
+    together(tmp_path / "free", {"m": (RECIPE, 0)}, embeddings=wanted.flip(0))  # not learnt
+
+
+def varied_features():
+    return torch.rand(2, 128, 101, generator=torch.Generator().manual_seed(5))
+
+
+def hidden(monkeypatch, *, step, seed):
+    """What a step hides: bands of the features, and channels of the last map."""
+    learner = SceneLearner(model(), nn.Linear(384, 5)).eval()
+    features = varied_features()
+    n_frames = learner.network.embed_frames(features).shape[1]
+    batch = SceneBatch(
+        waveform=torch.zeros(2, RATE),
+        presence=torch.zeros(2, n_frames, 2),
+        weight=torch.ones(2, n_frames, 2),
+        clip_presence=torch.zeros(2, 2),
+        clip_weight=torch.ones(2, 2),
+        tags=torch.zeros(2, 5),
+        clip=torch.tensor([-1, -1]),
+        fold=torch.tensor([1, 1]),
+        step=torch.tensor(step),
+    )
+    seen = {}
+    network = learner.network
+    embed, pooled = network.embed_frames, network.pooled
+    monkeypatch.setattr(
+        network, "embed_frames", lambda x: (seen.update(bands=x != features), embed(x))[1]
+    )
+    monkeypatch.setattr(
+        network, "pooled", lambda x: (seen.update(channels=(x == 0).all(dim=1)), pooled(x))[1]
+    )
+    recipe = dataclasses.replace(RECIPE, mask_share=0.5, dropout=0.5)
+    SceneLoss(learner, recipe, 0, None, [1], seed=seed)(batch, features)
+    return seen["bands"], seen["channels"]
+
+
+def test_what_is_hidden_follows_the_step_and_the_seed(monkeypatch):
+    first = hidden(monkeypatch, step=3, seed=0)
+    for bands_or_channels, again in zip(first, hidden(monkeypatch, step=3, seed=0), strict=True):
+        assert torch.equal(bands_or_channels, again)
+        assert 0 < bands_or_channels.float().mean() < 1
+    for other in (hidden(monkeypatch, step=3, seed=1), hidden(monkeypatch, step=4, seed=0)):
+        assert not torch.equal(first[0], other[0])
+        assert not torch.equal(first[1], other[1])
+    # As before the seed counted, so that an older run with the default seed goes on as it began.
+    features, rng = varied_features(), np.random.default_rng(3)
+    masked = augment.mask(features, dim=1, max_width=64, n_masks=2, rng=rng)
+    assert torch.equal(first[0], masked != features)
 
 
 @pytest.mark.parametrize(

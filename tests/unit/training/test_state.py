@@ -42,3 +42,19 @@ def test_a_run_from_before_a_setting_goes_on_while_that_is_off(tmp_path):
     for other in ({"n_steps": 5, "dropout": 0.1}, {"n_steps": 6, "dropout": 0.0}, {}):
         with pytest.raises(ConfigError, match="other settings"):
             load_state(path, settings={"seed": 0, "recipe": other}, **parts)
+
+
+def test_a_run_from_before_a_digest_goes_on_and_then_notes_it(tmp_path):
+    model, ema = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    parts = {"model": model, "ema": ema, "optimizer": torch.optim.AdamW(model.parameters())}
+    path = tmp_path / "state.safetensors"
+    notes = {"settings": {"seed": 0, "clips_sha256": "a"}, "metrics": []}
+    save_state(path, notes=notes, **parts)
+    later = notes["settings"] | {"tags_sha256": "b"}
+    assert load_state(path, settings=later, **parts) == []
+    for other in ({"clips_sha256": "c"}, {"seed": 1}, {"fold": 1}):
+        with pytest.raises(ConfigError, match="other settings"):
+            load_state(path, settings=later | other, **parts)
+    save_state(path, notes=notes | {"settings": later}, **parts)
+    with pytest.raises(ConfigError, match="other settings"):
+        load_state(path, settings=later | {"tags_sha256": "c"}, **parts)
