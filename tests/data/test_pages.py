@@ -13,7 +13,7 @@ import pytest
 
 import soundsep
 import soundsep.datasets
-from soundsep import Pipeline
+from soundsep import Pipeline, example
 from soundsep.checkpoints import DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,13 +40,26 @@ def test_the_first_pages_use_the_default_model():
 
 
 def test_the_demo_names_what_the_readme_shows(tmp_path):
-    readme = page_text("README.md")
-    shown = dict(re.findall(r"^examples/sounds/(\S+), 5.0 s\n  (\w+)", readme, re.MULTILINE))
+    tables = re.findall(
+        r"^examples/sounds/(\S+, 5\.0 s\n(?:  .*\n)+)", page_text("README.md"), re.MULTILINE
+    )
     runpy.run_path(str(ROOT / "examples" / "synthesise_sounds.py"))["main"](tmp_path)
-    assert len(shown) == 3
-    files = [tmp_path / name for name in shown]
-    results = Pipeline.from_pretrained(DEFAULT_MODEL)(files)
-    assert {file.name: r.label for file, r in zip(files, results, strict=True)} == shown
+    assert len(tables) == 3
+    files = [tmp_path / table.split(",")[0] for table in tables]
+    for shown, result in zip(tables, Pipeline.from_pretrained(DEFAULT_MODEL)(files), strict=True):
+        labels, numbers = labels_and_numbers(shown.partition("\n")[2])
+        assert [p.label for p in result.top(3)] == labels
+        assert [p.score for p in result.top(3)] == pytest.approx(numbers, abs=0.0011)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_the_night_has_the_events_that_pages_show(page):
+    text = page_text(page)
+    shown = re.search(r'example\("night"\).*?```text\n(.*?)```', text, re.DOTALL)
+    assert shown
+    events = "\n".join(map(str, Pipeline.from_pretrained(DEFAULT_MODEL).events(example("night"))))
+    labels, numbers = labels_and_numbers(events)
+    assert labels_and_numbers(shown[1]) == (labels, pytest.approx(numbers, abs=0.0011))
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"])
