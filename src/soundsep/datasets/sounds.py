@@ -36,6 +36,12 @@ class Sound:
     is_active: NDArray[np.bool_] = field(repr=False)
     level: float
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of its own, without the samples that it shares with its clip."""
+        arrays = (self.waveform, self.energy, self.is_active)
+        return sum(array.nbytes for array in arrays if array.base is None)
+
 
 def band_energies(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
     """Mean power by band and frame, (n_bands, n_frames)."""
@@ -74,7 +80,7 @@ def prepare_sound(
     """A clip without the silence at its ends, or ``None`` where it holds nothing else.
 
     Args:
-        waveform: Samples of the clip, (time,).
+        waveform: Samples of the clip, (time,); shared with the sound unless the speed changes.
         sample_rate: Rate of the waveform, in Hz.
         speed: Played faster by this fraction; pitch and tempo change together.
     """
@@ -93,8 +99,9 @@ def prepare_sound(
         return None
     first, last = int(places[0]), int(places[-1]) + 1
     hop = round(FRAME_SECONDS * sample_rate)
+    samples = waveform[first * hop : last * hop]
     return Sound(
-        waveform=waveform[first * hop : last * hop].copy(),
+        waveform=samples if speed == (1, 1) else samples.copy(),
         energy=energy[:, first:last].copy(),
         is_active=active[first:last].copy(),
         level=level,

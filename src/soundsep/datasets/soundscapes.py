@@ -24,6 +24,7 @@ __all__ = ["Scene", "SceneEvent", "SoundscapeConfig", "Soundscapes"]
 
 SPEEDS = ((1, 1), (9, 8), (17, 16), (15, 16), (8, 9))  # the first is the default
 N_TRIES = 50
+MAX_KEPT_BYTES = 4 * 2**30  # of sounds at other speeds; all 2000 clips of ESC-50 take 2.2 GB
 
 
 class Soundscapes(Sequence[Scene]):
@@ -69,6 +70,7 @@ class Soundscapes(Sequence[Scene]):
             raise DatasetError("there are no clips to make scenes of")
         self._by_class = [by_class[target] for target in sorted(by_class)]
         self._prepared: dict[tuple[str, int, int], Sound | None] = {}
+        self._n_kept_bytes = 0
 
     @classmethod
     def of_fold(
@@ -186,12 +188,14 @@ class Soundscapes(Sequence[Scene]):
 
     def _sound(self, kind: str, index: int, speed: int) -> Sound | None:
         key = (kind, index, speed)
-        if key not in self._prepared:
-            waveform = self.strangers[index] if kind == "stranger" else self.examples[index][0]
-            self._prepared[key] = prepare_sound(
-                waveform.numpy(), self.config.sample_rate, speed=SPEEDS[speed]
-            )
-        return self._prepared[key]
+        if key in self._prepared:
+            return self._prepared[key]
+        waveform = self.strangers[index] if kind == "stranger" else self.examples[index][0]
+        sound = prepare_sound(waveform.numpy(), self.config.sample_rate, speed=SPEEDS[speed])
+        if self._n_kept_bytes < MAX_KEPT_BYTES:  # the rest is made anew each time
+            self._prepared[key] = sound
+            self._n_kept_bytes += sound.n_bytes if sound else 0
+        return sound
 
     def _speed(self, rng: np.random.Generator) -> int:
         return int(rng.integers(1, 5)) if rng.random() < self.config.speed_share else 0

@@ -48,6 +48,16 @@ def test_the_silence_at_both_ends_is_cut_to_the_frame():
     assert sound.energy.shape[1] == len(sound.is_active) == 30
 
 
+def test_a_sound_shares_the_samples_of_its_clip_unless_its_speed_changes():
+    clip = noise(30)
+    as_it_is = prepare_sound(clip, RATE)
+    assert np.shares_memory(as_it_is.waveform, clip)
+    assert as_it_is.n_bytes == as_it_is.energy.nbytes + 30
+    faster = prepare_sound(clip, RATE, speed=(9, 8))
+    assert faster.n_bytes == faster.waveform.nbytes + faster.energy.nbytes + 27
+    assert faster.waveform.nbytes == pytest.approx(clip.nbytes * 8 / 9, rel=0.02)
+
+
 def test_a_sound_has_a_least_length():
     least = round(MIN_SOUND_SECONDS / FRAME_SECONDS)
     silence = np.zeros(50 * HOP, np.float32)

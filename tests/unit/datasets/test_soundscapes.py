@@ -6,7 +6,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from soundsep.datasets import Clip, SoundscapeConfig, Soundscapes
+from soundsep.datasets import Clip, SoundscapeConfig, Soundscapes, soundscapes
 from soundsep.datasets.clip import FoldedClips
 from soundsep.errors import ConfigError, DatasetError
 
@@ -66,6 +66,19 @@ def test_the_same_list_every_time_and_in_any_order():
         assert (a.events, a.clips, a.strangers) == (b.events, b.clips, b.strangers)
     different = scenes(config, 12, seed=4, strangers=strangers)
     assert [one[i].clips for i in range(12)] != [different[i].clips for i in range(12)]
+
+
+def test_kept_sounds_are_bounded_and_change_no_scene(monkeypatch):
+    config = SoundscapeConfig(seconds=3.0, speed_share=1.0)
+    usual, bounded = (scenes(config, 40, strangers=[tone(900)]) for _ in range(2))
+    expected = [usual[i] for i in range(40)]
+    n_bytes = usual._n_kept_bytes
+    monkeypatch.setattr(soundscapes, "MAX_KEPT_BYTES", n_bytes // 4)
+    for i in range(40):
+        assert torch.equal(bounded[i].waveform, expected[i].waveform)
+        assert bounded[i].events == expected[i].events
+    assert n_bytes // 4 <= bounded._n_kept_bytes < n_bytes // 2
+    assert bounded._n_kept_bytes == sum(s.n_bytes for s in bounded._prepared.values() if s)
 
 
 def test_a_longer_list_begins_like_a_shorter_one():
