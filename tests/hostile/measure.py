@@ -59,8 +59,10 @@ def configs() -> Iterator[ClassifierConfig]:
         if network in WAVEFORM_NETWORKS:
             yield long(WaveformConfig(), network)
         else:
-            has_bands = network.endswith(("bands", "frames", "context", "whole"))
-            yield long(MelConfig(n_mels=128 if has_bands else 64), network)
+            yield long(
+                MelConfig(n_mels=128 if network.endswith(("bands", "frames", "context")) else 64),
+                network,
+            )
     for frontend in (
         MelConfig(n_fft=4_096, hop_length=80),
         MelConfig(hop_length=20, n_mels=16),

@@ -11,7 +11,7 @@ from soundsep.errors import ConfigError
 from soundsep.models.aclnet import AclNet, aclnet, aclnet_05
 from soundsep.models.cnn import CNN, cnn4, cnn8, cnn_mel
 from soundsep.models.crnn import CRNN, crnn
-from soundsep.models.frames import FrameMobileNetV3, mn04_context, mn04_frames, mn04_whole
+from soundsep.models.frames import FrameMobileNetV3, mn04_context, mn04_frames
 from soundsep.models.mobilenet import MobileNetV3, mn04, mn04_bands, mn10, mn10_bands
 from soundsep.models.resnet import ResNet, resnet18, resnet34, resnet50
 from soundsep.models.separation import MaskUNet
@@ -103,7 +103,6 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "mn04": mn04,
     "mn04-bands": mn04_bands,
     "mn04-frames": mn04_frames,
-    "mn04-whole": mn04_whole,
     "mn04-context": mn04_context,
     "mn10": mn10,
     "mn10-bands": mn10_bands,
@@ -129,7 +128,6 @@ NETWORK_BYTES: dict[str, int] = {
     "mn04": 140,
     "mn04-bands": 150,
     "mn04-frames": 150,
-    "mn04-whole": 150,
     "mn04-context": 150,
     "mn10": 240,
     "mn10-bands": 240,

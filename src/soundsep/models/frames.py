@@ -13,17 +13,14 @@ from __future__ import annotations
 
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from soundsep.errors import ShapeError
 from soundsep.models.mobilenet import N_BANDS, InvertedResidual, MobileNetV3
 
-__all__ = ["Context", "FrameMobileNetV3", "mn04_context", "mn04_frames", "mn04_whole"]
+__all__ = ["Context", "FrameMobileNetV3", "mn04_context", "mn04_frames"]
 
 FRAME_STRIDE = 16  # frames of the features per output frame
-N_SHARED = 10  # blocks that hear for the frames and for the whole
-WHOLE_BLOCKS = (10, 11, 12, 14)  # the last one but one, which changes little, is left out
 CONTEXT_CHANNELS = 128
 CONTEXT_DILATIONS = (1, 2, 4, 8)  # 31 frames, or 5 s, all together
 
@@ -80,8 +77,6 @@ class FrameMobileNetV3(MobileNetV3):
         n_classes: Number of logits.
         width: Factor on all numbers of channels.
         has_context: Add to each frame what its neighbours within 2.4 s say of it.
-        has_whole: Append to each frame what a second copy of the last blocks, with all strides,
-            says of the window as a whole.
 
     Shape:
         features: (batch, n_mels, frames) with 97 to 128 mel bands. Returns (batch, n_classes), and
@@ -91,18 +86,8 @@ class FrameMobileNetV3(MobileNetV3):
 
     frame_stride = FRAME_STRIDE
 
-    def __init__(
-        self, n_classes: int, *, width: float, has_context: bool = False, has_whole: bool = False
-    ) -> None:
+    def __init__(self, n_classes: int, *, width: float, has_context: bool = False) -> None:
         super().__init__(n_classes, width=width, head="bands")
-        self.frame_dim = self.embedding_dim
-        self.whole: nn.Sequential | None = None
-        if has_whole:
-            other = MobileNetV3(n_classes, width=width, head="bands")
-            self.whole = nn.Sequential(*(other.blocks[i] for i in WHOLE_BLOCKS), other.tail)
-            self.embedding_dim += other.embedding_dim
-            self.head = nn.Linear(self.embedding_dim, n_classes)
-            self._initialise()
         is_dilated = False
         for block in list(self.blocks)[-3:]:
             convolution = cast(InvertedResidual, block).depthwise[0]
@@ -113,10 +98,10 @@ class FrameMobileNetV3(MobileNetV3):
                 convolution.padding = (height, 2 * height)
             if convolution.stride == (2, 2):
                 convolution.stride, is_dilated = (2, 1), True
-        # Without a bias, and without the whole: the softmax over time would cancel them.
-        self.attention = nn.Linear(self.frame_dim, n_classes, bias=False)
+        # Without a bias: the softmax over time would cancel it.
+        self.attention = nn.Linear(self.embedding_dim, n_classes, bias=False)
         nn.init.zeros_(self.attention.weight)
-        self.context = Context(self.frame_dim) if has_context else None
+        self.context = Context(self.embedding_dim) if has_context else None
 
     def embed_frames(self, features: Tensor) -> Tensor:
         """(batch, n_mels, frames) to the last feature map, (batch, n_frames, embedding_dim).
@@ -124,23 +109,13 @@ class FrameMobileNetV3(MobileNetV3):
         Raises:
             ShapeError: there are not 97 to 128 mel bands.
         """
-        maps: Tensor = self.stem(features.unsqueeze(1))
-        blocks = list(self.blocks)
-        for block in blocks[:N_SHARED]:
-            maps = block(maps)
-        last = maps
-        for block in blocks[N_SHARED:]:
-            last = block(last)
-        if last.shape[-2] != N_BANDS:
+        maps: Tensor = self.tail(self.blocks(self.stem(features.unsqueeze(1))))
+        if maps.shape[-2] != N_BANDS:
             raise ShapeError(f"the network wants 97 to 128 mel bands, got {features.shape[-2]}")
-        frames = self.tail(last).flatten(1, 2)
+        frames = maps.flatten(1, 2)
         if self.context is not None:
             frames = frames + self.context(frames)
-        if self.whole is not None:
-            whole = self.whole(maps).mean(dim=-1).flatten(1)
-            frames = torch.cat((frames, whole.unsqueeze(2).expand(-1, -1, frames.shape[-1])), dim=1)
-        swapped: Tensor = frames.transpose(1, 2)
-        return swapped
+        return frames.transpose(1, 2)
 
     def embed(self, features: Tensor) -> Tensor:
         """(batch, n_mels, frames) to the mean over all frames, (batch, embedding_dim)."""
@@ -154,7 +129,7 @@ class FrameMobileNetV3(MobileNetV3):
             (batch, n_classes).
         """
         logits: Tensor = self.head(frames)
-        weight = self.attention(frames[..., : self.frame_dim]).softmax(dim=1)
+        weight = self.attention(frames).softmax(dim=1)
         return logits, (logits * weight).sum(dim=1)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -170,8 +145,3 @@ def mn04_frames(n_classes: int) -> FrameMobileNetV3:
 def mn04_context(n_classes: int) -> FrameMobileNetV3:
     """`mn04_frames` in which frames hear their neighbours: 1.13 M parameters for 50 classes."""
     return FrameMobileNetV3(n_classes, width=0.4, has_context=True)
-
-
-def mn04_whole(n_classes: int) -> FrameMobileNetV3:
-    """`mn04_frames` that hears the window as a whole, too: 1.09 M parameters for 50 classes."""
-    return FrameMobileNetV3(n_classes, width=0.4, has_whole=True)

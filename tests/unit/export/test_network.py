@@ -35,7 +35,6 @@ def classifier(network: str = "cnn4", **settings) -> Classifier:
         "mn10-bands": KaldiMelConfig(n_mels=128, f_max=14_000.0),
         "mn04-frames": KaldiMelConfig(n_mels=128, f_max=14_000.0),
         "mn04-context": KaldiMelConfig(n_mels=128, f_max=14_000.0),
-        "mn04-whole": KaldiMelConfig(n_mels=128, f_max=14_000.0),
     }.get(network, WaveformConfig() if network in WAVEFORM_NETWORKS else SMALL)
     defaults = {"frontend": frontend, "window_seconds": 1.0, "hop_seconds": 0.5}
     torch.manual_seed(0)
@@ -76,7 +75,7 @@ def assert_same(one: Pipeline, other: Pipeline, *, seconds: float = 3.3) -> None
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_gives_the_scores_of_torch(name):
-    activation = "sigmoid" if name in ("mn04-frames", "mn04-context", "mn04-whole") else "softmax"
+    activation = "sigmoid" if name in ("mn04-frames", "mn04-context") else "softmax"
     model = classifier(name, activation=activation)
     assert_same(Pipeline(model), Pipeline(model, runtime="onnx"), seconds=2.3)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from soundsep.errors import ShapeError
 from soundsep.models import NETWORKS
-from soundsep.models.frames import N_SHARED, WHOLE_BLOCKS, mn04_context, mn04_frames, mn04_whole
+from soundsep.models.frames import mn04_context, mn04_frames
 from soundsep.models.mobilenet import (
     ConvNorm,
     InvertedResidual,
@@ -42,7 +42,7 @@ def test_outputs_have_the_documented_shapes(network, size):
     features = torch.randn(2, *size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits, embedding = module(features), module.embed(features)
-    n_rows = {"bands": 4, "frames": 4, "context": 4, "whole": 8}.get(name[5:], 1)
+    n_rows = 4 if name.endswith(("-bands", "-frames", "-context")) else 1
     assert logits.shape == (2, 50)
     assert embedding.shape == (2, module.embedding_dim) == (2, LAST[name[:4]] * n_rows)
     # Of frames the logits are averaged, and not the embeddings.
@@ -171,37 +171,3 @@ def test_frames_with_context_begin_as_those_without_and_then_hear_their_neighbou
         apart = (wide.context(frames) - wide.context(other)).abs().amax(dim=(0, 1))
         assert apart[:16].min() > 0
         assert apart[16:].max() == 0
-
-
-def test_the_whole_is_a_network_without_one_block_and_the_same_for_all_frames():
-    torch.manual_seed(0)
-    model, other = mn04_whole(3).eval(), NETWORKS["mn04-bands"](3).eval()
-    for i in range(N_SHARED):
-        other.blocks[i] = model.blocks[i]
-    other.stem = model.stem
-    other.blocks = nn.Sequential(*(other.blocks[i] for i in (*range(N_SHARED), *WHOLE_BLOCKS)))
-    kept = [*other.blocks[N_SHARED:], other.tail]
-    for mine, its in zip(model.whole, kept, strict=True):
-        its.load_state_dict(mine.state_dict())
-    features = torch.randn(2, 128, 310)
-    with torch.no_grad():
-        frames = model.embed_frames(features)
-        whole = other.embed(features)
-        torch.testing.assert_close(
-            frames[..., model.frame_dim :], whole[:, None].expand(-1, frames.shape[1], -1)
-        )
-        plain = mn04_frames(3).eval()
-        missing, _ = plain.load_state_dict(
-            {k: v for k, v in model.state_dict().items() if k != "head.weight"}, strict=False
-        )
-        assert missing == ["head.weight"]
-        torch.testing.assert_close(frames[..., : model.frame_dim], plain.embed_frames(features))
-        # What is added to all frames is added to the whole, whatever the attention.
-        nn.init.normal_(model.attention.weight, std=0.1)
-        before = model.pooled(frames)
-        model.head.weight[:, model.frame_dim :] = 0
-        difference = whole @ model.head.weight.new_zeros(3, model.frame_dim).T
-        after = model.pooled(frames)
-        added = before[1] - after[1]
-        torch.testing.assert_close(before[0] - after[0], added[:, None].expand_as(before[0]))
-        assert added.abs().min() > difference.abs().max()
