@@ -125,8 +125,8 @@ class SceneLoss:
         frames = frames.float()
         embeddings = frames.mean(dim=1)
         if recipe.dropout:
-            generator = torch.Generator(frames.device)
-            generator.manual_seed(int(rng.integers(2**32)))
+            seed = int(rng.integers(2**32))
+            generator = torch.Generator(frames.device).manual_seed(seed)
             drawn = torch.rand(
                 len(frames), 1, frames.shape[2], generator=generator, device=frames.device
             )
