@@ -39,9 +39,9 @@ from soundsep.files import write_json, write_json_lines  # noqa: E402
 from soundsep.training import fit_temperature  # noqa: E402
 from soundsep.training.autocast import bfloat16_for  # noqa: E402
 from soundsep.training.batched import BatchedRun, Stopwatch, whole_windows  # noqa: E402
+from soundsep.training.batched_augment import add_coloured_noise, limit_band, reverberate  # noqa: E402
 from soundsep.training.batched_recipe import BatchedRecipe  # noqa: E402
 from soundsep.training.clip_bank import ClipBank  # noqa: E402
-from soundsep.training.conditions import add_coloured_noise, limit_band, reverberate  # noqa: E402
 from turns import (  # noqa: E402
     RATE,
     Member,

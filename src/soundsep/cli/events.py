@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from soundsep.cli.batch import go_through
 from soundsep.cli.clips import Clips, clip_options
 from soundsep.cli.console import note
+from soundsep.cli.event_options import event_options, found_options, load_pipeline
 from soundsep.cli.formats import (
     APART,
     ENDINGS,
@@ -21,82 +22,20 @@ from soundsep.cli.formats import (
     format_of,
     time_options,
 )
-from soundsep.cli.options import (
-    DEFAULT_MODEL,
-    Commands,
-    batch_options,
-    channel_options,
-    device_options,
-    doubt_options,
-    runtime_options,
-)
+from soundsep.cli.options import Commands, batch_options, channel_options, device_options
 from soundsep.cli.output import check_output, refuse_recordings
 from soundsep.cli.parquet import rows_of, sink_of
 from soundsep.cli.recordings import given_recordings, own_places, recording_options
 from soundsep.cli.sinks import EachToItsFile, Screen, Settings, Sink
-from soundsep.cli.startup import import_torch
 from soundsep.errors import AudioError, ConfigError
-from soundsep.names import did_you_mean, meant
 
 if TYPE_CHECKING:
     from soundsep.audio import FoundRecordings
     from soundsep.pipeline import Pipeline, TimedEvent
 
-__all__ = ["add_command", "event_options", "found_options", "load_pipeline"]
+__all__ = ["add_command"]
 
 TABLES = ("csv", "jsonl", "parquet")  # that can be read again
-
-
-def event_options() -> argparse.ArgumentParser:
-    """The model, what it runs in, and what counts as an event."""
-    parent = argparse.ArgumentParser(add_help=False, parents=[doubt_options(), runtime_options()])
-    parent.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        help=f"a name of `soundsep models`, a folder, or org/repo (default: {DEFAULT_MODEL})",
-    )
-    parent.add_argument(
-        "--label",
-        action="append",
-        metavar="LABEL",
-        help="report this label only, in upper or lower case; may be repeated",
-    )
-    parent.add_argument(
-        "--threshold",
-        action="append",
-        type=_threshold,
-        metavar="[LABEL=]SCORE",
-        help="score at which an event begins, for all labels or for one; may be repeated "
-        "(default: the model's own for each label, else 0.5)",
-    )
-    parent.add_argument(
-        "--min-score",
-        type=float,
-        default=0.0,
-        metavar="SCORE",
-        help="drop events whose highest score is lower (default: 0)",
-    )
-    parent.add_argument(
-        "--hop",
-        type=float,
-        metavar="SECONDS",
-        help="step between windows (default: the model's own)",
-    )
-    parent.add_argument(
-        "--min-duration",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        help="drop shorter events (default: 0)",
-    )
-    parent.add_argument(
-        "--merge-gap",
-        type=float,
-        default=1.0,
-        metavar="SECONDS",
-        help="merge events of a label that are at most this far apart (default: 1)",
-    )
-    return parent
 
 
 def add_command(commands: Commands) -> None:
@@ -135,62 +74,6 @@ def add_command(commands: Commands) -> None:
         "with one file each",
     )
     command.set_defaults(run=_run)
-
-
-def _threshold(text: str) -> tuple[str | None, float]:
-    """A score, or LABEL=SCORE; the label may contain an equals sign itself."""
-    label, is_of_one, score = text.rpartition("=")
-    try:
-        return (label if is_of_one else None), float(score)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected a score, such as 0.6, or LABEL=SCORE, such as dog=0.8, got {text!r}"
-        ) from None
-
-
-def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
-    """The model of `event_options`.
-
-    Raises:
-        ConfigError: the model does not know a requested label.
-    """
-    import_torch()
-    from soundsep.pipeline import Pipeline
-
-    pipe = Pipeline.from_pretrained(
-        arguments.model,
-        unknown=arguments.unknown,
-        silence_db=arguments.silence_db,
-        device=arguments.device,
-        runtime=arguments.runtime,
-    )
-    if arguments.label:
-        arguments.label = [meant(label, pipe.labels) for label in arguments.label]
-    if arguments.threshold:
-        arguments.threshold = [
-            (label and meant(label, pipe.labels), score) for label, score in arguments.threshold
-        ]
-    asked = {label for label, _ in arguments.threshold or () if label is not None}
-    if unknown := {*asked, *(arguments.label or ())} - set(pipe.labels):
-        hints = (f"{label!r}{did_you_mean(label, pipe.labels)}" for label in sorted(unknown))
-        raise ConfigError(f"the model knows no label {'; '.join(hints)}")
-    return pipe
-
-
-def found_options(arguments: argparse.Namespace, pipe: Pipeline) -> dict[str, Any]:
-    """The options of `event_options` as `Pipeline.events` and `listen` take them."""
-    thresholds: dict[str, float] = {}
-    for label, score in sorted(arguments.threshold or (), key=lambda item: item[0] is not None):
-        thresholds |= dict.fromkeys(pipe.labels, score) if label is None else {label: score}
-    return {
-        "threshold": thresholds or None,
-        "hop_seconds": arguments.hop,
-        "min_duration_seconds": arguments.min_duration,
-        "merge_gap_seconds": arguments.merge_gap,
-        "labels": arguments.label,
-        "min_score": arguments.min_score,
-        "batch_size": arguments.batch_size,
-    }
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ import sys
 import threading
 
 from soundsep.cli.console import note, say
-from soundsep.cli.events import event_options, found_options, load_pipeline
+from soundsep.cli.event_options import event_options, found_options, load_pipeline
 from soundsep.cli.options import Commands, batch_options, device_options
 from soundsep.cli.startup import import_torch
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from soundsep.cli.batch import go_through
 from soundsep.cli.console import note
-from soundsep.cli.events import event_options, found_options, load_pipeline
+from soundsep.cli.event_options import event_options, found_options, load_pipeline
 from soundsep.cli.formats import check_time_pattern, time_options
 from soundsep.cli.options import (
     Commands,

@@ -19,9 +19,9 @@ from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.devices import forked_rng, to_device
 from soundsep.training.autocast import bfloat16_for
+from soundsep.training.batched_augment import mask_batch, mix_batch
 from soundsep.training.batched_recipe import BatchedRecipe
 from soundsep.training.clip_bank import ClipBank
-from soundsep.training.conditions import mask_batch, mix_batch
 from soundsep.training.step import one_cycle
 from soundsep.training.teacher import Teacher
 

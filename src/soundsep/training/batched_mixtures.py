@@ -13,8 +13,9 @@ from soundsep.config import Config, check_range
 from soundsep.datasets import MixtureConfig
 from soundsep.datasets.mixtures import SILENCE_RMS
 from soundsep.errors import ConfigError, DatasetError
+from soundsep.training.batched_augment import add_coloured_noise
 from soundsep.training.clip_bank import ClipBank
-from soundsep.training.conditions import Conditions, add_coloured_noise
+from soundsep.training.conditions import Conditions
 
 __all__ = ["BatchedMixtures", "MixtureChanges"]
 
