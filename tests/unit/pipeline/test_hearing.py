@@ -135,6 +135,14 @@ def test_sigmoid_and_thresholds_are_those_of_the_settings():
     assert result.labels == ("soft", "loud")  # the highest of each: 0.9 and 0.5
 
 
+def test_a_class_of_ones_own_may_ask_for_a_level():
+    soft = sound(2.0, gain=0.01)
+    assert Pipeline(Loud())(soft, sample_rate=RATE).label == "soft"
+    pipe = Pipeline(Loud(clip_level_db=0.0))
+    assert pipe(soft, sample_rate=RATE).label == "loud"
+    assert pipe.scores(soft, sample_rate=RATE)["loud"].max() == pytest.approx(0.01, abs=1e-3)
+
+
 def test_scores_come_with_their_keys_and_none_for_no_windows():
     windows = [("a", [torch.full((RATE,), 0.25)]), ("b", []), ("a", [torch.full((RATE,), 0.5)] * 3)]
     scored = [(key, s.tolist()) for key, s in score_windows(Loud(), windows, batch_size=2)]

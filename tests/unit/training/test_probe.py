@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
 from soundsep.errors import DatasetError
 from soundsep.frontends.kaldi import KaldiMelConfig
 from soundsep.training import linear_probe, probe_classifier
-from soundsep.training.probe import as_backbone, with_head
+from soundsep.training.probe import MIN_LEVEL_DB, as_backbone, hearing_soft, with_head
 
 
 def clusters(n: int, *, seed: int = 0, scale: float = 1.0):
@@ -149,3 +149,19 @@ def test_frames_are_pooled_alike_under_a_new_head():
     assert logits.argmax(dim=1).tolist() == [0, 0, 1, 1]
     torch.testing.assert_close(logits, by_layer, atol=1e-4, rtol=1e-4)
     assert fitted.frame_logits(waveform).shape[-1] == 2
+
+
+def test_a_backbone_that_raises_clips_gives_a_model_that_hears_every_window_alike():
+    config = tiny("mn04-bands").config
+    raising = Classifier(config.replace(clip_level_db=-35.0))
+    soft = hearing_soft(raising).config
+    assert (soft.clip_level_db, soft.frontend.min_level_db) == (None, MIN_LEVEL_DB)
+    # Without that, a head is fitted to the embeddings of raised clips, and its clips are raised.
+    clip = torch.randn(32_000, generator=torch.Generator().manual_seed(0))
+    examples = [(1e-3 * clip, 0), (1e-5 * clip.cumsum(dim=0), 1)]
+    fitted = probe_classifier(raising, ("a", "b"), examples)
+    assert fitted.config.clip_level_db == -35.0
+    pipe = Pipeline(fitted)
+    for waveform, target in examples:
+        named = pipe([waveform, 0.1 * waveform], sample_rate=32_000)
+        assert [result.label for result in named] == ["ab"[target]] * 2
