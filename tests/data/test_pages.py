@@ -25,7 +25,14 @@ def page_text(name: str) -> str:
 
 @pytest.mark.parametrize(
     "tool",
-    ["update_results", "run_recipes", "measure_onnx", "measure_separation", "world_pages"],
+    [
+        "update_results",
+        "run_recipes",
+        "measure_onnx",
+        "measure_separation",
+        "world_pages",
+        "choose_level",
+    ],
 )
 def test_every_page_agrees_with_its_results_file(tool):
     assert importlib.import_module(tool).RESULTS.stale() == []
