@@ -9,7 +9,7 @@ from pathlib import Path
 import page_inputs
 import pytest
 
-from soundsep import cli
+from soundsep.cli.commands import make_parser
 
 ROOT = page_inputs.ROOT
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -47,9 +47,9 @@ def test_the_pages_have_commands():
 
 @pytest.mark.parametrize("arguments", ALL)
 def test_the_command_line_takes_it(arguments):
-    assert callable(cli._parser().parse_args(arguments).run)
+    assert callable(make_parser().parse_args(arguments).run)
 
 
 def test_a_wrong_option_would_be_noticed():
     with pytest.raises(SystemExit):
-        cli._parser().parse_args(["classify", "--tops", "3", "yard.wav"])
+        make_parser().parse_args(["classify", "--tops", "3", "yard.wav"])

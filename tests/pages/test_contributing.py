@@ -15,7 +15,7 @@ import torch
 
 import soundsep.datasets
 import soundsep.labels
-from soundsep import cli
+from soundsep.cli import commands
 
 ROOT = page_inputs.ROOT
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def examples(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
             command = SimpleNamespace(
                 add_command=found["src/soundsep/cli/labels.py"]["add_command"]
             )
-            monkeypatch.setattr(cli, "COMMANDS", (*cli.COMMANDS, command))
+            monkeypatch.setattr(commands, "COMMANDS", (*commands.COMMANDS, command))
         exec(compile(block, f"CONTRIBUTING.md, {file}", "exec", dont_inherit=True), names)
     return found
 
