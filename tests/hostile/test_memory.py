@@ -12,7 +12,7 @@ import pytest
 
 SLACK_BYTES = 2**26  # weights in another order, and what is chosen for small sizes only
 # What the heap keeps differs by a tenth from run to run: without it, the figures are the same to
-# 1 MiB, and up to four times smaller than the estimates, which count what it keeps.
+# 1 MiB, and up to four times smaller than the estimates, which count some of it.
 EACH_BLOCK_IS_GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
 

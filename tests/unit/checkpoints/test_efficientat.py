@@ -162,6 +162,7 @@ def test_config_is_that_of_a_classifier(source: Path) -> None:
         frontend=KaldiMelConfig(),
         activation="sigmoid",
         window_seconds=5.0,
+        clip_level_db=-35.0,
     )
     assert ClassifierConfig.from_dict(read_efficientat(source, "mn04")[0]["classifier"]) == config
 
