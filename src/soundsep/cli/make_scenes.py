@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 
 from soundsep.cli.console import note, say
@@ -46,6 +45,7 @@ def add_command(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import_torch()
     from soundsep._version import __version__
+    from soundsep.audio.encode import file_bytes
     from soundsep.datasets import true_events, write_truth
     from soundsep.files import write_bytes, write_json
     from soundsep.progress import progress_bar
@@ -71,20 +71,15 @@ def _run(arguments: argparse.Namespace) -> int:
     }
     seconds = config.n_samples / config.sample_rate
     n_events = 0
-    import soundfile
-
     for index in progress_bar(range(len(scenes)), progress=True, unit="scene", desc="making"):
         scene = scenes[index]
         events = true_events(scene, labels)
         n_events += len(events)
         wave = folder / f"{names[index]}.wav"
         notes = {**settings, "scene": index}
-        sound = io.BytesIO()  # soundfile hides why a disk refuses a file
-        soundfile.write(
-            sound, scene.waveform.numpy(), config.sample_rate, format="WAV", subtype="PCM_24"
-        )
+        sound = file_bytes(scene.waveform, config.sample_rate, container="WAV", subtype="PCM_24")
         with writing(wave):
-            write_bytes(wave, sound.getvalue())
+            write_bytes(wave, sound)
             for suffix in (".csv", ".json"):
                 write_truth(
                     wave.with_suffix(suffix),

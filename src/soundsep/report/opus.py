@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
-import soundfile
 from torch import Tensor
 
 from soundsep.audio import resample
+from soundsep.audio.encode import file_bytes
 
 __all__ = ["BYTES_PER_SECOND", "opus_bytes"]
 
@@ -28,12 +26,10 @@ def opus_bytes(waveform: Tensor, rate: int) -> bytes:
         rate: Rate of the sound in Hz; it is resampled if Opus lacks it.
     """
     target = next((known for known in OPUS_RATES if known >= rate), OPUS_RATES[-1])
-    samples = resample(waveform, rate, target).clamp(-1, 1).numpy()
-    stream = io.BytesIO()
-    soundfile.write(
-        stream, samples, target, format="OGG", subtype="OPUS", compression_level=COMPRESSION
+    samples = resample(waveform, rate, target).clamp(-1, 1)
+    return _without_serial(
+        file_bytes(samples, target, container="OGG", subtype="OPUS", compression_level=COMPRESSION)
     )
-    return _without_serial(stream.getvalue())
 
 
 def _without_serial(data: bytes) -> bytes:
