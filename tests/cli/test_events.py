@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import shutil
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -347,6 +349,30 @@ def test_listen_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert main(["listen"]) == 2
     assert "soundsep[live]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_main", [True, False])
+def test_listen_in_any_thread_leaves_the_handler_of_interrupts(is_main, monkeypatch, capsys):
+    seen = []
+
+    def heard(*_, stop, **__):
+        seen.append(signal.getsignal(signal.SIGINT))
+        if is_main:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.is_set()
+        yield "the last event"
+
+    monkeypatch.setattr("soundsep.pipeline.microphone.Microphone", lambda **_: None)
+    monkeypatch.setattr("soundsep.pipeline.microphone.listen", heard)
+    before = signal.getsignal(signal.SIGINT)
+    if is_main:
+        assert main(["listen"]) == 0
+    else:
+        with ThreadPoolExecutor() as pool:
+            assert pool.submit(main, ["listen"]).result() == 0
+    assert capsys.readouterr().out == "the last event\n"
+    assert signal.getsignal(signal.SIGINT) == before
+    assert (seen == [before]) != is_main
 
 
 def test_a_recording_that_is_too_short_is_named(tmp_path, capsys):

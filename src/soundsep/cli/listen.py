@@ -7,6 +7,8 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from soundsep.cli.console import note, say
 from soundsep.cli.event_options import event_options, found_options, load_pipeline
@@ -47,12 +49,24 @@ def _run(arguments: argparse.Namespace) -> int:
         timer = threading.Timer(arguments.seconds, stop.set)
         timer.daemon = True
         timer.start()
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())  # so that the last events come
-    try:
+    with _set_by_interrupts(stop):
         note("listening; press Ctrl-C to stop")
         for heard in listen(pipe, microphone, stop=stop, **found_options(arguments, pipe)):
             say(json.dumps(heard.to_dict()) if arguments.json else heard)
             sys.stdout.flush()
+    return 0
+
+
+@contextmanager
+def _set_by_interrupts(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C stops the microphone only, so that the last events come."""
+    # Other threads are never interrupted, and a handler that is not Python's cannot be set again.
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is None:
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
-    return 0
