@@ -18,6 +18,7 @@ import soundfile
 
 from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.cli import main
+from soundsep.cli.batch import go_through
 from soundsep.cli.claimed_file import ClaimedFile
 
 N_MANY = 400
@@ -223,6 +224,27 @@ def test_what_was_written_before_an_interrupt_is_kept(tmp_path, monkeypatch):
         file.append(b"a line\n")
     file.close()
     assert (tmp_path / "out.jsonl").read_bytes() == b"a line\n"
+
+
+@pytest.mark.parametrize(
+    ("n_done", "said"),
+    [
+        (0, "no results are in a.csv yet"),
+        (1, "1 result is in a.csv"),
+        (2, "2 results are in a.csv"),
+    ],
+)
+def test_ctrl_c_tells_how_much_is_done(n_done, said, capsys):
+    def work(group):
+        if int(group[0]) == n_done:
+            raise KeyboardInterrupt
+        yield None
+
+    with pytest.raises(KeyboardInterrupt):
+        go_through(["0", "1", "2"], work, output=Path("a.csv"), can_resume=True)
+    assert (
+        capsys.readouterr().err == f"soundsep: {said}; the same command with --resume continues\n"
+    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

@@ -60,6 +60,7 @@ def test_a_report_of_a_table(recording, table, tmp_path, capsys):
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--min-score", "0.5", "--label", "owl"]) == 0
+    assert "soundsep: 1 event; the page" in capsys.readouterr().err
     assert [row[1] for row in data_of(page)["events"]] == [1.0]
 
 

@@ -58,7 +58,9 @@ def go_through(
                 bar.update(len(group))
     except KeyboardInterrupt:
         if can_resume:
-            note(f"{n_done} results are in {output}; the same command with --resume continues")
+            counted = {0: "no results are", 1: "1 result is"}.get(n_done, f"{n_done} results are")
+            yet = "" if n_done else " yet"
+            note(f"{counted} in {output}{yet}; the same command with --resume continues")
         raise
     if many or n_before or always_sum_up:
         before = f", {n_before} done before" if n_before else ""

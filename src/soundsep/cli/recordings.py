@@ -58,11 +58,11 @@ def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
                 f"{name} is a model, not a recording; did you mean --model {name}? Recordings are "
                 "given without an option"
             )
-    note_passed_over(found.passed_over)
     if not found.paths:
         where = ", ".join(found.empty[:3])
         others = passed_over(found.passed_over)
         raise ConfigError(f"no audio files in {where}{f' ({others})' if others else ''}")
+    note_passed_over(found.passed_over)
     for folder in found.empty:
         note(f"no audio files in {folder}")
     return found

@@ -108,7 +108,8 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     megabytes = arguments.output.stat().st_size / 1e6
     n_events = sum(map(len, events.values()))
-    note(f"{n_events} events; the page {arguments.output} has {megabytes:.1f} MB")
+    counted = "1 event" if n_events == 1 else f"{n_events} events"
+    note(f"{counted}; the page {arguments.output} has {megabytes:.1f} MB")
     return status
 
 
