@@ -7,7 +7,8 @@ The networks named take turns on one device, one that is named twice has twice a
 writes to OUT/NETWORK ``model.safetensors`` and ``config.json`` (averaged weights, float16),
 ``metrics.jsonl`` (the learning curve; nothing is chosen by it), ``recipe.json`` and ``test.json``
 (the mixtures of the fold held out, as ``soundsep evaluate-mixtures`` draws them). With
-``--minutes`` the schedule follows the clock, and all is written when that time is over.
+``--minutes`` the schedule follows the clock, and all is written when that time is over. With
+``--initial`` one network goes on from the weights of a separator, at a rate that rises anew.
 """
 
 from __future__ import annotations
@@ -173,6 +174,7 @@ def main() -> None:
     parser.add_argument("--network", nargs="+", default=["mask-unet-wide"], help="in turns")
     parser.add_argument("--mixtures", type=int, default=10_000_000, help="a network, at most")
     parser.add_argument("--test-mixtures", type=int, default=500)
+    parser.add_argument("--initial", metavar="MODEL", help="a separator to go on from")
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
@@ -195,10 +197,11 @@ def main() -> None:
     held_out = HeldOut([*mixtures], device)
     print(f"{time.monotonic() - BEGAN:.1f} s: {len(bank)} clips on {device}", flush=True)
 
+    initial = Separator.from_pretrained(args.initial).network.state_dict() if args.initial else None
     trainings = {}
     for name in dict.fromkeys(args.network):
         run = BatchedSeparation(
-            recipe.replace(network=name), bank, range(len(bank)), seed=args.seed
+            recipe.replace(network=name), bank, range(len(bank)), seed=args.seed, initial=initial
         )
         trainings[name] = Training(run, held_out, args.output / name)
         notes = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -96,6 +96,7 @@ class BatchedSeparation:
         bank: Clips at the rate of the mixtures, on the device; several runs may share it.
         training: Numbers of those to learn from; no other is ever heard.
         seed: Seed of the first weights and of everything random.
+        initial: Weights to begin with instead, of the same network.
 
     Raises:
         ConfigError: there is no such network.
@@ -109,6 +110,7 @@ class BatchedSeparation:
         training: Sequence[int],
         *,
         seed: int = 0,
+        initial: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.recipe = recipe
         device = bank.waveforms.device
@@ -117,6 +119,8 @@ class BatchedSeparation:
         self.last_mixtures = BatchedMixtures(bank, training, recipe.mixtures, unchanged)
         with forked_rng(seed):
             model = build_separation_network(recipe.network, n_sources=recipe.mixtures.n_sources)
+        if initial is not None:
+            model.load_state_dict(initial)
         # Their group norms give contiguous maps on an accelerator, so weights are left so.
         self.model = move(model, device).train()
         self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False).eval()
