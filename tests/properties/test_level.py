@@ -105,6 +105,14 @@ def test_a_softer_clip_has_the_same_scores(classifier, clip, call):
     assert scores(call(Pipeline(plain), 0.01 * clip)) != pytest.approx(expected, abs=1e-2)
 
 
+@pytest.mark.parametrize("rate", [22_050, RATE])
+@pytest.mark.parametrize("offset", [0.01, 0.3, -0.9])
+def test_an_offset_of_a_soft_clip_changes_no_score(classifier, clip, rate, offset):
+    pipe, soft = Pipeline(classifier), 0.01 * clip
+    expected = scores(pipe(soft, sample_rate=rate))
+    assert scores(pipe(soft + offset, sample_rate=rate)) == pytest.approx(expected, abs=0.01)
+
+
 def test_sources_keep_their_levels_among_each_other(classifier, separator, clip):
     options = {"silence_db": None, "sample_rate": RATE, "channel": None}
     expected = hear(clip, classifier, separator=separator, **options).windows

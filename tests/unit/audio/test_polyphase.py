@@ -101,3 +101,34 @@ def test_a_block_with_a_period_of_its_own_is_the_whole():
 def test_filters_of_absurd_ratios_stay_small(up, down):
     blocks = {id(block.matrix): block.matrix for block in polyphase(up, down).blocks}
     assert sum(matrix.nbytes for matrix in blocks.values()) < 12 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("given", "target"), [(16_000, 32_000), (44_100, 16_000), (48_000, 44_100)]
+)
+@pytest.mark.parametrize("n_samples", [100, 50_000])
+def test_an_offset_goes_through_without_clicks(given, target, n_samples):
+    sound = torch.from_numpy(noise(2, n_samples)) * 1e-3
+    expected = resample(sound, given, target)
+    out = resample(sound + torch.tensor([[0.9], [0.0]]), given, target)
+    # Of the sound itself both ends are cut off in the same way, but for the level they begin at.
+    torch.testing.assert_close(out[0] - 0.9, expected[0], atol=1.2e-3, rtol=0)
+    torch.testing.assert_close(out[0, 60:-60] - 0.9, expected[0, 60:-60], atol=1e-6, rtol=0)
+    assert out[1].equal(expected[1])  # as if the other were not there
+
+
+def test_an_offset_in_blocks_is_the_one_in_the_whole():
+    waveform = torch.from_numpy(noise(2, 30_000)) * 1e-2
+    waveform[0] += 0.5
+    resampler = StreamingResampler(44_100, 16_000)
+    joined = torch.cat([*map(resampler.push, waveform.split(700, -1)), resampler.flush()], dim=-1)
+    assert joined.equal(resample(waveform, 44_100, 16_000))
+    again = torch.cat((resampler.push(0 * waveform), resampler.flush()), dim=-1)
+    assert not again.any()  # the offset is that of each waveform
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e-4])
+def test_without_an_offset_it_is_the_filter_alone(offset):
+    waveform = noise(50_000) * 1e-2 + np.float32(offset)
+    out = resample(torch.from_numpy(waveform), 44_100, 16_000).numpy()
+    np.testing.assert_array_equal(out, polyphase(160, 441)(waveform))
