@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from soundsep import Pipeline, example, load_audio, plots
-from soundsep.checkpoints import DEFAULT_MODEL
+from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL
 from soundsep.classifier import Classifier
 from soundsep.classifier.scoring import score_waveforms
 from soundsep.evaluation import Evaluation
@@ -50,7 +50,7 @@ def draw_sound(sound: Path, folder: Path) -> None:
 def draw_events(folder: Path) -> None:
     """What happens in a night, by a published model."""
     night = example("night")
-    events = list(Pipeline.from_pretrained(DEFAULT_MODEL).events(night))
+    events = list(Pipeline.from_pretrained(DEFAULT_EVENT_MODEL).events(night))
     plots.plot_events(night, events, path=folder / "events.png")
 
 

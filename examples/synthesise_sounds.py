@@ -108,7 +108,7 @@ def rain(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
     """A hiss of far drops, and near ones as thousands of bubbles, each with a pitch of its own."""
     out = band_noise(rng, 100, 8000, seconds)
     for start in rng.uniform(0, seconds, round(600 * seconds)):
-        pitch = rng.uniform(800, 5000)
+        pitch = rng.uniform(1500, 7000)
         drop = rng.exponential() * ring([pitch], [0.001], 0.008)
         near = out[int(start * RATE) :][: drop.size]
         near += drop[: near.size]
@@ -125,11 +125,16 @@ def wind(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
 
 
 def crickets(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:
-    """Chirps of three pulses at 4.4 kHz over the quiet of a night."""
-    pulse = np.sin(np.pi * times(0.016) / 0.016) ** 2 * np.sin(2 * np.pi * 4400 * times(0.016))
-    starts = (np.arange(0.05, seconds - 0.1, 0.33)[:, None] + np.array([0, 0.03, 0.06])).ravel()
-    chirps = place(starts, pulse, np.ones(starts.size), seconds)
-    return chirps + 0.02 * band_noise(rng, 200, 6000, seconds)
+    """One insect near and two far, each chirping in threes at a pitch and pace of its own."""
+    out = 0.02 * band_noise(rng, 200, 6000, seconds)
+    for pitch, pace, gain in ((4400.0, 0.33, 1.0), (4650.0, 0.29, 0.2), (4100.0, 0.43, 0.15)):
+        time = times(0.018)
+        pulse = gain * np.sin(np.pi * time / 0.018) ** 2 * np.sin(2 * np.pi * pitch * time)
+        chirps = np.arange(rng.uniform(0.02, 0.2), seconds - 0.2, pace)
+        chirps = np.maximum(0, chirps + rng.uniform(-0.02, 0.02, chirps.size))
+        starts = (chirps[:, None] + np.array([0, 0.033, 0.066])).ravel()
+        out += place(starts, pulse, rng.uniform(0.7, 1.1, starts.size), seconds)
+    return out
 
 
 def clock_alarm(rng: np.random.Generator, seconds: float = SECONDS) -> Signal:

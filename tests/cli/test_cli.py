@@ -13,7 +13,7 @@ import soundfile
 
 import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig
-from soundsep.checkpoints import DEFAULT_MODEL, PUBLISHED
+from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL, PUBLISHED
 from soundsep.cli import main
 from soundsep.cli.commands import COMMANDS, make_parser
 from soundsep.labels import ESC50_LABELS
@@ -94,11 +94,14 @@ def test_models_are_listed(capsys):
     assert main(["models"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"{DEFAULT_MODEL}  (1.2 MB, the default)")
+    assert f"\n{DEFAULT_EVENT_MODEL}  (1.4 MB, the default for events)\n" in text
     assert "esc50-resnet34" in text
     assert "non-commercial" in text
     assert "-fold" not in text
     assert main(["models", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["name"] == DEFAULT_MODEL
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows if row["default"]] == [DEFAULT_MODEL]
+    assert [row["name"] for row in rows if row["events_default"]] == [DEFAULT_EVENT_MODEL]
 
 
 def test_models_of_single_folds_are_listed_on_request(capsys):

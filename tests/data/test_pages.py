@@ -14,7 +14,7 @@ import pytest
 import soundsep
 import soundsep.datasets
 from soundsep import Pipeline, example
-from soundsep.checkpoints import DEFAULT_MODEL
+from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,12 +38,12 @@ def test_every_page_agrees_with_its_results_file(tool):
     assert importlib.import_module(tool).RESULTS.stale() == []
 
 
-def test_the_first_pages_use_the_default_model():
+def test_the_first_pages_use_the_default_models():
     for page in ("README.md", "docs/index.md", "docs/quickstart.md"):
         text = page_text(page)
         names = re.findall(r'Pipeline\.from_pretrained\("([^"]+)"', text)
-        assert names
-        assert set(names) == {DEFAULT_MODEL}
+        assert DEFAULT_EVENT_MODEL in names
+        assert set(names) <= {DEFAULT_MODEL, DEFAULT_EVENT_MODEL}
 
 
 def test_the_demo_names_what_the_readme_shows(tmp_path):
@@ -64,7 +64,8 @@ def test_the_night_has_the_events_that_pages_show(page):
     text = page_text(page)
     shown = re.search(r'example\("night"\).*?```text\n(.*?)```', text, re.DOTALL)
     assert shown
-    events = "\n".join(map(str, Pipeline.from_pretrained(DEFAULT_MODEL).events(example("night"))))
+    pipe = Pipeline.from_pretrained(DEFAULT_EVENT_MODEL)
+    events = "\n".join(map(str, pipe.events(example("night"))))
     labels, numbers = labels_and_numbers(events)
     assert labels_and_numbers(shown[1]) == (labels, pytest.approx(numbers, abs=0.0011))
 

@@ -7,6 +7,7 @@ This room's face holds the table and does not load torch; `soundsep.checkpoints.
 from __future__ import annotations
 
 from soundsep.checkpoints.registry import (
+    DEFAULT_EVENT_MODEL,
     DEFAULT_MODEL,
     PUBLISHED,
     PublishedFile,
@@ -17,6 +18,7 @@ from soundsep.checkpoints.registry import (
 )
 
 __all__ = [
+    "DEFAULT_EVENT_MODEL",
     "DEFAULT_MODEL",
     "PUBLISHED",
     "PublishedFile",

@@ -16,6 +16,7 @@ from soundsep.config import Config, check_whole
 from soundsep.errors import ConfigError
 
 __all__ = [
+    "DEFAULT_EVENT_MODEL",
     "DEFAULT_MODEL",
     "PUBLISHED",
     "PublishedFile",
@@ -26,8 +27,10 @@ __all__ = [
     "read_registry",
 ]
 
-# The model that is used if none is named. pyproject.toml puts its folder into the wheel.
+# The models that are used if none is named: to name clips, and to find events in recordings, which
+# needs one that hears several sounds or none. pyproject.toml puts their folders into the wheel.
 DEFAULT_MODEL = "esc50-mn04"
+DEFAULT_EVENT_MODEL = "scenes50-mn04"
 
 _MODEL_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FILE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
@@ -154,16 +157,16 @@ PUBLISHED = read_registry(
 
 
 def list_models(*, all_folds: bool = False) -> tuple[str, ...]:
-    """The names of the published models, the recommended one first.
+    """The names of the published models, the recommended ones first.
 
     Args:
         all_folds: Include the models of single folds, which are for measuring.
 
     Examples:
-        >>> list_models()[0]
-        'esc50-mn04'
+        >>> list_models()[:2]
+        ('esc50-mn04', 'scenes50-mn04')
     """
-    names = sorted(PUBLISHED, key=lambda name: name != DEFAULT_MODEL)
+    names = sorted(PUBLISHED, key=lambda n: (n != DEFAULT_MODEL, n != DEFAULT_EVENT_MODEL))
     return tuple(name for name in names if all_folds or not _is_copy(name))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from soundsep.cli.options import DEFAULT_MODEL, doubt_options, runtime_options
+from soundsep.cli.options import DEFAULT_EVENT_MODEL, doubt_options, runtime_options
 from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean, meant
@@ -21,8 +21,8 @@ def event_options() -> argparse.ArgumentParser:
     parent = argparse.ArgumentParser(add_help=False, parents=[doubt_options(), runtime_options()])
     parent.add_argument(
         "--model",
-        default=DEFAULT_MODEL,
-        help=f"a name of `soundsep models`, a folder, or org/repo (default: {DEFAULT_MODEL})",
+        default=DEFAULT_EVENT_MODEL,
+        help=f"a name of `soundsep models`, a folder, or org/repo (default: {DEFAULT_EVENT_MODEL})",
     )
     parent.add_argument(
         "--label",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundsep.cli.console import say
-from soundsep.cli.options import DEFAULT_MODEL, Commands
+from soundsep.cli.options import DEFAULT_EVENT_MODEL, DEFAULT_MODEL, Commands
 from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean
 
@@ -68,7 +68,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _show(row: dict[str, Any]) -> None:
-    say(f"{row['name']}  ({row['size_mb']} MB{', the default' if row['default'] else ''})")
+    default = ", the default" * row["default"] + ", the default for events" * row["events_default"]
+    say(f"{row['name']}  ({row['size_mb']} MB{default})")
     say(f"  {row['description']}")
     if result := row["result"]:
         say(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
@@ -134,6 +135,7 @@ def _row(name: str, model: PublishedModel, result: dict[str, Any] | None) -> dic
     return {
         "name": name,
         "default": name == DEFAULT_MODEL,
+        "events_default": name == DEFAULT_EVENT_MODEL,
         "size_mb": round(sum(file.size for file in model.files) / 1e6, 1),
         "licence": model.licence,
         "description": model.description,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soundsep.checkpoints.registry import DEFAULT_MODEL
+from soundsep.checkpoints.registry import DEFAULT_EVENT_MODEL, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[Any]  # what add_subparsers returns has no public name
@@ -14,6 +14,7 @@ else:
     Commands = object
 
 __all__ = [
+    "DEFAULT_EVENT_MODEL",
     "DEFAULT_MODEL",
     "at_least_1",
     "batch_options",

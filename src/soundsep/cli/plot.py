@@ -9,7 +9,7 @@ from typing import Any
 
 from soundsep.cli.console import say
 from soundsep.cli.options import (
-    DEFAULT_MODEL,
+    DEFAULT_EVENT_MODEL,
     Commands,
     at_least_1,
     batch_options,
@@ -65,9 +65,9 @@ def add_command(commands: Commands) -> None:
         if kind == "probabilities":
             drawing.add_argument(
                 "--model",
-                default=DEFAULT_MODEL,
+                default=DEFAULT_EVENT_MODEL,
                 help=f"a name of `soundsep models`, a folder, or org/repo (default: "
-                f"{DEFAULT_MODEL})",
+                f"{DEFAULT_EVENT_MODEL})",
             )
             drawing.add_argument(
                 "--top",

@@ -58,7 +58,8 @@ class Pipeline(Listener):
             that scores waveforms (`soundsep.classifier.ClassifierLike`).
         separator: Separates recordings first; by default they are classified as they are.
         unknown: Leave a sound unnamed if its best score is below
-            ``classifier.config.unknown_below``: its label is ``None``, and it is not an event.
+            ``classifier.config.unknown_below``: its label is ``None``, and it is not an event. A
+            classifier that names any number of sounds (sigmoid) does so by its thresholds anyway.
         silence_db: Level in dBFS (mean power, before a recording is raised) below which sound
             counts as silence: such windows do not count, and a recording of nothing else, digital
             silence included, has the label ``None`` and no predictions. By default digital silence
@@ -71,8 +72,8 @@ class Pipeline(Listener):
     Raises:
         ConfigError: ``classifier`` is a name and not a `Classifier` (see `from_pretrained`), the
             device does not exist, ``silence_db`` is above 0, ``unknown`` is requested of a
-            classifier without ``unknown_below``, or ``runtime="onnx"`` of another device than the
-            CPU or of what is not a `Classifier`.
+            softmax classifier without ``unknown_below``, or ``runtime="onnx"`` of another device
+            than the CPU or of what is not a `Classifier`.
         DependencyError: ``runtime="onnx"``, and the extra is not installed.
         ExportError: ONNX cannot express the network.
     """
@@ -91,7 +92,9 @@ class Pipeline(Listener):
         check_choice("runtime", runtime, ("torch", "onnx"))
         if runtime == "onnx":
             _check_onnx(classifier, device)
-        if unknown and classifier.config.unknown_below is None:
+        config = classifier.config
+        # With sigmoid nothing below its label's threshold is named in any case.
+        if unknown and config.activation == "softmax" and config.unknown_below is None:
             raise ConfigError(
                 "the classifier's config has no unknown_below, a score to be chosen on sounds that "
                 "it should not name"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from soundsep.audio import AudioInput
-from soundsep.checkpoints.registry import DEFAULT_MODEL
+from soundsep.checkpoints.registry import DEFAULT_EVENT_MODEL
 from soundsep.config import check_whole
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import Pipeline
@@ -30,7 +30,7 @@ MIN_GAP_SECONDS = 1e-6  # smaller gaps are rounding errors
 def plot_probabilities(
     audio: AudioInput,
     *,
-    model: Pipeline | str | Path = DEFAULT_MODEL,
+    model: Pipeline | str | Path = DEFAULT_EVENT_MODEL,
     device: str = "cpu",
     top_k: int = 10,
     batch_size: int = 16,
@@ -39,8 +39,9 @@ def plot_probabilities(
 ) -> Figure:
     """Probabilities of the classes over time, below the waveform.
 
-    Each column is a window of the model (see `soundsep.Pipeline.scores`), drawn around its middle;
-    the shown classes are those with the highest peaks. Windows of digital silence stay empty.
+    Each column is a frame of the model, or a window if it has no frames (see
+    `soundsep.Pipeline.scores`), drawn around its middle; the shown classes are those with the
+    highest peaks. Windows of digital silence stay empty.
 
     Args:
         audio: Anything `soundsep.load_audio` takes; channels are averaged.

@@ -14,6 +14,7 @@ import publish
 from soundsep._version import __version__
 from soundsep.checkpoints.efficientat import _names
 from soundsep.checkpoints.registry import (
+    DEFAULT_EVENT_MODEL,
     DEFAULT_MODEL,
     PUBLISHED,
     PublishedFile,
@@ -212,14 +213,14 @@ def test_a_file_of_others_is_measured_and_not_typed(tmp_path: Path) -> None:
         publish.pinned(blank, tmp_path / "other.pt")
 
 
-def test_the_default_model_is_in_the_wheel_and_in_the_source_distribution() -> None:
+def test_the_default_models_are_in_the_wheel_and_in_the_source_distribution() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    name = PUBLISHED[DEFAULT_MODEL].name
+    names = [PUBLISHED[name].name for name in (DEFAULT_MODEL, DEFAULT_EVENT_MODEL)]
     assert re.findall(r'^"weights/.*', project, re.MULTILINE) == [
-        f'"weights/{name}" = "soundsep/_weights/{name}"'
+        f'"weights/{name}" = "soundsep/_weights/{name}"' for name in names
     ]
     (included,) = re.findall(r"^include = (\[.*\])$", project, re.MULTILINE)
-    assert f"weights/{name}" in json.loads(included)
+    assert {f"weights/{name}" for name in names} <= set(json.loads(included))
 
 
 PUBLISHED_AT = r"\d+\.\d+\.\d+"
@@ -245,7 +246,7 @@ def test_models_that_wait_for_a_release_are_known() -> None:
 
 def test_the_names_begin_with_the_recommended_one_and_hide_copies() -> None:
     names = list_models()
-    assert names[0] == DEFAULT_MODEL
+    assert names[:2] == (DEFAULT_MODEL, DEFAULT_EVENT_MODEL)
     assert len(set(names)) == len(names)
     assert not [name for name in names if "-fold" in name]
     assert set(list_models(all_folds=True)) == set(PUBLISHED)

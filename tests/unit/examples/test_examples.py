@@ -1,4 +1,4 @@
-"""Recordings to try: there, small, and named by the default model as the truth says."""
+"""Recordings to try: there, small, and named by the default models as the truth says."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import soundfile
 
 import soundsep
 from soundsep import ConfigError, Pipeline
-from soundsep.checkpoints import DEFAULT_MODEL
+from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL
 from soundsep.cli import main
 from soundsep.datasets import read_truth
 from soundsep.pipeline import Event
 
 PACKAGE = Path(soundsep.__file__).parent
 TOOL = Path(__file__).resolve().parents[3] / "tools" / "make_examples.py"
-HOP_SECONDS = 2.5  # of the model's windows
+SLACK_SECONDS = 0.5  # at either end
 
 
 def truth_of(name: str) -> list[Event]:
@@ -34,7 +34,7 @@ def test_every_example_is_short_and_small():
     for file in files:
         assert soundfile.info(file).channels == 1
         assert 5 <= soundfile.info(file).duration <= 20
-    assert sum(file.stat().st_size for file in files) < 300_000
+    assert sum(file.stat().st_size for file in files) < 400_000
     assert {file.stem for file in (PACKAGE / "examples").glob("*.ogg")} == set(names)
 
 
@@ -49,23 +49,25 @@ def test_the_files_are_those_of_the_tool():
 
 @pytest.fixture(scope="module")
 def pipe() -> Pipeline:
-    return Pipeline.from_pretrained(DEFAULT_MODEL)
+    return Pipeline.from_pretrained(DEFAULT_EVENT_MODEL)
 
 
-def test_the_default_model_names_a_single_sound(pipe):
-    assert pipe(soundsep.example("knock")).label == "door_wood_knock"
+@pytest.mark.parametrize("model", [DEFAULT_MODEL, DEFAULT_EVENT_MODEL])
+def test_the_default_models_name_a_single_sound(model):
+    result = Pipeline.from_pretrained(model)(soundsep.example("knock"))
+    assert result.labels == ("door_wood_knock",)
 
 
 @pytest.mark.parametrize("name", soundsep.list_examples())
-def test_the_default_model_hears_what_sounds_and_nothing_else(pipe, name):
+def test_the_default_model_of_events_hears_what_sounds_and_nothing_else(pipe, name):
     events = list(pipe.events(soundsep.example(name)))
     truth = truth_of(name)
     assert {event.label for event in events} == {true.label for true in truth}
     for event in events:
         assert any(
             event.label == true.label
-            and event.start_seconds >= true.start_seconds - HOP_SECONDS
-            and event.end_seconds <= true.end_seconds + HOP_SECONDS
+            and event.start_seconds >= true.start_seconds - SLACK_SECONDS
+            and event.end_seconds <= true.end_seconds + SLACK_SECONDS
             for true in truth
         ), event
 

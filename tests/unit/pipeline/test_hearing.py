@@ -135,6 +135,15 @@ def test_sigmoid_and_thresholds_are_those_of_the_settings():
     assert result.labels == ("soft", "loud")  # the highest of each: 0.9 and 0.5
 
 
+def test_what_may_name_nothing_leaves_the_unknown_unnamed_anyway():
+    model = Loud(activation="sigmoid", label_thresholds=(0.95, 0.8))
+    for unknown in (False, True):
+        pipe = Pipeline(model, unknown=unknown)
+        result = pipe(sound(2.0, gain=0.25), sample_rate=RATE)
+        assert (result.label, result.labels, result.is_known) == (None, (), False)
+        assert list(pipe.events(sound(2.0, gain=0.25), sample_rate=RATE)) == []
+
+
 def test_a_class_of_ones_own_may_ask_for_a_level():
     soft = sound(2.0, gain=0.01)
     assert Pipeline(Loud())(soft, sample_rate=RATE).label == "soft"
