@@ -124,8 +124,10 @@ class Decoder:
         Raises:
             AudioError: the file is damaged, cut off or empty, or holds NaN or Inf.
         """
-        while self._n_held < n_frames and not self._ended:
-            self._fetch()
+        if self._n_held < n_frames and not self._ended:
+            with interrupts_held():
+                while self._n_held < n_frames and not self._ended:
+                    self._fetch()
         if not self._n_held:
             return np.empty((self.n_channels, 0), np.float32)
         held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
@@ -137,8 +139,7 @@ class Decoder:
     def _fetch(self) -> None:
         assert self._reader is not None
         try:
-            with interrupts_held():
-                samples = self._reader.read(REQUEST)
+            samples = self._reader.read(REQUEST)
         except UnreadableError as error:
             seconds = self._n_read / self.sample_rate
             raise AudioError(

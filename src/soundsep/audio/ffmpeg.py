@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -68,16 +67,18 @@ class FfmpegReader:
         self._name, self._what = file.title, contents.what
         self._av: Any = import_pyav(self._name, contents)
         self._file = file
-        self.sample_rate = self.n_channels = self._n_decoded = 0
-        self._held: deque[NDArray[np.float32]] = deque()
+        self.sample_rate = self.n_channels = 0
+        self._held: list[NDArray[np.float32]] = []  # (frames, channels), not given yet
+        self._n_held = 0
         self._damage: Exception | None = None
+        self._error: Exception | None = None  # raised once what was decoded before it is given
         self._container: Any = None
         try:
             with self._explained():
                 self._open(str(contents.demuxer))
-                while not self._held and self._advance():
+                while not self._n_held and self._advance():
                     pass
-            if not self._held:
+            if not self._n_held:
                 raise UnreadableError(_reason(self._damage or "it holds no samples"))
         except UnreadableError as error:
             self.close()
@@ -103,14 +104,18 @@ class FfmpegReader:
             UnreadableError: the file is damaged here, or changes its rate or channels.
             AudioError: the file cannot be read.
         """
-        with self._explained():
-            while not self._held:
-                if not self._advance():
-                    return np.empty((0, self.n_channels), np.float32)
-        block = self._held.popleft()
-        if len(block) > n_frames:
-            self._held.appendleft(block[n_frames:])
-        return block[:n_frames]
+        if self._error is None:
+            try:
+                with self._explained():
+                    while self._n_held < n_frames and self._advance():
+                        pass
+            except (AudioError, UnreadableError) as error:
+                self._error = error
+        if self._error is not None and not self._n_held:
+            raise self._error
+        held = np.concatenate(self._held)
+        self._held, self._n_held = [held[n_frames:]], max(0, self._n_held - n_frames)
+        return held[:n_frames]
 
     def close(self) -> None:
         """Release FFmpeg's memory; the file stays open."""
@@ -191,6 +196,7 @@ class FfmpegReader:
                 f"Hz and {n_channels}"
             )
         self._held.append(samples_of(frame, n_channels, self._av.audio.plane.AudioPlane))
+        self._n_held += frame.samples
 
     def _length(self, demuxer: str) -> int | None:
         track, whole = self._track.duration, self._container.duration

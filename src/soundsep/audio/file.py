@@ -154,12 +154,14 @@ class AudioFile:
         if self._claimed is not None and self._position >= self._claimed - N_CLAIMED:
             view[:] = bytes(len(view))
             return len(view)
-        ahead = self._lead[self._position : self._position + len(view)]
-        view[: len(ahead)] = ahead
-        n_read, n_left = len(ahead), self.size - self._position
+        n_read, n_wanted = 0, min(len(view), self.size - self._position)
+        if self._position < len(self._lead):
+            ahead = self._lead[self._position : self._position + len(view)]
+            n_read = len(ahead)
+            view[:n_read] = ahead
         try:
-            while n_read < min(len(view), n_left):
-                part = view[n_read : min(len(view), n_left)]
+            while n_read < n_wanted:
+                part = view[n_read:n_wanted]
                 if not (n_now := int(self._file.readinto(part) or 0)):  # type: ignore[attr-defined]
                     break
                 n_read += n_now

@@ -113,8 +113,10 @@ def _from_file(
             n_kept += kept.shape[1]
             _check_size(decoder.name, len(kept), n_kept, decoder.sample_rate, target_rate)
             blocks.append(kept)
-    blocks.append(mixer.flush())
-    return np.concatenate(blocks, axis=1), decoder.sample_rate
+    if (rest := mixer.flush()).size:
+        blocks.append(rest)
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+    return samples, decoder.sample_rate
 
 
 def _check_size(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class Frame:
     counts_at: int
 
 
+@functools.lru_cache(maxsize=256)  # those of a recording are much the same
 def frame(header: bytes) -> Frame | None:
     """The frame that a header describes.
 

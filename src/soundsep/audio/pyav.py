@@ -61,15 +61,14 @@ def samples_of(frame: Any, n_channels: int, plane: Any) -> NDArray[np.float32]:
     """
     name = frame.format.name
     dtype, silence, full_scale = SAMPLES[name.removesuffix("p")]
+    samples = np.empty((frame.samples, n_channels), np.float32)
     if frame.format.is_planar:
-        planes = [np.frombuffer(plane(frame, i), dtype, frame.samples) for i in range(n_channels)]
-        values = np.stack(planes, axis=1)
+        for i in range(n_channels):
+            samples[:, i] = np.frombuffer(plane(frame, i), dtype, frame.samples)
     else:
-        count = frame.samples * n_channels
-        values = np.frombuffer(plane(frame, 0), dtype, count).reshape(-1, n_channels)
-    if dtype == "u1":
-        values = values.astype(np.int16) - np.int16(silence)
-    samples = values.astype(np.float32)
+        samples.reshape(-1)[:] = np.frombuffer(plane(frame, 0), dtype, samples.size)
+    if silence:
+        samples -= np.float32(silence)
     if full_scale != 1:
         samples /= np.float32(full_scale)
     return samples
