@@ -20,6 +20,8 @@ __all__ = ["Decoder", "Reader"]
 # Frames requested from a reader at once, whatever the size of blocks: what a decoder returns at the
 # border of a request, or at damage, must not depend on the blocks.
 REQUEST = 2**14
+MAX_REQUESTS = 16  # that share an array
+MIN_USED = 0.75  # of an array; of one that is used less, only what is used is kept
 MAX_MISSING = 4_096  # frames that a header may count too many, as it includes a decoder's delay
 
 
@@ -40,14 +42,17 @@ class Reader(Protocol):
     is_lossy: bool
     sample_type: str
 
-    def read(self, n_frames: int) -> NDArray[np.float32]:
+    def read(self, out: NDArray[np.float32]) -> int:
         """Read the next samples; none at the end.
 
         Args:
-            n_frames: Largest number of samples per channel.
+            out: Where they are written, from its beginning.
 
         Shape:
-            Returns (frames, channels).
+            out: (frames, channels).
+
+        Returns:
+            Number of samples per channel.
 
         Raises:
             UnreadableError: the file is damaged; the message says how.
@@ -127,32 +132,48 @@ class Decoder:
         if self._n_held < n_frames and not self._ended:
             with interrupts_held():
                 while self._n_held < n_frames and not self._ended:
-                    self._fetch()
+                    self._fetch(n_frames - self._n_held)
         if not self._n_held:
             return np.empty((self.n_channels, 0), np.float32)
         held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
         block = np.ascontiguousarray(held[:n_frames].T)
-        self._held, self._n_held = [held[n_frames:]], max(0, self._n_held - n_frames)
+        rest = held[n_frames:]
+        self._held, self._n_held = [rest] if len(rest) else [], len(rest)
         check_samples(self.name, block)
         return block
 
-    def _fetch(self) -> None:
+    def _fetch(self, n_frames: int) -> None:
+        """Hold as many samples more, in whole requests; fewer if they are many."""
+        size = REQUEST * min(MAX_REQUESTS, -(-n_frames // REQUEST))
+        if self.n_frames:  # no reader of libsndfile has more, so no request of it is cut
+            size = min(size, max(REQUEST, self.n_frames - self._n_read))
+        samples = np.empty((size, self.n_channels), np.float32)
+        n_here = 0
+        for _ in range(0, size, REQUEST):
+            n_now = self._request(samples[n_here : n_here + REQUEST])
+            if not n_now:
+                self._ended = True
+                break
+            n_here += n_now
+        if n_here:
+            samples = samples[:n_here]
+            self._held.append(samples if n_here > MIN_USED * size else samples.copy())
+            self._n_held += n_here
+
+    def _request(self, out: NDArray[np.float32]) -> int:
         assert self._reader is not None
         try:
-            samples = self._reader.read(REQUEST)
+            n_frames = self._reader.read(out)
         except UnreadableError as error:
             seconds = self._n_read / self.sample_rate
             raise AudioError(
                 f"{self.name} is damaged after about {seconds:.1f} s ({error}); copy it again, or "
                 "re-encode it with a program that passes over damage"
             ) from error
-        if len(samples):
-            self._held.append(samples)
-            self._n_held += len(samples)
-            self._n_read += len(samples)
-        else:
+        self._n_read += n_frames
+        if not n_frames:
             self._check_length(self._reader)
-            self._ended = True
+        return n_frames
 
     def _check_length(self, reader: Reader) -> None:
         if not self._n_read:

@@ -91,14 +91,17 @@ class FfmpegReader:
             raise
         self.n_frames = self._length(str(contents.demuxer))
 
-    def read(self, n_frames: int) -> NDArray[np.float32]:
+    def read(self, out: NDArray[np.float32]) -> int:
         """Read the next samples; none at the end.
 
         Args:
-            n_frames: Largest number of samples per channel.
+            out: Where they are written, from its beginning.
 
         Shape:
-            Returns (frames, channels).
+            out: (frames, channels).
+
+        Returns:
+            Number of samples per channel.
 
         Raises:
             UnreadableError: the file is damaged here, or changes its rate or channels.
@@ -107,15 +110,17 @@ class FfmpegReader:
         if self._error is None:
             try:
                 with self._explained():
-                    while self._n_held < n_frames and self._advance():
+                    while self._n_held < len(out) and self._advance():
                         pass
             except (AudioError, UnreadableError) as error:
                 self._error = error
         if self._error is not None and not self._n_held:
             raise self._error
         held = np.concatenate(self._held)
-        self._held, self._n_held = [held[n_frames:]], max(0, self._n_held - n_frames)
-        return held[:n_frames]
+        n_frames = min(len(out), self._n_held)
+        out[:n_frames] = held[:n_frames]
+        self._held, self._n_held = [held[n_frames:]], self._n_held - n_frames
+        return n_frames
 
     def close(self) -> None:
         """Release FFmpeg's memory; the file stays open."""

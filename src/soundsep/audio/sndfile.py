@@ -140,14 +140,17 @@ class SndfileReader:
         if subtype == "ALAC_32":  # libsndfile 1.2.2 decodes its uncompressed parts wrong
             raise UnreadableError("Apple Lossless of 32 bits")
 
-    def read(self, n_frames: int) -> NDArray[np.float32]:
+    def read(self, out: NDArray[np.float32]) -> int:
         """Read the next samples; none at the end.
 
         Args:
-            n_frames: Largest number of samples per channel.
+            out: Where they are written, from its beginning.
 
         Shape:
-            Returns (frames, channels).
+            out: (frames, channels).
+
+        Returns:
+            Number of samples per channel.
 
         Raises:
             UnreadableError: the file is damaged.
@@ -155,13 +158,11 @@ class SndfileReader:
         """
         with self._explained("no sound follows"):
             n_left = (self._n_promised or int(self._file.frames)) - self._n_read
-            block: NDArray[np.float32] = self._file.read(
-                max(0, min(n_frames, n_left)), dtype="float32", always_2d=True
-            )
-        self._n_read += len(block)
-        if not len(block):
+            n_frames = len(self._file.read(out=out[: max(0, n_left)]))
+        self._n_read += n_frames
+        if not n_frames:
             self._check_end()
-        return block
+        return n_frames
 
     def _flac_goes_on(self) -> bool:
         try:
