@@ -78,6 +78,20 @@ def test_path_string_bytes_and_file_object_agree(kind, tmp_path):
     assert all(torch.equal(reference, other) for other in others)
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 15.0])
+def test_a_waveform_keeps_hardly_more_memory_than_it_takes(kind, seconds):
+    data = encoded(kind, tone(seconds=seconds))
+    load_audio(data)  # what is kept for all later ones
+    tracemalloc.start()
+    try:
+        waveform, _ = load_audio(data)
+        n_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_bytes <= 1.4 * waveform.nbytes + 2**14
+
+
 def test_a_wrong_extension_does_not_matter(tmp_path):
     path = tmp_path / "clip.mp3"
     path.write_bytes(encoded("flac", tone()))
