@@ -51,6 +51,16 @@ def test_the_limit_is_one_step():
     assert not is_silent(torch.tensor([0.0, -STEP * (1 + 2**-20)]))
 
 
+@pytest.mark.parametrize("n_samples", [1, 1_024, 1_025, 32_000])
+def test_one_sample_anywhere_is_sound(n_samples):
+    for at in {0, n_samples // 2, n_samples - 1}:
+        window = torch.full((2, n_samples), STEP)
+        assert is_silent(window)
+        window[1, at] = -2 * STEP
+        assert not is_silent(window)
+        assert is_silent(window, -60.0)  # by its level
+
+
 def test_a_pipeline_refuses_what_is_silent(tmp_path, classifier):
     pipe = Pipeline(classifier)
     silent, faint = (recording(tmp_path / f"{n}.wav", n) for n in (1, 2))

@@ -11,6 +11,7 @@ __all__ = ["level_db", "raised", "raising_gain"]
 
 LEVEL_SECONDS = 0.1  # a click is shorter, a bark is not
 PREEMPHASIS = 0.97  # of the features of speech and AudioSet: rumble is loud, but hardly heard
+N_FIRST = 20  # halves of the loudest part that are looked at first, a second
 MAX_GAIN_DB = 80.0  # brings the dither of 16 bits to the level of a room
 
 
@@ -35,9 +36,17 @@ def level_db(waveform: Tensor, *, sample_rate: int) -> float:
         >>> round(level_db(noise, sample_rate=32_000) - level_db(noise / 10, sample_rate=32_000))
         20
     """
-    half = max(1, round(LEVEL_SECONDS * sample_rate / 2))  # of the loudest part
+    return _level_db(waveform, waveform.mean(), _half(sample_rate))
+
+
+def _half(sample_rate: int) -> int:
+    """Half of the loudest part, in samples."""
+    return max(1, round(LEVEL_SECONDS * sample_rate / 2))
+
+
+def _level_db(waveform: Tensor, offset: Tensor, half: int) -> float:
     power = torch.sub(waveform[1:], waveform[:-1], alpha=PREEMPHASIS)
-    power.sub_((1 - PREEMPHASIS) * waveform.mean()).square_()
+    power.sub_((1 - PREEMPHASIS) * offset).square_()
     if len(power) <= 2 * half:
         mean = power.mean()
     else:
@@ -56,7 +65,11 @@ def raising_gain(waveform: Tensor, wanted_db: float, *, sample_rate: int) -> flo
     Shape:
         waveform: (time,), mono.
     """
-    level = level_db(waveform, sample_rate=sample_rate)
+    offset, half = waveform.mean(), _half(sample_rate)
+    first = waveform[: N_FIRST * half + 1]  # whole halves after pre-emphasis, as in the whole clip
+    if len(first) < len(waveform) and _level_db(first, offset, half) >= wanted_db:
+        return 1.0  # loud enough, whatever follows
+    level = _level_db(waveform, offset, half)
     missing = wanted_db - level if math.isfinite(level) else 0.0
     return float(10 ** (min(max(missing, 0.0), MAX_GAIN_DB) / 20))
 

@@ -39,6 +39,7 @@ MAX_BATCH_BYTES, MAX_BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an a
 # layer does, and what does not fit the cache is fetched from memory.
 MAX_SLICE_BYTES = 2**27
 MAX_SHIFTS = 64
+N_FIRST = 2**10  # samples of a window, which are seldom silent in one that is not
 SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
 K = TypeVar("K")
@@ -75,12 +76,16 @@ def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
     Shape:
         waveform: (..., time).
     """
-    lowest, highest = waveform.aminmax()  # in one pass, unlike the magnitude's
-    if max(-lowest, highest) <= SILENCE:
+    if all(_peak(part) <= SILENCE for part in (waveform[..., :N_FIRST], waveform)):
         return True
     if silence_db is None:
         return False
     return bool(10 * waveform.square().mean().log10() < silence_db)
+
+
+def _peak(waveform: Tensor) -> Tensor:
+    lowest, highest = waveform.aminmax()  # in one pass, unlike the magnitude's
+    return max(-lowest, highest)
 
 
 def clip_gain(classifier: ClassifierLike, waveform: Tensor) -> float:

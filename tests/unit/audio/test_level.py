@@ -42,6 +42,19 @@ def test_soft_clips_are_brought_to_the_level_and_loud_ones_stay():
     assert raising_gain(tone(1_000), -30.0, sample_rate=RATE) == 1.0
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.0001, 3.0])
+@pytest.mark.parametrize("start", [0.0, 0.3, 0.95, 2.5])
+def test_a_gain_is_what_the_level_of_the_whole_clip_asks_for(seconds, start):
+    clip = 0.01 * tone(1_000, seconds=seconds) + 0.1
+    clip[round(start * RATE) : round((start + 0.15) * RATE)] *= 3
+    level = level_db(clip, sample_rate=RATE)
+    for above in (-3.0, -1e-6, 0.0, 1e-6, 3.0):
+        expected = 10 ** (max(above, 0.0) / 20)
+        gain = raising_gain(clip, level + above, sample_rate=RATE)
+        assert gain == pytest.approx(expected, rel=1e-12)
+        assert gain >= 1.0
+
+
 def test_a_gain_is_bounded():
     assert raising_gain(1e-7 * tone(1_000), -30.0, sample_rate=RATE) == 10**4
 
