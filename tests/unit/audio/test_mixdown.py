@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -68,6 +69,16 @@ def test_opposite_channels_of_16_bit_are_not_heard_by_their_rounding():
 def test_channels_that_do_not_cancel_are_averaged(samples):
     samples = samples.astype(np.float32)
     np.testing.assert_array_equal(mono(samples), samples.mean(axis=0))
+
+
+@pytest.mark.parametrize("beside", [-0.1, -1e-2, -1e-3, -1e-5, 1e-5, 1e-3, 1e-2, 0.1])
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-12, 1e-20])
+def test_the_border_between_mean_and_first_is_sharp(beside, scale):
+    """At a factor f, ((1 + f) / 2) ** 2 * 2 = (1 + f ** 2) / 16."""
+    border = (-8 + math.sqrt(15)) / 7
+    samples = opposite(3 * CELL, border + beside) * np.float32(scale)
+    expected = samples.mean(axis=0) if beside > 0 else samples[0]
+    np.testing.assert_array_equal(mono(samples), expected)
 
 
 def test_a_common_offset_hides_nothing():
