@@ -59,6 +59,26 @@ def test_features_are_the_same_alone_and_in_any_batch(config):
     assert together.isfinite().all()
 
 
+TO_THE_BIT = {
+    "mel": MelConfig(),
+    "kaldi": KaldiMelConfig(),
+    "kaldi-levelled": KaldiMelConfig(n_mels=128, f_max=14_000.0, level_db=23.5),
+    "mfcc": MFCCConfig(),
+    "gammatone": GammatoneConfig(n_bands=8),
+}
+
+
+@pytest.mark.parametrize("config", TO_THE_BIT.values(), ids=TO_THE_BIT)
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 5.0])
+def test_features_without_gradients_are_the_same_to_the_bit(config, seconds):
+    frontend = build_frontend(config)
+    batch = clips(frontend.config, seconds)
+    with torch.inference_mode():
+        alone = torch.cat([frontend(clip[None]) for clip in batch])
+        assert torch.equal(frontend(batch), alone)
+        assert torch.equal(frontend(batch[1:4]), alone[1:4])
+
+
 @pytest.mark.parametrize("config", [*BASES.values(), KaldiMelConfig()], ids=[*BASES, "kaldi"])
 def test_real_clips_are_the_same_alone_and_in_a_batch(config, real_clips):
     # The rate is not always theirs, which makes no difference to this property.

@@ -11,25 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.classifier.classifier import Classifier
-from soundsep.frontends.cost import frontend_cost
 from soundsep.models import Network
 
 __all__ = ["InferenceCopy", "fold_batch_norm", "with_network"]
 
 M = TypeVar("M", bound=nn.Module)
-# Of what a frontend holds at once on a CPU, by its estimate. Features of five windows at once take
-# two to three times as long for each as those of one: what does not fit the cache is fetched from
-# memory at every step, and memory is given back to the system and asked for again.
-MAX_FRONTEND_BYTES = 2**23
 _CONVOLUTIONS = {nn.BatchNorm1d: nn.Conv1d, nn.BatchNorm2d: nn.Conv2d}
 
 
 class InferenceCopy:
     """A classifier that answers by another form of its network, made anew if its weights change.
 
-    The classifier itself stays as it is, for training and saving. Only its network is replaced, and
-    its frontend, which hears a few windows at a time; its settings and all else are read from it
-    at every call.
+    The classifier itself stays as it is, for training and saving. Only its network is replaced; its
+    settings and all else are read from it at every call.
 
     Args:
         convert: A network in evaluation mode to its other form, such as `fold_batch_norm`; it gets
@@ -54,35 +48,11 @@ class InferenceCopy:
         made = self._made
         if made is None or made[1] != versions or not all(map(_is, made[0], tensors)):
             made = self._made = (tensors, versions, self._convert(classifier))
-        answering = with_network(classifier, made[2])
-        n_bytes, _ = frontend_cost(classifier.config.frontend, classifier.config.window_samples)
-        sliced = _Sliced(classifier.frontend, max(1, MAX_FRONTEND_BYTES // max(1, n_bytes)))
-        vars(answering)["_modules"]["frontend"] = sliced
-        return answering
+        return with_network(classifier, made[2])
 
     def __getstate__(self) -> dict[str, object]:
         """Without the network, which may hold a session of another runtime."""
         return {"_convert": self._convert, "_made": None}
-
-
-class _Sliced(nn.Module):
-    """A frontend that hears at most so many windows of a batch at once on a CPU.
-
-    Args:
-        frontend: The frontend; no window's features depend on the others.
-        size: Most windows at once.
-    """
-
-    def __init__(self, frontend: nn.Module, size: int) -> None:
-        super().__init__()
-        self.frontend, self.size = frontend, size
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """The frontend's features."""
-        if waveform.device.type != "cpu" or len(waveform) <= self.size:
-            features: Tensor = self.frontend(waveform)
-            return features
-        return torch.cat([self.frontend(part) for part in torch.split(waveform, self.size)])
 
 
 def with_network(classifier: Classifier, network: Network) -> Classifier:

@@ -156,7 +156,8 @@ class KaldiMelFrontend(nn.Module):
         elif config.min_level_db is not None:
             mel = mel * self._gain(mel, config.min_level_db).clamp(min=1)
         # In place only where no gradient needs what was there.
-        scaled: Tensor = (mel + config.offset).log().add_(config.shift).div_(config.scale)
+        log = (mel + config.offset).log() if mel.requires_grad else mel.add_(config.offset).log_()
+        scaled: Tensor = log.add_(config.shift).div_(config.scale)
         return scaled
 
     def _gain(self, mel: Tensor, level_db: float) -> Tensor:

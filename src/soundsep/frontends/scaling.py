@@ -24,7 +24,8 @@ def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10)
         power: (...). Returns the same.
     """
     # In place only where no gradient needs what was there.
-    return torch.log10(torch.clamp(power, min=amin)).mul_(multiplier)
+    power = torch.clamp(power, min=amin)
+    return (power.log10() if power.requires_grad else power.log10_()).mul_(multiplier)
 
 
 def limit_range(db: Tensor, top_db: float | None) -> Tensor:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from soundsep.frontends.filterbank import band_groups, in_bands
+from soundsep.frontends.filterbank import BandFilters
 
 __all__ = ["BandSpectrogram"]
 
-# Of frames at once, on a CPU, for each of its threads: they, their transform and the memory that
-# holds both next time stay in the cache. All frames of ten seconds at once take twice as long.
-MAX_SLICE_BYTES = 2**20
+# Of frames at once, on a CPU, for each of its threads. They and their transform are read again from
+# the cache; of fewer at once, the calls themselves take longer than what the cache saves.
+MAX_SLICE_BYTES = 2**21
 
 
 class _Scratch(threading.local):
@@ -74,53 +73,64 @@ class BandSpectrogram(nn.Module):
         self.power, self.pad_mode = power, pad_mode
         before = (n_fft - len(window)) // 2
         frame = nn.functional.pad(window, (before, n_fft - len(window) - before))
-        self._spans, weights = band_groups(
-            filters.repeat_interleave(2, dim=0) if power == 2.0 else filters
-        )
+        # Real and imaginary part of each bin lie side by side.
+        self.bands = BandFilters(filters.repeat_interleave(2, dim=0) if power == 2.0 else filters)
         # Settings rebuild them, so a checkpoint need not carry them.
-        for name, table in {"window": frame, "filters": filters, "weights": weights}.items():
-            self.register_buffer(name, table, persistent=False)
+        self.register_buffer("window", frame, persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
         self.window: Tensor  # (n_fft,)
         self.filters: Tensor
-        self.weights: Tensor
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the power, or the magnitudes, in bands."""
-        half = self.n_fft // 2
-        padded = nn.functional.pad(waveform, (half, half), mode=self.pad_mode)
-        frames = padded.unfold(-1, self.n_fft, self.hop_length)  # (batch, frames, n_fft)
         # A graph takes any length.
         is_traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
-        if is_traced or frames.device.type != "cpu" or frames.requires_grad:
-            return self._bands(frames * self.window).transpose(1, 2)
-        batch, n_frames, _ = frames.shape
+        needs_gradient = waveform.requires_grad and torch.is_grad_enabled()
+        if not (is_traced or needs_gradient) and waveform.device.type == "cpu":
+            return self._in_slices(waveform).transpose(1, 2)
+        half = self.n_fft // 2
+        padded = nn.functional.pad(waveform, (half, half), mode=self.pad_mode)
+        bands: Tensor = self.bands(self._power(self._frames(padded) * self.window))
+        return bands.transpose(1, 2)
+
+    def _in_slices(self, waveform: Tensor) -> Tensor:
+        """On a CPU without a gradient: several clips at once, or a part of one.
+
+        Shape:
+            waveform: (batch, time). Returns (batch, frames, n_bands).
+        """
+        n_frames = 1 + (waveform.shape[1] - self.n_fft % 2) // self.hop_length
         most = max(1, MAX_SLICE_BYTES * torch.get_num_threads() // self.window.nbytes)
-        if batch * n_frames <= most:
-            return self._windowed_bands(frames).transpose(1, 2)
-        found = frames.new_empty(batch, n_frames, self.filters.shape[1])
-        for part in _slices(batch, n_frames, most):
-            found[part] = self._windowed_bands(frames[part])
-        return found.transpose(1, 2)
+        n_clips = max(1, most // n_frames)
+        n_columns = -(-n_frames // -(-n_frames // most))  # all slices of about the same length
+        found = self.window.new_empty(waveform.shape[0], n_frames, self.filters.shape[1])
+        pairs = zip(torch.split(waveform, n_clips), torch.split(found, n_clips), strict=True)
+        for clips, bands in pairs:
+            frames = torch.split(self._frames(self._extended(clips)), n_columns, dim=1)
+            for some, part in zip(frames, torch.split(bands, n_columns, dim=1), strict=True):
+                windowed = torch.mul(some, self.window, out=_scratch.like(some))
+                self.bands.write(self._power(windowed).flatten(0, 1), part.flatten(0, 1))
+        return found
 
-    def _windowed_bands(self, frames: Tensor) -> Tensor:
-        """`_bands` of frames on a CPU without a gradient."""
-        return self._bands(torch.mul(frames, self.window, out=_scratch.like(frames)))
+    def _frames(self, padded: Tensor) -> Tensor:
+        """(batch, time) to (batch, frames, n_fft)."""
+        return padded.unfold(-1, self.n_fft, self.hop_length)
 
-    def _bands(self, windowed: Tensor) -> Tensor:
-        """(..., frames, n_fft) to (..., frames, n_bands)."""
-        spectrum = torch.fft.rfft(windowed)
+    def _extended(self, waveform: Tensor) -> Tensor:
+        """What `torch.nn.functional.pad` gives; reflected in a fraction of its time."""
+        half = self.n_fft // 2
+        if self.pad_mode == "reflect":
+            before = waveform[:, 1 : half + 1].flip(-1)
+            after = waveform[:, -half - 1 : -1].flip(-1)
+        else:
+            before = after = waveform.new_zeros(len(waveform), half)
+        return torch.cat([before, waveform, after], dim=-1)
+
+    def _power(self, windowed: Tensor) -> Tensor:
+        """(..., frames, n_fft) to what `bands` takes: squares, two for each bin, or magnitudes."""
+        spectrum: Tensor = torch.fft.rfft(windowed)
         if self.power != 2.0:
             # Unlike a root it has a gradient where there is nothing.
-            return in_bands(spectrum.abs(), self.weights, self._spans, self.filters.shape[1])
-        parts = torch.view_as_real(spectrum).flatten(-2)
-        squares = parts.square() if parts.requires_grad else parts.square_()
-        return in_bands(squares, self.weights, self._spans, self.filters.shape[1])
-
-
-def _slices(batch: int, n_frames: int, most: int) -> Iterator[tuple[slice, slice]]:
-    """Clips and frames that are computed at once: several clips, or a part of one."""
-    n_clips = max(1, most // n_frames)
-    n_columns = -(-n_frames // -(-n_frames // most))  # all of about the same length
-    for clip in range(0, batch, n_clips):
-        for column in range(0, n_frames, n_columns):
-            yield slice(clip, clip + n_clips), slice(column, column + n_columns)
+            return spectrum.abs()
+        parts: Tensor = torch.view_as_real(spectrum).flatten(-2)
+        return parts.square() if parts.requires_grad else parts.square_()

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from soundsep import Classifier, ClassifierConfig, MelConfig
-from soundsep.classifier.inference import MAX_FRONTEND_BYTES, InferenceCopy, fold_batch_norm
+from soundsep.classifier.inference import InferenceCopy, fold_batch_norm
 from soundsep.classifier.scoring import MAX_SLICE_BYTES, forward_in_slices
-from soundsep.frontends import GammatoneConfig, KaldiMelConfig, MFCCConfig, WaveformConfig
-from soundsep.frontends.cost import frontend_cost
+from soundsep.frontends import KaldiMelConfig, WaveformConfig
 from soundsep.models import NETWORKS, WAVEFORM_NETWORKS
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -180,28 +179,3 @@ def test_a_batch_runs_in_even_slices_of_bounded_memory():
         assert sum(sizes) == n
         assert len(sizes) == -(-n // most)
         assert max(sizes) - min(sizes) <= 1
-
-
-FRONTENDS = (
-    MelConfig(),
-    KaldiMelConfig(),
-    KaldiMelConfig(n_mels=128, f_max=14_000.0, level_db=23.5),
-    MFCCConfig(),
-    GammatoneConfig(n_bands=8),
-)
-
-
-@pytest.mark.parametrize("frontend", FRONTENDS, ids=lambda f: f.kind)
-def test_features_of_a_few_windows_at_a_time_are_the_same_to_the_bit(frontend):
-    config = ClassifierConfig(labels=("a",), network="cnn4", frontend=frontend)
-    model = Classifier(config)
-    sliced = folding().of(model).frontend
-    n_bytes, _ = frontend_cost(frontend, config.window_samples)
-    assert sliced.size == max(1, MAX_FRONTEND_BYTES // n_bytes)
-    sizes: list[int] = []
-    model.frontend.register_forward_hook(lambda _, given, __: sizes.append(len(given[0])))
-    sound = noise(2 * sliced.size + 1, model)
-    with torch.inference_mode():
-        found = sliced(sound)
-        assert sizes == [sliced.size, sliced.size, 1]
-        assert torch.equal(found, model.frontend(sound))

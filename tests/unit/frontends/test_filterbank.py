@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from soundsep.frontends import MEL_PRESETS, KaldiMelConfig, KaldiMelFrontend, MelConfig, MelFrontend
-from soundsep.frontends.filterbank import band_groups, in_bands
+from soundsep.frontends.filterbank import BandFilters
 
 BANKS = {
     **{name: MelFrontend(config).filters for name, config in MEL_PRESETS.items()},
@@ -17,19 +17,25 @@ BANKS = {
 @pytest.mark.parametrize("filters", BANKS.values(), ids=BANKS)
 def test_groups_of_bands_give_the_whole_product(filters):
     generator = torch.Generator().manual_seed(0)
-    rows = torch.rand(2, 3, len(filters), generator=generator, dtype=torch.float64)
-    spans, weights = band_groups(filters.double())
-    torch.testing.assert_close(
-        in_bands(rows, weights, spans, filters.shape[1]), rows @ filters.double()
-    )
-    assert filters.shape[1] < 64 or weights.numel() < 0.6 * filters.numel()
+    power = torch.rand(2, 3, len(filters), generator=generator, dtype=torch.float64)
+    bands = BandFilters(filters.double())
+    expected = power @ filters.double()
+    torch.testing.assert_close(bands(power), expected)
+    written = torch.full((6, filters.shape[1]), torch.nan, dtype=torch.float64)
+    bands.write(power.flatten(0, 1), written)
+    torch.testing.assert_close(written, expected.flatten(0, 1))
+    assert filters.shape[1] < 64 or sum(g.numel() for g in bands.groups) < 0.6 * filters.numel()
+    assert not bands.state_dict()
 
 
 def test_bands_above_all_bins_are_silent():
     filters = torch.zeros(5, 40)
     filters[2, 3] = 1.0
-    spans, weights = band_groups(filters)
-    assert spans == ((2, 1), (0, 1), (0, 1))
+    bands = BandFilters(filters)
+    assert bands.spans == ((2, 1), (0, 1), (0, 1))
     expected = torch.zeros(2, 40)
     expected[:, 3] = 1
-    assert torch.equal(in_bands(torch.ones(2, 5), weights, spans, 40), expected)
+    assert torch.equal(bands(torch.ones(2, 5)), expected)
+    written = torch.full((2, 40), torch.nan)
+    bands.write(torch.ones(2, 5), written)
+    assert torch.equal(written, expected)
