@@ -83,10 +83,8 @@ class BandSpectrogram(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Compute the power, or the magnitudes, in bands."""
-        # A graph takes any length.
-        is_traced = torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
         needs_gradient = waveform.requires_grad and torch.is_grad_enabled()
-        if not (is_traced or needs_gradient) and waveform.device.type == "cpu":
+        if waveform.is_cpu and not needs_gradient and not _is_traced():
             return self._in_slices(waveform).transpose(1, 2)
         half = self.n_fft // 2
         padded = nn.functional.pad(waveform, (half, half), mode=self.pad_mode)
@@ -99,18 +97,27 @@ class BandSpectrogram(nn.Module):
         Shape:
             waveform: (batch, time). Returns (batch, frames, n_bands).
         """
-        n_frames = 1 + (waveform.shape[1] - self.n_fft % 2) // self.hop_length
+        batch, n_samples = waveform.shape
+        n_frames = 1 + (n_samples - self.n_fft % 2) // self.hop_length
+        found = self.window.new_empty(batch, n_frames, self.filters.shape[1])
         most = max(1, MAX_SLICE_BYTES * torch.get_num_threads() // self.window.nbytes)
+        if batch * n_frames <= most:
+            self._write(self._frames(self._extended(waveform)), found)
+            return found
         n_clips = max(1, most // n_frames)
         n_columns = -(-n_frames // -(-n_frames // most))  # all slices of about the same length
-        found = self.window.new_empty(waveform.shape[0], n_frames, self.filters.shape[1])
-        pairs = zip(torch.split(waveform, n_clips), torch.split(found, n_clips), strict=True)
-        for clips, bands in pairs:
-            frames = torch.split(self._frames(self._extended(clips)), n_columns, dim=1)
-            for some, part in zip(frames, torch.split(bands, n_columns, dim=1), strict=True):
-                windowed = torch.mul(some, self.window, out=_scratch.like(some))
-                self.bands.write(self._power(windowed).flatten(0, 1), part.flatten(0, 1))
+        for first in range(0, batch, n_clips):
+            clips = slice(first, first + n_clips)
+            frames = self._frames(self._extended(waveform[clips]))
+            for column in range(0, n_frames, n_columns):
+                columns = slice(column, column + n_columns)
+                self._write(frames[:, columns], found[clips, columns])
         return found
+
+    def _write(self, frames: Tensor, bands: Tensor) -> None:
+        """Bands of frames of several clips, or of a part of one, into memory that is there."""
+        windowed = torch.mul(frames, self.window, out=_scratch.like(frames))
+        self.bands.write(self._power(windowed).flatten(0, 1), bands.flatten(0, 1))
 
     def _frames(self, padded: Tensor) -> Tensor:
         """(batch, time) to (batch, frames, n_fft)."""
@@ -134,3 +141,8 @@ class BandSpectrogram(nn.Module):
             return spectrum.abs()
         parts: Tensor = torch.view_as_real(spectrum).flatten(-2)
         return parts.square() if parts.requires_grad else parts.square_()
+
+
+def _is_traced() -> bool:
+    """Whether a graph is made, which takes any length."""
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
