@@ -75,7 +75,8 @@ class ScoringSettings(Protocol):
 class ClassifierLike(Protocol):
     """Anything that scores waveforms: a `Classifier`, an `OnnxClassifier`, or a class of your own.
 
-    A `torch.nn.Module` is put into evaluation mode before it scores.
+    A `torch.nn.Module` is put into evaluation mode before it scores. The page "How it works" has an
+    example.
     """
 
     @property

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from soundsep.classifier.block_scorer import BlockScorer, Rows, Window
+from soundsep.classifier.checks import frame_scores_of, scores_of
 from soundsep.classifier.config import MAX_OVERLAP
 from soundsep.classifier.protocol import ClassifierLike
 from soundsep.config import check_number, check_whole
@@ -32,7 +33,7 @@ class WindowScorer(BlockScorer):
         return 1
 
     def _predict(self, windows: Tensor) -> Tensor:
-        return self._classifier.predict(windows)
+        return scores_of(self._classifier, windows)
 
     def _silence(self) -> Tensor:
         return torch.zeros(self._n_labels)
@@ -98,7 +99,7 @@ class FrameScorer(BlockScorer):
         return n_rows
 
     def _predict(self, windows: Tensor) -> Tensor:
-        return self._classifier.frame_scores(windows)
+        return frame_scores_of(self._classifier, windows)
 
     def _silence(self) -> Tensor:
         return torch.zeros(len(self._weights), self._n_labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from soundsep.audio.level import raised, raising_gain
 from soundsep.audio.windows import split_windows
+from soundsep.classifier.checks import scores_of
 from soundsep.classifier.classifier import Classifier
 from soundsep.classifier.protocol import ClassifierLike, ScoringSettings
 from soundsep.config import check_whole
@@ -202,7 +204,12 @@ def score_windows(
     check_whole("n_shifts", n_shifts, least=1, most=MAX_SHIFTS)
     pool = _highest if classifier.config.activation == "sigmoid" else _mean
     return _over_windows(
-        classifier, classifier.predict, pool, windows, batch_size=batch_size, n_shifts=n_shifts
+        classifier,
+        partial(scores_of, classifier),
+        pool,
+        windows,
+        batch_size=batch_size,
+        n_shifts=n_shifts,
     )
 
 

@@ -14,9 +14,10 @@ from soundsep.audio import AudioInput
 from soundsep.audio.inputs import is_many
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier, ClassifierLike
+from soundsep.classifier.checks import check_classifier
 from soundsep.classifier.inference import InferenceCopy, fold_batch_norm
 from soundsep.classifier.scoring import MAX_SHIFTS, embed_windows
-from soundsep.config import check_choice, check_kind, check_number, check_whole
+from soundsep.config import check_choice, check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError
 from soundsep.models import Network
@@ -70,10 +71,10 @@ class Pipeline(Listener):
             the separator too, runs in PyTorch.
 
     Raises:
-        ConfigError: ``classifier`` is a name and not a `Classifier` (see `from_pretrained`), the
-            device does not exist, ``silence_db`` is above 0, ``unknown`` is requested of a
-            softmax classifier without ``unknown_below``, or ``runtime="onnx"`` of another device
-            than the CPU or of what is not a `Classifier`.
+        ConfigError: ``classifier`` is a name (see `from_pretrained`) or otherwise none, its
+            settings do not fit its labels, the device does not exist, ``silence_db`` is above 0,
+            ``unknown`` is requested of a softmax classifier without ``unknown_below``, or
+            ``runtime="onnx"`` of another device than the CPU or of what is not a `Classifier`.
         DependencyError: ``runtime="onnx"``, and the extra is not installed.
         ExportError: ONNX cannot express the network.
     """
@@ -88,7 +89,7 @@ class Pipeline(Listener):
         device: str | torch.device = "cpu",
         runtime: Literal["torch", "onnx"] = "torch",
     ) -> None:
-        check_kind("Pipeline", classifier, ClassifierLike)
+        check_classifier("Pipeline", classifier)
         check_choice("runtime", runtime, ("torch", "onnx"))
         if runtime == "onnx":
             _check_onnx(classifier, device)

@@ -12,13 +12,14 @@ from soundsep.classifier.scorers import FrameScorer, build_scorer
 from soundsep.frontends import KaldiMelConfig
 
 RATE, FRAME = 2_000, 320
+SCALE = 2.0**17  # a power of two, so that nothing is rounded
 FRONTEND = KaldiMelConfig(
     sample_rate=RATE, n_fft=64, win_length=50, hop_length=20, n_mels=128, f_max=1_000.0
 )
 
 
 class Where(Classifier):
-    """Scores of a frame: the sample in its middle, and its place in the window, in samples."""
+    """Scores of a frame: the sample in its middle, and its place in the window, over `SCALE`."""
 
     n_windows = 0
 
@@ -26,7 +27,7 @@ class Where(Classifier):
         self.n_windows += len(waveform)
         samples = waveform[:, ::FRAME]
         place = (torch.arange(samples.shape[1]) * FRAME).expand_as(samples)
-        return torch.stack((samples, place), dim=-1)
+        return torch.stack((samples, place), dim=-1) / SCALE
 
 
 def where(window_seconds: float = 5.0) -> Where:
@@ -48,7 +49,8 @@ def heard(model: Classifier, n_samples: int, **options):
 
 
 def joined(*parts: Rows) -> Rows:
-    return Rows.joined(parts, n_labels=2)
+    rows = Rows.joined(parts, n_labels=2)
+    return Rows(rows.starts, rows.ends, rows.scores * SCALE)
 
 
 LENGTHS = [50, 319, 320, 321, 9_999, 10_000, 10_001, 10_320, 17_999, 18_000, 18_001, 64_123]
