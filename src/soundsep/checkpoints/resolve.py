@@ -56,11 +56,12 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
         raise WeightsError(f"cannot look for the folder {text!r}: {error}") from error
     if exists:
         return _complete(folder, f"the folder {text!r}")
+    if folder.is_file():
+        raise WeightsError(_a_file(text, folder))
     if not isinstance(name_or_folder, str) or _looks_like_path(text):
-        found = "a file; name the folder around it" if folder.exists() else "nothing"
         raise WeightsError(
             f"no checkpoint at {text!r}: expected a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, "
-            f"found {found} (current folder: {Path.cwd()})"
+            f"found nothing (current folder: {Path.cwd()})"
         )
     if is_repository(text):
         return _complete(fetch_repository(text), f"{text!r} on the Hugging Face Hub")
@@ -77,6 +78,23 @@ def _unknown(name: object) -> str:
         f"no checkpoint is called {name!r}{did_you_mean(name, PUBLISHED)}: expected one of "
         f"{', '.join(sorted(PUBLISHED))}, a folder with {CONFIG_NAME} and {WEIGHTS_NAME}, or "
         "org/repo on the Hugging Face Hub"
+    )
+
+
+def _a_file(text: str, path: Path) -> str:
+    """What to do with a file that was given in place of a folder."""
+    if path.name in (CONFIG_NAME, WEIGHTS_NAME):
+        hint = f"; name the folder around it, {str(path.parent)!r}"
+    elif path.suffix.lower() == ".onnx":
+        hint = (
+            "; in Python, Pipeline(soundsep.export.OnnxClassifier(path)) runs an exported file, "
+            'and runtime="onnx" or --runtime onnx a checkpoint in ONNX Runtime'
+        )
+    else:
+        hint = ""
+    return (
+        f"{text!r} is a file, not a checkpoint: expected a folder with {CONFIG_NAME} and "
+        f"{WEIGHTS_NAME}{hint}"
     )
 
 

@@ -139,10 +139,19 @@ def test_unknown_name_lists_what_is_accepted(name: str) -> None:
         assert isinstance(caught.value, ConfigError)
 
 
-def test_file_instead_of_its_folder() -> None:
+@pytest.mark.parametrize("name", ["./mine/model.safetensors", "mine/config.json"])
+def test_file_instead_of_its_folder(name: str) -> None:
     write_checkpoint("mine", CONFIG, TENSORS)
-    with pytest.raises(WeightsError, match="name the folder around it"):
-        resolve("./mine/model.safetensors")
+    with pytest.raises(WeightsError, match=r"is a file, .*; name the folder around it, 'mine'$"):
+        resolve(name)  # and asks no Hub for a repository of that name
+
+
+@pytest.mark.parametrize("name", ["mine.onnx", "./mine.onnx", "exports/mine.ONNX"])
+def test_an_exported_file_says_what_runs_it(name: str) -> None:
+    Path("exports").mkdir()
+    Path(name).write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"is a file, .*OnnxClassifier\(path\)"):
+        resolve(name)
 
 
 # --- the hub
