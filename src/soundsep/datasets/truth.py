@@ -10,11 +10,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soundsep.datasets.label_files import read_labels
 from soundsep.datasets.scene import Scene
 from soundsep.datasets.table import read_rows, read_times
 from soundsep.errors import ConfigError, DatasetError
@@ -115,21 +116,25 @@ def write_truth(
 
 
 def read_truth(path: str | Path) -> list[Event]:
-    """Read events written by `write_truth`, by ``soundsep events --format csv`` or by hand.
+    """Read the events of one recording, written by `write_truth`, ``soundsep events`` or by hand.
 
     From csv the columns ``start_seconds``, ``end_seconds`` and ``label`` are read, from JSON the
-    observations of all annotations. The score of every event is 1.
+    observations of all annotations, from ``.txt`` a label track of Audacity or a selection table of
+    Raven. The score of every event is 1.
 
     Returns:
         The events by their start.
 
     Raises:
-        ConfigError: the name ends in neither ``.csv`` nor ``.json`` nor ``.jams``.
-        DatasetError: the file cannot be read, or holds something else.
+        ConfigError: the name ends in none of ``.csv``, ``.txt``, ``.json`` and ``.jams``.
+        DatasetError: the file cannot be read, holds something else, or the events of several
+            recordings.
     """
     path = local_path(path)
     if path.suffix.lower() == ".csv":
         spans = _rows(path)
+    elif path.suffix.lower() == ".txt":
+        spans = _labelled(path)
     else:
         _check_suffix(path)
         spans = _observations(path)
@@ -140,13 +145,33 @@ def read_truth(path: str | Path) -> list[Event]:
 def _check_suffix(path: Path) -> None:
     if path.suffix.lower() not in JSON_SUFFIXES:
         raise ConfigError(
-            f"{path}: expected a table of events in .csv, .json or .jams, got {path.suffix!r}"
+            f"{path}: expected events in .csv, .json or .jams, or to read in .txt as Audacity or "
+            f"Raven write them, got {path.suffix!r}"
         )
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
-    for where, row in read_rows(path, COLUMNS):
+    rows = list(read_rows(path, COLUMNS))
+    _require_one(path, {row.get("path") or "": None for _, row in rows})
+    for where, row in rows:
         yield where, row["start_seconds"], row["end_seconds"], row["label"]
+
+
+def _labelled(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
+    rows = read_labels(path)
+    _require_one(path, {row.recording: None for row in rows})
+    for row in rows:
+        yield row.where, row.start_seconds, row.end_seconds, row.label
+
+
+def _require_one(path: Path, recordings: Collection[str]) -> None:
+    if len(recordings) > 1:
+        first, second, *_ = map(repr, recordings)
+        raise DatasetError(
+            f"{path} holds the events of {len(recordings)} recordings, such as {first} and "
+            f"{second}, whose times would be mixed up; expected those of one: write a table for "
+            "each (soundsep.pipeline.read_events reads all, each with its recording)"
+        )
 
 
 def _observations(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:

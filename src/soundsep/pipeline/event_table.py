@@ -94,7 +94,9 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _event(where: str, row: Any) -> TimedEvent:
     if not isinstance(row, Mapping) or any(row.get(name) in (None, "") for name in NEEDED):
-        raise DatasetError(f"{where}: expected values for {', '.join(NEEDED)}")
+        absent = [name for name in NEEDED if isinstance(row, Mapping) and name not in row]
+        hint = f"; the table has no {' and no '.join(absent)}" if absent else ""
+        raise DatasetError(f"{where}: expected values for {', '.join(NEEDED)}{hint}")
     try:
         start, end = float(row["start_seconds"]), float(row["end_seconds"])
         score = float(1.0 if row.get("score") in (None, "") else row["score"])

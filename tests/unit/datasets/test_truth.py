@@ -114,7 +114,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"in \.csv, \.json or \.jams"):
         write_truth(tmp_path / "t.txt", EVENTS, duration_seconds=1.0)
     with pytest.raises(ConfigError, match=r"in \.csv, \.json or \.jams"):
-        read_truth(tmp_path / "t.txt")
+        read_truth(tmp_path / "t.wav")
     with pytest.raises(DatasetError, match="cannot be read"):
         read_truth(tmp_path / "absent.json")
 
@@ -141,4 +141,38 @@ def test_json_that_is_nested_too_deeply_is_refused_with_its_name(tmp_path):
     path = tmp_path / "night.jams"
     path.write_text("[" * 200_000)
     with pytest.raises(DatasetError, match=r"night\.jams is not JSON: it is nested too deeply"):
+        read_truth(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.0\t2.0\tdog\n5.0\t6.5\tcat\n",  # of Audacity
+        "Selection\tBegin Time (s)\tEnd Time (s)\tAnnotation\n1\t5\t6.5\tcat\n2\t1\t2\tdog\n",
+    ],
+)
+def test_labels_of_audacity_and_raven_are_truth(tmp_path, text):
+    path = tmp_path / "night.txt"
+    path.write_text(text, encoding="utf-8")
+    assert read_truth(path) == [Event(1.0, 2.0, "dog", 1.0), Event(5.0, 6.5, "cat", 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "t.csv",
+            "path,start_seconds,end_seconds,label\na.wav,1,2,dog\nb.wav,1,2,dog\nc.wav,1,2,dog\n",
+        ),
+        (
+            "t.txt",
+            "Begin Path\tBegin Time (s)\tEnd Time (s)\tAnnotation\n"
+            "a.wav\t1\t2\tdog\nb.wav\t1\t2\tdog\nc.wav\t1\t2\tdog\n",
+        ),
+    ],
+)
+def test_events_of_several_recordings_are_not_mixed_up(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"events of 3 recordings, such as 'a.wav' and 'b.wav'"):
         read_truth(path)

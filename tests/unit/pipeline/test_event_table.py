@@ -41,7 +41,7 @@ def test_columns_that_a_table_may_lack(tmp_path):
     ("name", "text", "message"),
     [
         ("a.csv", f"{HEAD}\n0,1\n", "line 2"),
-        ("a.csv", "a,b\n1,2\n", "expected values for start_seconds"),
+        ("a.csv", "a,label\n1,2\n", "label; the table has no start_seconds and no end_seconds$"),
         ("a.csv", f"{HEAD}\n2,1,dog\n", "an end not before it"),
         ("a.csv", f"{HEAD}\n0,inf,dog\n", "an end not before it"),
         ("a.csv", f"{HEAD}\nnan,1,dog\n", "an end not before it"),
