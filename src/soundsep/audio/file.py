@@ -215,9 +215,10 @@ def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
 
 
 def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
-    if not str(audio):  # pathlib takes it as the current folder
+    audio = os.fsdecode(audio)
+    if not audio:  # pathlib takes it as the current folder
         raise AudioError("the path is empty; expected the path of a recording")
-    path, title = Path(audio), printable(str(audio))
+    path, title = Path(audio), printable(audio)
     try:
         path = local_path(audio)
         if path.is_file():
@@ -231,13 +232,13 @@ def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
             )
         else:
             found = "does not exist; expected the path of a recording"
-            if str(audio) == "-":
+            if audio == "-":
                 found += "; standard input is not read: save it as a file"
     except (OSError, ConfigError) as error:  # no permission, too long; no such user's home
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise AudioError(f"{title} cannot be opened: {reason}") from error
-    if "://" in str(audio):
-        raise AudioError(f"{printable(str(audio))} is an address, not a path; download it first")
+    if "://" in audio:
+        raise AudioError(f"{title} is an address, not a path; download it first")
     raise AudioError(f"{title} {found}")
 
 
@@ -249,7 +250,7 @@ def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
     if isinstance(audio, io.TextIOBase):
         raise AudioError(f"{name} gives text; open it in binary mode ('rb')")
     try:
-        in_place = isinstance(audio, (io.BufferedIOBase, io.RawIOBase)) and audio.seekable()
+        in_place = isinstance(audio, (io.BufferedIOBase, io.RawIOBase)) and _is_seekable(audio)
         if in_place and audio.tell() == 0:
             return name, audio, False
         data = audio.read()
@@ -263,3 +264,10 @@ def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
     if not data:
         raise AudioError(f"{name} has nothing left to be read; seek to its beginning first")
     return name, io.BytesIO(bytes(data)), True
+
+
+def _is_seekable(file: io.IOBase) -> bool:
+    try:
+        return file.seekable()
+    except AttributeError:  # a member of a tar archive that is read as a stream cannot even tell
+        return False

@@ -83,7 +83,7 @@ def path_of(audio: object) -> str | None:
     if isinstance(audio, Mapping):  # of a data set of Hugging Face
         audio = audio.get("path")
     if isinstance(audio, (str, os.PathLike)):
-        return os.fspath(audio) if isinstance(audio, str) else str(audio)
+        return str(os.fsdecode(audio))  # a plain one: strings of NumPy are none
     name = getattr(audio, "name", None)
     return name if isinstance(name, str) else None
 

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import struct
+import tarfile
 import tempfile
 import tracemalloc
 import wave
@@ -254,6 +255,20 @@ def test_bytes_of_any_kind_are_read():
     every_second = memoryview(spread)[::2]
     for audio in (bytearray(data), every_second, Reader(bytearray(data))):
         assert load_audio(audio)[0].shape == (RATE,)
+
+
+def test_members_of_archives_are_read():
+    data, packed = encoded("wav", tone()), io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name in ("a.wav", "b.wav"):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    for mode in ("r:", "r|"):  # the second seeks nowhere
+        packed.seek(0)
+        with tarfile.open(fileobj=packed, mode=mode) as archive:
+            shapes = [load_audio(archive.extractfile(member))[0].shape for member in archive]
+        assert shapes == [(RATE,)] * 2
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

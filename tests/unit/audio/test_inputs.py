@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from soundsep import AudioError, load_audio
+from soundsep.audio.inputs import name_of, path_of
+
+
+class Entry:
+    """A path of another library."""
+
+    def __init__(self, path: str | bytes) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str | bytes:
+        return self.path
+
+
+class Named(io.BytesIO):
+    name = "a.wav"
+
+
+@pytest.mark.parametrize(
+    ("audio", "path"),
+    [
+        ("a.wav", "a.wav"),
+        (np.str_("a.wav"), "a.wav"),
+        (Path("a.wav"), "a.wav"),
+        (Entry("a.wav"), "a.wav"),
+        (Entry(b"a.wav"), "a.wav"),
+        (Named(), "a.wav"),
+        ({"path": Path("a.wav"), "array": np.zeros(1), "sampling_rate": 8_000}, "a.wav"),
+        (io.BytesIO(), None),
+        (b"", None),
+        (torch.zeros(1), None),
+    ],
+)
+def test_a_path_is_plain_text(audio, path):
+    found = path_of(audio)
+    assert found == path
+    assert type(found) is type(path)
+    assert name_of(audio) in (path, "the array", "the recording")
+
+
+@pytest.mark.parametrize("path", [Entry("absent.wav"), Entry(b"absent.wav"), np.str_("absent.wav")])
+def test_a_path_of_any_kind_is_named_by_errors(path):
+    with pytest.raises(AudioError, match=r"^absent\.wav does not exist"):
+        load_audio(path)
