@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -208,9 +209,10 @@ def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
         return "the bytes given", io.BytesIO(bytes(audio)), True
     if hasattr(audio, "read"):
         return _open_object(audio)
+    hint = "; samples come as one array: numpy.asarray(samples)" if isinstance(audio, Real) else ""
     raise AudioError(
         "expected a path, bytes, a binary file object, a NumPy array or a tensor, got "
-        f"{type(audio).__name__}"
+        f"{type(audio).__name__}{hint}"
     )
 
 

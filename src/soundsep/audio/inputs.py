@@ -98,11 +98,16 @@ def is_many(audio: Any) -> tuple[bool, bool]:
         Two flags; the second is false for lists and columns, whose length is known.
 
     Raises:
-        AudioError: it is a pair ``(samples, rate)``.
+        AudioError: it is a pair ``(samples, rate)`` or a table.
     """
     is_one = isinstance(audio, (str, bytes, bytearray, memoryview, Mapping)) or is_array(audio)
     if is_one or not isinstance(audio, Iterable) or hasattr(audio, "read"):
         return False, False
     if isinstance(audio, (tuple, list)) and len(audio) == 2 and isinstance(audio[1], Real):
         unpack(audio, None)  # a pair (samples, rate) is refused with a hint
+    if hasattr(audio, "columns"):  # it would give their names
+        raise AudioError(
+            f"expected recordings, got a {type(audio).__name__} of several columns; pass the one "
+            "that holds the paths, such as table['path']"
+        )
     return True, not (isinstance(audio, Sequence) or hasattr(audio, "to_list"))

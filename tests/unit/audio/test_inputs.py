@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from soundsep import AudioError, load_audio
-from soundsep.audio.inputs import name_of, path_of
+from soundsep.audio.inputs import is_many, name_of, path_of
 
 
 class Entry:
@@ -51,3 +51,17 @@ def test_a_path_is_plain_text(audio, path):
 def test_a_path_of_any_kind_is_named_by_errors(path):
     with pytest.raises(AudioError, match=r"^absent\.wav does not exist"):
         load_audio(path)
+
+
+@pytest.mark.parametrize("sample", [0.5, 1, np.float32(0.5), np.int16(1)])
+def test_a_sample_where_a_recording_is_expected_gets_a_hint(sample):
+    with pytest.raises(AudioError, match=r"got \w+; samples come as one array: numpy\.asarray"):
+        load_audio(sample)
+
+
+def test_a_table_gets_a_hint():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"path": ["a.wav", "b.wav"], "site": [1, 2]})
+    with pytest.raises(AudioError, match=r"got a DataFrame .* such as table\['path'\]"):
+        is_many(table)
+    assert is_many(table["path"]) == (True, False)
