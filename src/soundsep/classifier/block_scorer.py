@@ -52,7 +52,7 @@ class Rows:
             return parts[0]
         if not parts:
             none = torch.empty(0, dtype=torch.int64)
-            return cls(none, none, torch.empty(0, n_labels))
+            return cls(none, none, torch.empty(0, n_labels, dtype=torch.float32))
         return cls(
             torch.cat([part.starts for part in parts]),
             torch.cat([part.ends for part in parts]),

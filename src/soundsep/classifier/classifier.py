@@ -57,6 +57,7 @@ class Classifier(nn.Module):
                 f"{type(self.frontend).__name__} needs at least {self.frontend.min_samples}"
             )
         self.network = build_network(config.network, len(config.labels))
+        self.float()  # as the features are, whatever torch's default is
         if (frame := self.frame_length) is not None and window < frame:
             raise ConfigError(
                 f"ClassifierConfig.window_seconds is {config.window_seconds}, {window} samples; a "

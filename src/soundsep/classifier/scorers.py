@@ -36,7 +36,7 @@ class WindowScorer(BlockScorer):
         return scores_of(self._classifier, windows)
 
     def _silence(self) -> Tensor:
-        return torch.zeros(self._n_labels)
+        return torch.zeros(self._n_labels, dtype=torch.float32)
 
     def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
         starts = torch.tensor([window.start for window in windows])
@@ -76,13 +76,14 @@ class FrameScorer(BlockScorer):
         )
         middles = torch.arange(0, self.window, frame)
         distance = (middles - self.window / 2).abs()
-        self._weights = 1 - distance / (self.window / 2 + frame)
+        self._weights = 1 - distance.float() / (self.window / 2 + frame)
 
     def _reset(self) -> None:
         super()._reset()
         self._n_queued = self._n_given = 0  # frames
         # For frames that later windows may hold too: sums of weighted scores, and of weights.
-        self._sums, self._totals = torch.empty(0, self._n_labels), torch.empty(0)
+        self._sums = torch.empty(0, self._n_labels, dtype=torch.float32)
+        self._totals = torch.empty(0, dtype=torch.float32)
 
     def _is_complete(self) -> bool:
         # Not without a sample beyond it: what ends with the signal is its last window.
@@ -102,7 +103,7 @@ class FrameScorer(BlockScorer):
         return frame_scores_of(self._classifier, windows)
 
     def _silence(self) -> Tensor:
-        return torch.zeros(len(self._weights), self._n_labels)
+        return torch.zeros(len(self._weights), self._n_labels, dtype=torch.float32)
 
     def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
         before = self._n_given

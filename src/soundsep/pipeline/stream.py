@@ -248,7 +248,7 @@ class Stream:
         kept, frame = self._kept, self._frame_seconds
         labels, rate = self._classifier.labels, self._classifier.sample_rate
         times = torch.empty(0, 2, dtype=torch.float64)
-        nothing = _Kept(times[:, 0], times, torch.empty(0, len(labels)))
+        nothing = _Kept(times[:, 0], times, torch.empty(0, len(labels), dtype=torch.float32))
         starts, spans, values = map(torch.cat, zip(*(kept or [nothing]), strict=True))
         return Scores(
             values=values,

@@ -176,7 +176,7 @@ class Separator:
         is_alike = len(waveform) == self.config.n_channels
         mixture = waveform if is_alike else to_mono(waveform, self.sample_rate)[None]
         n_channels, n_samples = mixture.shape
-        sources = torch.empty(len(self.sources), n_channels, n_samples)
+        sources = torch.empty(len(self.sources), n_channels, n_samples, dtype=torch.float32)
         seconds = n_samples / self.sample_rate
         done = 0
         for stretch in self._separated(
