@@ -172,8 +172,12 @@ def _low_pass(factor: int) -> NDArray[np.float32]:
     """
     beta, cutoff = 7.0, 0.94
     n = N_ZEROS * factor
-    taps = torch.sinc(torch.arange(-n, n + 1, dtype=torch.float32).mul_(cutoff / factor))
-    taps *= torch.kaiser_window(2 * n + 1, periodic=False, beta=beta, dtype=torch.float32)
+    taps = torch.sinc(
+        torch.arange(-n, n + 1, dtype=torch.float32, device="cpu").mul_(cutoff / factor)
+    )
+    taps *= torch.kaiser_window(
+        2 * n + 1, periodic=False, beta=beta, dtype=torch.float32, device="cpu"
+    )
     taps /= taps.sum(dtype=torch.float64)
     filter_taps: NDArray[np.float32] = taps.numpy()
     return filter_taps

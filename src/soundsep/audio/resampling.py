@@ -118,7 +118,7 @@ class StreamingResampler:
             Returns (..., time').
         """
         if not self._pieces:
-            rest = torch.empty(0, dtype=torch.float32)
+            rest = torch.empty(0, dtype=torch.float32, device="cpu")
         else:
             rest = self._give(math.ceil(self._n_in * self._ratio))
         self._reset()

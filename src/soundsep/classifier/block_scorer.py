@@ -51,8 +51,8 @@ class Rows:
         if len(parts) == 1:
             return parts[0]
         if not parts:
-            none = torch.empty(0, dtype=torch.int64)
-            return cls(none, none, torch.empty(0, n_labels, dtype=torch.float32))
+            none = torch.empty(0, dtype=torch.int64, device="cpu")
+            return cls(none, none, torch.empty(0, n_labels, dtype=torch.float32, device="cpu"))
         return cls(
             torch.cat([part.starts for part in parts]),
             torch.cat([part.ends for part in parts]),
@@ -206,5 +206,5 @@ class BlockScorer(ABC):
         if all(heard):
             return found
         scores = found.new_zeros(len(windows), *found.shape[1:])
-        scores[torch.tensor(heard)] = found
+        scores[torch.tensor(heard, device="cpu")] = found
         return scores

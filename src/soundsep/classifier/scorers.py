@@ -36,10 +36,10 @@ class WindowScorer(BlockScorer):
         return scores_of(self._classifier, windows)
 
     def _silence(self) -> Tensor:
-        return torch.zeros(self._n_labels, dtype=torch.float32)
+        return torch.zeros(self._n_labels, dtype=torch.float32, device="cpu")
 
     def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
-        starts = torch.tensor([window.start for window in windows])
+        starts = torch.tensor([window.start for window in windows], device="cpu")
         return Rows(starts, starts + (self.window + self.hop) // 2, scores)
 
 
@@ -74,7 +74,7 @@ class FrameScorer(BlockScorer):
         super().__init__(
             classifier, hop=hop, batch_size=batch_size, wait=wait, silence_db=silence_db
         )
-        middles = torch.arange(0, self.window, frame)
+        middles = torch.arange(0, self.window, frame, device="cpu")
         distance = (middles - self.window / 2).abs()
         self._weights = 1 - distance.float() / (self.window / 2 + frame)
 
@@ -82,8 +82,8 @@ class FrameScorer(BlockScorer):
         super()._reset()
         self._n_queued = self._n_given = 0  # frames
         # For frames that later windows may hold too: sums of weighted scores, and of weights.
-        self._sums = torch.empty(0, self._n_labels, dtype=torch.float32)
-        self._totals = torch.empty(0, dtype=torch.float32)
+        self._sums = torch.empty(0, self._n_labels, dtype=torch.float32, device="cpu")
+        self._totals = torch.empty(0, dtype=torch.float32, device="cpu")
 
     def _is_complete(self) -> bool:
         # Not without a sample beyond it: what ends with the signal is its last window.
@@ -103,13 +103,13 @@ class FrameScorer(BlockScorer):
         return frame_scores_of(self._classifier, windows)
 
     def _silence(self) -> Tensor:
-        return torch.zeros(len(self._weights), self._n_labels, dtype=torch.float32)
+        return torch.zeros(len(self._weights), self._n_labels, dtype=torch.float32, device="cpu")
 
     def _rows(self, windows: Sequence[Window], scores: Tensor) -> Rows:
         before = self._n_given
         parts = [self._mean(window, each) for window, each in zip(windows, scores, strict=True)]
         # In float64: float32 holds no sample's number beyond minutes.
-        middles = torch.arange(before, self._n_given).double() * self._frame
+        middles = torch.arange(before, self._n_given, device="cpu").double() * self._frame
         starts, ends = ((middles + half).round().long() for half in self._halves)
         return Rows(starts.clamp(min=0), ends, torch.cat(parts))
 

@@ -285,7 +285,7 @@ def _over_windows(
             if n:
                 yield key, pool(torch.stack(rows[:n]).reshape(n // n_shifts, n_shifts, -1))
             else:
-                yield key, torch.empty(0)
+                yield key, torch.empty(0, device="cpu")
             del rows[:n]
 
     for key, windows in clips:

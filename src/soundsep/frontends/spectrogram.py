@@ -24,14 +24,14 @@ class _Scratch(threading.local):
     longer than the Fourier transform.
     """
 
-    buffer = torch.empty(0)
+    buffer = torch.empty(0, device="cpu")
 
     def like(self, frames: Tensor) -> Tensor:
         """Memory for as many numbers of the same type and shape; it is overwritten by the next."""
         n = math.prod(frames.shape)
         if self.buffer.numel() < n or self.buffer.dtype != frames.dtype:
             with torch.inference_mode(False):  # it is used outside, too
-                self.buffer = torch.empty(n, dtype=frames.dtype)
+                self.buffer = torch.empty(n, dtype=frames.dtype, device="cpu")
         return self.buffer[:n].view(frames.shape)
 
 

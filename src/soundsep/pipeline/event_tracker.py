@@ -97,9 +97,11 @@ class EventTracker:
         self._labels, self._rules = labels, rules
         self._rate, self._offset = sample_rate, offset_seconds
         self._hop, self._trim = hop, trim
-        self._threshold = torch.tensor(rules.threshold, dtype=torch.float32).expand(len(labels))
+        self._threshold = torch.tensor(rules.threshold, dtype=torch.float32, device="cpu").expand(
+            len(labels)
+        )
         if rules.labels is not None:
-            is_wanted = torch.tensor([label in rules.labels for label in labels])
+            is_wanted = torch.tensor([label in rules.labels for label in labels], device="cpu")
             self._threshold = self._threshold.where(is_wanted, torch.inf)
         self._release = (RELEASE * self._threshold).tolist()
         self._shortest = round(rules.min_duration_seconds * sample_rate)

@@ -111,7 +111,7 @@ class Microphone:
             n_lost, block = self._queue.get_nowait()
             yield n_lost, torch.from_numpy(block)
         if self._n_lost:
-            yield self._n_lost, torch.empty(0)
+            yield self._n_lost, torch.empty(0, device="cpu")
 
     def __enter__(self) -> Microphone:
         """Start recording.

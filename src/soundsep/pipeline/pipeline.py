@@ -342,7 +342,11 @@ class Pipeline(Listener):
         rows = [row for _, row in embed_windows(classifier, windows(), batch_size=size)]
         if not many:
             return rows[0].clone()
-        return torch.stack(rows) if rows else torch.empty(0, classifier.network.embedding_dim)
+        return (
+            torch.stack(rows)
+            if rows
+            else torch.empty(0, classifier.network.embedding_dim, dtype=torch.float32, device="cpu")
+        )
 
     def __repr__(self) -> str:
         """The network, the number of labels and the rate."""

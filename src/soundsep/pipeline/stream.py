@@ -247,8 +247,10 @@ class Stream:
             raise ConfigError("a stream keeps its scores if it is made with keep_scores=True")
         kept, frame = self._kept, self._frame_seconds
         labels, rate = self._classifier.labels, self._classifier.sample_rate
-        times = torch.empty(0, 2, dtype=torch.float64)
-        nothing = _Kept(times[:, 0], times, torch.empty(0, len(labels), dtype=torch.float32))
+        times = torch.empty(0, 2, dtype=torch.float64, device="cpu")
+        nothing = _Kept(
+            times[:, 0], times, torch.empty(0, len(labels), dtype=torch.float32, device="cpu")
+        )
         starts, spans, values = map(torch.cat, zip(*(kept or [nothing]), strict=True))
         return Scores(
             values=values,

@@ -53,10 +53,10 @@ def overlap_add(
         1911.13254), for the triangle.
     """
     segment, step = cutting.segment, cutting.step
-    rising = torch.arange(1, segment // 2 + 1)
-    weight = torch.cat((rising, torch.arange(segment - segment // 2, 0, -1))).float()
+    rising = torch.arange(1, segment // 2 + 1, device="cpu")
+    weight = torch.cat((rising, torch.arange(segment - segment // 2, 0, -1, device="cpu"))).float()
     weight /= weight.max()
-    summed_weight = torch.zeros(segment)
+    summed_weight = torch.zeros(segment, dtype=torch.float32, device="cpu")
     summed: Tensor | None = None  # weighted sources from `start` on
 
     remaining = iter(blocks)

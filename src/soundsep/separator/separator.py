@@ -89,7 +89,7 @@ class Separator:
         if theirs:
             self._members = demucs_members(network, self.config)
         else:
-            shares = torch.ones(len(self.config.sources))
+            shares = torch.ones(len(self.config.sources), dtype=torch.float32, device="cpu")
             self._members = [Member(network=network, shares=shares, length=partial(max, segment))]
         self._cutting = Cutting(
             segment=segment,
@@ -176,7 +176,9 @@ class Separator:
         is_alike = len(waveform) == self.config.n_channels
         mixture = waveform if is_alike else to_mono(waveform, self.sample_rate)[None]
         n_channels, n_samples = mixture.shape
-        sources = torch.empty(len(self.sources), n_channels, n_samples, dtype=torch.float32)
+        sources = torch.empty(
+            len(self.sources), n_channels, n_samples, dtype=torch.float32, device="cpu"
+        )
         seconds = n_samples / self.sample_rate
         done = 0
         for stretch in self._separated(

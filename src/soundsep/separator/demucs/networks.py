@@ -61,7 +61,7 @@ def demucs_members(network: Any, config: SeparatorConfig) -> list[Member]:
     Raises:
         ConfigError: a model does not take segments as long as the config's.
     """
-    weights = torch.tensor(getattr(network, "weights", [[1.0] * len(config.sources)]))
+    weights = torch.tensor(getattr(network, "weights", [[1.0] * len(config.sources)]), device="cpu")
     shares: dict[nn.Module, Tensor] = {}  # models that are in a bag twice differ only in weight
     for model, share in zip(_models(network), weights / weights.sum(dim=0), strict=True):
         shares[model] = shares[model] + share if model in shares else share

@@ -1,4 +1,4 @@
-"""What torch's default dtype is changes nothing: programs that compute in float64 may set it."""
+"""torch's default dtype and default device change nothing: programs set them for their own sake."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from soundsep import Classifier, ClassifierConfig, Pipeline, Separator
+from soundsep.audio.polyphase import _small
 from soundsep.frontends import KaldiMelConfig, MelConfig, WaveformConfig
 from soundsep.models import NETWORKS, WAVEFORM_NETWORKS
 from soundsep.separator import SeparatorConfig
@@ -22,6 +23,13 @@ def in_float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[None]:
+    torch.set_default_device("meta")  # stands for any accelerator: mixed up with the CPU, it fails
+    yield
+    torch.set_default_device(None)
 
 
 def made(network: str) -> Classifier:
@@ -52,7 +60,7 @@ def answers(classifier: Classifier) -> list[torch.Tensor]:
         *found,
         stream.scores().values,
         pipe.embed(CLIP, sample_rate=RATE),
-        torch.tensor([result.score], dtype=torch.float32),
+        torch.tensor([result.score], dtype=torch.float32, device="cpu"),
     ]
 
 
@@ -67,15 +75,27 @@ def test_scores_are_those_of_float32(network, request):
         torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)  # dtype too
 
 
-def test_sources_are_those_of_float32(request):
-    class Halves(nn.Module):
-        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
-            return torch.stack((mixture / 2, mixture / 2), dim=1)
+@pytest.mark.parametrize("network", ["cnn4", "mn04-frames"])
+def test_a_model_on_the_cpu_stays_there(network, request):
+    classifier = made(network)
+    expected = answers(classifier)
+    _small.cache_clear()  # of the filter between the rates, which is to be made anew
+    request.getfixturevalue("elsewhere")
+    for found, wanted in zip(answers(classifier), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
 
+
+class Halves(nn.Module):
+    def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+        return torch.stack((mixture / 2, mixture / 2), dim=1)
+
+
+@pytest.mark.parametrize("default", ["in_float64", "elsewhere"])
+def test_sources_do_not_depend_on_defaults(default, request):
     settings = SeparatorConfig(
         sources=("a", "b"), sample_rate=RATE, n_channels=1, segment_seconds=1.0
     )
     expected = Separator(Halves(), settings)(CLIP, sample_rate=RATE)
-    request.getfixturevalue("in_float64")
+    request.getfixturevalue(default)
     found = Separator(Halves(), settings)(CLIP, sample_rate=RATE)
     torch.testing.assert_close(found["a"], expected["a"], atol=1e-6, rtol=1e-5)
