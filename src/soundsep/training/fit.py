@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from soundsep.audio import passed_over
+from soundsep.audio import find_recordings, passed_over
 from soundsep.classifier import Classifier
 from soundsep.config import check_choice, check_seed, check_whole
 from soundsep.datasets import AudioFolder, AudioTable, Clip, Piece
@@ -38,7 +38,7 @@ def fit(
     backbone: str | Path | Classifier = "audioset-mn04",
     mode: Literal["probe", "finetune"] = "probe",
     activation: Literal["softmax", "sigmoid"] | None = None,
-    backgrounds: Iterable[str | Path | Piece] = (),
+    backgrounds: str | Path | Iterable[str | Path | Piece] = (),
     copies: bool = False,
     n_folds: int = 5,
     seed: int = 0,
@@ -78,7 +78,7 @@ def fit(
         activation: ``"softmax"`` if exactly one class applies, ``"sigmoid"`` if any number of
             labels may. By default ``"sigmoid"`` for a probe if the backbone has frames, there are
             ``backgrounds``, or a clip has several labels; else ``"softmax"``.
-        backgrounds: Recordings, or pieces of them, that hold none of the sounds.
+        backgrounds: Recordings, folders of them or pieces of them, that hold none of the sounds.
         copies: Learn from these copies with ``"softmax"`` too, for recordings in noise and rooms;
             about ten times as long the first time.
         n_folds: Folds of the cross-validation, at least 2.
@@ -95,15 +95,15 @@ def fit(
         AudioError: a file cannot be read, and ``errors`` is ``"raise"``.
         DatasetError: there are fewer than two classes, fewer than two usable clips of a class, or
             two classes with one name or one target.
-        ConfigError: an option is invalid, ``seed`` is not a seed, or the backbone or device does
-            not exist.
+        ConfigError: ``data`` is something else, an option is invalid, ``seed`` is not a seed, or
+            the backbone or device does not exist.
         WeightsError: the backbone is not available, or is damaged.
     """
     check_choice("mode", mode, ("probe", "finetune"))
     check_choice("errors", errors, ("raise", "skip"))
     if activation is not None:
         check_choice("activation", activation, ("softmax", "sigmoid"))
-    backgrounds = [*backgrounds]
+    backgrounds = _found(backgrounds)
     if mode == "finetune" and (activation == "sigmoid" or backgrounds or copies):
         raise ConfigError(
             "mode='finetune' learns classes of which one applies, and no background; leave out "
@@ -114,7 +114,7 @@ def fit(
     where = str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
     if isinstance(data, (str, Path)):
         data = AudioTable(data) if is_table(data) else AudioFolder(data)
-    clips = tuple(data)
+    clips = _clips(data)
     labels = _labels(clips)
     known = backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
     base = hearing_soft(as_backbone(known))
@@ -185,6 +185,29 @@ def fit(
         sure = measured.confidences >= doubt.threshold
         report = replace(report, clips_named=float(sure.mean()))
     return classifier, report
+
+
+def _found(backgrounds: str | Path | Iterable[str | Path | Piece]) -> list[Path | Piece]:
+    """The recordings that files, folders and patterns stand for, and the pieces given."""
+    given = [backgrounds] if isinstance(backgrounds, (str, Path, Piece)) else [*backgrounds]
+    places: list[Path | Piece] = []
+    for one in given:
+        found = [one] if isinstance(one, Piece) else [*map(Path, find_recordings(one).paths)]
+        if not found:
+            raise ConfigError(f"no recordings in {one}, given as a background")
+        places += found
+    return places
+
+
+def _clips(data: Any) -> tuple[Clip, ...]:
+    clips = tuple(data) if isinstance(data, Iterable) else (data,)
+    if others := [type(clip).__name__ for clip in clips if not isinstance(clip, Clip)]:
+        raise ConfigError(
+            f"fit takes a folder, a table, or clips such as those of soundsep.datasets, got a "
+            f"{type(data).__name__} with {others[0]} in it; write paths and labels of your own "
+            "into a table with the columns path and label"
+        )
+    return clips
 
 
 def _overlap(clips: Sequence[Clip]) -> bool:

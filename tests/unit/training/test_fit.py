@@ -12,7 +12,7 @@ import torch
 import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
 from soundsep.augment.acoustics import noise
-from soundsep.datasets import AudioFolder, Clip
+from soundsep.datasets import AudioFolder, Clip, Piece
 from soundsep.errors import AudioError, ConfigError, DatasetError
 from soundsep.training import RECIPES, FitReport, Stage, embedding_cache, fit
 from soundsep.training.cross_validation import group_folds
@@ -469,6 +469,29 @@ def test_a_background_is_learnt_as_nothing_by_any_backbone(tones, tmp_path, back
         run(tones, backbone, backgrounds=[tmp_path / "hum.wav"], mode="finetune")
     with pytest.raises(ConfigError, match="activation"):
         run(tones, backbone, activation="tanh")
+
+
+def test_backgrounds_are_files_folders_or_one_of_them(tones, tmp_path, backbone):
+    hum = 0.2 * np.sin(2 * np.pi * 100 * np.arange(4 * RATE) / RATE)
+    (tmp_path / "places" / "field").mkdir(parents=True)
+    path = tmp_path / "places" / "field" / "hum.wav"
+    soundfile.write(path, hum, RATE)
+    given = ([path], path, str(path), [str(tmp_path / "places")], tmp_path / "places", Piece(path))
+    biases = [run(tones, backbone, backgrounds=one)[0].network.head.bias for one in given]
+    for bias in biases[1:]:
+        torch.testing.assert_close(bias, biases[0])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match=r"no recordings in .*empty, given as a background"):
+        run(tones, backbone, backgrounds=[path, tmp_path / "empty"])
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [({"dog": ["a.wav"]}, "dict with str"), ([("a.wav", "dog")], "list with tuple"), (3, "int")],
+)
+def test_data_of_other_kinds_get_a_hint(data, found, backbone):
+    with pytest.raises(ConfigError, match=rf"got a {found}.* table with the columns path and lab"):
+        run(data, backbone)
 
 
 def test_copies_teach_a_head_of_one_label_a_clip_what_noise_does(tones, backbone):
