@@ -46,12 +46,17 @@ def export_onnx(
             `Classifier.frame_scores`.
 
     Raises:
-        ConfigError: ``frames`` is set and the classifier has none, or ``tolerance`` is not a number
-            of at least 0.
+        ConfigError: ``classifier`` is something else, ``frames`` is set and it has none, or
+            ``tolerance`` is not a number of at least 0.
         DependencyError: onnx or onnxruntime is not installed.
         ExportError: the classifier cannot be expressed in ONNX, its scores there differ by more
             than ``tolerance`` or are NaN, or the file cannot be written.
     """
+    if not isinstance(classifier, Classifier):
+        raise ConfigError(
+            f"export_onnx takes a Classifier, got {classifier!r:.80}: that of a pipeline is "
+            "pipe.classifier, that of a name Classifier.from_pretrained(name)"
+        )
     check_number("tolerance", tolerance, least=0)
     if frames and classifier.frame_seconds is None:
         raise ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,13 @@ class OnnxClassifier:
         options = runtime.SessionOptions()
         if n_threads is not None:
             options.intra_op_num_threads = check_whole("n_threads", n_threads, least=1)
+        if not isinstance(model, bytes) and not local_path(model).is_file():
+            raise WeightsError(f"{model} is no file; expected one that soundsep exported")
+        self._made_of = model if isinstance(model, bytes) else str(local_path(model).absolute())
+        self._n_threads = n_threads
         try:
             self._session = runtime.InferenceSession(
-                model if isinstance(model, bytes) else str(local_path(model)),
-                options,
-                providers=["CPUExecutionProvider"],
+                self._made_of, options, providers=["CPUExecutionProvider"]
             )
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
             self.config = ClassifierConfig.from_dict(json.loads(self.metadata["config"]))
@@ -65,6 +68,10 @@ class OnnxClassifier:
             raise WeightsError(
                 f"{name} is not a classifier that soundsep exported: {error}"
             ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copies and other processes, which load the file, or its bytes, again."""
+        return partial(type(self), n_threads=self._n_threads), (self._made_of,)
 
     def predict(self, waveform: Tensor) -> Tensor:
         """Scores from 0 to 1.
@@ -92,6 +99,11 @@ class OnnxClassifier:
         return self._run(waveform, FRAMES)
 
     def _run(self, waveform: Tensor, output: str) -> Tensor:
+        if not isinstance(waveform, Tensor):
+            raise ShapeError(
+                f"expected a tensor (batch, time), got {type(waveform).__name__}; torch.as_tensor "
+                "makes one of an array"
+            )
         if waveform.ndim != 2 or waveform.shape[0] < 1 or waveform.shape[1] < self.min_samples:
             raise ShapeError(
                 f"expected a waveform (batch, time) of at least {self.min_samples} samples, got "

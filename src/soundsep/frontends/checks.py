@@ -41,6 +41,11 @@ def check_waveform(
         ShapeError: not (batch, time), no clip, not floating point, float64 where ``table`` is not,
             or shorter than ``min_samples``.
     """
+    if not isinstance(waveform, Tensor):
+        raise ShapeError(
+            f"{frontend} expects a tensor (batch, time), got {type(waveform).__name__}; "
+            "torch.as_tensor makes one of an array"
+        )
     if waveform.ndim != 2 or not waveform.is_floating_point() or waveform.shape[0] == 0:
         raise ShapeError(
             f"{frontend} expects a floating-point waveform (batch, time), got "

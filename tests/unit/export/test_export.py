@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import sys
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -10,7 +13,7 @@ from torch import nn
 
 import soundsep
 from soundsep.classifier import Classifier, ClassifierConfig
-from soundsep.errors import DependencyError, ExportError, ShapeError, WeightsError
+from soundsep.errors import ConfigError, DependencyError, ExportError, ShapeError, WeightsError
 from soundsep.export import TOLERANCE, OnnxClassifier, export_onnx
 from soundsep.export.graph import RealSpectrogram
 from soundsep.frontends import MEL_PRESETS, KaldiMelConfig, MelConfig, MelFrontend
@@ -173,6 +176,30 @@ def test_files_and_waveforms_that_do_not_fit_are_refused(tmp_path):
     for shape in [(8_000,), (0, 8_000), (1, 513)]:
         with pytest.raises(ShapeError, match="514 samples"):
             exported.predict(torch.zeros(shape))
+    with pytest.raises(ShapeError, match=r"expected a tensor .*got ndarray"):
+        exported.predict(np.zeros((1, 8_000), np.float32))
+    with pytest.raises(WeightsError, match=r"absent\.onnx is no file"):
+        OnnxClassifier(tmp_path / "absent.onnx")
+
+
+@pytest.mark.parametrize("given", ["a", "Pipeline"])
+def test_what_is_no_classifier_is_not_exported(model, given, tmp_path):
+    wrong = Pipeline(model) if given == "Pipeline" else given
+    with pytest.raises(ConfigError, match=rf"takes a Classifier, got .*{given}.*pipe\.classifier"):
+        export_onnx(wrong, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("from_bytes", [False, True])
+def test_an_exported_file_goes_to_other_processes(model, tmp_path, monkeypatch, from_bytes):
+    path = export_onnx(model, tmp_path / "model.onnx").path
+    monkeypatch.chdir(tmp_path)
+    pipe = Pipeline(OnnxClassifier(path.read_bytes() if from_bytes else path.name, n_threads=1))
+    monkeypatch.chdir(tmp_path.parent)  # a relative path means the same file there
+    recording = noise(1, 8_000)[0]
+    expected = pipe(recording, sample_rate=16_000)
+    for other in (pickle.loads(pickle.dumps(pipe)), copy.deepcopy(pipe)):
+        assert other(recording, sample_rate=16_000) == expected
+        assert other.classifier.metadata == pipe.classifier.metadata
 
 
 def test_only_the_spectrogram_and_single_channels_stay_exact(model, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 
@@ -77,6 +78,8 @@ def test_settings_of_another_kind_are_refused(kind):
 def test_wrong_waveforms_are_refused(frontend, waveform):
     with pytest.raises(ShapeError, match=f"{type(frontend).__name__} expects a floating-point"):
         frontend(waveform)
+    with pytest.raises(ShapeError, match="expects a tensor .*got ndarray; torch.as_tensor"):
+        frontend(np.zeros((1, 16_000), np.float32))
 
 
 @pytest.mark.parametrize("kind", ["mel", "kaldi-mel", "mfcc"])
