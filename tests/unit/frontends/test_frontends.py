@@ -78,7 +78,7 @@ def test_settings_of_another_kind_are_refused(kind):
 def test_wrong_waveforms_are_refused(frontend, waveform):
     with pytest.raises(ShapeError, match=f"{type(frontend).__name__} expects a floating-point"):
         frontend(waveform)
-    with pytest.raises(ShapeError, match="expects a tensor .*got ndarray; torch.as_tensor"):
+    with pytest.raises(ShapeError, match=r"expects a tensor .*got ndarray; torch\.as_tensor"):
         frontend(np.zeros((1, 16_000), np.float32))
 
 
