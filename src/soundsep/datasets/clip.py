@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 from soundsep.datasets.pieces import Piece
 from soundsep.errors import ConfigError, DatasetError
@@ -67,6 +68,16 @@ class FoldedClips:
 
     def __iter__(self) -> Iterator[Clip]:
         return iter(self.clips)
+
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Clip, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Clip | tuple[Clip, ...]:
+        """A clip, or the clips of a slice."""
+        return self.clips[index]
 
     def __repr__(self) -> str:
         """Its name and size."""

@@ -33,6 +33,11 @@ def test_subfolders_are_classes_and_everything_else_is_passed_over(tmp_path):
         ("dog/deep/er/c.Ogg", "dog", 1, 0),
     ]
     assert len(data) == 5
+    assert [data[i] for i in range(5)] == [*data]
+    assert data[-1].path.name == "c.Ogg"
+    assert data[1:3] == data.clips[1:3]
+    with pytest.raises(IndexError):
+        data[5]
     assert data.notes == ()
     assert data.passed_over == {"hidden .wav": 3, ".md": 1, ".txt": 1}
 
