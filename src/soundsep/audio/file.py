@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
@@ -209,7 +210,13 @@ def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
         return "the bytes given", io.BytesIO(bytes(audio)), True
     if hasattr(audio, "read"):
         return _open_object(audio)
-    hint = "; samples come as one array: numpy.asarray(samples)" if isinstance(audio, Real) else ""
+    hint = ""
+    if isinstance(audio, Real):
+        hint = "; samples come as one array: numpy.asarray(samples)"
+    elif isinstance(audio, Iterator):
+        hint = "; Pipeline.stream takes sound that comes in blocks"
+    elif hasattr(audio, "read_bytes"):  # a path inside an archive
+        hint = "; pass what its open('rb') gives"
     raise AudioError(
         "expected a path, bytes, a binary file object, a NumPy array or a tensor, got "
         f"{type(audio).__name__}{hint}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,16 @@ def test_a_path_of_any_kind_is_named_by_errors(path):
 def test_a_sample_where_a_recording_is_expected_gets_a_hint(sample):
     with pytest.raises(AudioError, match=r"got \w+; samples come as one array: numpy\.asarray"):
         load_audio(sample)
+
+
+def test_blocks_and_paths_in_archives_get_a_hint():
+    with pytest.raises(AudioError, match=r"got generator; Pipeline\.stream takes"):
+        load_audio(block for block in [np.zeros(1)])
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.wav", b"")
+    with pytest.raises(AudioError, match=r"got Path; pass what its open\('rb'\) gives"):
+        load_audio(zipfile.Path(packed, "a.wav"))
 
 
 def test_a_table_gets_a_hint():
