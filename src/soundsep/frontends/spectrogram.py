@@ -27,11 +27,13 @@ class _Scratch(threading.local):
     buffer = torch.empty(0, device="cpu")
 
     def like(self, frames: Tensor) -> Tensor:
-        """Memory for as many numbers of the same type and shape; it is overwritten by the next."""
+        """Memory for as many numbers of the same type and shape; it is overwritten by the next.
+
+        It is asked for in inference mode alone.
+        """
         n = math.prod(frames.shape)
         if self.buffer.numel() < n or self.buffer.dtype != frames.dtype:
-            with torch.inference_mode(False):  # it is used outside, too
-                self.buffer = torch.empty(n, dtype=frames.dtype, device="cpu")
+            self.buffer = torch.empty(n, dtype=frames.dtype, device="cpu")
         return self.buffer[:n].view(frames.shape)
 
 
@@ -85,25 +87,28 @@ class BandSpectrogram(nn.Module):
         """Compute the power, or the magnitudes, in bands."""
         needs_gradient = waveform.requires_grad and torch.is_grad_enabled()
         if waveform.is_cpu and not needs_gradient and not _is_traced():
-            return self._in_slices(waveform).transpose(1, 2)
+            n_frames = 1 + (waveform.shape[1] - self.n_fft % 2) // self.hop_length
+            found = self.window.new_empty(waveform.shape[0], n_frames, self.filters.shape[1])
+            # What a gradient would need is not looked after at every step.
+            with torch.inference_mode():
+                self._write_slices(waveform, found)
+            return found.transpose(1, 2)
         half = self.n_fft // 2
         padded = nn.functional.pad(waveform, (half, half), mode=self.pad_mode)
         bands: Tensor = self.bands(self._power(self._frames(padded) * self.window))
         return bands.transpose(1, 2)
 
-    def _in_slices(self, waveform: Tensor) -> Tensor:
-        """On a CPU without a gradient: several clips at once, or a part of one.
+    def _write_slices(self, waveform: Tensor, bands: Tensor) -> None:
+        """Bands of several clips at once, or of a part of one, into memory that is there.
 
         Shape:
-            waveform: (batch, time). Returns (batch, frames, n_bands).
+            waveform: (batch, time). bands: (batch, frames, n_bands).
         """
-        batch, n_samples = waveform.shape
-        n_frames = 1 + (n_samples - self.n_fft % 2) // self.hop_length
-        found = self.window.new_empty(batch, n_frames, self.filters.shape[1])
+        batch, n_frames, _ = bands.shape
         most = max(1, MAX_SLICE_BYTES * torch.get_num_threads() // self.window.nbytes)
         if batch * n_frames <= most:
-            self._write(self._frames(self._extended(waveform)), found)
-            return found
+            self._write(self._frames(self._extended(waveform)), bands)
+            return
         n_clips = max(1, most // n_frames)
         n_columns = -(-n_frames // -(-n_frames // most))  # all slices of about the same length
         for first in range(0, batch, n_clips):
@@ -111,11 +116,10 @@ class BandSpectrogram(nn.Module):
             frames = self._frames(self._extended(waveform[clips]))
             for column in range(0, n_frames, n_columns):
                 columns = slice(column, column + n_columns)
-                self._write(frames[:, columns], found[clips, columns])
-        return found
+                self._write(frames[:, columns], bands[clips, columns])
 
     def _write(self, frames: Tensor, bands: Tensor) -> None:
-        """Bands of frames of several clips, or of a part of one, into memory that is there."""
+        """The same, of one slice of frames."""
         windowed = torch.mul(frames, self.window, out=_scratch.like(frames))
         self.bands.write(self._power(windowed).flatten(0, 1), bands.flatten(0, 1))
 

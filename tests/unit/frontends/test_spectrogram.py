@@ -89,3 +89,16 @@ def test_threads_and_modes_share_no_memory_that_one_of_them_writes():
     double = MelFrontend().double()(waveforms[0].double())
     torch.testing.assert_close(double.float(), expected[0], rtol=0, atol=1e-4)
     assert all(map(torch.equal, expected, kept))
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS.values(), ids=FRONTENDS)
+def test_what_follows_the_features_has_a_gradient(frontend):
+    with torch.inference_mode():
+        frontend(noise(2, 60_000))
+    features = frontend(noise(2, 60_000))
+    assert not features.is_inference()
+    weight = torch.ones(features.shape[1], requires_grad=True)
+    (weight @ features).square().sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.isfinite().all()
+    assert (weight.grad != 0).all()
