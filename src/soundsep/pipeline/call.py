@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, groupby, islice
+from itertools import chain, count, groupby, islice
 from operator import length_hint
 from typing import Any, NamedTuple
 
@@ -79,8 +79,9 @@ class Call:
         """The results of recordings that are answered ``batch_size`` at a time."""
         with closing(self._read(items)) as read:
             shown = iter(self.bar(read))
-            for first in shown:
-                yield from self._answer(chain([first], islice(shown, self.batch_size - 1)))
+            for first, number in zip(shown, count(0, self.batch_size), strict=False):
+                some = chain([first], islice(shown, self.batch_size - 1))
+                yield from self._answer(some, number)
 
     def results(self, items: Iterable[Any]) -> Iterator[ClipResult]:
         """The results of recordings, once all of them were read, and the first failure."""
@@ -97,8 +98,8 @@ class Call:
         rate, target = self.rate_of(item), self.classifier.sample_rate
         return load_audio(item, sample_rate=rate, target_rate=target, channel=self.channel)[0]
 
-    def _answer(self, recordings: Iterable[_Read]) -> Iterator[ClipResult]:
-        windows = self._windows(recordings)
+    def _answer(self, recordings: Iterable[_Read], first: int = 0) -> Iterator[ClipResult]:
+        windows = self._windows(recordings, first)
         scored = list(
             score_windows(
                 self.classifier, windows, batch_size=self.batch_size, n_shifts=self.n_shifts
@@ -120,9 +121,11 @@ class Call:
                 )
             yield result
 
-    def _windows(self, recordings: Iterable[_Read]) -> Iterator[tuple[_Key, list[Tensor]]]:
-        """The windows of each recording, and of its sources."""
-        for number, (item, load) in enumerate(recordings):
+    def _windows(
+        self, recordings: Iterable[_Read], first: int
+    ) -> Iterator[tuple[_Key, list[Tensor]]]:
+        """The windows of each recording, counted from ``first``, and of its sources."""
+        for number, (item, load) in enumerate(recordings, first):
             path = path_of(item)
             try:
                 heard = hear(
@@ -136,6 +139,8 @@ class Call:
                 )
             except AudioError as error:
                 if self.stops:
+                    if path is None and self.reads_ahead:  # of many, that have no names
+                        error.args = (f"recording {number}, counted from 0: {error}",)
                     yield _Key(number, error), []
                     return
                 yield _Key(number, ClipResult(path=path, error=str(error))), []

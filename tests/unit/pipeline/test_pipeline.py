@@ -52,6 +52,17 @@ def scores(result) -> np.ndarray:
     return np.array([{p.label: p.score for p in result.predictions}[name] for name in LABELS])
 
 
+def test_an_array_that_cannot_be_used_is_numbered(pipe):
+    good, bad = noise(1), np.full(16_000, np.nan)
+    for many in ([good, good, good, bad], iter([good, good, good, bad])):
+        with pytest.raises(AudioError, match=r"^recording 3, counted from 0: the array holds NaN"):
+            list(pipe(many, sample_rate=16_000, batch_size=2))
+    with pytest.raises(AudioError, match=r"^the array holds NaN"):
+        pipe(bad, sample_rate=16_000)
+    (result,) = pipe([bad], sample_rate=16_000, errors="return")
+    assert result.error.startswith("the array holds NaN")
+
+
 def test_one_in_one_out_and_list_in_list_out(pipe):
     assert pipe(noise(1)).label in LABELS
     results = pipe([noise(1), noise(2)], batch_size=2)
