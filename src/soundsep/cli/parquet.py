@@ -18,7 +18,6 @@ from soundsep.files import replacing
 __all__ = ["ParquetFile", "rows_of", "sink_of"]
 
 N_ROWS = 10_000  # per row group, which is held in memory
-NUMBERS = ("start_seconds", "end_seconds", "duration_seconds", "score")  # and score_1, ...
 
 
 class ParquetFile:
@@ -124,8 +123,10 @@ def _convert(rows: Path, output: Path, columns: Sequence[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from soundsep.pipeline.tables import is_number  # brings torch, which takes seconds
+
     schema = pa.schema(
-        [(name, pa.float64() if _is_number(name) else pa.string()) for name in columns]
+        [(name, pa.float64() if is_number(name) else pa.string()) for name in columns]
     )
     with (
         replacing(output) as (temporary,),
@@ -152,7 +153,3 @@ def _parsed(line: str) -> dict[str, Any]:
         else value
         for name, value in loads(line).items()
     }
-
-
-def _is_number(column: str) -> bool:
-    return column in NUMBERS or column.startswith("score_")

@@ -16,9 +16,15 @@ from soundsep.names import local_path
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "clock_time", "csv_line"]
+__all__ = ["Table", "clock_time", "csv_line", "is_number"]
 
 N_DECIMALS = 4
+NUMBERS = ("start_seconds", "end_seconds", "duration_seconds", "score")  # and score_1, ...
+
+
+def is_number(column: str) -> bool:
+    """Whether a column of results or events holds numbers, not text."""
+    return column in NUMBERS or column.startswith("score_")
 
 
 def clock_time(start: datetime | None, seconds: float) -> str | None:
@@ -97,4 +103,6 @@ class Table(NamedTuple):
                 "pip install pandas, or write a file with to_csv, which does not need it"
             ) from error
         cells = [[row[name] for name in self.columns] for row in self.rows]
-        return pd.DataFrame(cells, columns=[*self.columns])
+        frame = pd.DataFrame(cells, columns=[*self.columns])
+        # Without a value in any row, pandas cannot know it.
+        return frame.astype({name: "float64" for name in self.columns if is_number(name)})

@@ -37,6 +37,10 @@ def to_dataframe(answers: Answers, *, top_k: int = TOP_K) -> pd.DataFrame:
     ``start_time`` is the time of day in ISO 8601, if the recording states it, with the offset
     from UTC if that is stated too (`soundsep.audio.recording_start`).
 
+    A column of text that is empty in all rows holds ``None``, from which Parquet tells no type.
+    Files that are read together want one: ``frame.astype({"error": "string", "labels": "string",
+    "start_time": "string"}).to_parquet(...)``.
+
     Args:
         answers: Output of a pipeline: one result, one recording's events or scores, or a list or
             iterator of results, of events, or of several recordings' `soundsep.Pipeline.events`.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import sys
 from pathlib import Path
@@ -152,7 +153,26 @@ def test_an_unknown_sound_has_a_score_and_no_label():
     (row,) = to_dataframe(unknown, top_k=1).to_dict("records")
     assert (row["label"], row["score"], row["label_1"]) == (None, 0.7, "dog")
     (row,) = to_dataframe(ClipResult(is_known=False)).to_dict("records")
-    assert (row["label"], row["score"], row["label_1"]) == (None, None, None)
+    assert (row["label"], row["label_1"]) == (None, None)
+    assert math.isnan(row["score"])
+
+
+@pytest.mark.parametrize("answers", [[], [ClipResult(error="broken")], [RESULT]])
+def test_columns_of_numbers_are_numbers_without_any(answers):
+    frame = to_dataframe(answers, top_k=2)
+    numbers = [name for name in frame if name.endswith("_seconds") or name.startswith("score")]
+    assert len(numbers) == (3 if not answers else 4)
+    assert {str(frame[name].dtype) for name in numbers} == {"float64"}
+
+
+def test_parts_in_parquet_are_read_together_as_documented(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    text = dict.fromkeys(("error", "labels", "start_time"), "string")
+    for name, result in {"a": RESULT, "b": ClipResult(path="b.wav", error="broken")}.items():
+        to_dataframe(result, top_k=1).astype(text).to_parquet(tmp_path / f"{name}.parquet")
+    frame = pandas.read_parquet(tmp_path)
+    assert frame["error"].isna().tolist() == [True, False]
 
 
 def test_scores(tmp_path):
