@@ -44,8 +44,8 @@ def example(name: str = "street") -> Path:
         >>> path = example("street")
         >>> for event in read_truth(path.with_suffix(".csv")):
         ...     print(event.start_seconds, event.end_seconds, event.label)
-        0.5 12.0 siren
-        11.5 20.0 church_bells
+        0.5 11.0 siren
+        9.5 20.0 church_bells
     """
     if name not in ABOUT:
         raise ConfigError(

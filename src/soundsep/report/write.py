@@ -76,7 +76,7 @@ def write_report(
 
     Examples:
         >>> from soundsep import Pipeline, example  # doctest: +SKIP
-        >>> pipe = Pipeline.from_pretrained("esc50-mn04")  # doctest: +SKIP
+        >>> pipe = Pipeline.from_pretrained("scenes50-mn04")  # doctest: +SKIP
         >>> write_report(pipe.events(example("night")), "night.html")  # doctest: +SKIP
     """
     page_path = local_path(path)
