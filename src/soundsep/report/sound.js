@@ -3,7 +3,8 @@
 
 const player = new Audio();
 const addresses = new Map(); // of clips, once they are decoded
-const playing = { recording: 0, offset: 0, until: 0, isOn: false };
+// turn: counts starts and stops, so that a start which was waiting knows that it came too late.
+const playing = { recording: 0, offset: 0, until: 0, isOn: false, turn: 0 };
 const LEAD = 1; // seconds before and after an event
 
 function clipAt(of, seconds) {
@@ -19,8 +20,9 @@ function addressOf(id) {
 }
 
 function stop() {
-  player.pause();
+  playing.turn += 1;
   playing.isOn = false;
+  player.pause();
   soundChanged();
 }
 
@@ -32,21 +34,26 @@ async function play(number, from, until) {
     return false;
   }
   const address = addressOf(clip[2]);
-  Object.assign(playing, { recording: number, offset: clip[0], until, isOn: true });
+  const turn = playing.turn + 1;
+  Object.assign(playing, { recording: number, offset: clip[0], until, isOn: true, turn });
+  soundChanged();
   if (player.src !== address) {
     player.src = address;
     await new Promise((resolve) => {
       player.onloadedmetadata = resolve;
       player.onerror = resolve;
     });
+    if (turn !== playing.turn) return false;
   }
   player.currentTime = from - clip[0];
   try {
     await player.play();
   } catch {
+    if (turn !== playing.turn) return false; // stopped, or another sound begun
     playing.isOn = false;
     say("This browser cannot play the sound.");
   }
+  if (turn !== playing.turn) return false;
   soundChanged();
   requestAnimationFrame(follow);
   return playing.isOn;

@@ -100,12 +100,28 @@ def test_a_click_is_heard(opened):
     # Slowly: on a busy machine it would be over before it is looked at.
     opened.evaluate("player.defaultPlaybackRate = player.playbackRate = 0.1")
     opened.locator(".row").nth(2).click()
-    wait_until(opened, "playing.isOn && player.currentTime > 0.05")
+    wait_until(opened, "player.played.length && player.played.end(0) > player.played.start(0)")
     assert opened.evaluate("player.error") is None
     assert opened.evaluate("playhead()") == pytest.approx(13.0, abs=1.5)
     assert opened.inner_text("#play") == "Stop"
     opened.locator("#list").press(" ")
     assert opened.evaluate("player.paused")
+
+
+def test_a_sound_that_is_stopped_while_it_loads_stays_silent(opened):
+    found = opened.evaluate(
+        """async () => {
+          play(0, 2, 3);
+          const shown = byId("play").textContent;
+          stop();
+          play(0, 14, 15.5);
+          play(0, 8, 9);
+          stop();
+          await new Promise((resolve) => setTimeout(resolve, 500));
+          return [shown, byId("play").textContent, player.paused, byId("status").textContent];
+        }"""
+    )
+    assert found == ["Stop", "Play", True, ""]
 
 
 def test_the_picture_is_drawn_in_frequency_and_time(opened):
