@@ -21,6 +21,7 @@ pipe("a.wav").labl
 pipe(["a.wav"]).label
 pipe("a.wav", top_k="x")
 Pipeline("esc50-mn04")
+pipe({"a.wav"})[0]
 """
 
 
@@ -41,4 +42,4 @@ def test_mypy_agrees_with_the_script_and_finds_what_is_wrong(tmp_path):
         cwd=tmp_path,
     )
     errors = re.findall(r"(\w+)\.py:(\d+): error", done.stdout)
-    assert errors == [("wrong", str(n)) for n in (3, 4, 5, 6, 7)], done.stdout + done.stderr
+    assert errors == [("wrong", str(n)) for n in (3, 4, 5, 6, 7, 8)], done.stdout + done.stderr

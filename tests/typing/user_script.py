@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,10 @@ from soundsep import (
     Scores,
     Separation,
 )
-from soundsep.datasets import read_truth
+from soundsep.augment import Augment, Gain
+from soundsep.datasets import AudioFolder, Clip, load_examples, read_truth
+from soundsep.frontends import GammatoneFrontend, MelFrontend, MFCCFrontend
+from soundsep.models import resnet18
 
 path = soundsep.example("street")
 assert_type(path, Path)
@@ -42,12 +47,24 @@ assert_type(pipe(torch.from_numpy(samples), sample_rate=32_000), ClipResult)
 assert_type(pipe({"array": samples, "sampling_rate": 32_000}), ClipResult)
 with path.open("rb") as file:
     assert_type(pipe(file), ClipResult)
+with tempfile.SpooledTemporaryFile() as upload:
+    upload.write(path.read_bytes())
+    upload.seek(0)
+    assert_type(pipe(upload), ClipResult)
+assert_type(pipe(bytearray(path.read_bytes())), ClipResult)
+assert_type(pipe(memoryview(path.read_bytes())), ClipResult)
 
 # A list in, a list out; an iterator in, an iterator out.
 assert_type(pipe([path, path]), list[ClipResult])
 assert_type(pipe((str(path), samples), sample_rate=32_000), list[ClipResult])
-assert_type(pipe(path.parent.glob("knock.ogg")), Iterator[ClipResult])
-assert_type(pipe(soundsep.example(name) for name in ("knock",)), Iterator[ClipResult])
+assert_type(pipe(path.parent.glob("knock.ogg")), Generator[ClipResult])
+assert_type(pipe(soundsep.example(name) for name in ("knock",)), Generator[ClipResult])
+assert_type(pipe({path}), Generator[ClipResult])
+assert_type(pipe({"street": path}.values()), Generator[ClipResult])
+with closing(pipe(iter([path, path]))) as results:
+    assert_type(next(results), ClipResult)
+with closing(pipe.events(path)) as events:
+    assert_type(next(events), Event)
 
 assert_type(result.label, str | None)
 assert_type(result.score, float)
@@ -75,6 +92,20 @@ model = Classifier(ClassifierConfig(labels=("dog", "cat"), network="resnet18"))
 assert_type(model(torch.zeros(1, 16_000)), Tensor)
 assert_type(model.embed(torch.zeros(1, 16_000)), Tensor)
 assert_type(model.labels, tuple[str, ...])
+
+batch = torch.zeros(1, 16_000)
+assert_type(MelFrontend()(batch), Tensor)
+assert_type(MFCCFrontend()(batch), Tensor)
+assert_type(GammatoneFrontend()(batch), Tensor)
+assert_type(resnet18(2)(MelFrontend()(batch)), Tensor)
+assert_type(Augment([Gain()])(batch), Tensor)
+
+
+def load(clips: AudioFolder) -> list[tuple[Tensor, int]]:
+    assert_type(clips[0], Clip)
+    assert_type(clips[:2], tuple[Clip, ...])
+    return load_examples(clips, sample_rate=16_000)
+
 
 waveform, rate = soundsep.load_audio(path)
 assert_type(waveform, Tensor)

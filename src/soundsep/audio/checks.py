@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,25 @@ from soundsep.errors import AudioError, ConfigError
 __all__ = [
     "MAX_CHANNELS",
     "AudioInput",
+    "BinaryFile",
     "Samples",
     "check_format",
     "check_samples",
     "check_target_rate",
 ]
 
+
+class BinaryFile(Protocol):
+    """A file object opened in binary mode: of `open`, an archive, an upload or a response."""
+
+    def read(self) -> bytes:
+        """What is left of it."""
+        ...
+
+
 AudioInput: TypeAlias = (
-    "str | os.PathLike[str] | bytes | BinaryIO | NDArray[Any] | Tensor | Mapping[str, Any]"
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | NDArray[Any] | Tensor"
+    " | Mapping[str, Any]"
 )
 Samples: TypeAlias = NDArray[np.float32]  # (channels, time)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args, overload
+from typing import TYPE_CHECKING, get_args, overload
 
 import numpy as np
 from torch import Tensor, nn
@@ -99,6 +99,9 @@ class Augment(nn.Module):
                 else:
                     x, targets = step.apply(x, targets, rng)
         return x if targets is None else (x, targets)
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def extra_repr(self) -> str:
         """The steps, one per line."""

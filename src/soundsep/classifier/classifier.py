@@ -86,15 +86,12 @@ class Classifier(nn.Module):
         """Step between the network's frames; ``None`` if it has none."""
         return None if self.frame_length is None else self.frame_length / self.sample_rate
 
-    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-
-        def __call__(self, waveform: Tensor) -> Tensor:
-            """As `forward`."""
-            ...
-
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits, (batch, n_labels)."""
         return self.network(self.frontend(waveform))
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Embeddings: the input of the final layer, (batch, embedding_dim)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -46,7 +46,7 @@ class Clip:
         return self.path if piece == Piece(self.path) else piece
 
 
-class FoldedClips:
+class FoldedClips(Sequence[Clip]):
     """Clips with the folds of a protocol.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -136,6 +136,9 @@ class GammatoneFrontend(nn.Module):
         check_waveform(waveform, frontend="GammatoneFrontend", min_samples=self.min_samples)
         db = power_to_db(self._energies(waveform), amin=self.config.amin)
         return scale(limit_range(db, self.config.top_db), self.config.scaling)
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""

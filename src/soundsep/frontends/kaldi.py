@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -159,6 +159,9 @@ class KaldiMelFrontend(nn.Module):
         log = (mel + config.offset).log() if mel.requires_grad else mel.add_(config.offset).log_()
         scaled: Tensor = log.add_(config.shift).div_(config.scale)
         return scaled
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def _gain(self, mel: Tensor, level_db: float) -> Tensor:
         """Power gain that brings the loudest part of each clip to the level, (batch, 1, 1)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -183,6 +183,9 @@ class MelFrontend(nn.Module):
             waveform, frontend="MelFrontend", min_samples=self.min_samples, table=self.filters
         )
         return scale(self.decibels(waveform), self.config.scaling)
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def decibels(self, waveform: Tensor) -> Tensor:
         """The features before the scaling, in dB; the waveform is not checked.

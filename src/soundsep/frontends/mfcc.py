@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,9 @@ class MFCCFrontend(nn.Module):
         first = level * math.sqrt(self.config.n_mels)
         others = self.dct @ (db - level)
         return scale(torch.cat([first, others], dim=1), self.config.scaling)
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""

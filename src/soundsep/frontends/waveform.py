@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -86,6 +86,9 @@ class WaveformFrontend(nn.Module):
         if self.config.scaling == "standardize":
             return standardize(channel, min_deviation=SILENCE)
         return channel
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""

@@ -17,6 +17,8 @@ References:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from soundsep.models.cnn import ConvBlock, Layer
@@ -100,6 +102,9 @@ class AclNet(nn.Module):
         """(batch, 1, time) to logits (batch, n_classes)."""
         logits: Tensor = self.head(self.embed(features))
         return logits
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
 
 def aclnet(n_classes: int) -> AclNet:

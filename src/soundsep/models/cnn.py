@@ -16,7 +16,7 @@ References:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
@@ -99,6 +99,9 @@ class CNN(nn.Module):
         """(batch, n_mels, frames) to logits (batch, n_classes)."""
         logits: Tensor = self.head(self.embed(features))
         return logits
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
 
 def cnn4(n_classes: int) -> CNN:

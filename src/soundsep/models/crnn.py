@@ -11,6 +11,8 @@ References:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from soundsep.models.cnn import ConvBlock, Layer
@@ -64,6 +66,9 @@ class CRNN(nn.Module):
         """(batch, n_mels, frames) to logits (batch, n_classes)."""
         logits: Tensor = self.head(self.embed(features))
         return logits
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
 
 def crnn(n_classes: int) -> CRNN:

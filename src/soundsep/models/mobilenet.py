@@ -8,7 +8,7 @@ References:
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
@@ -231,6 +231,9 @@ class MobileNetV3(nn.Module):
         """(batch, n_mels, frames) to logits (batch, n_classes)."""
         logits: Tensor = self.head(self.embed(features))
         return logits
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
 
 def mn04(n_classes: int) -> MobileNetV3:

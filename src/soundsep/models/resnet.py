@@ -8,6 +8,8 @@ References:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
@@ -125,6 +127,9 @@ class ResNet(nn.Module):
         """(batch, n_mels, frames) to logits (batch, n_classes)."""
         logits: Tensor = self.head(self.embed(features))
         return logits
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
 
 def resnet18(n_classes: int) -> ResNet:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -94,6 +95,9 @@ class MaskUNet(nn.Module):
         spectrum = self._transform(waveform[:, 0] / torch.where(level > 0, level, 1.0))
         sources = self._inverse(self.masks(spectrum) * spectrum[:, None], waveform.shape[-1])
         return sources.unsqueeze(2) * level[:, None, None]
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
     def masks(self, spectrum: Tensor) -> Tensor:
         """Masks for a spectrum; over the sources they sum to 1.

@@ -8,6 +8,8 @@ References:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 
 from soundsep.models.parts import MaxPool, as_waveform
@@ -83,6 +85,9 @@ class WaveCNN(nn.Module):
         """(batch, 1, time) to logits (batch, n_classes)."""
         logits: Tensor = self.head(self.embed(features))
         return logits
+
+    if TYPE_CHECKING:  # nn.Module's own takes and returns Any
+        __call__ = forward
 
 
 def cnn_wave(n_classes: int) -> WaveCNN:

@@ -75,7 +75,7 @@ class Call:
     reads_ahead: bool
     bar: Callable[..., Iterable[_Read]]
 
-    def lazily(self, items: Iterable[Any]) -> Iterator[ClipResult]:
+    def lazily(self, items: Iterable[Any]) -> Generator[ClipResult]:
         """The results of recordings that are answered ``batch_size`` at a time."""
         with closing(self._read(items)) as read:
             shown = iter(self.bar(read))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence, Set, ValuesView
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, overload
@@ -207,7 +207,8 @@ class Pipeline(Listener):
     @overload
     def __call__(
         self,
-        audio: Iterator[AudioInput],  # any Iterable will do, but to mypy an array of Any is one
+        # any Iterable will do, but to mypy an array of Any is one
+        audio: Iterator[AudioInput] | Set[AudioInput] | ValuesView[AudioInput],
         *,
         sample_rate: int | None = ...,
         top_k: int | None = ...,
@@ -217,7 +218,7 @@ class Pipeline(Listener):
         keep_sources: bool | None = ...,
         errors: Literal["raise", "return"] = ...,
         channel: int | None = ...,
-    ) -> Iterator[ClipResult]: ...
+    ) -> Generator[ClipResult]: ...
 
     def __call__(
         self,
@@ -231,7 +232,7 @@ class Pipeline(Listener):
         keep_sources: bool | None = None,
         errors: Literal["raise", "return"] = "raise",
         channel: int | None = None,
-    ) -> ClipResult | list[ClipResult] | Iterator[ClipResult]:
+    ) -> ClipResult | list[ClipResult] | Generator[ClipResult]:
         """Classify one recording, or many.
 
         Args:
