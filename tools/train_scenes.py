@@ -101,7 +101,7 @@ def teacher_tags(teacher: Classifier, waveforms: Sequence[Tensor], n_workers: in
     On the processor: an accelerator takes longer to prepare for each of a thousand lengths.
     """
     tags = DataLoader(_Tags(teacher, waveforms), batch_size=None, num_workers=n_workers)
-    return torch.stack([*tags])
+    return torch.stack([*tags]) if waveforms else torch.zeros(0, len(teacher.labels))
 
 
 def embeddings(trunk: Classifier, waveforms: Sequence[Tensor]) -> Tensor:
@@ -312,13 +312,15 @@ def main() -> None:
             model = to_device(with_trunk(trunk, esc50.labels, "mn04-frames"), args.device)
             if scenes:
                 fit_head(model, [scene for number, scene in scenes if number != fold])
+        # The only model's fold is not among the clips: it may hear all scenes.
+        held_out = fold if fold in clips.folds else 0
         for kind, recipe in recipes.items():
             initial = model.cpu()
             if not args.initial and recipe.network != model.config.network:
                 initial = with_trunk(trunk, esc50.labels, recipe.network)
                 initial.network.head.load_state_dict(model.network.head.state_dict())
             models[f"{kind}-fold{fold}".lstrip("-")] = SceneModel(
-                recipe=recipe, initial=initial.cpu(), held_out=fold, clip_embeddings=embedded
+                recipe=recipe, initial=initial.cpu(), held_out=held_out, clip_embeddings=embedded
             )
     spent = time.monotonic() - began
     print(f"{spent:.0f} s: the training begins")

@@ -1,0 +1,45 @@
+"""The tool that trains models of scenes, on a few tones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import train_scenes
+from soundsep import Classifier
+from soundsep.labels import ESC50_LABELS
+
+
+@pytest.fixture
+def run(esc50, tmp_path, data_dir, monkeypatch):
+    """Train with some more words on the command line; returns the output folder."""
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(data_dir / "models"))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    monkeypatch.setattr(train_scenes, "N_HEAD_SCENES", 10)
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"n_steps": 2, "batch_size": 4, "steps_per_save": 1}))
+
+    def run(words: str):
+        output = tmp_path / "out"
+        words = f"train --esc50 {esc50} --output {output} --recipe {recipe} {words}"
+        monkeypatch.setattr("sys.argv", words.split())
+        train_scenes.main()
+        return output
+
+    return run
+
+
+def test_one_model_hears_every_fold_but_its_own(run, capsys):
+    output = run("--held-out 5")
+    assert capsys.readouterr().out.startswith("16 clips, 0 strangers, 0 backgrounds\n")
+    assert (output / "metrics.jsonl").read_text().count("\n") == 2
+    for kind in ("ema", "last"):
+        assert Classifier.from_pretrained(output / kind).labels == tuple(ESC50_LABELS)
+
+
+def test_models_side_by_side_share_scenes(run, capsys):
+    output = run("--held-out 5 0")
+    assert capsys.readouterr().out.startswith("20 clips, 0 strangers, 0 backgrounds\n")
+    for name in ("recipe-fold5", "recipe-fold0"):
+        assert Classifier.from_pretrained(output / name / "ema").labels == tuple(ESC50_LABELS)
