@@ -16,6 +16,8 @@ import torch
 import soundsep.datasets
 import soundsep.labels
 from soundsep.cli import commands
+from soundsep.config import Config
+from soundsep.errors import ConfigError
 
 ROOT = page_inputs.ROOT
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -78,6 +80,9 @@ def test_the_frontend_gives_the_power_of_every_frame(examples):
     names = examples["src/soundsep/frontends/envelope.py"]
     frontend = names["EnvelopeFrontend"](names["EnvelopeConfig"](hop_length=80))
     assert not frontend.state_dict()
+    with pytest.raises(ConfigError, match=r"EnvelopeConfig\.hop_length"):
+        names["EnvelopeConfig"](hop_length=0)
+    assert names["EnvelopeConfig"].__post_init__ is Config.__post_init__, "checks in _check"
     assert frontend(torch.full((2, 200), 0.5)).tolist() == [[[0.25, 0.25]]] * 2
 
 

@@ -53,16 +53,17 @@ def open_dataset(
     if not roots:
         raise ConfigError("which clips? give --data or --annotations")
     roots = [local_path(root) for root in roots]
+    kinds = {kind.name: kind for kind in (ESC50, UrbanSound8K)}
     official: dict[str, Path] = {}
     own: list[Path] = []
     for root in roots:
-        kind = next((kind for kind in (ESC50, UrbanSound8K) if kind.is_in(root)), None)
-        if kind is None:
+        name = next((name for name, kind in kinds.items() if kind.is_in(root)), None)
+        if name is None:
             own.append(root)
-        elif kind.name in official:
-            raise ConfigError(f"{root} and {official[kind.name]} both hold {kind.name}")
+        elif name in official:
+            raise ConfigError(f"{root} and {official[name]} both hold {name}")
         else:
-            official[kind.name] = root
+            official[name] = root
     if is_urban11 and official:
         urban = Urban11(
             esc50=official.get(ESC50.name),
@@ -78,7 +79,6 @@ def open_dataset(
         )
     if own:
         return _folder(own[0])
-    kinds = {kind.name: kind for kind in (ESC50, UrbanSound8K)}
     ((name, root),) = official.items()
     return kinds[name](root, folds=folds)
 
