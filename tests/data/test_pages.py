@@ -87,6 +87,30 @@ def table_of_places(text: str) -> str:
     return "\n".join(re.findall(r"^\| What \| Code.*\n(?:\|.*\n)+", text, re.MULTILINE))
 
 
+def test_the_table_of_figures_has_every_mark_with_the_tool_that_fills_it():
+    contributing = page_text("CONTRIBUTING.md")
+    section = re.split(r"^### ", contributing, flags=re.MULTILINE)
+    (table,) = [part for part in section if part.startswith("Figures on pages")]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \| (.*?) \|", table, re.MULTILINE)
+    named = {mark: row for row in rows for mark in re.findall(r"`(\S+)`", row[0])}
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
+    marked = {
+        (mark, str(page.relative_to(ROOT)))
+        for page in pages
+        for mark in re.findall(r"^<!-- (\S+):begin -->$", page.read_text("utf-8"), re.MULTILINE)
+    }
+    assert marked == {
+        (mark, page) for mark, row in named.items() for page in re.findall(r"`(\S+\.md)`", row[1])
+    }
+    filling = {
+        tool.name.replace("world_pages", "measure_world"): re.findall(r'filled\(\w+, "(\S+)"', text)
+        for tool in ROOT.glob("tools/*.py")
+        if "filled(" in (text := tool.read_text("utf-8")) and "def filled" not in text
+    }
+    assert {mark for marks in filling.values() for mark in marks} == named.keys() - {"recorded"}
+    assert set(re.findall(r"`tools/(\w+\.py)`", table)) == filling.keys()
+
+
 def test_the_table_of_where_things_go_names_files_that_exist():
     table = table_of_places((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     places = [ROOT, ROOT / "src" / "soundsep", ROOT / "docs", ROOT / "tests"]
