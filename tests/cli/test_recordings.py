@@ -58,6 +58,16 @@ def models(tmp_path_factory) -> Iterator[dict[str, str]]:
     del SEPARATION_NETWORKS["halves"]
 
 
+def test_a_table_says_where_each_label_was_heard(models, tmp_path):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(8_000)
+    soundfile.write(tmp_path / "a.wav", noise, 16_000)
+    table = tmp_path / "a.csv"
+    options = ["--model", models["classify"], "--separator", models["separate"], "--top", "1"]
+    assert main(["classify", str(tmp_path / "a.wav"), *options, "-o", str(table)]) == 0
+    (row,) = csv.DictReader(io.StringIO(table.read_text(encoding="utf-8"), newline=""))
+    assert row["heard_in_1"] in ("a", "b", "mixture")
+
+
 def record(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = 0.1 * np.random.default_rng(0).standard_normal(8_000)

@@ -153,11 +153,13 @@ class TableFile:
     """
 
     def __init__(self, arguments: argparse.Namespace, kind: str, settings: Settings) -> None:
-        from soundsep.pipeline.tabulate import result_columns
-
-        lines = ResultLines(kind, top_k=arguments.top, time_pattern=arguments.time_pattern)
-        columns = result_columns(arguments.top)
-        self._sink = sink_of(arguments.output, kind, lines, settings, columns)
+        lines = ResultLines(
+            kind,
+            top_k=arguments.top,
+            time_pattern=arguments.time_pattern,
+            is_separated=arguments.separator is not None,
+        )
+        self._sink = sink_of(arguments.output, kind, lines, settings, lines.columns)
         self.done = self._sink.done
 
     def write_results(self, results: Iterable[ClipResult]) -> None:

@@ -195,17 +195,27 @@ class ResultLines:
         kind: "csv" or "parquet"; the lines for parquet are converted at the end.
         top_k: Number of labels per recording.
         time_pattern: Format of the time in names of recordings.
+        is_separated: State in which source each label was heard.
     """
 
-    def __init__(self, kind: str, *, top_k: int, time_pattern: str | None) -> None:
+    def __init__(
+        self, kind: str, *, top_k: int, time_pattern: str | None, is_separated: bool
+    ) -> None:
         self._kind, self._top_k, self._time_pattern = kind, top_k, time_pattern
+        self._is_separated = is_separated
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table."""
+        from soundsep.pipeline.tabulate import result_columns
+
+        return result_columns(self._top_k, is_separated=self._is_separated)
 
     def head(self) -> list[str]:
         """Lines above all results."""
         from soundsep.pipeline.tables import csv_line
-        from soundsep.pipeline.tabulate import result_columns
 
-        return [csv_line(result_columns(self._top_k))] if self._kind == "csv" else []
+        return [csv_line(self.columns)] if self._kind == "csv" else []
 
     def title(self, path: str) -> list[str]:
         """Nothing: a result names its recording."""
@@ -216,5 +226,10 @@ class ResultLines:
         from soundsep.pipeline.tables import csv_line
         from soundsep.pipeline.tabulate import result_row
 
-        row = result_row(item, self._top_k, time_pattern=self._time_pattern)
+        row = result_row(
+            item,
+            self._top_k,
+            time_pattern=self._time_pattern,
+            is_separated=self._is_separated,
+        )
         return csv_line(row.values()) if self._kind == "csv" else json.dumps(row)

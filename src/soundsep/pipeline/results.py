@@ -189,7 +189,9 @@ class ClipResult:
             return f"<p><b>{title}</b>: {html.escape(self.error)}</p>"
         rows = "".join(
             f"<tr><td style='text-align:left'>{html.escape(p.label)}</td><td>{p.score:.3f}</td>"
-            f"<td><progress max='1' value='{p.score:.3f}'></progress></td></tr>"
+            f"<td><progress max='1' value='{p.score:.3f}'></progress></td>"
+            + (f"<td>{html.escape(p.heard_in)}</td>" if p.heard_in else "")
+            + "</tr>"
             for p in self.top(N_PRINTED)
         )
         verdict = html.escape(self._verdict)

@@ -29,7 +29,8 @@ def to_dataframe(answers: Answers, *, top_k: int = TOP_K) -> pd.DataFrame:
 
     - Results, one row each: ``path``, ``duration_seconds``, ``label``, ``score``, ``labels`` (all
       that are named, for a model that names any number), ``error``, ``start_time``, and the best
-      labels whether named or not: ``label_1``, ``score_1``, ...
+      labels whether named or not: ``label_1``, ``score_1``, ...; where recordings were separated,
+      ``heard_in_1``, ... too, the source with that score, or ``"mixture"``.
     - Events, one row each: ``path``, ``start_seconds``, ``end_seconds``, ``label``, ``score``,
       ``start_time``.
     - Scores, one row per window or frame, with one column per label.
@@ -77,15 +78,20 @@ def to_csv(answers: Answers, path: str | Path, *, top_k: int = TOP_K) -> None:
     _table(answers, top_k).to_csv(path)
 
 
-def result_columns(top_k: int) -> tuple[str, ...]:
+def result_columns(top_k: int, *, is_separated: bool = False) -> tuple[str, ...]:
     """The columns of `result_row`."""
-    ranked = [f"{what}_{i}" for i in range(1, top_k + 1) for what in ("label", "score")]
+    told_of_each = ("label", "score", "heard_in") if is_separated else ("label", "score")
+    ranked = [f"{what}_{i}" for i in range(1, top_k + 1) for what in told_of_each]
     told = ("path", "duration_seconds", "label", "score", "labels", "error", "start_time")
     return (*told, *ranked)
 
 
 def result_row(
-    result: ClipResult, top_k: int, *, time_pattern: str | None = None
+    result: ClipResult,
+    top_k: int,
+    *,
+    time_pattern: str | None = None,
+    is_separated: bool = False,
 ) -> dict[str, Any]:
     """A result as a row of a table.
 
@@ -93,9 +99,10 @@ def result_row(
         result: The result; it may be a failure.
         top_k: Number of best labels.
         time_pattern: Format of the time in names of recordings.
+        is_separated: State in which source each label was heard.
     """
     path = result.path
-    row: dict[str, Any] = dict.fromkeys(result_columns(top_k))
+    row: dict[str, Any] = dict.fromkeys(result_columns(top_k, is_separated=is_separated))
     start = None if path is None else recording_start(path, pattern=time_pattern)
     row |= {"path": path, "error": result.error, "start_time": clock_time(start, 0.0)}
     if result.error is not None:
@@ -106,6 +113,8 @@ def result_row(
     row["labels"] = None if result.named is None else "; ".join(result.labels)
     for number, prediction in enumerate(result.top(top_k), 1):
         row |= {f"label_{number}": prediction.label, f"score_{number}": prediction.score}
+        if is_separated:
+            row[f"heard_in_{number}"] = prediction.heard_in
     return row
 
 
@@ -121,11 +130,29 @@ def _table(answers: Any, top_k: int) -> Table:
     first = next(items, None)
     items = chain([first], items) if first is not None else items
     if isinstance(first, ClipResult):
-        rows = (result_row(_one(item, ClipResult), top_k) for item in items)
-        return Table(result_columns(top_k), rows)
+        return _result_table(items, top_k)
     if first is None or isinstance(first, (Event, Events)):
         return Table(EVENT_COLUMNS, _event_rows(items))
     raise _refusal(first)
+
+
+def _result_table(items: Iterator[Any], top_k: int) -> Table:
+    seen: list[Any] = []  # up to the first that tells whether there are sources
+    for item in items:
+        seen.append(item)
+        if not isinstance(item, ClipResult) or item.predictions:
+            break
+    is_separated = any(_is_separated(item) for item in seen)
+    rows = (
+        result_row(_one(item, ClipResult), top_k, is_separated=is_separated)
+        for item in chain(seen, items)
+    )
+    return Table(result_columns(top_k, is_separated=is_separated), rows)
+
+
+def _is_separated(item: Any) -> bool:
+    predictions = item.predictions if isinstance(item, ClipResult) else ()
+    return any(p.heard_in is not None for p in predictions)
 
 
 def _event_rows(items: Iterable[Any]) -> Iterator[Any]:

@@ -67,6 +67,7 @@ def test_each_of_two_sounds_is_named_and_where_it_was_heard():
     assert {p.label: p.heard_in for p in result.top(2)} == {"low": "one", "high": "two"}
     assert [p.score for p in result.top(2)] == pytest.approx([0.5, 0.5], abs=0.02)
     assert "two" in str(result)
+    assert "<td>two</td>" in result._repr_html_()
     predictions = json.loads(json.dumps(result.to_dict()))["predictions"]
     assert {p["heard_in"] for p in predictions} == {"one", "two", "mixture"}
     np.testing.assert_allclose(result.separation["two"][0], 0.25 * tone(2_500), atol=0.02)

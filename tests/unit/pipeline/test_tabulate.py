@@ -148,6 +148,23 @@ def test_results(tmp_path):
     assert frame["score"].tolist() == [0.7]
 
 
+def test_a_separated_recording_says_where_each_label_was_heard(tmp_path):
+    heard = Prediction("dog", 0.7, "source2"), Prediction("cat", 0.3, "mixture")
+    separated = ClipResult(predictions=heard, path="a.wav")
+    silent = ClipResult(is_known=False, path="silent.wav")
+    table = tmp_path / "a.csv"
+    to_csv(iter([FAILED, silent, separated]), table, top_k=2)
+    failed, silent, row = read(table)
+    ranked = ["label_1", "score_1", "heard_in_1", "label_2", "score_2", "heard_in_2"]
+    assert list(row)[-6:] == ranked
+    assert [row[f"heard_in_{n}"] for n in (1, 2)] == ["source2", "mixture"]
+    assert failed["heard_in_1"] == silent["heard_in_1"] == ""
+    frame = to_dataframe([FAILED, separated], top_k=1)
+    assert list(frame)[-3:] == ranked[:3]
+    assert frame["heard_in_1"].tolist()[1] == "source2"
+    assert not any("heard_in" in name for name in to_dataframe([FAILED, RESULT]))
+
+
 def test_an_unknown_sound_has_a_score_and_no_label():
     unknown = ClipResult(predictions=RESULT.predictions, is_known=False)
     (row,) = to_dataframe(unknown, top_k=1).to_dict("records")
