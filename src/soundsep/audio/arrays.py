@@ -61,9 +61,13 @@ def from_array(audio: AudioInput) -> Samples:
         audio: (time,) or (channels, time). Returns (channels, time).
 
     Raises:
-        AudioError: the type, shape or values are not those of a recording, or it is a tensor
-            without samples in memory, such as a sparse one.
+        AudioError: the type, shape or values are not those of a recording, it is a tensor
+            without samples in memory, such as a sparse one, or samples are masked.
     """
+    if np.ma.is_masked(audio):  # NumPy would give what is behind the mask
+        raise AudioError(
+            "the array has masked samples; fill them (.filled(0.0)) or pass the parts between them"
+        )
     if isinstance(audio, Tensor):
         dtype = str(audio.dtype).removeprefix("torch.")
     else:

@@ -108,6 +108,23 @@ def test_arrays_of_every_dtype_give_the_same_sound(dtype, make):
     torch.testing.assert_close(waveform, torch.from_numpy(tone()).float(), atol=4e-5, rtol=0)
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda samples: samples.astype(">f4"),
+        lambda samples: (samples * 2**15).astype(">i2"),
+        lambda samples: samples[::-1].copy()[::-1],
+        lambda samples: np.repeat(samples, 2)[::2],
+        lambda samples: np.broadcast_to(samples, (2, len(samples))),  # read-only, no stride
+        lambda samples: np.asfortranarray(np.stack([samples, samples])),
+        lambda samples: np.ma.masked_invalid(samples),  # none is
+    ],
+)
+def test_arrays_of_every_layout_give_the_same_sound(layout):
+    waveform, _ = load_audio(layout(tone()), sample_rate=RATE)
+    torch.testing.assert_close(waveform, torch.from_numpy(tone()).float(), atol=4e-5, rtol=0)
+
+
 def test_channels_are_averaged_or_kept():
     stereo = np.stack([np.full(100, 0.2), np.full(100, 0.4)])
     torch.testing.assert_close(load_audio(stereo, sample_rate=RATE)[0], torch.full((100,), 0.3))
@@ -164,6 +181,8 @@ def test_an_array_without_rate_is_at_the_target_rate():
         (np.array(["a"]), "expected samples"),
         (torch.zeros(3, 10).to_sparse(), "dense"),
         (torch.zeros(10, device="meta"), "dense"),
+        (np.ma.masked_greater(np.linspace(0.0, 1.0, 10), 0.5), "masked"),
+        (np.ma.masked_all((2, 10)), "masked"),
     ],
 )
 def test_bad_arrays_are_refused(samples, message):
