@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, ShapeError
 
-__all__ = ["forked_rng", "move", "prepare", "to_device"]
+__all__ = ["forked_rng", "move", "prepare", "to_device", "told_of_precision"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -57,6 +57,31 @@ def prepare(model: object) -> torch.device:
         return torch.device("cpu")
     weight = next(model.eval().parameters(), None)
     return torch.device("cpu") if weight is None else weight.device
+
+
+@contextmanager
+def told_of_precision(model: object) -> Iterator[None]:
+    """While a model runs on float32: explain a failure of one that was converted.
+
+    Args:
+        model: Network or classifier that runs in the block.
+
+    Raises:
+        ConfigError: it failed, and its weights are not float32.
+    """
+    try:
+        yield
+    except (RuntimeError, ShapeError) as error:
+        weights = model.parameters() if isinstance(model, nn.Module) else ()
+        others = {w.dtype for w in weights if w.is_floating_point()} - {torch.float32}
+        if not others:
+            raise
+        name = type(model).__name__
+        raise ConfigError(
+            f"{name} has weights of {', '.join(map(str, others))} and is given float32: convert "
+            "it back with .float(), and for less precision than that call it inside "
+            "torch.autocast"
+        ) from error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from soundsep.classifier.checks import scores_of
 from soundsep.classifier.classifier import Classifier
 from soundsep.classifier.protocol import ClassifierLike, ScoringSettings
 from soundsep.config import check_whole
-from soundsep.devices import prepare
+from soundsep.devices import prepare, told_of_precision
 from soundsep.errors import WeightsError
 
 __all__ = [
@@ -60,14 +60,18 @@ def forward_in_slices(
 
     Shape:
         windows: (batch, window). Returns (batch, ...).
+
+    Raises:
+        ConfigError: it fails, and its weights are not float32.
     """
-    if not isinstance(classifier, nn.Module) or windows.device.type != "cpu":
-        return forward(windows)
-    size = max(1, MAX_SLICE_BYTES // classifier.config.window_bytes)
-    n_slices = -(-len(windows) // size)
-    if n_slices == 1:
-        return forward(windows)
-    return torch.cat([forward(part) for part in windows.tensor_split(n_slices)])
+    with told_of_precision(classifier):
+        if not isinstance(classifier, nn.Module) or windows.device.type != "cpu":
+            return forward(windows)
+        size = max(1, MAX_SLICE_BYTES // classifier.config.window_bytes)
+        n_slices = -(-len(windows) // size)
+        if n_slices == 1:
+            return forward(windows)
+        return torch.cat([forward(part) for part in windows.tensor_split(n_slices)])
 
 
 def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
@@ -277,7 +281,8 @@ def _over_windows(
     def run(n: int) -> None:
         batch = torch.stack([w.roll(shift) if shift else w for w, shift in queue[:n]]).to(device)
         del queue[:n]
-        rows.extend(check_finite(forward_in_slices(classifier, forward, batch).cpu()))
+        found = forward_in_slices(classifier, forward, batch).float().cpu()
+        rows.extend(check_finite(found))
 
     def finished() -> Iterator[tuple[K, Tensor]]:
         while asked and len(rows) >= asked[0][1]:

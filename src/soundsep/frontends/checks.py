@@ -35,11 +35,11 @@ def check_waveform(
         waveform: Input of the frontend, expected to be (batch, time).
         frontend: Class name, for the message.
         min_samples: Shortest waveform accepted, in samples.
-        table: Buffer that the frontend multiplies by; a float64 waveform needs it in float64.
+        table: Buffer that the frontend multiplies by, which needs the waveform's type.
 
     Raises:
-        ShapeError: not (batch, time), no clip, not floating point, float64 where ``table`` is not,
-            or shorter than ``min_samples``.
+        ShapeError: not (batch, time), no clip, not floating point, of another type than ``table``,
+            of half precision on a CPU, or shorter than ``min_samples``.
     """
     if not isinstance(waveform, Tensor):
         raise ShapeError(
@@ -51,10 +51,15 @@ def check_waveform(
             f"{frontend} expects a floating-point waveform (batch, time), got "
             f"{tuple(waveform.shape)} of {waveform.dtype}"
         )
-    if table is not None and waveform.dtype == torch.float64 != table.dtype:
+    if table is not None and waveform.dtype != table.dtype:
         raise ShapeError(
             f"{frontend} got a waveform of {waveform.dtype} and computes in {table.dtype}; pass "
-            "waveform.float(), or convert the frontend too"
+            f"waveform.to({table.dtype}), or convert the frontend too"
+        )
+    if table is not None and waveform.is_cpu and waveform.dtype in (torch.half, torch.bfloat16):
+        raise ShapeError(
+            f"{frontend} has no Fourier transform of {waveform.dtype} on a CPU; keep the frontend "
+            "and the waveform in float32, and run the network inside torch.autocast"
         )
     if waveform.shape[-1] < min_samples:
         raise ShapeError(

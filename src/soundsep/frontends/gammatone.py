@@ -130,10 +130,12 @@ class GammatoneFrontend(nn.Module):
         """Compute the features.
 
         Raises:
-            ShapeError: not (batch, time), no clip, not floating point, or shorter than
-                `min_samples`.
+            ShapeError: not (batch, time), no clip, not floating point, of another type than the
+                frontend, of half precision on a CPU, or shorter than `min_samples`.
         """
-        check_waveform(waveform, frontend="GammatoneFrontend", min_samples=self.min_samples)
+        check_waveform(
+            waveform, frontend="GammatoneFrontend", min_samples=self.min_samples, table=self.taps
+        )
         db = power_to_db(self._energies(waveform), amin=self.config.amin)
         return scale(limit_range(db, self.config.top_db), self.config.scaling)
 

@@ -102,8 +102,8 @@ class MFCCFrontend(nn.Module):
         """Compute the features.
 
         Raises:
-            ShapeError: not (batch, time), no clip, not floating point, float64 where the
-                frontend is not, or shorter than `min_samples`.
+            ShapeError: not (batch, time), no clip, not floating point, of another type than the
+                frontend, of half precision on a CPU, or shorter than `min_samples`.
         """
         check_waveform(
             waveform, frontend="MFCCFrontend", min_samples=self.min_samples, table=self.dct

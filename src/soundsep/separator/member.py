@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from soundsep.devices import told_of_precision
 from soundsep.errors import AudioError, ShapeError
 from soundsep.separator.overlap import cut
 
@@ -40,6 +41,7 @@ class Member:
 
         Raises:
             AudioError: the output holds NaN or Inf.
+            ConfigError: the network fails, and its weights are not float32.
             ShapeError: the output has the wrong shape.
         """
         length = self.length(n)
@@ -48,7 +50,8 @@ class Member:
         expected = (1, len(self.shares), *heard.shape)
         if not heard.any():
             return heard.new_zeros(*expected[1:3], n)
-        answer = self.network(heard.unsqueeze(0).to(device))
+        with told_of_precision(self.network):
+            answer = self.network(heard.unsqueeze(0).to(device))
         if tuple(answer.shape) != expected:
             raise ShapeError(
                 f"the network gave {tuple(answer.shape)} for {(1, *heard.shape)}; expected "

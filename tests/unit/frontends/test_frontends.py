@@ -82,12 +82,25 @@ def test_wrong_waveforms_are_refused(frontend, waveform):
         frontend(np.zeros((1, 16_000), np.float32))
 
 
-@pytest.mark.parametrize("kind", ["mel", "kaldi-mel", "mfcc"])
+@pytest.mark.parametrize("kind", ["mel", "kaldi-mel", "mfcc", "gammatone"])
 def test_float64_needs_a_frontend_in_float64(kind):
     frontend, waveform = build_frontend(KINDS[kind]()), torch.zeros(1, 16_000).double()
     with pytest.raises(ShapeError, match="float64"):
         frontend(waveform)
     assert frontend.double()(waveform).dtype == torch.float64
+
+
+@pytest.mark.parametrize("kind", ["mel", "kaldi-mel", "mfcc", "gammatone"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_refused_on_a_cpu(kind, dtype):
+    frontend, waveform = build_frontend(KINDS[kind]()), torch.zeros(1, 16_000)
+    with pytest.raises(ShapeError, match=rf"{dtype}.*waveform\.to\(torch\.float32\)"):
+        frontend(waveform.to(dtype))
+    frontend.to(dtype)
+    with pytest.raises(ShapeError, match=str(dtype)):
+        frontend(waveform)
+    with pytest.raises(ShapeError, match="inside torch"):
+        frontend(waveform.to(dtype))
 
 
 def test_shortest_waveform_has_features_and_a_shorter_one_is_refused(frontend):
