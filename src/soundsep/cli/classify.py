@@ -15,23 +15,24 @@ from soundsep.cli.console import note, say
 from soundsep.cli.formats import (
     RESULT_FORMATS,
     ResultLines,
+    add_time_pattern,
     check_time_pattern,
     format_of,
-    time_options,
 )
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
+    add_batch_size,
+    add_channel,
+    add_device,
+    add_doubt,
+    add_model,
+    add_runtime,
     at_least_1,
-    batch_options,
-    channel_options,
-    device_options,
-    doubt_options,
-    runtime_options,
 )
 from soundsep.cli.output import check_output
 from soundsep.cli.parquet import sink_of
-from soundsep.cli.recordings import given_recordings, recording_options
+from soundsep.cli.recordings import add_recordings, add_resume, given_recordings
 from soundsep.cli.results_file import ResultsFile
 from soundsep.cli.sinks import Settings
 from soundsep.errors import AudioError, ConfigError
@@ -48,27 +49,12 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "classify",
-        parents=[
-            recording_options(
-                "recordings that have a line in it are skipped, even if that line is an error "
-                "(delete the line to try again)"
-            ),
-            doubt_options(),
-            channel_options(),
-            device_options(),
-            runtime_options(),
-            batch_options(),
-            time_options(),
-        ],
         help="name the sounds of recordings",
         description="Name the sounds of recordings. A recording that cannot be read is reported, "
         "the others are still processed, and the exit code is 1.",
     )
-    command.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        help=f"a name of `soundsep models`, a folder, or org/repo (default: {DEFAULT_MODEL})",
-    )
+    add_recordings(command)
+    add_model(command, DEFAULT_MODEL)
     command.add_argument(
         "--top",
         type=at_least_1,
@@ -96,6 +82,17 @@ def add_command(commands: Commands) -> None:
         help="write results and errors to this file (csv, jsonl or parquet); no line is cut off, "
         "whenever the run stops",
     )
+    add_resume(
+        command,
+        "recordings that have a line in it are skipped, even if that line is an error (delete the "
+        "line to try again)",
+    )
+    add_doubt(command)
+    add_channel(command)
+    add_time_pattern(command)
+    add_device(command)
+    add_runtime(command)
+    add_batch_size(command)
     command.set_defaults(run=_run)
 
 

@@ -17,33 +17,31 @@ if TYPE_CHECKING:
     from soundsep.pipeline.event_table import TimedEvent
     from soundsep.pipeline.results import Event
 
-__all__ = ["Clips", "clip_options"]
+__all__ = ["Clips", "add_clips"]
 
 
-def clip_options() -> argparse.ArgumentParser:
+def add_clips(command: argparse.ArgumentParser) -> None:
     """--clips and its options."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+    command.add_argument(
         "--clips",
         type=Path,
         metavar="DIR",
         help="cut the events out into one folder per label; existing clips are kept unless "
         "--overwrite is given",
     )
-    parent.add_argument(
+    command.add_argument(
         "--clip-margin",
         type=float,
         default=1.0,
         metavar="SECONDS",
         help="length to include before and after each event (default: 1)",
     )
-    parent.add_argument(
+    command.add_argument(
         "--clips-per-label",
         type=at_least_1,
         metavar="N",
         help="cut out only the N events of each label with the highest scores (default: all)",
     )
-    return parent
 
 
 class Clips:

@@ -10,11 +10,11 @@ from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import (
     Commands,
+    add_batch_size,
+    add_device,
+    add_overwrite,
+    add_runtime,
     at_least_1,
-    batch_options,
-    device_options,
-    overwrite_option,
-    runtime_options,
 )
 from soundsep.cli.output import check_output, writing
 from soundsep.cli.startup import import_torch
@@ -31,12 +31,6 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate",
-        parents=[
-            overwrite_option("a metrics file"),
-            device_options(),
-            runtime_options(),
-            batch_options(),
-        ],
         help="measure a model on one fold of a data set, or on clips of your own",
         description="Classify every clip of one fold of a data set, or of your own folder or table "
         "of clips. Print accuracy, macro precision, recall and F1, calibration and the most common "
@@ -94,6 +88,10 @@ def add_command(commands: Commands) -> None:
         metavar="FILE",
         help="JSON file for metrics and confusion matrix (default: MODEL-foldN.json)",
     )
+    add_overwrite(command, "a metrics file")
+    add_device(command)
+    add_runtime(command)
+    add_batch_size(command)
     command.set_defaults(run=_run)
 
 

@@ -10,13 +10,13 @@ from soundsep.cli.console import say
 from soundsep.cli.data import refuse_learnt
 from soundsep.cli.options import (
     Commands,
-    batch_options,
-    device_options,
-    overwrite_option,
-    runtime_options,
+    add_batch_size,
+    add_device,
+    add_overwrite,
+    add_runtime,
 )
 from soundsep.cli.output import check_output, writing
-from soundsep.cli.scene_options import scene_config, scene_options, scenes_of
+from soundsep.cli.scene_options import add_scene_options, scene_config, scenes_of
 from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 
@@ -27,19 +27,13 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate-events",
-        parents=[
-            overwrite_option("a metrics file"),
-            device_options(),
-            runtime_options(),
-            batch_options(),
-            scene_options(n_scenes="--n-scenes", n_default=5),
-        ],
         help="measure how well a model finds events",
         description="Mix clips of the held-out fold into reproducible scenes, find the events in "
         "them, and compare: label with both ends within 1 s and within 200 ms, label with any "
         "overlap, labels alone, error rate and spurious events per hour.",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
+    add_scene_options(command, n_scenes="--n-scenes", n_default=5)
     command.add_argument(
         "--threshold",
         type=float,
@@ -66,6 +60,10 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the metrics as JSON"
     )
+    add_overwrite(command, "a metrics file")
+    add_device(command)
+    add_runtime(command)
+    add_batch_size(command)
     command.set_defaults(run=_run)
 
 

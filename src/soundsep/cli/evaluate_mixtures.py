@@ -12,11 +12,11 @@ from soundsep.cli.data import refuse_learnt
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
+    add_batch_size,
+    add_data,
+    add_device,
+    add_overwrite,
     at_least_1,
-    batch_options,
-    data_options,
-    device_options,
-    overwrite_option,
 )
 from soundsep.cli.output import check_output, writing
 from soundsep.cli.startup import import_torch
@@ -28,12 +28,6 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate-mixtures",
-        parents=[
-            overwrite_option("a metrics file"),
-            device_options(),
-            batch_options(),
-            data_options(),
-        ],
         help="measure what separating first gains",
         description="Mix clips of the held-out fold reproducibly and count how many of their "
         "sounds are named: without separation, with each separator, and with the true sources, "
@@ -42,6 +36,7 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "model", nargs="?", default=DEFAULT_MODEL, help=f"the classifier (default: {DEFAULT_MODEL})"
     )
+    add_data(command)
     command.add_argument(
         "--separator",
         action="append",
@@ -67,6 +62,9 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write the metrics as JSON"
     )
+    add_overwrite(command, "a metrics file")
+    add_device(command)
+    add_batch_size(command)
     command.set_defaults(run=_run)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from soundsep.cli.options import DEFAULT_EVENT_MODEL, doubt_options, runtime_options
+from soundsep.cli.options import DEFAULT_EVENT_MODEL, add_doubt, add_model
 from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean, meant
@@ -13,24 +13,19 @@ from soundsep.names import did_you_mean, meant
 if TYPE_CHECKING:
     from soundsep.pipeline import Pipeline
 
-__all__ = ["event_options", "found_options", "load_pipeline"]
+__all__ = ["add_event_options", "found_options", "load_pipeline"]
 
 
-def event_options() -> argparse.ArgumentParser:
-    """The model, what it runs in, and what counts as an event."""
-    parent = argparse.ArgumentParser(add_help=False, parents=[doubt_options(), runtime_options()])
-    parent.add_argument(
-        "--model",
-        default=DEFAULT_EVENT_MODEL,
-        help=f"a name of `soundsep models`, a folder, or org/repo (default: {DEFAULT_EVENT_MODEL})",
-    )
-    parent.add_argument(
+def add_event_options(command: argparse.ArgumentParser) -> None:
+    """The model, and what counts as an event."""
+    add_model(command, DEFAULT_EVENT_MODEL)
+    command.add_argument(
         "--label",
         action="append",
         metavar="LABEL",
         help="report this label only, in upper or lower case; may be repeated",
     )
-    parent.add_argument(
+    command.add_argument(
         "--threshold",
         action="append",
         type=_threshold,
@@ -38,38 +33,38 @@ def event_options() -> argparse.ArgumentParser:
         help="score at which an event begins, for all labels or for one; may be repeated "
         "(default: the model's own for each label, else 0.5)",
     )
-    parent.add_argument(
+    command.add_argument(
         "--min-score",
         type=float,
         default=0.0,
         metavar="SCORE",
         help="drop events whose highest score is lower (default: 0)",
     )
-    parent.add_argument(
+    command.add_argument(
         "--hop",
         type=float,
         metavar="SECONDS",
         help="step between windows (default: the model's own)",
     )
-    parent.add_argument(
+    command.add_argument(
         "--min-duration",
         type=float,
         default=0.0,
         metavar="SECONDS",
         help="drop shorter events (default: 0)",
     )
-    parent.add_argument(
+    command.add_argument(
         "--merge-gap",
         type=float,
         default=1.0,
         metavar="SECONDS",
         help="merge events of a label that are at most this far apart (default: 1)",
     )
-    return parent
+    add_doubt(command)
 
 
 def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
-    """The model of `event_options`.
+    """The model of `add_event_options`.
 
     Raises:
         ConfigError: the model does not know a requested label.
@@ -98,7 +93,7 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
 
 
 def found_options(arguments: argparse.Namespace, pipe: Pipeline) -> dict[str, Any]:
-    """The options of `event_options` as `Pipeline.events` and `listen` take them."""
+    """The options of `add_event_options` as `Pipeline.events` and `listen` take them."""
     thresholds: dict[str, float] = {}
     for label, score in sorted(arguments.threshold or (), key=lambda item: item[0] is not None):
         thresholds |= dict.fromkeys(pipe.labels, score) if label is None else {label: score}

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.cli.batch import go_through
-from soundsep.cli.clips import Clips, clip_options
+from soundsep.cli.clips import Clips, add_clips
 from soundsep.cli.console import note
-from soundsep.cli.event_options import event_options, found_options, load_pipeline
+from soundsep.cli.event_options import add_event_options, found_options, load_pipeline
 from soundsep.cli.formats import (
     APART,
     ENDINGS,
     EVENT_FORMATS,
     EventLines,
+    add_time_pattern,
     check_time_pattern,
     format_of,
-    time_options,
 )
-from soundsep.cli.options import Commands, batch_options, channel_options, device_options
+from soundsep.cli.options import Commands, add_batch_size, add_channel, add_device, add_runtime
 from soundsep.cli.output import check_output, refuse_recordings
 from soundsep.cli.parquet import rows_of, sink_of
-from soundsep.cli.recordings import given_recordings, own_places, recording_options
+from soundsep.cli.recordings import add_recordings, add_resume, given_recordings, own_places
 from soundsep.cli.sinks import EachToItsFile, Screen, Settings, Sink
 from soundsep.errors import AudioError, ConfigError
 
@@ -42,22 +42,12 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "events",
-        parents=[
-            recording_options(
-                "recordings that are done are skipped, even if they failed; a hidden file beside "
-                "the output, or in the output folder, lists them"
-            ),
-            event_options(),
-            channel_options(),
-            device_options(),
-            batch_options(),
-            time_options(),
-            clip_options(),
-        ],
         help="find which sounds occur when, in recordings of any length",
         description="Find which sounds occur when, in recordings of any length. A recording that "
         "cannot be read is reported, the others are still processed, and the exit code is 1.",
     )
+    add_recordings(command)
+    add_event_options(command)
     command.add_argument(
         "--format",
         choices=EVENT_FORMATS,
@@ -73,6 +63,17 @@ def add_command(commands: Commands) -> None:
         help="write to this file; for several recordings in audacity or raven format, a folder "
         "with one file each",
     )
+    add_resume(
+        command,
+        "recordings that are done are skipped, even if they failed; a hidden file beside the "
+        "output, or in the output folder, lists them",
+    )
+    add_clips(command)
+    add_channel(command)
+    add_time_pattern(command)
+    add_device(command)
+    add_runtime(command)
+    add_batch_size(command)
     command.set_defaults(run=_run)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from soundsep.cli.console import say
-from soundsep.cli.options import Commands, overwrite_option
+from soundsep.cli.options import Commands, add_overwrite
 from soundsep.cli.output import check_output
 from soundsep.cli.startup import import_torch
 
@@ -17,7 +17,6 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "export",
-        parents=[overwrite_option("a file")],
         help="write a model as one ONNX file",
         description="Write a model as one ONNX file, from waveform to scores, that runs without "
         "soundsep and torch. It is compared with PyTorch first; if the scores differ, nothing is "
@@ -43,6 +42,7 @@ def add_command(commands: Commands) -> None:
         action="store_true",
         help="add the model's frame scores as a second output",
     )
+    add_overwrite(command, "a file")
     command.set_defaults(run=_run)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from soundsep.cli.console import note, say
-from soundsep.cli.options import Commands, at_least_1, device_options, overwrite_option
+from soundsep.cli.options import Commands, add_device, add_overwrite, add_seed, at_least_1
 from soundsep.cli.output import check_free, writing
 from soundsep.cli.recordings import note_passed_over
 from soundsep.cli.startup import import_torch
@@ -22,7 +22,6 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "fit",
-        parents=[overwrite_option("a model"), device_options()],
         help="train a model on your own classes",
         description="Train a model on your own classes and measure it by cross-validation. The "
         "folder holds one subfolder per class, with at least 5 recordings each; or tables say what "
@@ -98,9 +97,9 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--folds", type=at_least_1, default=5, metavar="N", help="at least 2 (default: 5)"
     )
-    command.add_argument(
-        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
-    )
+    add_seed(command)
+    add_overwrite(command, "a model")
+    add_device(command)
     command.set_defaults(run=_run)
 
 

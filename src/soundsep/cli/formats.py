@@ -23,9 +23,9 @@ __all__ = [
     "EventLines",
     "Lines",
     "ResultLines",
+    "add_time_pattern",
     "check_time_pattern",
     "format_of",
-    "time_options",
 ]
 
 # Suffixes of each format; the first is the one that we write.
@@ -86,16 +86,14 @@ def format_of(output: Path | None, given: str | None, formats: Sequence[str], us
     return given
 
 
-def time_options() -> argparse.ArgumentParser:
+def add_time_pattern(command: argparse.ArgumentParser) -> None:
     """--time-pattern."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+    command.add_argument(
         "--time-pattern",
         metavar="PATTERN",
         help="how the name of a recording states its start time, such as "
         '"%%Y-%%m-%%d_%%Hh%%M" (default: the formats of common recorders, and file headers)',
     )
-    return parent
 
 
 def check_time_pattern(pattern: str | None, paths: Sequence[str]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from soundsep.cli.console import note, say
-from soundsep.cli.event_options import event_options, found_options, load_pipeline
-from soundsep.cli.options import Commands, batch_options, device_options
+from soundsep.cli.event_options import add_event_options, found_options, load_pipeline
+from soundsep.cli.options import Commands, add_batch_size, add_device, add_runtime
 from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
@@ -22,11 +22,11 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "listen",
-        parents=[event_options(), device_options(), batch_options()],
         help="identify the sounds at a microphone",
         description="Identify the sounds at a microphone until Ctrl-C. An event is printed when it "
         "is over. Sound that arrives faster than the model can process it is reported as lost.",
     )
+    add_event_options(command)
     command.add_argument(
         "--microphone",
         metavar="NAME",
@@ -34,6 +34,9 @@ def add_command(commands: Commands) -> None:
     )
     command.add_argument("--seconds", type=float, metavar="SECONDS", help="stop after this time")
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
+    add_device(command)
+    add_runtime(command)
+    add_batch_size(command)
     command.set_defaults(run=_run)
 
 

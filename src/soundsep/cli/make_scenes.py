@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from soundsep.cli.console import note, say
-from soundsep.cli.options import Commands, overwrite_option
+from soundsep.cli.options import Commands, add_overwrite
 from soundsep.cli.output import writing
-from soundsep.cli.scene_options import scene_config, scene_options, scenes_of
+from soundsep.cli.scene_options import add_scene_options, scene_config, scenes_of
 from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 
@@ -21,15 +21,12 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "make-scenes",
-        parents=[
-            overwrite_option("scenes"),
-            scene_options(n_scenes="--n", n_default=20),
-        ],
         help="mix clips into scenes of several sounds, with their annotations",
         description="Mix clips of one fold reproducibly into scenes of several sounds over a "
         "background: for each scene a 24-bit WAV file, with its events as csv and as JSON in the "
         "style of JAMS.",
     )
+    add_scene_options(command, n_scenes="--n", n_default=20)
     command.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the files"
     )
@@ -39,6 +36,7 @@ def add_command(commands: Commands) -> None:
         help="use the clips of all other folds instead, except those cut from a recording that is "
         "also in this fold",
     )
+    add_overwrite(command, "scenes")
     command.set_defaults(run=_run)
 
 

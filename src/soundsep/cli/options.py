@@ -16,14 +16,17 @@ else:
 __all__ = [
     "DEFAULT_EVENT_MODEL",
     "DEFAULT_MODEL",
+    "add_batch_size",
+    "add_channel",
+    "add_data",
+    "add_device",
+    "add_doubt",
+    "add_model",
+    "add_overwrite",
+    "add_runtime",
+    "add_seed",
+    "at_least_0",
     "at_least_1",
-    "batch_options",
-    "channel_options",
-    "data_options",
-    "device_options",
-    "doubt_options",
-    "overwrite_option",
-    "runtime_options",
 ]
 
 
@@ -41,84 +44,86 @@ def at_least_0(text: str) -> int:
     return int(text)
 
 
-def channel_options() -> argparse.ArgumentParser:
+def add_model(command: argparse.ArgumentParser, default: str) -> None:
+    """--model."""
+    command.add_argument(
+        "--model",
+        default=default,
+        help=f"a name of `soundsep models`, a folder, or org/repo (default: {default})",
+    )
+
+
+def add_channel(command: argparse.ArgumentParser) -> None:
     """--channel."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+    command.add_argument(
         "--channel",
         type=at_least_0,
         metavar="N",
         help="use this channel only, counted from 0 (default: all, mixed)",
     )
-    return parent
 
 
-def device_options() -> argparse.ArgumentParser:
+def add_device(command: argparse.ArgumentParser) -> None:
     """--device."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument("--device", default="cpu", help="cpu, cuda, mps... (default: cpu)")
-    return parent
+    command.add_argument("--device", default="cpu", help="cpu, cuda, mps... (default: cpu)")
 
 
-def runtime_options() -> argparse.ArgumentParser:
+def add_runtime(command: argparse.ArgumentParser) -> None:
     """--runtime."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+    command.add_argument(
         "--runtime",
         choices=("torch", "onnx"),
         default="torch",
         help="what the model's network runs in; onnx (extra onnx) is faster on a CPU "
         "(default: torch)",
     )
-    return parent
 
 
-def doubt_options() -> argparse.ArgumentParser:
+def add_doubt(command: argparse.ArgumentParser) -> None:
     """--unknown and --silence-db."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+    command.add_argument(
         "--unknown", action="store_true", help="leave sounds unnamed if the model is not sure"
     )
-    parent.add_argument(
+    command.add_argument(
         "--silence-db",
         type=float,
         metavar="DBFS",
         help="level below which sound counts as silence, such as -60",
     )
-    return parent
 
 
-def batch_options() -> argparse.ArgumentParser:
+def add_batch_size(command: argparse.ArgumentParser) -> None:
     """--batch-size."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+    command.add_argument(
         "--batch-size",
         type=at_least_1,
         default=16,
         metavar="N",
         help="windows per forward pass (default: 16)",
     )
-    return parent
 
 
-def overwrite_option(what: str) -> argparse.ArgumentParser:
+def add_overwrite(command: argparse.ArgumentParser, what: str) -> None:
     """--overwrite."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument("--overwrite", action="store_true", help=f"replace {what}")
-    return parent
+    command.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
-def data_options() -> argparse.ArgumentParser:
+def add_seed(command: argparse.ArgumentParser) -> None:
+    """--seed."""
+    command.add_argument(
+        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
+    )
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
     """--data and --fold."""
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+    command.add_argument(
         "--data",
         type=Path,
         required=True,
         metavar="ROOT",
         help="folder of ESC-50, with meta/esc50.csv and audio/",
     )
-    parent.add_argument(
+    command.add_argument(
         "--fold", type=int, choices=range(1, 6), default=5, help="the fold held out (default: 5)"
     )
-    return parent

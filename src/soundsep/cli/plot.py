@@ -11,9 +11,10 @@ from soundsep.cli.console import say
 from soundsep.cli.options import (
     DEFAULT_EVENT_MODEL,
     Commands,
+    add_batch_size,
+    add_device,
+    add_model,
     at_least_1,
-    batch_options,
-    device_options,
 )
 from soundsep.cli.output import check_output
 from soundsep.cli.startup import import_torch
@@ -46,8 +47,7 @@ def add_command(commands: Commands) -> None:
     )
     kinds = command.add_subparsers(title="kinds", metavar="KIND", required=True, dest="kind")
     for kind, help_text in OF_SOUND.items():
-        parents = [device_options(), batch_options()] if kind == "probabilities" else []
-        drawing = kinds.add_parser(kind, parents=parents, help=help_text)
+        drawing = kinds.add_parser(kind, help=help_text)
         drawing.add_argument("file", metavar="FILE", help="a recording")
         drawing.add_argument(
             "--start",
@@ -63,12 +63,7 @@ def add_command(commands: Commands) -> None:
             help="length of the picture (default: all)",
         )
         if kind == "probabilities":
-            drawing.add_argument(
-                "--model",
-                default=DEFAULT_EVENT_MODEL,
-                help=f"a name of `soundsep models`, a folder, or org/repo (default: "
-                f"{DEFAULT_EVENT_MODEL})",
-            )
+            add_model(drawing, DEFAULT_EVENT_MODEL)
             drawing.add_argument(
                 "--top",
                 type=at_least_1,
@@ -76,6 +71,8 @@ def add_command(commands: Commands) -> None:
                 metavar="K",
                 help="number of labels shown at most (default: 10)",
             )
+            add_device(drawing)
+            add_batch_size(drawing)
         _finish(drawing, kind, _draw_sound)
     for kind, (metavar, help_text, file_help) in OF_TRAINING.items():
         drawing = kinds.add_parser(kind, help=help_text)

@@ -17,29 +17,32 @@ from soundsep.errors import ConfigError
 if TYPE_CHECKING:
     from soundsep.audio import FoundRecordings
 
-__all__ = ["given_recordings", "note_passed_over", "own_places", "recording_options"]
+__all__ = ["add_recordings", "given_recordings", "note_passed_over", "own_places"]
 
 NOT_RECORDINGS = (".safetensors", ".onnx", ".pt", ".pth", ".th", ".ckpt")
 
 
-def recording_options(about: str) -> argparse.ArgumentParser:
-    """FILE, --resume and --overwrite.
-
-    Args:
-        about: Recordings that --resume skips, in words.
-    """
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(
+def add_recordings(command: argparse.ArgumentParser) -> None:
+    """FILE."""
+    command.add_argument(
         "files", nargs="+", metavar="FILE", help="recordings, folders of them, or patterns"
     )
-    present = parent.add_mutually_exclusive_group()
+
+
+def add_resume(command: argparse.ArgumentParser, about: str) -> None:
+    """--resume and --overwrite.
+
+    Args:
+        command: Parser of the command.
+        about: Recordings that --resume skips, in words.
+    """
+    present = command.add_mutually_exclusive_group()
     present.add_argument(
         "--resume",
         action="store_true",
         help=f"continue the output of an earlier run: {about}; name the files as in that run",
     )
     present.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    return parent
 
 
 def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 
 from soundsep.cli.batch import go_through
 from soundsep.cli.console import note
-from soundsep.cli.event_options import event_options, found_options, load_pipeline
-from soundsep.cli.formats import check_time_pattern, time_options
+from soundsep.cli.event_options import add_event_options, found_options, load_pipeline
+from soundsep.cli.formats import add_time_pattern, check_time_pattern
 from soundsep.cli.options import (
     Commands,
+    add_batch_size,
+    add_channel,
+    add_device,
+    add_overwrite,
+    add_runtime,
     at_least_1,
-    batch_options,
-    channel_options,
-    device_options,
-    overwrite_option,
 )
 from soundsep.cli.output import check_output
-from soundsep.cli.recordings import given_recordings
+from soundsep.cli.recordings import add_recordings, given_recordings
 from soundsep.cli.startup import import_torch
 from soundsep.errors import AudioError, ConfigError
 
@@ -35,25 +36,16 @@ def add_command(commands: Commands) -> None:
     """Tell the parser of it."""
     command = commands.add_parser(
         "report",
-        parents=[
-            event_options(),
-            channel_options(),
-            device_options(),
-            batch_options(),
-            time_options(),
-            overwrite_option("a page"),
-        ],
         help="write a page in which events are seen, heard and corrected",
         description="Write one page, which needs no network, in which the events of recordings "
         "are seen on their spectrograms, heard, and corrected; it saves the corrected list as CSV "
         "or Audacity labels.",
     )
-    command.add_argument(
-        "files", nargs="+", metavar="FILE", help="recordings, folders of them, or patterns"
-    )
+    add_recordings(command)
     command.add_argument(
         "-o", "--output", type=Path, required=True, metavar="HTML", help="the page"
     )
+    add_overwrite(command, "a page")
     command.add_argument(
         "--events",
         type=Path,
@@ -76,6 +68,12 @@ def add_command(commands: Commands) -> None:
         metavar="MB",
         help="largest size of the page; sounds that find no room are links (default: 24)",
     )
+    add_event_options(command)
+    add_channel(command)
+    add_time_pattern(command)
+    add_device(command)
+    add_runtime(command)
+    add_batch_size(command)
     command.set_defaults(run=_run)
 
 

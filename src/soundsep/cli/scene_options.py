@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from soundsep.datasets import SoundscapeConfig, Soundscapes
     from soundsep.datasets.clip import FoldedClips
 
-__all__ = ["scene_config", "scene_options", "scenes_of"]
+__all__ = ["add_scene_options", "scene_config", "scenes_of"]
 
 STRANGER_SECONDS = 5.0  # length of the pieces that recordings of strangers are cut into
 LONG_SECONDS = 60.0  # scenes of this length or more are those of `LONG_SCENES`
 
 
-def scene_options(*, n_scenes: str, n_default: int) -> argparse.ArgumentParser:
+def add_scene_options(command: argparse.ArgumentParser, *, n_scenes: str, n_default: int) -> None:
     """--data, --fold, the number of scenes, and what they are made of.
 
     Args:
+        command: Parser of the command.
         n_scenes: Name of the option for the number of scenes.
         n_default: Default number of scenes.
     """
-    parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument("--data", type=Path, required=True, metavar="ROOT", help=DATA_HELP)
-    parent.add_argument(
+    command.add_argument("--data", type=Path, required=True, metavar="ROOT", help=DATA_HELP)
+    command.add_argument(
         "--fold",
         type=at_least_1,
         required=True,
@@ -37,7 +37,7 @@ def scene_options(*, n_scenes: str, n_default: int) -> argparse.ArgumentParser:
         help="the fold whose clips are in the scenes; clips without folds are divided into folds "
         "as in `soundsep train`",
     )
-    parent.add_argument(
+    command.add_argument(
         n_scenes,
         dest="n_scenes",
         type=at_least_1,
@@ -45,38 +45,37 @@ def scene_options(*, n_scenes: str, n_default: int) -> argparse.ArgumentParser:
         metavar="N",
         help=f"number of scenes (default: {n_default})",
     )
-    parent.add_argument(
+    command.add_argument(
         "--seconds",
         type=float,
         metavar="S",
         help="length of a scene, 0.5 to 3600 (default: 600); scenes of a minute or more have two "
         "sounds per minute, shorter ones 0 to 4 in all",
     )
-    parent.add_argument(
+    command.add_argument(
         "--sounds-per-minute",
         type=float,
         metavar="N",
         help="number of sounds per minute, never more than 4 at once",
     )
-    parent.add_argument(
+    command.add_argument(
         "--seed",
         type=at_least_0,
         default=0,
         help="seed of all random numbers (default: 0): the same seed makes the same scenes",
     )
-    parent.add_argument(
+    command.add_argument(
         "--backgrounds", type=Path, metavar="DIR", help="recordings to put behind the sounds"
     )
-    parent.add_argument(
+    command.add_argument(
         "--strangers",
         type=Path,
         metavar="DIR",
         help="recordings of sounds that have none of the labels",
     )
-    parent.add_argument(
+    command.add_argument(
         "--config", type=Path, metavar="JSON", help="other settings of datasets.SoundscapeConfig"
     )
-    return parent
 
 
 def scene_config(arguments: argparse.Namespace) -> SoundscapeConfig:

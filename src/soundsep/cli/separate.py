@@ -9,9 +9,9 @@ from pathlib import Path
 
 from soundsep.cli.batch import go_through
 from soundsep.cli.console import note, say
-from soundsep.cli.options import Commands, channel_options, device_options
+from soundsep.cli.options import Commands, add_channel, add_device
 from soundsep.cli.output import refuse_recordings
-from soundsep.cli.recordings import given_recordings, own_places, recording_options
+from soundsep.cli.recordings import add_recordings, add_resume, given_recordings, own_places
 from soundsep.cli.results_file import ResultsFile, record_of
 from soundsep.errors import AudioError, ConfigError
 from soundsep.names import printable
@@ -25,18 +25,17 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "separate",
-        parents=[
-            recording_options(
-                "recordings that are done are skipped, even if they failed; a hidden file in the "
-                "output folder lists them"
-            ),
-            channel_options(),
-            device_options(),
-        ],
         help="separate recordings into their sources",
         description="Separate recordings of any length into their sources: one WAV file each, in a "
         "folder named after the recording. A recording that cannot be read is reported, the others "
         "are still processed, and the exit code is 1.",
+    )
+    add_recordings(command)
+    command.add_argument(
+        "--model",
+        default=DEFAULT_SEPARATOR,
+        help="a published separator, a demucs model such as htdemucs, a folder, or org/repo "
+        f"(default: {DEFAULT_SEPARATOR})",
     )
     command.add_argument(
         "-o",
@@ -46,12 +45,13 @@ def add_command(commands: Commands) -> None:
         metavar="DIR",
         help="where the folders are created (default: separated)",
     )
-    command.add_argument(
-        "--model",
-        default=DEFAULT_SEPARATOR,
-        help="a published separator, a demucs model such as htdemucs, a folder, or org/repo "
-        f"(default: {DEFAULT_SEPARATOR})",
+    add_resume(
+        command,
+        "recordings that are done are skipped, even if they failed; a hidden file in the output "
+        "folder lists them",
     )
+    add_channel(command)
+    add_device(command)
     command.set_defaults(run=_run)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.cli.console import note, say
-from soundsep.cli.formats import time_options
+from soundsep.cli.formats import add_time_pattern
 from soundsep.cli.options import Commands, at_least_1
 from soundsep.cli.output import check_output
 from soundsep.cli.recordings import note_passed_over
@@ -25,7 +25,6 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "summary",
-        parents=[time_options()],
         help="count the events of a night or a season by label and hour",
         description="Count the events in tables that `events -o` wrote, by label and hour of the "
         "day, and draw them as hours by days.",
@@ -74,6 +73,7 @@ def add_command(commands: Commands) -> None:
         "-o", "--output", type=Path, metavar="CSV", help="write the counts to this table"
     )
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
+    add_time_pattern(command)
     command.set_defaults(run=_run)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, open_dataset
-from soundsep.cli.options import Commands, at_least_1, device_options
+from soundsep.cli.options import Commands, add_device, add_seed, at_least_1
 from soundsep.cli.startup import import_torch
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "train",
-        parents=[device_options()],
         help="train a model by a recipe",
         description="Train a model by a recipe (`soundsep recipes` lists them) with one fold of "
         "the data held out, and measure it on that fold at the end. After an interruption, run the "
@@ -92,13 +91,12 @@ def add_command(commands: Commands) -> None:
         help="train once more with a training fold held out too, and calibrate the scores on it; "
         "takes twice the time",
     )
-    command.add_argument(
-        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
-    )
+    add_seed(command)
     command.add_argument("--log-dir", type=Path, metavar="DIR", help="folder for TensorBoard")
     command.add_argument(
         "--comment", default="", help="added to the name of the run in TensorBoard"
     )
+    add_device(command)
     command.set_defaults(run=_run)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from soundsep.cli.console import say
-from soundsep.cli.options import Commands, at_least_1, data_options, device_options
+from soundsep.cli.options import Commands, add_data, add_device, add_seed, at_least_1
 from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
@@ -16,11 +16,11 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "train-separator",
-        parents=[device_options(), data_options()],
         help="train a separator on mixtures of clips",
         description="Train a separator on mixtures of clips of all folds except the held-out one. "
         "After an interruption, run the same command again to continue.",
     )
+    add_data(command)
     command.add_argument(
         "-o",
         "--output",
@@ -39,9 +39,8 @@ def add_command(commands: Commands) -> None:
         metavar="N",
         help="sources per mixture (default: 2)",
     )
-    command.add_argument(
-        "--seed", type=int, default=0, help="seed of all random numbers (default: 0)"
-    )
+    add_seed(command)
+    add_device(command)
     command.set_defaults(run=_run)
 
 
