@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -184,7 +185,22 @@ def test_help_texts(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
     assert stop.value.code == 0
-    assert "usage: soundsep" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "usage: soundsep" in text
+    _, found, example = text.partition("\nexample: soundsep ")
+    assert found or command in ([], ["example"], ["models"], ["recipes"])
+    if found:  # and the command takes it
+        arguments = shlex.split(example)
+        assert arguments[:1] == command
+        assert callable(make_parser().parse_args(arguments).run)
+
+
+def test_help_begins_with_a_commands_own_options(capsys):
+    with pytest.raises(SystemExit):
+        main(["classify", "--help"])
+    options = re.findall(r"^  (?:-\w \w+, )?(--[\w-]+)", capsys.readouterr().out, re.MULTILINE)
+    assert options[:3] == ["--model", "--top", "--separator"]
+    assert options[-3:] == ["--device", "--runtime", "--batch-size"]
 
 
 @pytest.mark.parametrize("k", ["0", "-1", "x"])

@@ -52,6 +52,7 @@ def add_command(commands: Commands) -> None:
         help="name the sounds of recordings",
         description="Name the sounds of recordings. A recording that cannot be read is reported, "
         "the others are still processed, and the exit code is 1.",
+        epilog="example: soundsep classify card/ --top 3 -o tags.csv",
     )
     add_recordings(command)
     add_model(command, DEFAULT_MODEL)

@@ -20,6 +20,7 @@ def add_command(commands: Commands) -> None:
         description="Download the official archive of a data set (esc50: 0.6 GB; esc10: the clips "
         "of ESC-50 that may be used commercially; urbansound8k: 6 GB), verify and unpack it. After "
         "an interruption, run the same command again to continue with DIR.partial.",
+        epilog="example: soundsep download esc50 ESC-50",
     )
     command.add_argument("name", metavar="NAME", help="esc50, esc10 or urbansound8k")
     command.add_argument("folder", type=Path, metavar="DIR", help="a new folder for it")

@@ -35,6 +35,7 @@ def add_command(commands: Commands) -> None:
         description="Classify every clip of one fold of a data set, or of your own folder or table "
         "of clips. Print accuracy, macro precision, recall and F1, calibration and the most common "
         "confusions, and write them with the whole confusion matrix to a file.",
+        epilog="example: soundsep evaluate runs/fold5/ema --data ESC-50 --fold 5",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     command.add_argument(

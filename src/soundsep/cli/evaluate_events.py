@@ -31,6 +31,7 @@ def add_command(commands: Commands) -> None:
         description="Mix clips of the held-out fold into reproducible scenes, find the events in "
         "them, and compare: label with both ends within 1 s and within 200 ms, label with any "
         "overlap, labels alone, error rate and spurious events per hour.",
+        epilog="example: soundsep evaluate-events esc50-mn04-fold5 --data ESC-50 --fold 5",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     add_scene_options(command, n_scenes="--n-scenes", n_default=5)

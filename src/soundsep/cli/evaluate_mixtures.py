@@ -32,6 +32,7 @@ def add_command(commands: Commands) -> None:
         description="Mix clips of the held-out fold reproducibly and count how many of their "
         "sounds are named: without separation, with each separator, and with the true sources, "
         "which is the upper bound of separation.",
+        epilog="example: soundsep evaluate-mixtures --data ESC-50 --separator esc50-mix2",
     )
     command.add_argument(
         "model", nargs="?", default=DEFAULT_MODEL, help=f"the classifier (default: {DEFAULT_MODEL})"

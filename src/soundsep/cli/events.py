@@ -45,6 +45,7 @@ def add_command(commands: Commands) -> None:
         help="find which sounds occur when, in recordings of any length",
         description="Find which sounds occur when, in recordings of any length. A recording that "
         "cannot be read is reported, the others are still processed, and the exit code is 1.",
+        epilog="example: soundsep events card/ --label dog --threshold 0.6 -o dogs.csv",
     )
     add_recordings(command)
     add_event_options(command)

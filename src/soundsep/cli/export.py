@@ -21,6 +21,7 @@ def add_command(commands: Commands) -> None:
         description="Write a model as one ONNX file, from waveform to scores, that runs without "
         "soundsep and torch. It is compared with PyTorch first; if the scores differ, nothing is "
         "written and the exit code is 2.",
+        epilog="example: soundsep export esc50-mn04 -o sounds.onnx",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
     command.add_argument(

@@ -28,6 +28,7 @@ def add_command(commands: Commands) -> None:
         "is heard when in long recordings, such as the corrected ones of `soundsep events` and "
         "`soundsep report`. A recording that cannot be used is reported and left out, and the exit "
         "code is 1.",
+        epilog="example: soundsep fit clips/ -o my-model",
     )
     command.add_argument(
         "data",

@@ -25,6 +25,7 @@ def add_command(commands: Commands) -> None:
         help="identify the sounds at a microphone",
         description="Identify the sounds at a microphone until Ctrl-C. An event is printed when it "
         "is over. Sound that arrives faster than the model can process it is reported as lost.",
+        epilog="example: soundsep listen --label dog --label siren",
     )
     add_event_options(command)
     command.add_argument(

@@ -44,6 +44,7 @@ def add_command(commands: Commands) -> None:
         help="draw a sound, a training run or an evaluation",
         description="Draw a picture of a recording, a training run or an evaluation. It needs the "
         'extra "plot" (pip install "soundsep[plot]").',
+        epilog="example: soundsep plot mel yard.wav -o yard.png",
     )
     kinds = command.add_subparsers(title="kinds", metavar="KIND", required=True, dest="kind")
     for kind, help_text in OF_SOUND.items():

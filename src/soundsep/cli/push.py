@@ -21,6 +21,7 @@ def add_command(commands: Commands) -> None:
         description="Put a model that `soundsep fit` or `soundsep train` wrote into a repository "
         "on the Hugging Face Hub, with a model card. Log in first, with `hf auth login`, or set "
         "HF_TOKEN. Then `--model ORG/REPO` uses it anywhere.",
+        epilog="example: soundsep push my-model me/insects --licence cc-by-4.0",
     )
     command.add_argument("model", type=Path, metavar="DIR", help="folder of the model")
     command.add_argument("repository", metavar="ORG/REPO", help="created if it does not exist")

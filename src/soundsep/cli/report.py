@@ -33,13 +33,15 @@ __all__ = ["add_command"]
 
 
 def add_command(commands: Commands) -> None:
-    """Tell the parser of it."""
+    """Add the command to the parser."""
     command = commands.add_parser(
         "report",
-        help="write a page in which events are seen, heard and corrected",
-        description="Write one page, which needs no network, in which the events of recordings "
-        "are seen on their spectrograms, heard, and corrected; it saves the corrected list as CSV "
-        "or Audacity labels.",
+        help="write a page to see, hear and correct events in",
+        description="Write one page, for any browser and without a network, in which you see the "
+        "events of recordings on their spectrograms, hear and correct them, and save the corrected "
+        "list as CSV or Audacity labels. A recording that cannot be read is reported, the others "
+        "are still processed, and the exit code is 1.",
+        epilog="example: soundsep report night.flac -o night.html",
     )
     add_recordings(command)
     command.add_argument(
@@ -51,22 +53,23 @@ def add_command(commands: Commands) -> None:
         type=Path,
         metavar="TABLE",
         help="show the events of this csv, jsonl or parquet file, which `soundsep events` or a "
-        "report wrote, instead of identifying them again",
+        "report wrote, instead of finding events anew",
     )
-    command.add_argument("--title", help="of the page (default: the name of the recording)")
+    command.add_argument("--title", help="title of the page (default: the name of the recording)")
     command.add_argument(
         "--margin",
         type=float,
         default=2.0,
         metavar="SECONDS",
-        help="so much before and after each event is heard with it (default: 2)",
+        help="length to be heard before and after each event (default: 2)",
     )
     command.add_argument(
         "--max-megabytes",
         type=at_least_1,
         default=24,
         metavar="MB",
-        help="largest size of the page; sounds that find no room are links (default: 24)",
+        help="largest size of the page; sounds that do not fit in are links to the recordings "
+        "(default: 24)",
     )
     add_event_options(command)
     add_channel(command)

@@ -29,6 +29,7 @@ def add_command(commands: Commands) -> None:
         description="Separate recordings of any length into their sources: one WAV file each, in a "
         "folder named after the recording. A recording that cannot be read is reported, the others "
         "are still processed, and the exit code is 1.",
+        epilog="example: soundsep separate street.wav -o separated",
     )
     add_recordings(command)
     command.add_argument(

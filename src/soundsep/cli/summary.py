@@ -28,6 +28,7 @@ def add_command(commands: Commands) -> None:
         help="count the events of a night or a season by label and hour",
         description="Count the events in tables that `events -o` wrote, by label and hour of the "
         "day, and draw them as hours by days.",
+        epilog="example: soundsep summary night.csv --recordings card/ --picture season.png",
     )
     command.add_argument(
         "tables",

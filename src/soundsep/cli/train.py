@@ -29,6 +29,7 @@ def add_command(commands: Commands) -> None:
         description="Train a model by a recipe (`soundsep recipes` lists them) with one fold of "
         "the data held out, and measure it on that fold at the end. After an interruption, run the "
         "same command again to continue.",
+        epilog="example: soundsep train --data ESC-50 --fold 5 -o runs/fold5",
     )
     command.add_argument(
         "--recipe", default=DEFAULT_RECIPE, metavar="NAME", help=f"default: {DEFAULT_RECIPE}"

@@ -19,6 +19,7 @@ def add_command(commands: Commands) -> None:
         help="train a separator on mixtures of clips",
         description="Train a separator on mixtures of clips of all folds except the held-out one. "
         "After an interruption, run the same command again to continue.",
+        epilog="example: soundsep train-separator --data ESC-50 -o runs/mix2",
     )
     add_data(command)
     command.add_argument(
