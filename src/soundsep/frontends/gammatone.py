@@ -58,7 +58,7 @@ class GammatoneConfig(Config):
     scaling: Scaling = "standardize"
 
     def _check(self) -> None:
-        """Reject settings that no signal could satisfy.
+        """Reject settings that no waveform could satisfy.
 
         Raises:
             ConfigError: a size, frequency or name is out of range.

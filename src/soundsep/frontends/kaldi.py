@@ -63,7 +63,7 @@ class KaldiMelConfig(Config):
     min_level_db: float | None = None
 
     def _check(self) -> None:
-        """Reject settings that no signal could satisfy.
+        """Reject settings that no waveform could satisfy.
 
         Raises:
             ConfigError: a size or frequency is out of range.

@@ -64,7 +64,7 @@ class MelConfig(Config):
     scaling: Scaling = "standardize"
 
     def _check(self) -> None:
-        """Reject settings that no signal could satisfy.
+        """Reject settings that no waveform could satisfy.
 
         Raises:
             ConfigError: a size, frequency or name is out of range.

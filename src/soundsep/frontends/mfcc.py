@@ -33,7 +33,7 @@ class MFCCConfig(MelConfig):
     n_mfcc: int = 40
 
     def _check(self) -> None:
-        """Reject settings that no signal could satisfy.
+        """Reject settings that no waveform could satisfy.
 
         Raises:
             ConfigError: a size, frequency or name is out of range.

@@ -33,7 +33,7 @@ class WaveformConfig(Config):
     scaling: Literal["none", "peak", "standardize"] = "none"
 
     def _check(self) -> None:
-        """Reject settings that no signal could satisfy.
+        """Reject settings that no waveform could satisfy.
 
         Raises:
             ConfigError: the rate or the name is out of range.

@@ -118,8 +118,8 @@ def envelope(waveform: Tensor) -> tuple[Tensor, Tensor]:
     """
     size = math.ceil(len(waveform) / MAX_COLUMNS)
     padding = waveform[-1:].expand(-len(waveform) % size)
-    stretches = torch.cat((waveform, padding)).reshape(-1, size)
-    return stretches.amin(dim=1), stretches.amax(dim=1)
+    spans = torch.cat((waveform, padding)).reshape(-1, size)
+    return spans.amin(dim=1), spans.amax(dim=1)
 
 
 def window_samples(rate: int) -> int:

@@ -101,15 +101,15 @@ def overlap_add(
         kept, start = kept[:, n_past:], start + step - n_past
 
 
-def cut(signal: Tensor, start: int, length: int) -> Tensor:
-    """A part of a signal, padded with silence where it exceeds the signal.
+def cut(recording: Tensor, start: int, length: int) -> Tensor:
+    """A span of a recording, with silence beyond its ends.
 
     Shape:
-        signal: (channels, time). Returns (channels, length).
+        recording: (channels, time). Returns (channels, length).
     """
-    before, after = max(0, -start), max(0, start + length - signal.shape[1])
+    before, after = max(0, -start), max(0, start + length - recording.shape[1])
     return torch.nn.functional.pad(
-        signal[:, start + before : start + length - after], (before, after)
+        recording[:, start + before : start + length - after], (before, after)
     )
 
 

@@ -181,11 +181,11 @@ class Separator:
         )
         seconds = n_samples / self.sample_rate
         done = 0
-        for stretch in self._separated(
+        for piece in self._separated(
             [mixture], n_channels, name=name_of(audio), seconds=seconds, progress=progress
         ):
-            sources[..., done : done + stretch.shape[-1]] = stretch
-            done += stretch.shape[-1]
+            sources[..., done : done + piece.shape[-1]] = piece
+            done += piece.shape[-1]
         return Separation(
             sources=self.sources, audio=sources, sample_rate=self.sample_rate, mixture=mixture
         )
@@ -242,10 +242,10 @@ class Separator:
                 folder, self.sources, sample_rate=rate, n_channels=n_channels, overwrite=overwrite
             )
             with files:
-                for stretch in self._separated(
+                for piece in self._separated(
                     mixed, n_channels, name=name_of(audio), seconds=seconds, progress=progress
                 ):
-                    files.write(stretch)
+                    files.write(piece)
         return files.paths
 
     def _rate_of(self, audio: AudioInput, sample_rate: int | None) -> int | None:
@@ -281,10 +281,10 @@ class Separator:
             desc="separating",
             progress=progress,
         ) as bar:
-            for stretch in overlap_add(wide(), self._hear, self._cutting):
-                is_alike = stretch.shape[1] == n_channels
-                yield stretch if is_alike else stretch.mean(dim=1, keepdim=True)
-                bar.update(stretch.shape[-1] / self.sample_rate)
+            for piece in overlap_add(wide(), self._hear, self._cutting):
+                is_alike = piece.shape[1] == n_channels
+                yield piece if is_alike else piece.mean(dim=1, keepdim=True)
+                bar.update(piece.shape[-1] / self.sample_rate)
         if peak <= SILENCE:
             warn(f"{name} is digital silence, and so are its sources; check the recorder")
 

@@ -68,7 +68,7 @@ def embed_files(
     errors: Literal["raise", "skip"] = "raise",
     progress: bool = True,
 ) -> tuple[dict[_Audio, Tensor], dict[_Audio, str]]:
-    """Embeddings of audio files, from the cache or computed and kept there.
+    """Embeddings of recordings, from the cache or computed and kept there.
 
     Args:
         backbone: Model that computes the embeddings; it stays on its device.
