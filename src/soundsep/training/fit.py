@@ -146,6 +146,7 @@ def fit(
             embeddings,
             copier.of_noise(0),
             copier.of_noise(1),
+            copier.of_noise(3),  # of the backgrounds that 1 has
             targets,
             also,
             [clip.audio for clip in clips],

@@ -38,6 +38,7 @@ class FrameLearner:
         rows: Rows of every clip, from `FrameCopies.of_files`.
         noise: Rows of `FrameCopies.of_noise` to train on.
         other_noise: Rows of `FrameCopies.of_noise` to calibrate with.
+        unheard_noise: Rows of `FrameCopies.of_noise` to measure the threshold with.
         targets: Index of the class of every clip.
         also: Other classes that every clip holds.
         audio: File or piece of every clip, to be classified as by a user.
@@ -56,6 +57,7 @@ class FrameLearner:
         rows: Sequence[Tensor],
         noise: Tensor,
         other_noise: Tensor,
+        unheard_noise: Tensor,
         targets: Tensor,
         also: Tensor,
         audio: Sequence[Path | Piece],
@@ -63,7 +65,8 @@ class FrameLearner:
         device: str | torch.device,
     ) -> None:
         self.backbone, self.labels = backbone, labels
-        self.rows, self.noise, self.other_noise = rows, noise, other_noise
+        self.rows, self.noise = rows, noise
+        self.other_noise, self.unheard_noise = other_noise, unheard_noise
         self.targets, self.also, self.audio, self.device = targets, also, audio, device
 
     def learn(self, chosen: NDArray[np.int64]) -> Classifier:
@@ -144,10 +147,13 @@ class FrameLearner:
             calibration: Result of `calibrate`.
         """
         bias = model.get_parameter(f"{HEAD}.bias").add_(calibration.offset)
-        logits = self.other_noise[:, 1:] @ model.get_parameter(f"{HEAD}.weight").T + bias
-        scores = (logits / calibration.temperature).sigmoid().amax(dim=1)
-        threshold = round(min(max(float(scores.max()) + 1e-3, MIN_THRESHOLD), DEFAULT_THRESHOLD), 3)
+        weight = model.get_parameter(f"{HEAD}.weight")
+        chosen, unheard = (
+            ((noise[:, 1:] @ weight.T + bias) / calibration.temperature).sigmoid().amax(dim=1)
+            for noise in (self.other_noise, self.unheard_noise)
+        )
+        threshold = round(min(max(float(chosen.max()) + 1e-3, MIN_THRESHOLD), DEFAULT_THRESHOLD), 3)
         model.config = model.config.replace(
             temperature=calibration.temperature, thresholds=(threshold,) * len(self.labels)
         )
-        return model, Doubt(threshold, float((scores >= threshold).float().mean()))
+        return model, Doubt(threshold, float((unheard >= threshold).float().mean()))

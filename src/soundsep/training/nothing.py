@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.audio.resampling import resample
@@ -27,7 +28,8 @@ class Doubt(NamedTuple):
 
     Attributes:
         threshold: Score below which nothing is named.
-        noise_named: Share of noises that are named all the same.
+        noise_named: Share of noises that are named all the same, of others than chose the
+            threshold.
     """
 
     threshold: float
@@ -63,20 +65,26 @@ def noise_windows(
 
 
 def unknown_score(classifier: Classifier, *, seed: int) -> Doubt:
-    """The best score that hardly any computed noise reaches, and the share that does.
+    """The best score that hardly any computed noise reaches, and the share of others that does.
 
     Args:
         classifier: Classifier with exactly one label per clip and calibrated scores.
         seed: Seed of the noises.
     """
-    n_samples, rate = classifier.config.window_samples, classifier.sample_rate
     rng = np.random.default_rng(seed)
+    best = _scores_of_noises(classifier, rng)
+    lowest = float(np.sort(best)[-1 - int(MAX_NAMED * len(best))])
+    threshold = min(math.ceil(1_000 * lowest + 1e-6) / 1_000, 1.0)
+    others = _scores_of_noises(classifier, rng)
+    return Doubt(threshold, float((others >= threshold).mean()))
+
+
+def _scores_of_noises(classifier: Classifier, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Best score of each of some noises, (2 * N_NOISES,)."""
+    n_samples, rate = classifier.config.window_samples, classifier.sample_rate
     windows = noise_windows(rng, n_samples, rate, backgrounds=())[1:]
     # Many recordings hold nothing above the half of what the model can hear.
     dull = noise_windows(rng, -(-n_samples // 2), rate // 2, backgrounds=())[1:]
     windows += [resample(wave, rate // 2, rate)[:n_samples] for wave in dull]
     scored = score_waveforms(classifier, enumerate(windows), batch_size=16)
-    best = np.array([float(scores.max()) for _, scores in scored])
-    lowest = float(np.sort(best)[-1 - int(MAX_NAMED * len(best))])
-    threshold = min(math.ceil(1_000 * lowest + 1e-6) / 1_000, 1.0)
-    return Doubt(threshold, float((best >= threshold).mean()))
+    return np.array([float(scores.max()) for _, scores in scored])

@@ -82,7 +82,7 @@ class FitReport:
             gives any number of them, or none.
         threshold: Score below which the classifier names nothing; with ``"softmax"`` only in a
             pipeline with ``unknown=True``.
-        noise_named: Share of noises, which were not learnt from, that reach it.
+        noise_named: Share of noises that reach it; none that was learnt from, or chose it.
         clips_named: Share of the held-out clips whose best score reaches it.
         skipped: Path of each file that was left out, and the reason.
         warnings: Warnings about the data, one line each.

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 import torch
 
-from soundsep.training.nothing import noise_windows
+from soundsep.training import nothing
+from soundsep.training.nothing import noise_windows, unknown_score
 
 RATE = 8_000
 
@@ -26,3 +30,21 @@ def test_a_background_that_is_silent_for_a_while_gives_silence():
     assert all(bool(wave.isfinite().all()) for wave in windows)
     silent = [wave for wave in windows if not wave.any()]
     assert 32 < len(silent) < 66  # of 65: the first, and most parts of the background
+
+
+def test_noises_other_than_those_that_chose_it_reach_the_score(monkeypatch):
+    """A choice on 256 noises leaves 2 % of them above the score, whatever the model is worth."""
+    best = iter([np.linspace(0, 1, 256), np.linspace(0.5, 1, 256)])
+    heard = []
+
+    def scored(_, windows, *, batch_size):
+        for (key, wave), score in zip(windows, next(best), strict=True):
+            heard.append(wave)
+            yield key, torch.tensor([score, 0.0])
+
+    monkeypatch.setattr(nothing, "score_waveforms", scored)
+    config = SimpleNamespace(window_samples=RATE // 2)
+    doubt = unknown_score(SimpleNamespace(config=config, sample_rate=RATE), seed=0)
+    assert doubt.threshold == pytest.approx(0.981)  # above the sixth of the first, 250 / 255
+    assert doubt.noise_named == pytest.approx(10 / 256)  # of the second, from 246 / 255 on
+    assert not any(torch.equal(a, b) for a, b in zip(heard[:256], heard[256:], strict=True))
