@@ -12,8 +12,9 @@ __all__ = ["equaliser", "noise", "room_response"]
 
 FloatArray = NDArray[np.float32]
 
-MAX_NOISE_SECONDS = 60  # of one kind of noise; in float32, the phase of a longer tone is inexact
+MAX_NOISE_SECONDS = 60  # of one kind of noise
 NOISE_FADE_SECONDS = 1.0  # from one kind to the next
+ROW = 1024  # samples of a tone that are computed from one phase
 
 
 def room_response(
@@ -28,7 +29,8 @@ def room_response(
     Args:
         rng: Source of the random numbers.
         sample_rate: Rate of the response, in Hz.
-        t60_seconds: Time in which the reverberation falls by 60 dB.
+        t60_seconds: Time in which the reverberation of the lows falls by 60 dB; that of the highs
+            takes up to a third less.
         direct_db: Level of the direct sound relative to all reverberation, in dB.
 
     Shape:
@@ -151,14 +153,24 @@ def _partials(
     hz: NDArray[Any],
     level: NDArray[Any],
 ) -> FloatArray:
-    seconds = np.arange(n_samples, dtype=np.float32) / sample_rate
     kept = hz < 0.48 * sample_rate
     wave = np.zeros(n_samples, np.float32)
     for f, a in zip(hz[kept], level[kept], strict=True):
-        wave += np.float32(a) * np.sin(
-            np.float32(2 * np.pi * f) * seconds + np.float32(rng.uniform(0, 2 * np.pi))
-        )
+        wave += np.float32(a) * _sine(f / sample_rate, rng.uniform(0, 2 * np.pi), n_samples)
     return wave
+
+
+def _sine(cycles: float, phase: float, n_samples: int) -> FloatArray:
+    """A sine of so many cycles per sample, (n_samples,).
+
+    The phase after a minute has more digits than float32. So only that of the first sample of each
+    row is computed, in float64, and the rest is a sum of angles, which is faster too.
+    """
+    turn = 2j * np.pi * cycles
+    rows = np.exp(1j * phase + turn * np.arange(0, n_samples, ROW)).astype(np.complex64)[:, None]
+    steps = np.exp(turn * np.arange(min(ROW, n_samples))).astype(np.complex64)
+    wave: FloatArray = rows.imag * steps.real + rows.real * steps.imag
+    return wave.reshape(-1)[:n_samples]
 
 
 def _hum(rng: np.random.Generator, n_samples: int, sample_rate: int) -> FloatArray:

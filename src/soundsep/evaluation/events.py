@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from soundsep.classifier.scoring import is_silent
 from soundsep.datasets import Soundscapes, true_events
 from soundsep.errors import DatasetError
@@ -63,7 +65,11 @@ def measure_events(
                 "batch_size": batch_size,
                 "progress": False,
             }
-            if not is_silent(scene.waveform):
+            if is_silent(scene.waveform):  # which a pipeline refuses
+                if psds:
+                    seconds = len(scene.waveform) / rate
+                    tables.append((_silence(pipeline.labels, seconds), truth))
+            else:
                 found = [*pipeline.events(scene.waveform, **common, **options)]
                 if psds:
                     common["hop_seconds"] = options.get("hop_seconds")
@@ -77,3 +83,15 @@ def measure_events(
         return metrics
     psds1, psds2 = polyphonic_scores(tables)
     return replace(metrics, psds1=psds1, psds2=psds2)
+
+
+def _silence(labels: tuple[str, ...], seconds: float) -> Scores:
+    """Scores of a scene without any sound, which counts in false alarms per hour like any other."""
+    return Scores(
+        values=torch.zeros(1, len(labels)),
+        start_seconds=torch.zeros(1, dtype=torch.float64),
+        labels=labels,
+        window_seconds=seconds,
+        hop_seconds=seconds,
+        duration_seconds=seconds,
+    )

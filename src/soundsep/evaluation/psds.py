@@ -89,7 +89,7 @@ def polyphonic_scores(
         recordings: Scores and true events of each recording; events of one label do not overlap.
 
     Raises:
-        ConfigError: sed_scores_eval is not installed, or there are no recordings.
+        ConfigError: sed_scores_eval is not installed, or there are no recordings or no true events.
 
     References:
         Bilen et al. (2020), "A framework for the robust evaluation of sound event detection".
@@ -100,6 +100,8 @@ def polyphonic_scores(
     if not recordings:
         raise ConfigError("there are no recordings to compute PSDS from")
     labels = {event.label for _, truth in recordings for event in truth}
+    if not labels:
+        raise ConfigError("PSDS is computed from true events, and the recordings have none")
     tables, truths, lengths = {}, {}, {}
     for number, (scores, truth) in enumerate(recordings):
         name = str(number)

@@ -6,7 +6,7 @@ import torch
 from soundsep import Event
 from soundsep.datasets import SoundscapeConfig, Soundscapes, true_events
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.evaluation import measure_events
+from soundsep.evaluation import events, measure_events
 from soundsep.pipeline import Scores
 
 RATE = 16_000
@@ -109,7 +109,7 @@ def test_a_scene_of_digital_silence_holds_nothing():
     quiet = scenes(SoundscapeConfig(seconds=2.0, n_sounds=(1.0,), silent_share=1.0))
     metrics = measure_events(Oracle(quiet), quiet, LABELS)
     assert (metrics.overlap.n_true, metrics.overlap.n_found, metrics.overlap.f1) == (0, 0, 1)
-    with pytest.raises(ConfigError, match="no recordings to compute PSDS"):
+    with pytest.raises(ConfigError, match="the recordings have none"):
         measure_events(Oracle(quiet), quiet, LABELS, psds=True)
 
 
@@ -118,3 +118,23 @@ def test_no_scenes_and_unknown_labels_are_refused():
         measure_events(Oracle(scenes()), scenes(n_scenes=0), LABELS)
     with pytest.raises(DatasetError, match="does not know the labels whale"):
         measure_events(Oracle(scenes()), scenes(), ("dog", "rain", "whale"))
+
+
+def test_a_silent_scene_counts_in_the_hours_of_psds(monkeypatch):
+    """One default scene in a hundred is silent; without it, false alarms seem more frequent."""
+    heard = []
+    monkeypatch.setattr(events, "import_sed_scores_eval", lambda: None)
+    monkeypatch.setattr(
+        events, "polyphonic_scores", lambda tables: heard.extend(tables) or (0.5, 0.25)
+    )
+    config = CONFIG.replace(sounds_per_minute=None, n_sounds=(0.5, 0.5), stranger_share=0.0)
+    made = scenes(config, n_scenes=8)
+    silent = [i for i in range(8) if not made[i].waveform.any()]
+    assert 0 < len(silent) < 8
+    assert measure_events(Oracle(made), made, LABELS, psds=True).psds2 == 0.25
+    assert sum(scores.duration_seconds for scores, _ in heard) == pytest.approx(8 * 20.0)
+    for index in silent:
+        scores, truth = heard[index]
+        assert truth == []
+        assert scores.edges_seconds.tolist() == [0.0, 20.0]
+        assert not scores.values.any()

@@ -52,6 +52,11 @@ def test_a_recording_without_events_counts_its_false_alarms(sed_scores_eval):
     assert unsure[0] < sure[0] == pytest.approx(1)
 
 
+def test_recordings_without_any_event_are_refused(sed_scores_eval):
+    with pytest.raises(ConfigError, match="the recordings have none"):
+        polyphonic_scores([(scores_of([]), [])])
+
+
 def test_without_the_extra_it_says_what_to_install(monkeypatch):
     real = builtins.__import__
 
