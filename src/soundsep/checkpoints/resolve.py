@@ -40,7 +40,10 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
             one.
     """
     if not isinstance(name_or_folder, (str, os.PathLike)):
-        raise ConfigError(_unknown(name_or_folder))
+        raise ConfigError(
+            f"expected the name or the folder of a model, got {type(name_or_folder).__name__}; one "
+            "that is loaded already goes into the constructor, such as Pipeline(classifier)"
+        )
     text = os.fspath(name_or_folder)
     if not isinstance(text, str) or not text.strip() or not text.isprintable():
         raise ConfigError(_unknown(text))

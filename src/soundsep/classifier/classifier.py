@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from soundsep.checkpoints.files import WEIGHTS_NAME, read_config, read_weights, write_checkpoint
+from soundsep.checkpoints.files import WEIGHTS_NAME, read_weights, write_checkpoint
 from soundsep.checkpoints.hub import CARD_NAME, push_folder
 from soundsep.checkpoints.resolve import resolve
 from soundsep.classifier.card import model_card
 from soundsep.classifier.config import ClassifierConfig
+from soundsep.classifier.saved import checked_config, readable_state, written_config
 from soundsep.config import check_kind
 from soundsep.devices import forked_rng
-from soundsep.errors import ConfigError, WeightsError
+from soundsep.errors import ConfigError
 from soundsep.frontends import build_frontend
 from soundsep.models import FrameNetwork, build_network
 
 __all__ = ["Classifier"]
-
-FORMAT, FORMAT_VERSION = "soundsep-classifier", 1
 
 
 class Classifier(nn.Module):
@@ -155,14 +154,16 @@ class Classifier(nn.Module):
             half: Store weights as float16: half the size; they are float32 again when loaded.
 
         Raises:
-            WeightsError: a weight is NaN or infinite, or too large for float16.
+            ConfigError: the network is not the one that the config names, so that the files could
+                not be read; one that `torch.compile` or ``DataParallel`` wraps is.
+            WeightsError: a weight is NaN or infinite, or too large for float16, or writing failed.
         """
-        config = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "classifier": self.config.to_dict(),
-        }
-        write_checkpoint(Path(folder), config, self.state_dict(), half=half)
+        state = self.state_dict()
+        if type(self) is Classifier:  # a subclass may have weights of its own
+            with forked_rng():
+                like = Classifier(self.config).state_dict()
+            state = readable_state(state, like, self.config)
+        write_checkpoint(Path(folder), written_config(self.config), state, half=half)
 
     def push_to_hub(
         self,
@@ -221,27 +222,9 @@ class Classifier(nn.Module):
             WeightsError: a file is not available, is damaged, or does not fit the config.
         """
         folder = resolve(name_or_dir)
-        config = _checked_config(folder)
+        config = checked_config(folder)
         with forked_rng():  # the weights drawn here are replaced
             model = cls(config)
         weights = read_weights(folder / WEIGHTS_NAME, like=model.state_dict())
         model.load_state_dict(weights)
         return model.eval()
-
-
-def _checked_config(folder: Path) -> ClassifierConfig:
-    content: dict[str, Any] = read_config(folder / "config.json")
-    if content.get("format") == "soundsep-separator":
-        raise WeightsError(
-            f"{folder} holds a separator, which names no sounds: pass it as separator= or "
-            "--separator, beside a classifier"
-        )
-    if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:
-        raise WeightsError(
-            f"{folder / 'config.json'} is not a classifier of this version of soundsep: expected "
-            f"format {FORMAT!r} version {FORMAT_VERSION}, found {content.get('format')!r} version "
-            f"{content.get('format_version')!r}; a newer soundsep may read it"
-        )
-    if unknown := sorted(set(content) - {"format", "format_version", "classifier"}):
-        raise ConfigError(f"{folder / 'config.json'}: unknown {', '.join(map(repr, unknown))}")
-    return ClassifierConfig.from_dict(content.get("classifier") or {})

@@ -145,7 +145,10 @@ def _tensors(module: nn.Module) -> Iterator[Tensor]:
 
 def _version(tensor: Tensor) -> tuple[int, int]:
     """Where a tensor lies, and how often it was written to."""
-    return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
+    try:
+        return tensor.data_ptr(), tensor._version
+    except RuntimeError:  # made in inference mode; a parameter around such a tensor does not say so
+        return tensor.data_ptr(), 0
 
 
 def _is(one: Tensor, other: Tensor) -> bool:

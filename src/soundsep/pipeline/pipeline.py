@@ -71,9 +71,10 @@ class Pipeline(Listener):
             the separator too, runs in PyTorch.
 
     Raises:
-        ConfigError: ``classifier`` is a name (see `from_pretrained`) or otherwise none, its
-            settings do not fit its labels, the device does not exist, ``silence_db`` is above 0,
-            ``unknown`` is requested of a softmax classifier without ``unknown_below``, or
+        ConfigError: ``classifier`` or ``separator`` is a name (see `from_pretrained`) or otherwise
+            none, the classifier's settings do not fit its labels, the device does not exist,
+            ``silence_db`` is above 0, ``unknown`` is requested of a softmax classifier without
+            ``unknown_below``, or
             ``runtime="onnx"`` of another device than the CPU or of what is not a `Classifier`.
         DependencyError: ``runtime="onnx"``, and the extra is not installed.
         ExportError: ONNX cannot express the network.
@@ -93,6 +94,8 @@ class Pipeline(Listener):
         check_choice("runtime", runtime, ("torch", "onnx"))
         if runtime == "onnx":
             _check_onnx(classifier, device)
+        if separator is not None:
+            _check_separator(separator)
         config = classifier.config
         # With sigmoid nothing below its label's threshold is named in any case.
         if unknown and config.activation == "softmax" and config.unknown_below is None:
@@ -355,6 +358,16 @@ class Pipeline(Listener):
         name = model.config.network if isinstance(model, Classifier) else type(model).__name__
         runtime = ", ONNX Runtime" if self.runtime == "onnx" else ""
         return f"Pipeline({name}{runtime}, {len(self.labels)} labels, {self.sample_rate} Hz)"
+
+
+def _check_separator(separator: object) -> None:
+    if isinstance(separator, Separator):
+        return
+    hint = "; a network and its SeparatorConfig make one: Separator(network, config)"
+    if isinstance(separator, (str, Path)):
+        name = str(separator)
+        hint = f"; Separator.from_pretrained({name!r}) and Pipeline.from_pretrained load one"
+    raise ConfigError(f"separator must be a Separator, got {type(separator).__name__}{hint}")
 
 
 def _check_onnx(classifier: ClassifierLike, device: str | torch.device) -> None:

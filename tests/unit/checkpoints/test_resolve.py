@@ -198,5 +198,5 @@ def test_hub_repository_without_the_files(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 @pytest.mark.parametrize("name", [5, None, 1.5, ["esc50-resnet34"], b"esc50-resnet34"])
 def test_what_is_no_name_at_all_is_refused(name):
-    with pytest.raises(ConfigError, match="no checkpoint is called"):
+    with pytest.raises(ConfigError, match="the name or the folder of a model, got"):
         resolve(name)

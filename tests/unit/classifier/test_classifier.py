@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from torch import nn
 
 from soundsep import Classifier, ClassifierConfig, ConfigError, WeightsError
 
@@ -71,6 +72,23 @@ def test_a_config_without_content_is_refused(model, tmp_path, content):
     edit(tmp_path, classifier=content)
     with pytest.raises(ConfigError):
         Classifier.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda net: torch.compile(net, backend="eager"), nn.DataParallel], ids=str
+)
+def test_a_wrapped_network_is_saved_by_its_own_names(model, tmp_path, wrap):
+    expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.network = wrap(model.network)
+    model.save_pretrained(tmp_path)
+    torch.testing.assert_close(Classifier.from_pretrained(tmp_path).state_dict(), dict(expected))
+
+
+def test_another_network_than_the_config_names_is_not_saved(model, tmp_path):
+    model.network.head = nn.Linear(512, 3)
+    with pytest.raises(ConfigError, match=r"not 'resnet18'.* 2 names .*network\.head"):
+        model.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_weights_of_another_shape_are_refused(model, tmp_path):

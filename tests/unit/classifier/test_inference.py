@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
 from soundsep.classifier.inference import InferenceCopy, fold_batch_norm
 from soundsep.classifier.scoring import MAX_SLICE_BYTES, forward_in_slices
 from soundsep.frontends import KaldiMelConfig, WaveformConfig
@@ -179,3 +179,18 @@ def test_a_batch_runs_in_even_slices_of_bounded_memory():
         assert sum(sizes) == n
         assert len(sizes) == -(-n // most)
         assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("made", [torch.no_grad, torch.inference_mode])
+def test_a_classifier_made_in_inference_mode_is_run_out_of_it(made):
+    expected = classifier().eval()
+    with made():
+        model = Classifier(expected.config)
+        model.load_state_dict(expected.state_dict())
+    pipe = Pipeline(model)  # lays out its weights anew
+    windows = noise(2, model)
+    for _ in range(2):
+        with torch.no_grad():
+            torch.testing.assert_close(
+                pipe._model.predict(windows), expected.predict(windows), atol=1e-5, rtol=0
+            )

@@ -212,6 +212,23 @@ def test_a_file_object_gives_its_name(pipe, tmp_path):
     assert pipe(io.BytesIO(path.read_bytes())).path is None
 
 
+@pytest.mark.parametrize(
+    ("separator", "hint"),
+    [
+        ("esc50-mix2", r"got str; Separator\.from_pretrained\('esc50-mix2'\)"),
+        (torch.nn.Identity(), r"got Identity; .*Separator\(network, config\)"),
+    ],
+)
+def test_what_is_no_separator_is_refused_at_once(pipe, separator, hint):
+    with pytest.raises(ConfigError, match=hint):
+        Pipeline(pipe.classifier, separator=separator)
+
+
+def test_a_loaded_model_in_place_of_a_name_gets_a_hint(pipe):
+    with pytest.raises(ConfigError, match=r"got Classifier; .*Pipeline\(classifier\)"):
+        Pipeline.from_pretrained(pipe.classifier)
+
+
 def test_repr_names_the_model(pipe):
     assert repr(pipe) == "Pipeline(resnet18, 3 labels, 16000 Hz)"
 
