@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import re
 import runpy
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ import pytest
 
 import soundsep
 import soundsep.datasets
-from soundsep import Pipeline, example
+from soundsep import ClipResult, Pipeline, example
+from soundsep.augment import Gain, Mask, Mixup
 from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL
+from soundsep.training import get_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,6 +112,20 @@ def test_the_table_of_figures_has_every_mark_with_the_tool_that_fills_it():
     }
     assert {mark for marks in filling.values() for mark in marks} == named.keys() - {"recorded"}
     assert set(re.findall(r"`tools/(\w+\.py)`", table)) == filling.keys()
+
+
+def test_what_upgrading_names_in_place_of_old_names_exists():
+    rows = re.findall(r"^\| (`.*) \| (.*) \|$", page_text("docs/upgrading.md"), re.MULTILINE)
+    modules = {name for _, now in rows for name in re.findall(r"`(soundsep[\w.]+)`", now)}
+    assert len(modules) > 4
+    assert all(importlib.util.find_spec(name) for name in modules)
+    gone = {name for old, _ in rows for name in re.findall(r"`(soundsep\.\w+)`", old)}
+    assert len(gone) == 4
+    assert not any(importlib.util.find_spec(name) for name in gone)
+    steps = (Gain(max_db=6.0), Mixup(probability=0.5)), (Mask(axis="time"), Mask(axis="frequency"))
+    recipe = get_recipe("esc50-resnet18").replace(waveform_steps=steps[0], feature_steps=steps[1])
+    assert recipe.report_every == 10
+    assert ClipResult(path="a.wav").to_dict()["path"] == "a.wav"
 
 
 def test_the_table_of_where_things_go_names_files_that_exist():
