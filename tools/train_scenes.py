@@ -226,7 +226,10 @@ def recipes_of(args: argparse.Namespace) -> dict[str, SceneRecipe]:
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips, the fold of each (0 for those of no fold), and sounds of none of the labels."""
+    """Clips, the fold of each (0 for those of no fold), and sounds of none of the labels.
+
+    For a single model, all clips of ESC-50 that were read count as one fold.
+    """
 
     examples: list[tuple[Tensor, int]]
     folds: list[int]
@@ -259,7 +262,8 @@ def load_clips(args: argparse.Namespace, esc50: ESC50) -> Clips:
     """Read all that scenes are made of."""
     chosen = [clip for clip in esc50 if [clip.fold] != args.held_out]
     examples = load_examples(chosen, sample_rate=RATE, cache=args.cache)
-    folds = [clip.fold for clip in chosen]
+    # A single model may hear clips of all these folds in one scene.
+    folds = [clip.fold if len(args.held_out) > 1 else 1 for clip in chosen]
     strangers = recordings(args.strangers)
     if args.urbansound8k:
         origins = {clip.origin for clip in esc50}  # a recording of ESC-50 may be in any fold
@@ -302,6 +306,7 @@ def main() -> None:
         first = next(iter(recipes.values()))
         scenes = clips.head_scenes(first, seed=args.seed + 1, n_loaders=n_loaders)
     for fold in args.held_out:
+        held_out = fold if len(args.held_out) > 1 else 0  # of the clips that were read
         name = args.trunk.format(fold=fold).removesuffix("-fold0")
         trunk = to_device(Classifier.from_pretrained(name), args.device)
         wants = any(recipe.embedding_weight for recipe in recipes.values())
@@ -311,9 +316,7 @@ def main() -> None:
         else:
             model = to_device(with_trunk(trunk, esc50.labels, "mn04-frames"), args.device)
             if scenes:
-                fit_head(model, [scene for number, scene in scenes if number != fold])
-        # The only model's fold is not among the clips: it may hear all scenes.
-        held_out = fold if fold in clips.folds else 0
+                fit_head(model, [scene for number, scene in scenes if number != held_out])
         for kind, recipe in recipes.items():
             initial = model.cpu()
             if not args.initial and recipe.network != model.config.network:

@@ -34,6 +34,8 @@ def test_one_model_hears_every_fold_but_its_own(run, capsys):
     output = run("--held-out 5")
     assert capsys.readouterr().out.startswith("16 clips, 0 strangers, 0 backgrounds\n")
     assert (output / "metrics.jsonl").read_text().count("\n") == 2
+    # A step has as many scenes as the recipe says, not as many of each of the four folds.
+    assert {*json.loads((output / "recipe.json").read_text())["folds"]} == {1}
     for kind in ("ema", "last"):
         assert Classifier.from_pretrained(output / kind).labels == tuple(ESC50_LABELS)
 
