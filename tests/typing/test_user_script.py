@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import soundsep
 
@@ -43,3 +47,16 @@ def test_mypy_agrees_with_the_script_and_finds_what_is_wrong(tmp_path):
     )
     errors = re.findall(r"(\w+)\.py:(\d+): error", done.stdout)
     assert errors == [("wrong", str(n)) for n in (3, 4, 5, 6, 7, 8)], done.stdout + done.stderr
+
+
+def test_pyright_agrees_too(tmp_path):
+    """Where it is installed: it reads types by other rules, such as those of an editor."""
+    pyright = shutil.which("pyright")
+    if pyright is None:
+        pytest.skip("pyright is not installed: npm install pyright, or pip install pyright")
+    settings = {"extraPaths": [str(SOURCE)], "typeCheckingMode": "standard", "include": ["."]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    shutil.copy(SCRIPT, tmp_path)
+    command = [pyright, "--outputjson", "--pythonpath", sys.executable, "-p", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert json.loads(done.stdout)["generalDiagnostics"] == [], done.stderr

@@ -33,8 +33,15 @@ class BinaryFile(Protocol):
 
 
 AudioInput: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile | NDArray[Any] | Tensor"
-    " | Mapping[str, Any]"
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryFile
+    | NDArray[Any]
+    | Tensor
+    | Mapping[str, Any]
 )
 Samples: TypeAlias = NDArray[np.float32]  # (channels, time)
 

@@ -101,7 +101,26 @@ class Augment(nn.Module):
         return x if targets is None else (x, targets)
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        @overload
+        def __call__(
+            self, x: Tensor, targets: None = None, *, rng: np.random.Generator | None = None
+        ) -> Tensor: ...
+
+        @overload
+        def __call__(
+            self, x: Tensor, targets: Tensor, *, rng: np.random.Generator | None = None
+        ) -> tuple[Tensor, Tensor]: ...
+
+        def __call__(
+            self,
+            x: Tensor,
+            targets: Tensor | None = None,
+            *,
+            rng: np.random.Generator | None = None,
+        ) -> Tensor | tuple[Tensor, Tensor]:
+            """As `forward`."""
+            ...
 
     def extra_repr(self) -> str:
         """The steps, one per line."""

@@ -90,7 +90,10 @@ class Classifier(nn.Module):
         return self.network(self.frontend(waveform))
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Embeddings: the input of the final layer, (batch, embedding_dim)."""

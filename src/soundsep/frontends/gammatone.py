@@ -140,7 +140,10 @@ class GammatoneFrontend(nn.Module):
         return scale(limit_range(db, self.config.top_db), self.config.scaling)
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""

@@ -161,7 +161,10 @@ class KaldiMelFrontend(nn.Module):
         return scaled
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def _gain(self, mel: Tensor, level_db: float) -> Tensor:
         """Power gain that brings the loudest part of each clip to the level, (batch, 1, 1)."""

@@ -185,7 +185,10 @@ class MelFrontend(nn.Module):
         return scale(self.decibels(waveform), self.config.scaling)
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def decibels(self, waveform: Tensor) -> Tensor:
         """The features before the scaling, in dB; the waveform is not checked.

@@ -117,7 +117,10 @@ class MFCCFrontend(nn.Module):
         return scale(torch.cat([first, others], dim=1), self.config.scaling)
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""

@@ -88,7 +88,10 @@ class WaveformFrontend(nn.Module):
         return channel
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def extra_repr(self) -> str:
         """Show the settings in the module's printed form."""

@@ -101,7 +101,10 @@ class CNN(nn.Module):
         return logits
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, features: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
 
 def cnn4(n_classes: int) -> CNN:

@@ -68,7 +68,10 @@ class CRNN(nn.Module):
         return logits
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, features: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
 
 def crnn(n_classes: int) -> CRNN:

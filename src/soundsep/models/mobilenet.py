@@ -233,7 +233,10 @@ class MobileNetV3(nn.Module):
         return logits
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, features: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
 
 def mn04(n_classes: int) -> MobileNetV3:

@@ -129,7 +129,10 @@ class ResNet(nn.Module):
         return logits
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, features: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
 
 def resnet18(n_classes: int) -> ResNet:

@@ -97,7 +97,10 @@ class MaskUNet(nn.Module):
         return sources.unsqueeze(2) * level[:, None, None]
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, waveform: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
     def masks(self, spectrum: Tensor) -> Tensor:
         """Masks for a spectrum; over the sources they sum to 1.

@@ -87,7 +87,10 @@ class WaveCNN(nn.Module):
         return logits
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
-        __call__ = forward
+
+        def __call__(self, features: Tensor) -> Tensor:
+            """As `forward`."""
+            ...
 
 
 def cnn_wave(n_classes: int) -> WaveCNN:
