@@ -235,6 +235,30 @@ def test_names_of_the_reference_stand_on_the_face_of_their_room(page):
         assert leaf in face.__all__
 
 
+def documented_names() -> set[str]:
+    """The last parts of the names in the reference, with all names of modules shown as a whole."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in REFERENCE)
+    names = re.findall(r"(?:auto(?:class|function|exception)|py:data):: (\S+)", text)
+    for module in re.findall(r"automodule:: (\S+)", text):
+        names += [f"{module}.{name}" for name in importlib.import_module(module).__all__]
+    return {name.rpartition(".")[2] for name in names}
+
+
+def test_what_the_pages_import_is_in_the_reference():
+    pages = [ROOMS_FILE.parents[1] / "README.md", *ROOMS_FILE.parent.glob("*.md")]
+    imported = set()
+    for page in pages:
+        code = re.findall(
+            r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        )
+        for node in (node for block in code for node in ast.walk(ast.parse(block))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("soundsep"):
+                imported |= {(str(node.module), alias.name) for alias in node.names}
+    names = {name for _, name in imported if name not in ROOMS}
+    assert names > {"Pipeline", "export_onnx", "event_metrics"}
+    assert names - documented_names() == set()
+
+
 def test_the_architecture_page_names_what_there_is():
     page = (ROOMS_FILE.parent / "architecture.md").read_text(encoding="utf-8")
     steps = re.findall(r"^ *([a-z0-9_/]+\.py) +([\w.]+)", page, re.MULTILINE)
