@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 from collections.abc import Iterator
@@ -217,6 +218,8 @@ def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
         hint = "; Pipeline.stream takes sound that comes in blocks"
     elif hasattr(audio, "read_bytes"):  # a path inside an archive
         hint = "; pass what its open('rb') gives"
+    elif isinstance(getattr(audio, "path", None), (str, os.PathLike)):  # a clip of a data set
+        hint = "; pass its path"
     raise AudioError(
         "expected a path, bytes, a binary file object, a NumPy array or a tensor, got "
         f"{type(audio).__name__}{hint}"
@@ -265,6 +268,12 @@ def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
         data = audio.read()
     except Exception as error:  # an object of another library may raise anything
         raise AudioError(f"{name} cannot be read: {error}") from error
+    if inspect.iscoroutine(data):
+        data.close()  # it would be warned of
+        raise AudioError(
+            f"{name} is read with await: pass await upload.read(), the bytes, or the file behind "
+            "it, such as upload.file"
+        )
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise AudioError(
             f"{name} gives {type(data).__name__} where bytes are expected; open it in binary mode "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from soundsep.audio import AudioInput, audio_blocks, recording_start
 from soundsep.audio.inputs import name_of
 from soundsep.errors import AudioError
+from soundsep.names import printable
 from soundsep.pipeline.hearing import silence_error
 from soundsep.pipeline.results import Event
 from soundsep.pipeline.stream import Stream
@@ -61,6 +62,10 @@ class Events(Iterator[Event]):
     def close(self) -> None:
         """Close the recording before its end."""
         self._events.close()
+
+    def __repr__(self) -> str:
+        """That it is an iterator, and of which recording."""
+        return f"Events({printable(self.path or 'recording')}: an iterator; list() gives them all)"
 
     def _table(self) -> Table:
         return Table(EVENT_COLUMNS, (event_row(e, self.path, self.start_time) for e in self))

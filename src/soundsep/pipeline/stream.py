@@ -127,6 +127,10 @@ class Stream:
         """Length so far, including what was skipped."""
         return self._n_samples / self._rate
 
+    def __repr__(self) -> str:
+        """Its rate, and how far it is."""
+        return f"Stream({self.sample_rate} Hz, {self.duration_seconds:.1f} s so far)"
+
     @property
     def is_silent(self) -> bool:
         """Whether all so far is digital silence."""

@@ -133,6 +133,10 @@ def _table(answers: Any, top_k: int) -> Table:
         return _result_table(items, top_k)
     if first is None or isinstance(first, (Event, Events)):
         return Table(EVENT_COLUMNS, _event_rows(items))
+    if isinstance(first, Scores):
+        raise ConfigError(
+            "scores of several recordings have no path in their rows: make a table of each"
+        )
     raise _refusal(first)
 
 

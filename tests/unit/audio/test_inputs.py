@@ -10,6 +10,7 @@ import torch
 
 from soundsep import AudioError, load_audio
 from soundsep.audio.inputs import is_many, name_of, path_of
+from soundsep.datasets import Clip
 
 
 class Entry:
@@ -68,6 +69,21 @@ def test_blocks_and_paths_in_archives_get_a_hint():
         archive.writestr("a.wav", b"")
     with pytest.raises(AudioError, match=r"got Path; pass what its open\('rb'\) gives"):
         load_audio(zipfile.Path(packed, "a.wav"))
+
+
+def test_an_upload_that_is_awaited_gets_a_hint():
+    class Upload:  # of Starlette, aiofiles and others
+        async def read(self, size: int = -1) -> bytes:
+            return b""
+
+    with pytest.raises(AudioError, match=r"await upload\.read\(\)"):  # and no warning
+        load_audio(Upload())
+
+
+def test_a_clip_of_a_data_set_gets_a_hint():
+    clip = Clip(path=Path("a.wav"), label="dog", target=0, fold=1, origin="1")
+    with pytest.raises(AudioError, match="got Clip; pass its path"):
+        load_audio(clip)
 
 
 def test_a_table_gets_a_hint():

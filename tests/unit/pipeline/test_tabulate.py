@@ -118,6 +118,7 @@ def test_a_recording_that_fails_leaves_the_table_as_it_was(pipe, tmp_path):
 
 def test_events_are_let_go_of_before_their_end(pipe, night):
     events = pipe.events(night)
+    assert repr(events).startswith(f"Events({night}: an iterator")
     assert next(events).label == "rooster"
     events.close()
     assert list(events) == []
@@ -218,6 +219,8 @@ def test_what_is_no_answer_is_refused(answers, tmp_path):
 
 
 def test_a_table_that_cannot_be_written_says_so(tmp_path):
+    with pytest.raises(ConfigError, match="make a table of each"):
+        to_csv([SCORES, SCORES], tmp_path / "a.csv")
     with pytest.raises(ConfigError, match="cannot write"):
         to_csv([RESULT], tmp_path)
     with pytest.raises(ConfigError, match="top_k"):
