@@ -118,7 +118,7 @@ def test_no_clip_and_no_class_is_dropped_without_a_word(folder, backbone, tmp_pa
     assert "soundsep: passed over: 1 .mid, 1 hidden .wav\n" in printed.err
     assert "warning: passed over: 1 .mid, 1 hidden .wav" in printed.out
     assert "medium/ holds no audio and is not a class" in printed.out
-    assert "lie in no subfolder and were left out: 1" in printed.out
+    assert "outside of the subfolders, left out: 1" in printed.out
 
 
 def test_a_folder_of_backgrounds_is_learnt_as_nothing(folder, backbone, tmp_path, capsys):

@@ -135,7 +135,7 @@ def test_what_looks_like_a_mistake_in_the_data_is_told(own, tmp_path, capsys):
     folds = [run(tmp_path / str(k), "--data", own, "--fold", k) for k in range(1, 6)]
     assert folds == [0] * 5
     told = capsys.readouterr().err
-    assert told.count("warning: audio files that lie in no subfolder and were left out: 1") == 5
+    assert told.count("warning: audio files outside of the subfolders, left out: 1") == 5
     assert told.count("warning: in the fold held out only, so not learnt: hum") == 1
 
 

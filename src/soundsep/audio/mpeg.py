@@ -109,7 +109,7 @@ def find_frames(file: AudioFile, offset: int, most: int | None = None) -> int | 
         Position of the first of `CHAIN` frames in a row; ``None`` if there are none.
 
     Raises:
-        UnreadableError: so many bytes look like a frame and are not that the search would take
+        UnreadableError: too many bytes look like a frame without being one; the search would take
             minutes.
         AudioError: the file cannot be read.
     """

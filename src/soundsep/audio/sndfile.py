@@ -185,7 +185,7 @@ class SndfileReader:
             raise truncated(name, self._share)
         if self._file.format == "FLAC" and self._flac_goes_on():
             raise AudioError(
-                f"{name} goes on after the {self._n_promised} samples that its header tells; "
+                f"{name} continues after the {self._n_promised} samples that its header states; "
                 "re-encode it, or convert it to wav"
             )
         if self._file.format == "FLAC" and self._audio.contains(FLAC, max(4, rest - READ_AHEAD)):

@@ -75,8 +75,8 @@ def release_url(model: PublishedModel, file: PublishedFile) -> str:
         about = metadata.metadata("soundsep")
     except metadata.PackageNotFoundError as error:
         raise WeightsError(
-            f"where '{model.name}' is published stands in soundsep's package metadata, but "
-            "soundsep is not installed; install it, or set SOUNDSEP_WEIGHTS to a mirror"
+            f"the address of '{model.name}' is in soundsep's package metadata, but soundsep is not "
+            "installed; install it, or set SOUNDSEP_WEIGHTS to a mirror"
         ) from error
     urls = dict(entry.split(", ", 1) for entry in about.get_all("Project-URL") or [])
     host, repository = "https://github.com/", urls.get("Repository", "").removesuffix("/")

@@ -1,4 +1,4 @@
-"""All commands: their parser, and how one is run and its errors are told."""
+"""All commands: their parser, how one is run, and how its errors are reported."""
 
 from __future__ import annotations
 

@@ -73,9 +73,8 @@ def add_command(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="recordings of places where none of the sounds is to be heard, folders of them, or "
-        "patterns: every label is then learnt by itself, and such places as nothing; may be "
-        "repeated",
+        help="recordings of places without any of the sounds, folders of them, or patterns: every "
+        "label is then learnt by itself, and such places as nothing; may be repeated",
     )
     command.add_argument(
         "--copies",

@@ -79,7 +79,7 @@ class AudioFolder(FoldedClips):
             if not paths
         ]
         if n_loose:
-            notes.append(f"audio files that lie in no subfolder and were left out: {n_loose}")
+            notes.append(f"audio files outside of the subfolders, left out: {n_loose}")
         if faults := [fault for label in self.labels if (fault := label_fault(label))]:
             raise DatasetError(f"{self.root}: a class needs another name: {faults[0]}")
         targets = {label: target for target, label in enumerate(self.labels)}

@@ -371,7 +371,7 @@ def _check_separator(separator: object) -> None:
 
 
 def _check_onnx(classifier: ClassifierLike, device: str | torch.device) -> None:
-    """See that ONNX Runtime can run a classifier where it shall run."""
+    """Refuse a classifier or a device that ONNX Runtime does not run here."""
     if type(classifier) is not Classifier:
         raise ConfigError(
             f'runtime="onnx" runs a soundsep.Classifier, not a {type(classifier).__name__}, which '

@@ -270,7 +270,7 @@ def test_flac_joined_is_refused():
 
 def test_flac_whose_header_tells_too_few_samples_is_refused():
     data = with_field(encoded("FLAC", "PCM_16"), b"fLaC", 22, (9_000).to_bytes(4, "big"))
-    with pytest.raises(AudioError, match="goes on after the 9000 samples"):
+    with pytest.raises(AudioError, match="continues after the 9000 samples"):
         load_audio(data)
 
 
