@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundsep.audio import audio_blocks, recording_start
-from soundsep.errors import AudioError
+from soundsep.errors import AudioError, ConfigError
 from soundsep.names import printable
 from soundsep.pipeline.event_table import TimedEvent
+from soundsep.pipeline.events import Events
+from soundsep.pipeline.results import Event
 from soundsep.pipeline.tables import Table
 
 if TYPE_CHECKING:
@@ -121,13 +123,20 @@ class EventSummary:
 
 
 def summarize(
-    events: Iterable[TimedEvent], *, recorded: Mapping[Hour, float] | None = None
+    events: Events | Iterable[Events] | Iterable[TimedEvent],
+    *,
+    recorded: Mapping[Hour, float] | None = None,
 ) -> EventSummary:
     """Count events by label, day and hour.
 
     Args:
-        events: Events with their times, for example from `read_events`.
+        events: Results of `soundsep.Pipeline.events` for one recording or several, or events with
+            their times, for example from `read_events`.
         recorded: Seconds recorded by hour, from `recorded_seconds`.
+
+    Raises:
+        AudioError: a recording whose events are requested cannot be read.
+        ConfigError: ``events`` is something else.
 
     Examples:
         >>> from soundsep.pipeline import Event
@@ -138,12 +147,28 @@ def summarize(
     """
     counts: dict[str, Counter[Hour]] = {}
     untimed = Counter[str]()
-    for _, event, when in events:
+    for event, when in _timed(events):
         if when is None:
             untimed[event.label] += 1
         else:
             counts.setdefault(event.label, Counter())[when.date(), when.hour] += 1
     return EventSummary(counts=counts, untimed=untimed, recorded=recorded or {})
+
+
+def _timed(events: Iterable[Any]) -> Iterator[tuple[Event, datetime | None]]:
+    for item in [events] if isinstance(events, Events) else events:
+        if isinstance(item, Events):
+            start = item.start_time
+            for event in item:
+                since = timedelta(seconds=event.start_seconds)
+                yield event, None if start is None else start + since
+        elif isinstance(item, TimedEvent):
+            yield item.event, item.start_time
+        else:
+            raise ConfigError(
+                "expected events of a pipeline or of read_events, which know their times, got "
+                f"{type(item).__name__}"
+            )
 
 
 def recorded_seconds(

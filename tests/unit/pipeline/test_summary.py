@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundsep.pipeline import Event, EventSummary, TimedEvent, recorded_seconds, summarize
+from soundsep import ConfigError
+from soundsep.pipeline import Event, Events, EventSummary, TimedEvent, recorded_seconds, summarize
 
 MAY_19, MAY_20, MAY_21 = (date(2024, 5, day) for day in (19, 20, 21))
 
@@ -43,6 +44,19 @@ def test_a_season_counted_by_hand():
         "rain   .   .    1",
         "without a time of day: 1",
     ]
+
+
+def test_events_of_a_pipeline_know_their_times():
+    def events(path: str | None) -> Events:
+        return Events((Event(t, t + 1.0, "owl", 0.5) for t in (30.0, 90.0)), path)
+
+    name = "card/20240519_225900.wav"
+    assert summarize(events(name)).counts == {"owl": {(MAY_19, 22): 1, (MAY_19, 23): 1}}
+    several = summarize(events(path) for path in (name, name, None))
+    assert several.counts == {"owl": {(MAY_19, 22): 2, (MAY_19, 23): 2}}
+    assert several.untimed == {"owl": 2}
+    with pytest.raises(ConfigError, match="which know their times, got Event"):
+        summarize([Event(0.0, 1.0, "owl", 0.5)])
 
 
 def test_the_table(tmp_path):
