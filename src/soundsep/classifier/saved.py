@@ -33,7 +33,7 @@ def readable_state(
     Args:
         state: Its ``state_dict()``; the network may be wrapped by `torch.compile`, for instance.
         like: State of a new classifier with the same config.
-        config: The config.
+        config: Settings of the classifier.
 
     Raises:
         ConfigError: the network is not the one that the config names.
