@@ -181,7 +181,7 @@ class Fold(Member):
         ema = self.run.averaged()
 
         def answer(x: Tensor) -> Tensor:
-            features = ema.frontend(x)
+            features = ema.features(x)
             with bfloat16_for(features, enabled=self.run.recipe.bfloat16):
                 return ema.network(features).float()
 

@@ -108,7 +108,7 @@ def embeddings(trunk: Classifier, waveforms: Sequence[Tensor]) -> Tensor:
     """What a trunk makes of each waveform on average over time, (n_waveforms, embedding_dim)."""
 
     def answer(batch: Tensor) -> Tensor:
-        embedded: Tensor = trunk.network.embed(trunk.frontend(at_rate_of(trunk, batch)))
+        embedded: Tensor = trunk.network.embed(trunk.features(at_rate_of(trunk, batch)))
         return embedded
 
     return in_batches(answer, waveforms)
@@ -128,7 +128,7 @@ def fit_head(model: Classifier, scenes: Iterable[Scene], n_epochs: int = 12) -> 
     with torch.inference_mode():
         for some in grouped(scenes, 32):
             waveforms = torch.stack([scene.waveform for scene in some]).to(device)
-            frames.append(model.network.embed_frames(model.frontend(waveforms)))
+            frames.append(model.network.embed_frames(model.features(waveforms)))
             n = frames[-1].shape[1]
             presence += [s.frame_targets(len(model.labels), n, 8)[0] for s in some]
     x, y = torch.cat(frames).flatten(0, 1).clone(), torch.cat(presence).to(device)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from soundsep.audio.level import without_offset
 from soundsep.checkpoints.files import WEIGHTS_NAME, read_weights, write_checkpoint
 from soundsep.checkpoints.hub import CARD_NAME, push_folder
 from soundsep.checkpoints.resolve import resolve
@@ -87,7 +88,17 @@ class Classifier(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Logits, (batch, n_labels)."""
-        return self.network(self.frontend(waveform))
+        return self.network(self.features(waveform))
+
+    def features(self, waveform: Tensor) -> Tensor:
+        """What the network gets: the frontend's features, without a constant offset.
+
+        Shape:
+            waveform: (batch, time). Returns (batch, ...), as the frontend does.
+        """
+        if isinstance(waveform, Tensor) and waveform.is_floating_point():
+            waveform = without_offset(waveform)
+        return self.frontend(waveform)  # which refuses all else
 
     if TYPE_CHECKING:  # nn.Module's own takes and returns Any
 
@@ -97,7 +108,7 @@ class Classifier(nn.Module):
 
     def embed(self, waveform: Tensor) -> Tensor:
         """Embeddings: the input of the final layer, (batch, embedding_dim)."""
-        return self.network.embed(self.frontend(waveform))
+        return self.network.embed(self.features(waveform))
 
     def frame_logits(self, waveform: Tensor) -> Tensor:
         """Logits of every frame; the middle of frame ``i`` is ``i`` times `frame_seconds`.
@@ -135,7 +146,7 @@ class Classifier(nn.Module):
                 f"network {self.config.network!r} scores whole windows, not frames; "
                 "mn04-frames does"
             )
-        return self.network.pooled(self.network.embed_frames(self.frontend(waveform)))
+        return self.network.pooled(self.network.embed_frames(self.features(waveform)))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Scores from 0 to 1 by the config's temperature and activation, in the same shape."""

@@ -186,7 +186,7 @@ class BatchedRun:
             probabilities, wanted = self.teacher(heard, bfloat16=recipe.bfloat16)
             targets = torch.lerp(targets, probabilities, recipe.teacher_share)
         with watch.part("features"):
-            features = self.model.frontend(conditions.gain(recorded, generator=generator))
+            features = self.model.features(conditions.gain(recorded, generator=generator))
             for dim in (-2, -1):
                 features = mask_batch(
                     features, dim=dim, max_share=recipe.max_mask, n_masks=2, generator=generator

@@ -156,7 +156,7 @@ class ClassifierTask(Task[ClipBatch]):
             views = [self._view(clip, n_samples, batch) for clip, _ in batch.clips]
             waveform = torch.stack(views).to(self._device)
             waveform, targets = Augment(recipe.waveform_steps)(waveform, targets, rng=rng)
-            features = model.frontend(waveform)
+            features = model.features(waveform)
         features = Augment(recipe.feature_steps)(features, rng=rng)
         with bfloat16_for(features, enabled=recipe.bfloat16):
             embedding = model.network.embed(features)

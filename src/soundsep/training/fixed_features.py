@@ -58,7 +58,7 @@ def fixed_features(
         waveform = pad_to(clip[:n_samples], n_samples, padding=model.config.padding)
         array = kept.get(key := digest(settings, waveform))
         if array is None:
-            array = model.frontend(waveform[None].to(device))[0].cpu().numpy()
+            array = model.features(waveform[None].to(device))[0].cpu().numpy()
             kept.put(key, array)
         features.append(torch.from_numpy(array))
     return features

@@ -236,7 +236,7 @@ class FrameCopies:
     def _embed(self, waveforms: Sequence[Tensor]) -> Tensor:
         """(n, n_frames, embedding_dim), on the CPU; without frames, a window counts as one."""
         network = self.model.network
-        features = self.model.frontend(torch.stack([*waveforms]).to(self.device))
+        features = self.model.features(torch.stack([*waveforms]).to(self.device))
         if isinstance(network, FrameNetwork):
             return network.embed_frames(features).float().cpu()
         return network.embed(features).float().cpu().unsqueeze(1)

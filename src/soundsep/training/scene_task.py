@@ -188,7 +188,7 @@ class SceneTask(Task[SceneBatch]):
         self.n_steps, self.round_steps = recipe.n_steps, recipe.steps_per_save
         self.max_gradient = recipe.max_gradient * len(losses) ** 0.5
         first = next(iter(losses.values())).learner
-        self._frontend, self._device = first.classifier.frontend, next(first.parameters()).device
+        self._features, self._device = first.classifier.features, next(first.parameters()).device
         self._stream: Iterator[SceneBatch] | None = None
 
     def resume(self, row: dict[str, Any]) -> None:
@@ -213,7 +213,7 @@ class SceneTask(Task[SceneBatch]):
             Returns () and, detached, (n_models * n_parts,).
         """
         whole = batch.to(self._device)._replace(step=batch.step)
-        features = self._frontend(whole.waveform)
+        features = self._features(whole.waveform)
         heard = {0: (whole, features)}
         # Numbers of rows, looked up before the device has them, spare it from being waited for.
         for fold in {loss.held_out for loss in self.losses.values()} - {0}:

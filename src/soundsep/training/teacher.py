@@ -69,7 +69,7 @@ class Teacher(nn.Module):
         Shape:
             waveform: (batch, time). Returns (batch, n_labels) and (batch, embedding_dim).
         """
-        features = self.classifier.frontend(self._at_its_rate(waveform))
+        features = self.classifier.features(self._at_its_rate(waveform))
         with bfloat16_for(features, enabled=bfloat16):
             embedding = self.classifier.network.embed(features)
             logits = self.classifier.network.head(embedding)
