@@ -75,9 +75,12 @@ def test_a_config_without_content_is_refused(model, tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda net: torch.compile(net, backend="eager"), nn.DataParallel], ids=str
+    "wrap",
+    [lambda net: torch.compile(net, backend="eager"), nn.DataParallel],
+    ids=["compile", "DataParallel"],
 )
-def test_a_wrapped_network_is_saved_by_its_own_names(model, tmp_path, wrap):
+def test_a_wrapped_network_is_saved_by_its_own_names(tmp_path, wrap):
+    model = Classifier(ClassifierConfig(labels=("a", "b"), network="cnn4"))
     expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.network = wrap(model.network)
     model.save_pretrained(tmp_path)
