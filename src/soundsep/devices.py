@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from soundsep.errors import ConfigError, ShapeError
+from soundsep.errors import ConfigError, ShapeError, SoundsepError
 
 __all__ = ["forked_rng", "move", "prepare", "to_device", "told_of_precision"]
 
@@ -71,10 +71,13 @@ def told_of_precision(model: object) -> Iterator[None]:
     """
     try:
         yield
+    except torch.OutOfMemoryError:  # whatever its weights are
+        raise
     except (RuntimeError, ShapeError) as error:
         weights = model.parameters() if isinstance(model, nn.Module) else ()
         others = {w.dtype for w in weights if w.is_floating_point()} - {torch.float32}
-        if not others:
+        explains_itself = isinstance(error, SoundsepError) and not isinstance(error, ShapeError)
+        if explains_itself or not others:
             raise
         name = type(model).__name__
         raise ConfigError(

@@ -68,6 +68,47 @@ def test_a_table_says_where_each_label_was_heard(models, tmp_path):
     assert row["heard_in_1"] in ("a", "b", "mixture")
 
 
+def test_a_table_with_other_columns_than_it_would_have_is_not_resumed(models, tmp_path, capsys):
+    """Before sources were told, separated recordings had fewer columns."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(8_000)
+    soundfile.write(tmp_path / "a.wav", noise, 16_000)
+    table = tmp_path / "a.csv"
+    options = ["--separator", models["separate"], "--top", "1", "-o", table]
+    assert run("classify", models, tmp_path / "a.wav", *options) == 0
+    whole = table.read_bytes()
+    soundfile.write(tmp_path / "b.wav", noise, 16_000)
+    given = tmp_path / "a.wav", tmp_path / "b.wav", *options, "--resume"
+    head, _, rows = whole.decode().partition("\n")
+    older = head.replace("heard_in_1", "heard_by_1") + "\n" + rows
+    table.write_bytes(older.encode())
+    assert run("classify", models, *given) == 2
+    assert "has other columns than this version" in capsys.readouterr().err
+    assert table.read_bytes() == older.encode()
+    table.write_bytes(whole)
+    assert run("classify", models, *given) == 0
+    assert table.read_bytes().startswith(whole)
+
+
+def test_rows_of_fewer_columns_are_resumed_in_parquet(models, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    noise = 0.1 * np.random.default_rng(0).standard_normal(8_000)
+    soundfile.write(tmp_path / "a.wav", noise, 16_000)
+    soundfile.write(tmp_path / "b.wav", noise, 16_000)
+    table = tmp_path / "a.parquet"
+    options = ["--separator", models["separate"], "--top", "1", "-o", table]
+    assert run("classify", models, tmp_path / "a.wav", *options) == 0
+    lines = tmp_path / ".a.parquet.rows"
+    row = json.loads(lines.read_text())
+    row["older"] = row.pop("heard_in_1")
+    older = json.dumps(row) + "\n"
+    padded = older.rstrip("\n").ljust(len(lines.read_text()) - 1) + "\n"
+    lines.write_text(padded)
+    assert run("classify", models, tmp_path / "b.wav", *options, "--resume") == 0
+    first, second = parquet.read_table(table).to_pylist()
+    assert first["heard_in_1"] is None
+    assert second["heard_in_1"] in ("a", "b", "mixture")
+
+
 def record(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = 0.1 * np.random.default_rng(0).standard_normal(8_000)

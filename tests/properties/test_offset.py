@@ -75,6 +75,18 @@ def test_clips_and_events_are_the_same_with_an_offset(kind, seconds):
 
 
 @pytest.mark.parametrize("kind", FRONTENDS)
+def test_a_short_clip_that_silence_extends_is_the_same_with_an_offset(kind):
+    model = classifier(kind)
+    model.config = model.config.replace(padding="zero")
+    pipe, waveform = Pipeline(model), sound(0.4)
+    plain, *moved = (
+        pipe.scores(waveform + offset, sample_rate=RATE).values for offset in (0.0, *OFFSETS)
+    )
+    for scores in moved:
+        torch.testing.assert_close(scores, plain, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", FRONTENDS)
 def test_a_network_would_hear_an_offset(kind):
     """Otherwise the test above could not fail."""
     model = classifier(kind)

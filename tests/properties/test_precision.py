@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline, Separator
+from soundsep.errors import AudioError, WeightsError
 from soundsep.models.separation import mask_unet
 from soundsep.separator import SeparatorConfig
 
@@ -54,6 +55,16 @@ def test_a_failure_of_a_classifier_in_float32_is_its_own(classifier):
 
     with pytest.raises(RuntimeError, match="of its own"):
         Pipeline(Broken(classifier.config))(NOISE, sample_rate=RATE)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, WeightsError, AudioError])
+def test_an_error_that_says_what_it_is_is_told_as_it_is(classifier, error):
+    class Broken(Classifier):
+        def predict(self, waveform: Tensor) -> Tensor:
+            raise error("of its own")
+
+    with pytest.raises(error, match="of its own"):
+        Pipeline(Broken(classifier.config).double())(NOISE, sample_rate=RATE)
 
 
 def test_a_network_that_converts_for_itself_is_left_alone(classifier):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["level_db", "raised", "raising_gain", "without_offset"]
+__all__ = ["level_db", "offset_of", "raised", "raising_gain", "without_offset"]
 
 LEVEL_SECONDS = 0.1  # a click is shorter, a bark is not
 PREEMPHASIS = 0.97  # of the features of speech and AudioSet: rumble is loud, but hardly heard
@@ -101,7 +101,16 @@ def without_offset(waveform: Tensor) -> Tensor:
         tensor([[-1.0000,  1.0000],
                 [ 1.0000, -0.9000]])
     """
+    return waveform - offset_of(waveform)
+
+
+def offset_of(waveform: Tensor) -> Tensor:
+    """The constant offset that `without_offset` removes, 0 if it is too small to be removed.
+
+    Shape:
+        waveform: (..., time). Returns (..., 1).
+    """
     offset = waveform.mean(dim=-1, keepdim=True)
     variance = waveform.square().mean(dim=-1, keepdim=True) - offset.square()
     is_heard = offset.square() >= OFFSET_SHARE**2 * variance
-    return waveform - torch.where(is_heard, offset, 0.0)
+    return torch.where(is_heard, offset, 0.0)

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from soundsep.audio.level import offset_of
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["pad_to", "split_windows", "window_starts"]
@@ -19,8 +20,9 @@ def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflec
     Args:
         waveform: One waveform.
         n_samples: Smallest length of the result, in samples.
-        padding: ``"zero"`` adds silence; ``"reflect"`` repeats the waveform backwards and forwards
-            (without repeating its end samples) until it is long enough.
+        padding: ``"zero"`` adds silence: zeros, or the constant offset that a classifier removes;
+            ``"reflect"`` repeats the waveform backwards and forwards (without repeating its end
+            samples) until it is long enough.
 
     Shape:
         waveform: (time,). Returns (max(time, n_samples),).
@@ -38,7 +40,9 @@ def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflec
     if length >= n_samples:
         return waveform
     if padding == "zero":
-        return torch.cat((waveform, waveform.new_zeros(n_samples - length)))
+        # Beside a recording with an offset, which is removed later, zeros would be a step.
+        silence = offset_of(waveform) if waveform.is_floating_point() else waveform.new_zeros(1)
+        return torch.cat((waveform, silence.expand(n_samples - length)))
     if length == 1:
         return waveform.expand(n_samples)
     there_and_back = torch.cat((waveform, waveform[1:-1].flip(0)))

@@ -133,7 +133,8 @@ def _convert(rows: Path, output: Path, columns: Sequence[str]) -> None:
         pq.ParquetWriter(temporary, schema) as writer,
     ):
         for group in _groups(rows):
-            cells = {name: [row[name] for row in group] for name in columns}
+            # Rows of a resumed run that an older version began have fewer columns.
+            cells = {name: [row.get(name) for row in group] for name in columns}
             writer.write_table(pa.table(cells, schema=schema))
 
 

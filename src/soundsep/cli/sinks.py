@@ -136,6 +136,7 @@ class OneFile:
             if exists:
                 self._file = ClaimedFile(path, may_exist=settings.resume or settings.overwrite)
                 self._file.cut(self._kept_size() if settings.resume else 0)
+                self._check_head()
         except BaseException:
             self.close()
             raise
@@ -151,6 +152,17 @@ class OneFile:
                 "another file, or give --overwrite to start over"
             )
         return size if end else int(start)
+
+    def _check_head(self) -> None:
+        """Refuse a table that another version began, whose columns may be others."""
+        head = _encoded(self._lines.head())
+        with self.path.open("rb") as file:
+            begun = file.read(len(head))
+        if begun and begun != head:
+            raise ConfigError(
+                f"{self.path} has other columns than this version of soundsep writes and cannot be "
+                "resumed; name another file, or give --overwrite to start over"
+            )
 
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:

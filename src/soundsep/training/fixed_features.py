@@ -21,7 +21,7 @@ from soundsep.training.recipe import Recipe
 __all__ = ["fixed_features"]
 
 
-COMPUTED_BY = ("frontends", "audio")
+COMPUTED_BY = ("frontends", "audio", "classifier")
 
 
 @torch.inference_mode()

@@ -34,7 +34,13 @@ def test_reflection_is_numpys(length, extra):
 
 
 def test_zero_padding_adds_silence_at_the_end():
-    assert pad_to(torch.ones(2), 4, padding="zero").tolist() == [1, 1, 0, 0]
+    assert pad_to(torch.tensor([1.0, -1.0]), 4, padding="zero").tolist() == [1, -1, 0, 0]
+    assert pad_to(torch.tensor([1.0, -0.9]), 3, padding="zero")[2] == 0
+    assert pad_to(torch.tensor([1, 1]), 3, padding="zero").tolist() == [1, 1, 0]
+
+
+def test_silence_beside_a_recording_with_an_offset_has_it_too():
+    assert pad_to(torch.tensor([3.0, 1.0]), 4, padding="zero").tolist() == [3, 1, 2, 2]
 
 
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
@@ -53,10 +59,10 @@ def test_split_windows_are_the_slices_at_the_starts():
 
 
 @pytest.mark.parametrize(
-    ("padding", "expected"), [("zero", [5, 6, 0, 0]), ("reflect", [5, 6, 5, 6])]
+    ("padding", "expected"), [("zero", [5, -5, 0, 0]), ("reflect", [5, -5, 5, -5])]
 )
 def test_short_signal_is_padded_to_one_window(padding, expected):
-    windows = split_windows(torch.tensor([5.0, 6.0]), window=4, hop=1, padding=padding)
+    windows = split_windows(torch.tensor([5.0, -5.0]), window=4, hop=1, padding=padding)
     assert [window.tolist() for window in windows] == [expected]
 
 
