@@ -38,8 +38,9 @@ def check_waveform(
         table: Buffer that the frontend multiplies by, which needs the waveform's type.
 
     Raises:
-        ShapeError: not (batch, time), no clip, not floating point, of another type than ``table``,
-            of half precision on a CPU, or shorter than ``min_samples``.
+        ShapeError: not (batch, time), no clip, not floating point, of another type than ``table``
+            (but for that of `torch.autocast`, inside it), of half precision on a CPU, or shorter
+            than ``min_samples``.
     """
     if not isinstance(waveform, Tensor):
         raise ShapeError(
@@ -51,6 +52,8 @@ def check_waveform(
             f"{frontend} expects a floating-point waveform (batch, time), got "
             f"{tuple(waveform.shape)} of {waveform.dtype}"
         )
+    if table is not None and _is_cast(waveform, table):
+        table = None
     if table is not None and waveform.dtype != table.dtype:
         raise ShapeError(
             f"{frontend} got a waveform of {waveform.dtype} and computes in {table.dtype}; pass "
@@ -65,6 +68,16 @@ def check_waveform(
         raise ShapeError(
             f"{frontend} needs at least {min_samples} samples, got {waveform.shape[-1]}"
         )
+
+
+def _is_cast(waveform: Tensor, table: Tensor) -> bool:
+    """Whether autocast, which has made the waveform, brings it back to the table's float32."""
+    kind = waveform.device.type
+    return (
+        table.dtype == torch.float32 != waveform.dtype
+        and torch.is_autocast_enabled(kind)
+        and torch.get_autocast_dtype(kind) == waveform.dtype
+    )
 
 
 def check_sizes(config: Config, *names: str) -> None:

@@ -91,6 +91,22 @@ def test_float64_needs_a_frontend_in_float64(kind):
 
 
 @pytest.mark.parametrize("kind", ["mel", "kaldi-mel", "mfcc", "gammatone"])
+def test_a_waveform_that_autocast_made_is_taken_inside_it(kind):
+    frontend = build_frontend(KINDS[kind]())
+    waveform = torch.randn(1, 32_000, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = frontend(waveform)
+    assert found.dtype == torch.float32
+    assert (found - frontend(waveform.float())).abs().mean() < 0.02
+    for is_on in (True, False):  # for another type, and not at all
+        with (
+            torch.autocast("cpu", dtype=torch.float16, enabled=is_on),
+            pytest.raises(ShapeError, match=r"bfloat16 and computes in torch\.float32"),
+        ):
+            frontend(waveform)
+
+
+@pytest.mark.parametrize("kind", ["mel", "kaldi-mel", "mfcc", "gammatone"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_refused_on_a_cpu(kind, dtype):
     frontend, waveform = build_frontend(KINDS[kind]()), torch.zeros(1, 16_000)
