@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +130,7 @@ def _table(answers: Any, top_k: int) -> Table:
     first = next(items, None)
     items = chain([first], items) if first is not None else items
     if isinstance(first, ClipResult):
-        return _result_table(items, top_k)
+        return _result_table(items, top_k, is_at_hand=isinstance(answers, Sequence))
     if first is None or isinstance(first, (Event, Events)):
         return Table(EVENT_COLUMNS, _event_rows(items))
     if isinstance(first, Scores):
@@ -140,11 +140,11 @@ def _table(answers: Any, top_k: int) -> Table:
     raise _refusal(first)
 
 
-def _result_table(items: Iterator[Any], top_k: int) -> Table:
-    seen: list[Any] = []  # up to the first that tells whether there are sources
+def _result_table(items: Iterator[Any], top_k: int, *, is_at_hand: bool) -> Table:
+    seen: list[Any] = []  # all at hand, or up to the first that tells whether there are sources
     for item in items:
         seen.append(item)
-        if not isinstance(item, ClipResult) or item.predictions:
+        if not is_at_hand and (not isinstance(item, ClipResult) or item.predictions):
             break
     is_separated = any(_is_separated(item) for item in seen)
     rows = (

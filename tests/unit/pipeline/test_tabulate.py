@@ -166,6 +166,13 @@ def test_a_separated_recording_says_where_each_label_was_heard(tmp_path):
     assert not any("heard_in" in name for name in to_dataframe([FAILED, RESULT]))
 
 
+def test_a_list_of_separated_results_and_others_says_where_too():
+    separated = ClipResult(predictions=(Prediction("dog", 0.7, "source2"),), path="b.wav")
+    for results in ([RESULT, separated], [separated, RESULT], (FAILED, RESULT, separated)):
+        heard_in = to_dataframe(results, top_k=1)["heard_in_1"]
+        assert heard_in.dropna().tolist() == ["source2"]
+
+
 def test_an_unknown_sound_has_a_score_and_no_label():
     unknown = ClipResult(predictions=RESULT.predictions, is_known=False)
     (row,) = to_dataframe(unknown, top_k=1).to_dict("records")
