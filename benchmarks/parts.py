@@ -101,7 +101,7 @@ def of_windows(pipe: Pipeline, windows: Tensor) -> dict[str, Callable[[], object
     model = pipe._model
     assert isinstance(model, Classifier)
     with torch.inference_mode():
-        features = model.frontend(windows)
+        features = model.features(windows)
 
     @torch.inference_mode()
     def hear(module: Callable[[Tensor], Tensor], inputs: Tensor) -> None:
@@ -109,7 +109,7 @@ def of_windows(pipe: Pipeline, windows: Tensor) -> dict[str, Callable[[], object
             module(part)
 
     return {
-        "features": lambda: hear(model.frontend, windows),
+        "features": lambda: hear(model.features, windows),
         "network": lambda: hear(model.network, features),
     }
 

@@ -68,7 +68,7 @@ def make_stages(pipe: Pipeline, files: list[Path]) -> dict[str, Callable[[int], 
     waveforms = [load_audio(file, target_rate=pipe.sample_rate)[0] for file in files]
     n_samples = pipe.classifier.config.window_samples
     with torch.inference_mode():
-        features = pipe.classifier.frontend(
+        features = pipe.classifier.features(
             torch.stack([w.repeat(-(-n_samples // len(w)))[:n_samples] for w in waveforms]).to(
                 device
             )

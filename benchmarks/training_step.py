@@ -39,7 +39,7 @@ def features_of(recipe: Recipe) -> tuple[nn.Module, Tensor]:
     model = Classifier(config)
     noise = torch.randn(32, round(recipe.window_seconds * model.sample_rate))
     with torch.no_grad():
-        return model.network.train(), model.frontend(noise)
+        return model.network.train(), model.features(noise)
 
 
 def step_of(recipe: Recipe, layout: torch.memory_format, *, bfloat16: bool) -> Callable[[], None]:
