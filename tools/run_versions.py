@@ -5,8 +5,9 @@
 
 Each gets a fresh environment in a temporary folder: the oldest is Python 3.10 with the lower bounds
 of pyproject.toml, the newest Python 3.13 with what pip finds, and so is, if it is asked for, Python
-3.12 between them. It needs a package index, some 15 GB of disk. A version whose interpreter is not
-on this machine is left out, and a line says so.
+3.12 between them. It needs a package index and some 10 GB of disk; they run side by side where
+there is room for all. A version whose interpreter is not on this machine is left out, and a line
+says so.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ TESTS = (
     "tests/unit/separator/demucs/test_package.py",
     "tests/cli/test_cli.py",
 )
+ROOM = 12 * 2**30  # bytes of an environment with torch and CUDA while pip unpacks it
 # Old releases use what their newer neighbours deprecate: matplotlib 3.8 and pyparsing 3.3.
 OPTIONS = {"oldest": ("-W", "ignore::DeprecationWarning")}
 SHOW = """
@@ -115,6 +117,7 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
             text += done.stdout
         if done.returncode:
             break
+    shutil.rmtree(folder)
     seconds = time.monotonic() - began
     return (
         done.returncode,
@@ -122,8 +125,13 @@ def run(end: str, python: str, folder: Path) -> tuple[int, str]:
     )
 
 
+def at_once(environments: int, folder: Path) -> int:
+    """How many of them the disk has room for, at least one."""
+    return max(1, min(environments, shutil.disk_usage(folder).free // ROOM))
+
+
 def main() -> None:
-    """Run the ends that are asked for, side by side."""
+    """Run the ends that are asked for, as many side by side as the disk has room for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "ends", nargs="*", metavar="END", help="oldest, newest (default: both), between"
@@ -132,7 +140,10 @@ def main() -> None:
     if unknown := set(ends) - set(PYTHONS):
         parser.error(f"expected some of {', '.join(PYTHONS)}, got {', '.join(unknown)}")
     found = {end: interpreter(PYTHONS[end]) for end in ends}
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as pool:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ThreadPoolExecutor(at_once(len(ends), Path(folder))) as pool,
+    ):
         runs = {
             end: pool.submit(run, end, python, Path(folder) / end)
             for end, python in found.items()
