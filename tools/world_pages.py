@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,19 @@ def rows_of(results: dict[str, Any]) -> list[list[str]]:
     """A row per line, a column per model; lines that no model has are left out."""
     rows = []
     for title, place, form in SHOWN:
-        cells = []
-        for value in results.values():
-            for key in place.split("."):
-                value = value.get(key) if value else None
-            cells.append("" if value is None else format(value, form))
-        if any(cells):
+        values = [_at(entry, place) for entry in results.values()]
+        if values != [None] * len(values):
+            cells = ["" if value is None else format(value, form) for value in values]
             rows.append([title, *cells])
     return rows
+
+
+def _at(entry: dict[str, Any], place: str) -> float | None:
+    """What stands at ``a.b`` of an entry, if it was measured."""
+    value: Any = entry
+    for key in place.split("."):
+        value = value.get(key) if value else None
+    return None if value is None else float(value)
 
 
 def plain_table(results: dict[str, Any]) -> str:
@@ -54,16 +60,58 @@ def plain_table(results: dict[str, Any]) -> str:
     )
 
 
+def families(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Models that differ in the fold they never heard only, under the head of their column."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in sorted(results.items(), key=lambda item: item[1]["fold"]):
+        found.setdefault(re.sub(r"-fold\d$", "", name), {})[name] = entry
+    return {_head(family, found[family]): found[family] for family in sorted(found)}
+
+
+def _head(family: str, entries: dict[str, Any]) -> str:
+    """The name and fold of one model; of several, that each was measured on its own."""
+    if len(entries) == 1:
+        ((name, entry),) = entries.items()
+        return f"`{name}`, fold {entry['fold']}"
+    *others, last = (f"`-fold{entry['fold']}`" for entry in entries.values())
+    return f"`{family}` with {', '.join(others)} and {last}, each on its fold: mean (range)"
+
+
+def pooled_table(results: dict[str, Any]) -> str:
+    """For a page: a column of each family of models."""
+    columns = families(results)
+    rows = [["figure", *columns], ["---"] * (len(columns) + 1)]
+    for title, place, form in SHOWN:
+        cells = [_cell(entries, place, form) for entries in columns.values()]
+        if any(cells):
+            rows.append([title, *cells])
+    return _markdown(rows)
+
+
+def _cell(entries: dict[str, Any], place: str, form: str) -> str:
+    """The mean of the models, and its range where there are several."""
+    values = [value for entry in entries.values() if (value := _at(entry, place)) is not None]
+    if not values:
+        return ""
+    mean = format(sum(values) / len(values), form)
+    if len(values) == 1:
+        return mean
+    return f"{mean} ({format(min(values), form).removesuffix('%')} to {format(max(values), form)})"
+
+
 def markdown_table(results: dict[str, Any]) -> str:
-    """For a page."""
+    """For a card: a column of each model."""
     heads = [f"`{name}`, fold {entry['fold']}" for name, entry in results.items()]
-    rows = [["figure", *heads], ["---"] * (len(heads) + 1), *rows_of(results)]
+    return _markdown([["figure", *heads], ["---"] * (len(heads) + 1), *rows_of(results)])
+
+
+def _markdown(rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def pages(results: dict[str, Any]) -> dict[Path, str]:
     """The page on scenes, and the cards of models that have a place for it."""
-    wanted = {REPOSITORY / "docs" / "scenes.md": markdown_table(results)}
+    wanted = {REPOSITORY / "docs" / "scenes.md": pooled_table(results)}
     for name, entry in results.items():
         card = WEIGHTS / name / "README.md"
         if card.is_file() and "<!-- world:begin -->" in card.read_text(encoding="utf-8"):

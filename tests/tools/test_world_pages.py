@@ -1,0 +1,20 @@
+"""The tables of models on scenes: a column of those that differ in their fold only."""
+
+from __future__ import annotations
+
+from world_pages import pooled_table
+
+
+def test_models_of_several_folds_are_one_column() -> None:
+    """With the mean and the range; a figure that none has is an empty cell."""
+    results = {
+        "b-fold5": {"fold": 5, "single": {"accuracy": 0.75}, "labels": None},
+        "a": {"fold": 5, "single": {"accuracy": 0.5}, "labels": {"f1": 0.25}},
+        "b-fold1": {"fold": 1, "single": {"accuracy": 0.25}, "labels": None},
+    }
+    lines = pooled_table(results).splitlines()
+    several = "`b` with `-fold1` and `-fold5`, each on its fold: mean (range)"
+    assert lines[0] == f"| figure | `a`, fold 5 | {several} |"
+    assert "| single clips | 50.0% | 50.0% (25.0 to 75.0%) |" in lines
+    assert "| labels of scenes with 0 to 4 sounds, F1 | 0.250 |  |" in lines
+    assert not any("noise" in line for line in lines)
