@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soundsep._version import __version__
+from soundsep.errors import ConfigError
+from soundsep.names import local_path, printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +34,7 @@ __all__ = [
     "parse_json",
     "read_json_lines",
     "replacing",
+    "saving",
     "sweep",
     "write_bytes",
     "write_json",
@@ -55,6 +59,10 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
     Raises:
         OSError: a folder cannot be created, or a file cannot be written or moved.
     """
+    for path in paths:
+        if not path.name or "\0" in path.name:  # such as the current folder
+            number = errno.EISDIR if not path.name else errno.EINVAL
+            raise OSError(number, os.strerror(number), str(path))
     temporary = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
     streams = [path for path in paths if is_stream(path)]
     aside = Path(tempfile.mkdtemp()) if streams else None  # nobody writes files beside devices
@@ -90,6 +98,27 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
                 file.unlink()
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def saving(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path for a file that the user named; ``~`` stands for the home folder.
+
+    Args:
+        path: Final path, which is written as `replacing` does.
+
+    Raises:
+        ConfigError: the file cannot be written.
+        BrokenPipeError: it is a pipe whose reader has seen enough.
+    """
+    try:
+        with replacing(local_path(path)) as (temporary,):
+            yield temporary
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"cannot write {printable(os.fspath(path))}: {reason}") from error
 
 
 def is_stream(path: Path) -> bool:

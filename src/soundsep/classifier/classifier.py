@@ -177,7 +177,7 @@ class Classifier(nn.Module):
             with forked_rng():
                 like = Classifier(self.config).state_dict()
             state = readable_state(state, like, self.config)
-        write_checkpoint(Path(folder), written_config(self.config), state, half=half)
+        write_checkpoint(folder, written_config(self.config), state, half=half)
 
     def push_to_hub(
         self,

@@ -19,7 +19,7 @@ from soundsep.datasets.label_files import read_labels
 from soundsep.datasets.scene import Scene
 from soundsep.datasets.table import read_rows, read_times
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.files import parse_json, write_bytes
+from soundsep.files import parse_json, saving
 from soundsep.metrics import LabelledSpan
 from soundsep.names import label_fault, local_path
 from soundsep.pipeline import Event
@@ -71,10 +71,9 @@ def write_truth(
         notes: Further values for JSON.
 
     Raises:
-        ConfigError: the suffix is none of these.
-        OSError: the file cannot be written.
+        ConfigError: the suffix is none of these, or the file cannot be written.
     """
-    path = local_path(path)
+    path = Path(path)
     spans = [
         (round(e.start_seconds, N_DECIMALS), round(e.end_seconds, N_DECIMALS), e.label)
         for e in events
@@ -82,7 +81,8 @@ def write_truth(
     if path.suffix.lower() == ".csv":
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *spans])
-        write_bytes(path, text.getvalue().encode())
+        with saving(path) as temporary:
+            temporary.write_bytes(text.getvalue().encode())
         return
     _check_suffix(path)
     content = {
@@ -112,7 +112,8 @@ def write_truth(
         },
         "sandbox": dict(notes or {}),
     }
-    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+    with saving(path) as temporary:
+        temporary.write_bytes((json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_truth(path: str | Path) -> list[Event]:
@@ -187,7 +188,7 @@ def _observations(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
             start, length = float(row["time"]), float(row["duration"])
             end = round(start + length, N_DECIMALS)
             yield f"{path}, observation {number}", start, end, row["value"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DatasetError(
             f"{path} is not a JAMS file of events: expected annotations with data, each with "
             f"time, duration and value ({type(error).__name__}: {error})"

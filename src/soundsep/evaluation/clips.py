@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from soundsep.datasets import Clip, Piece
 from soundsep.datasets.pieces import load_pieces
 from soundsep.errors import AudioError, ConfigError, DatasetError
-from soundsep.files import write_bytes
+from soundsep.files import saving
 from soundsep.metrics import (
     ClassificationMetrics,
     calibration_error,
@@ -92,8 +92,13 @@ class Evaluation:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write `to_dict` as JSON."""
-        write_bytes(Path(path), (json.dumps(self.to_dict()) + "\n").encode())
+        """Write `to_dict` as JSON; an existing file is replaced.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        with saving(path) as temporary:
+            temporary.write_bytes((json.dumps(self.to_dict()) + "\n").encode())
 
     def class_table(self) -> str:
         """Precision, recall, F1 and number of clips of every class, as a table of text."""

@@ -102,7 +102,7 @@ def _event(where: str, row: Any) -> TimedEvent:
         score = float(1.0 if row.get("score") in (None, "") else row["score"])
         told = row.get("start_time") or None
         when = None if told is None else datetime.fromisoformat(str(told).replace("Z", "+00:00"))
-    except ValueError as error:
+    except (TypeError, ValueError, OverflowError) as error:  # a list, no number, a huge one
         raise DatasetError(f"{where}: {error}") from error
     if not 0 <= start <= end or not math.isfinite(end) or not 0 <= score <= 1:
         raise DatasetError(

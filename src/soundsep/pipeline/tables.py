@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from soundsep.errors import ConfigError, DependencyError
-from soundsep.files import replacing
-from soundsep.names import local_path
+from soundsep.errors import DependencyError
+from soundsep.files import saving
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,16 +77,12 @@ class Table(NamedTuple):
         Raises:
             ConfigError: the file cannot be written.
         """
-        path = local_path(path)
-        try:
-            with (
-                replacing(path) as (temporary,),
-                # A file name can be any bytes, and is written as those bytes.
-                temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-            ):
-                file.writelines(f"{line}\n" for line in self.lines())
-        except OSError as error:
-            raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+        with (
+            saving(path) as temporary,
+            # A file name can be any bytes, and is written as those bytes.
+            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        ):
+            file.writelines(f"{line}\n" for line in self.lines())
 
     def to_dataframe(self) -> pd.DataFrame:
         """The table in memory.

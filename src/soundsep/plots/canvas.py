@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError, DependencyError
-from soundsep.files import replacing
+from soundsep.files import saving
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,12 +74,8 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
         ConfigError: the file cannot be written.
     """
     if path is not None:
-        ending = Path(path).suffix.lower().removeprefix(".")
-        try:
-            with replacing(Path(path)) as (temporary,):
-                figure.savefig(temporary, format=ending)
-        except OSError as error:
-            raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+        with saving(path) as temporary:
+            figure.savefig(temporary, format=Path(path).suffix.lower().removeprefix("."))
     return figure
 
 

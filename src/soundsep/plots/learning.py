@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError
 from soundsep.files import parse_json, read_json_lines
+from soundsep.names import local_path
 from soundsep.plots.canvas import count_axis, new_figure, save_figure, set_title
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def plot_curves(
         DependencyError: matplotlib is not installed.
         ConfigError: there are no metrics, or ``path`` cannot be written.
     """
-    rows = _read_metrics(Path(run))
+    run = local_path(run)
+    rows = _read_metrics(run)
     names = dict.fromkeys(name for row in rows for name, value in row.items() if _is_number(value))
     groups: dict[str, list[str]] = {}
     for name in names:
@@ -62,7 +64,7 @@ def plot_curves(
         axes.set_ylabel(label)
     panels[-1].set_xlabel("epoch")
     count_axis(panels[-1].xaxis)
-    folder = Path(run).resolve()
+    folder = run.resolve()
     set_title(panels[0], title, folder if folder.is_dir() else folder.parent)
     return save_figure(figure, path)
 
@@ -132,7 +134,7 @@ def plot_confusion(
         ConfigError: the file holds no confusion matrix, or ``path`` cannot be written.
     """
     if isinstance(evaluation, (str, Path)):
-        labels, counts = _read_confusion(Path(evaluation))
+        labels, counts = _read_confusion(local_path(evaluation))
     else:
         labels, counts = evaluation.labels, evaluation.confusion
     n = len(labels)
@@ -168,7 +170,7 @@ def _read_confusion(file: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         data = parse_json(file.read_text("utf-8"))
         labels = tuple(map(str, data["labels"]))
         counts = np.array(data["confusion"], dtype=np.int64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise ConfigError(
             f"{file} cannot be read as an evaluation: {reason}; expected the JSON file that "

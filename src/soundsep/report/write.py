@@ -12,7 +12,7 @@ from urllib.parse import quote
 from soundsep.audio import recording_start
 from soundsep.config import check_number, check_whole
 from soundsep.errors import ConfigError
-from soundsep.files import replacing
+from soundsep.files import saving
 from soundsep.names import local_path, printable
 from soundsep.pipeline.event_table import TimedEvent
 from soundsep.pipeline.events import Events
@@ -115,14 +115,8 @@ def write_report(
     names = [str(item["name"]) for item in shown]
     title = title or (names[0] if len(names) == 1 else f"{len(names)} recordings")
     data = data_json({"title": title, "recordings": shown, "labels": labels, "events": rows})
-    try:
-        with (
-            replacing(page_path) as (temporary,),
-            temporary.open("w", encoding="utf-8", newline="\n") as file,
-        ):
-            file.writelines(page(printable(title), data, media.items))
-    except OSError as error:
-        raise ConfigError(f"cannot write {page_path}: {error.strerror or error}") from error
+    with saving(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(page(printable(title), data, media.items))
 
 
 class _Media:

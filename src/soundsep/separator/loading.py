@@ -28,7 +28,9 @@ __all__ = ["load_ours", "save_ours"]
 FORMAT, FORMAT_VERSION = "soundsep-separator", 1
 
 
-def save_ours(folder: Path, network: nn.Module, config: SeparatorConfig, *, half: bool) -> None:
+def save_ours(
+    folder: str | os.PathLike[str], network: nn.Module, config: SeparatorConfig, *, half: bool
+) -> None:
     """Write a separator for `load_ours`.
 
     Raises:

@@ -130,7 +130,7 @@ class Separator:
             ConfigError: the network is not the one of soundsep that ``config.network`` names.
             WeightsError: a weight is NaN or infinite, or too large for float16.
         """
-        save_ours(Path(folder), self.network, self.config, half=half)
+        save_ours(folder, self.network, self.config, half=half)
 
     @property
     def sources(self) -> tuple[str, ...]:

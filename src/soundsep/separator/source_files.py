@@ -47,8 +47,11 @@ class SourceFiles:
         self._sample_rate = sample_rate
         self._n_channels = n_channels
         self._overwrite = overwrite
-        self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
-        self._check_free()
+        try:
+            self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
+            self._check_free()
+        except OSError as error:  # too long, or no permission to look
+            raise self._failed(error) from error
 
     def _check_free(self) -> None:
         if self.folder.exists() and not self.folder.is_dir():

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from soundsep.datasets import Clip
 from soundsep.datasets.array_cache import audio_digest
 from soundsep.errors import ConfigError
-from soundsep.files import parse_json, write_bytes
+from soundsep.files import parse_json, saving
+from soundsep.names import local_path
 
 __all__ = ["REPORT_NAME", "FitReport", "file_marks", "learnt_clips", "wilson_interval"]
 
@@ -183,9 +184,14 @@ class FitReport:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write `to_dict` as JSON."""
+        """Write `to_dict` as JSON; an existing file is replaced.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        write_bytes(Path(path), text.encode())
+        with saving(path) as temporary:
+            temporary.write_bytes(text.encode())
 
     def most_confused(self, n: int) -> list[tuple[int, str, str]]:
         """The most frequent mistakes: number of clips, true class, predicted class.
@@ -263,7 +269,7 @@ def learnt_clips(model: str | Path, clips: Sequence[Clip]) -> list[Clip]:
         AudioError: a clip cannot be read.
     """
     try:
-        content = parse_json((Path(model) / REPORT_NAME).read_text("utf-8"))
+        content = parse_json((local_path(model) / REPORT_NAME).read_text("utf-8"))
         marks = frozenset(str(content["learnt"]).split())
     except (OSError, ValueError, TypeError, KeyError):
         return []

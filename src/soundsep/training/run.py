@@ -16,6 +16,7 @@ from soundsep.datasets.clip import FoldedClips
 from soundsep.datasets.subsets import few_of_each, hold_out, not_learnt
 from soundsep.evaluation import Evaluation, evaluate
 from soundsep.files import read_json_lines
+from soundsep.names import local_path
 from soundsep.pipeline import Pipeline
 from soundsep.training.calibration import held_out_temperature
 from soundsep.training.classifier import TrainedClassifier, train
@@ -139,7 +140,7 @@ def train_recipe(
         recipe,
         dataset.labels,
         limit=limit,
-        cache=None if cache is None else Path(cache),
+        cache=None if cache is None else local_path(cache),
         seed=seed,
         device=device,
         progress=progress,

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.files import parse_json, replacing, sweep
+from soundsep.names import local_path
 
 __all__ = ["load_state", "make_folder", "save_state"]
 
 
 def make_folder(path: str | Path) -> Path:
-    """Create a folder to write to, if it does not exist.
+    """Create a folder to write to, if it does not exist; ``~`` stands for the home folder.
 
     Args:
         path: Path of the folder.
@@ -27,7 +28,7 @@ def make_folder(path: str | Path) -> Path:
     Raises:
         ConfigError: it cannot be created.
     """
-    folder = Path(path)
+    folder = local_path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -93,6 +93,11 @@ def test_a_bad_table_is_an_error_that_names_the_line(tmp_path, text, message):
         ('{"annotations": [{"data": [{"time": 1}]}]}', "is not a JAMS file of events"),
         ('{"annotations": [{"data": {"time": [1]}}]}', "is not a JAMS file of events"),
         (
+            '{"annotations": [{"data": [{"time": 1%s, "duration": 1, "value": "a"}]}]}'
+            % ("0" * 400),
+            "is not a JAMS file of events",
+        ),
+        (
             '{"annotations": [{"data": [{"time": 1, "duration": -2, "value": "a"}]}]}',
             "observation 0: expected a start",
         ),

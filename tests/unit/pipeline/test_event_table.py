@@ -50,6 +50,12 @@ def test_columns_that_a_table_may_lack(tmp_path):
         ("a.csv", f"{HEAD},start_time\n0,1,dog,19.05.24\n", "line 2: Invalid isoformat"),
         ("a.jsonl", "[1]\n", "line 1: expected values"),
         ("a.jsonl", '{"path"\n', "not a table of events"),
+        ("a.jsonl", '{"start_seconds": [1], "end_seconds": 2, "label": "a"}', "line 1: float"),
+        (
+            "a.jsonl",
+            '{"start_seconds": 1, "end_seconds": 1%s, "label": "a"}' % ("0" * 400),
+            "line 1",
+        ),
         ("a.csv", f'{HEAD}\n0,1,"{"x" * 200_000}"\n', "not a table of events"),
         ("missing.csv", None, "cannot be read"),
     ],
