@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run recipes on the data at hand, and write what each reaches into docs/results.md.
+"""Run recipes on the data at hand, and write what each reaches into docs/recipes.md.
 
     python tools/run_recipes.py --esc50 ROOT --urbansound8k ROOT --output DIR [NAME...]
     python tools/run_recipes.py --check   only see that the page agrees with the results file
@@ -16,7 +16,7 @@ from typing import Any
 
 from results_file import REPOSITORY, ResultsFile, filled
 
-PAGE = REPOSITORY / "docs" / "results.md"
+PAGE = REPOSITORY / "docs" / "recipes.md"
 
 # What two CPU cores can do in an hour or two; the largest networks are stopped long before they are
 # done.
@@ -35,7 +35,7 @@ EPOCHS = {
     "esc50-crnn": 60,
 }
 
-# What the projects themselves report; docs/results.md says where, and on which clips.
+# What the projects themselves report; docs/recipes.md says where, and on which clips.
 REPORTED = {
     "urban11-resnet34": "91%",
     "esc50-cnn-mel": "36.0%",

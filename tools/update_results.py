@@ -18,11 +18,7 @@ from cross_validate import cross_validated
 from publish import card_facts
 from results_file import REPOSITORY, ResultsFile, filled
 
-PAGES = (
-    REPOSITORY / "README.md",
-    REPOSITORY / "docs" / "models.md",
-    REPOSITORY / "docs" / "results.md",
-)
+PAGES = (REPOSITORY / "README.md", REPOSITORY / "docs" / "models.md")
 
 WEIGHTS = REPOSITORY / "weights"
 FIVE_FOLDS = "esc50-mn04"

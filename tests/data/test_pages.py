@@ -17,6 +17,7 @@ import soundsep.datasets
 from soundsep import ClipResult, Pipeline, example
 from soundsep.augment import Gain, Mask, Mixup
 from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL
+from soundsep.labels import ESC50_LABELS
 from soundsep.training import get_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,6 +205,13 @@ def test_the_first_page_shows_what_its_code_draws_and_prints(tmp_path):
 def labels_and_numbers(events: str) -> tuple[list[str], list[float]]:
     """What a printed list of events says, apart."""
     return re.findall(r"[a-z_]{2,}", events), [float(n) for n in re.findall(r"\d+\.\d+", events)]
+
+
+def test_the_page_of_models_lists_every_label_once():
+    section = re.search(r"^## The 50 sounds\n(.*?)^## ", page_text("docs/models.md"), re.M | re.S)
+    assert section
+    listed = re.findall(r"`(\w+)`", "".join(re.findall(r"^(?:- \*\*|  `).*\n", section[1], re.M)))
+    assert sorted(listed) == sorted(ESC50_LABELS)
 
 
 def test_the_first_page_states_the_accuracy_of_the_default_model():

@@ -44,3 +44,14 @@ def test_what_an_index_shows_of_the_readme_has_addresses_at_the_tag():
     assert targets
     assert all((ROOT / target).exists() for target in targets if not target.startswith("https:"))
     assert all(target.startswith("https:") for target in TARGET.findall(shown))
+
+
+def test_every_page_stands_in_the_navigation_and_on_the_first_page_in_one_order():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    trees = re.findall(r"^```\{toctree\}\n(?::.*\n)*\n((?:.+\n)*?)```", index, re.MULTILINE)
+    navigation = [line for tree in trees for line in tree.splitlines() if "<" not in line]
+    pages = {page.stem for page in ROOT.glob("docs/*.md")} - {"index"}
+    assert sorted(navigation) == sorted(pages | {"first_steps", "api/index"})
+    items = "".join(re.findall(r"^- \[.*\n", index, re.MULTILINE))
+    listed = [target.rsplit(".", 1)[0] for target in TARGET.findall(items)]
+    assert [page for page in listed if not page.startswith("https:")] == navigation
