@@ -21,6 +21,7 @@ __all__ = [
     "check_numbers",
     "check_range",
     "check_seed",
+    "check_span",
     "check_whole",
 ]
 
@@ -194,6 +195,27 @@ def check_range(config: Config, *fields: str, **bounds: float) -> None:
             check_number(where, value, **bounds)
 
 
+def check_span(config: Config, *fields: str, **bounds: float) -> None:
+    """Refuse fields that do not hold (lowest, highest), two numbers within bounds.
+
+    Args:
+        config: Config with the fields, of which lists become tuples.
+        fields: Names of the fields.
+        bounds: Bounds as for `check_number`.
+
+    Raises:
+        ConfigError: a field holds something else.
+    """
+    for field in fields:
+        value, where = getattr(config, field), f"{type(config).__name__}.{field}"
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise ConfigError(f"{where} must be (lowest, highest), got {_shown(value)}")
+        low, high = (check_number(where, number, **bounds) for number in value)
+        if low > high:
+            raise ConfigError(f"{where} must be two rising numbers, got {low:g} and {high:g}")
+        object.__setattr__(config, field, (low, high))  # the way to set a field of a frozen class
+
+
 def check_whole(name: str, value: Any, *, least: int, most: int | None = None) -> int:
     """Return an option of any integer type as an int.
 
@@ -254,7 +276,7 @@ def check_number(
     Raises:
         ConfigError: the value is not a number, NaN, infinite or out of range.
     """
-    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     if not is_number or not (least <= value <= most and above < value < below):
         bounds = {"of at least": least, "above": above, "at most": most, "below": below}
         if math.isfinite(least) and math.isfinite(most):
@@ -262,6 +284,13 @@ def check_number(
         wanted = " and ".join(f"{k} {v:g}" for k, v in bounds.items() if math.isfinite(v))
         raise ConfigError(f"{name} must be a number{wanted and ' '}{wanted}, got {_shown(value)}")
     return float(value)
+
+
+def _is_finite(number: Real) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an integer that no float holds
+        return False
 
 
 _HINTS: dict[type[Config], dict[str, Any]] = {}

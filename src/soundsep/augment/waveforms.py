@@ -12,7 +12,7 @@ from torch import Tensor
 from soundsep.augment.base import ClipStep, check_input
 from soundsep.augment.functions import add_noise, mixup, random_gain, ring_slice
 from soundsep.augment.vocoder import shift_pitch, stretch_time
-from soundsep.config import Config, check_range
+from soundsep.config import Config, check_range, check_span
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["Gain", "Mixup", "Noise", "PitchShift", "Polarity", "TimeStretch"]
@@ -105,10 +105,7 @@ class Noise(ClipStep):
     def _check(self) -> None:
         """Check the ranges."""
         ClipStep._check(self)
-        if len(self.snr_db) != 2 or not -100 <= self.snr_db[0] <= self.snr_db[1] <= 100:
-            raise ConfigError(
-                f"Noise.snr_db must be two rising numbers from -100 to 100, got {self.snr_db}"
-            )
+        check_span(self, "snr_db", least=-100, most=100)
 
     def _change(self, x: Tensor, rng: np.random.Generator) -> Tensor:
         return add_noise(x, snr_db=rng.uniform(*self.snr_db, size=len(x)), rng=rng)

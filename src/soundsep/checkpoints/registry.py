@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from soundsep.config import Config, check_whole
+from soundsep.config import Config, check_range, check_whole
 from soundsep.errors import ConfigError
 
 __all__ = [
@@ -107,6 +107,7 @@ class PublishedModel(Config):
         for name in (self.name, *self.also):
             if not _MODEL_NAME.fullmatch(name):
                 raise ConfigError(f"{name!r} is no name of a model, such as {DEFAULT_MODEL!r}")
+        check_range(self, "test_fold", least=0)
 
 
 def read_registry(text: str) -> dict[str, PublishedModel]:

@@ -73,6 +73,7 @@ class ClassifierConfig(Config):
         if faults := [fault for label in self.labels if (fault := label_fault(label))]:
             raise ConfigError(f"ClassifierConfig.labels: {faults[0]}")
         check_features(self.network, self.frontend.kind)
+        check_range(self, "hop_seconds", "window_seconds")
         if not 0 < self.hop_seconds <= self.window_seconds <= 3_600:
             raise ConfigError(
                 "ClassifierConfig needs 0 < hop_seconds <= window_seconds <= 3600, got "

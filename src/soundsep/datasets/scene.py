@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.config import Config, check_range
+from soundsep.config import Config, check_range, check_span
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.errors import ConfigError
 
@@ -76,21 +75,13 @@ class SoundscapeConfig(Config):
         Raises:
             ConfigError: a value is out of range.
         """
-        if not self.n_sounds or min(self.n_sounds) < 0 or abs(sum(self.n_sounds) - 1) > 1e-6:
+        shares = self.n_sounds if isinstance(self.n_sounds, (tuple, list)) else ()
+        if not shares or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
             raise ConfigError("SoundscapeConfig.n_sounds must be shares that sum to 1")
-        for name in ("level_db", "snr_db", "t60_seconds", "clip_db", "gain_db"):
-            value = getattr(self, name)
-            if len(value) != 2 or not -math.inf < value[0] <= value[1] < math.inf:
-                raise ConfigError(
-                    f"SoundscapeConfig.{name} must be (lowest, highest), both finite: {value}"
-                )
-        if not 0 < self.t60_seconds[0] <= self.t60_seconds[1] <= MAX_T60_SECONDS:
-            raise ConfigError(
-                f"SoundscapeConfig.t60_seconds must be above 0 and at most {MAX_T60_SECONDS:g}, "
-                f"got {self.t60_seconds}"
-            )
-        shares = (field.name for field in fields(self) if field.name.endswith("_share"))
-        check_range(self, *shares, least=0, most=1)
+        check_span(self, "level_db", "snr_db", "clip_db", "gain_db")
+        check_span(self, "t60_seconds", above=0, most=MAX_T60_SECONDS)
+        names = (field.name for field in fields(self) if field.name.endswith("_share"))
+        check_range(self, *names, least=0, most=1)
         check_range(self, "sounds_per_minute", above=0, most=60)
         check_range(self, "max_at_once", least=1, most=16)
         check_range(self, "cut", least=0, most=0.9)

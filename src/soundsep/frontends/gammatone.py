@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 
-from soundsep.config import Config
+from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import (
     check_decibels,
@@ -64,6 +64,7 @@ class GammatoneConfig(Config):
             ConfigError: a size, frequency or name is out of range.
         """
         check_sizes(self, "sample_rate", "n_bands", "win_length", "hop_length")
+        check_range(self, "f_min", "f_max")
         if not 0 < self.f_min < self.f_max < self.sample_rate / 2:
             raise ConfigError(
                 "GammatoneConfig needs 0 < f_min < f_max < sample_rate / 2, got "

@@ -68,13 +68,14 @@ class KaldiMelConfig(Config):
         Raises:
             ConfigError: a size or frequency is out of range.
         """
-        check_sizes(self, "sample_rate", "n_fft", "hop_length", "n_mels")
+        check_sizes(self, "sample_rate", "n_fft", "win_length", "hop_length", "n_mels")
         check_table(self, "half of n_fft times n_mels", (self.n_fft // 2 + 1) * self.n_mels)
         if not 2 <= self.win_length <= self.n_fft:
             raise ConfigError(
                 "KaldiMelConfig needs 2 <= win_length <= n_fft, got "
                 f"win_length {self.win_length}, n_fft {self.n_fft}"
             )
+        check_range(self, "f_min", "f_max")
         highest = self.sample_rate * MAX_F_MAX_RATIO
         if not 0 <= self.f_min < self.f_max <= highest or self.f_min >= self.sample_rate / 2:
             raise ConfigError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from soundsep.config import Config, check_choice
+from soundsep.config import Config, check_choice, check_range
 from soundsep.errors import ConfigError
 from soundsep.frontends.checks import (
     check_decibels,
@@ -76,6 +76,7 @@ class MelConfig(Config):
             raise ConfigError(
                 f"{name}.win_length ({self.win_length}) must not exceed n_fft ({self.n_fft})"
             )
+        check_range(self, "f_min", "f_max", "power")
         if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
             raise ConfigError(
                 f"{name} needs 0 <= f_min < f_max <= sample_rate / 2, got "

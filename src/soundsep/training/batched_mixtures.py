@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from soundsep.config import Config, check_range
+from soundsep.config import Config, check_range, check_span
 from soundsep.datasets import MixtureConfig
 from soundsep.datasets.mixtures import SILENCE_RMS
-from soundsep.errors import ConfigError, DatasetError
+from soundsep.errors import DatasetError
 from soundsep.training.batched_augment import add_coloured_noise
 from soundsep.training.clip_bank import ClipBank
 from soundsep.training.conditions import Conditions
@@ -53,10 +52,7 @@ class MixtureChanges(Config):
         """Check the ranges."""
         check_range(self, "share", "reversed_share", "noise_share", least=0, most=1)
         check_range(self, "max_speed", least=1, most=4)
-        for name in ("snr_db", "colour"):
-            low, high = getattr(self, name)
-            if not -math.inf < low <= high < math.inf:
-                raise ConfigError(f"MixtureChanges.{name} must rise, got {low} and {high}")
+        check_span(self, "snr_db", "colour")
 
 
 class BatchedMixtures:

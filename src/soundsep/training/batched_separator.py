@@ -62,6 +62,7 @@ class BatchedSeparationRecipe(Config):
         check_range(self, "batch_size", least=1)
         check_range(self, "learning_rate", "max_gradient", above=0)
         check_range(self, "weight_decay", least=0)
+        check_range(self, "ceiling_db")
         check_range(self, "last_share", "warmup", "ema_share", least=0, most=1)
 
 

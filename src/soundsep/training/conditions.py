@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from soundsep.config import Config, check_range
-from soundsep.errors import ConfigError
+from soundsep.config import Config, check_range, check_span
 from soundsep.training.batched_augment import add_coloured_noise, limit_band, reverberate
 
 __all__ = ["Conditions"]
@@ -50,20 +49,8 @@ class Conditions(Config):
         """Check the ranges."""
         shares = ("reverb_share", "noise_share", "band_share", "gain_share")
         check_range(self, *shares, least=0, most=1)
-        for name in (
-            "t60_seconds",
-            "direct_db",
-            "snr_db",
-            "colour",
-            "low_hz",
-            "high_hz",
-            "gain_db",
-        ):
-            low, high = getattr(self, name)
-            if not -math.inf < low <= high < math.inf:
-                raise ConfigError(f"Conditions.{name} must rise, got {low} and {high}")
-        if min(*self.t60_seconds, *self.low_hz, *self.high_hz) <= 0:
-            raise ConfigError("Conditions: times and frequencies must be above 0")
+        check_span(self, "direct_db", "snr_db", "colour", "gain_db")
+        check_span(self, "t60_seconds", "low_hz", "high_hz", above=0)
 
     def scaled(self, factor: float) -> Conditions:
         """The same conditions for fewer clips, or more; gains stay.

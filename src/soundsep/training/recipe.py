@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from soundsep.augment import FeatureStep, Mixup, WaveformStep
-from soundsep.config import Config
+from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError
 from soundsep.frontends import FrontendConfig, MelConfig
 from soundsep.models import check_features
@@ -34,12 +33,9 @@ class Stage(Config):
 
     def _check(self) -> None:
         """Check the ranges."""
-        if self.epochs < 0 or self.n_candidates < 1:
-            raise ConfigError("Stage needs epochs >= 0 and n_candidates >= 1")
-        if self.crop_seconds is not None and not 0 < self.crop_seconds < math.inf:
-            raise ConfigError(
-                f"Stage.crop_seconds must be above 0 and finite, got {self.crop_seconds}"
-            )
+        check_range(self, "epochs", least=0)
+        check_range(self, "n_candidates", least=1)
+        check_range(self, "crop_seconds", above=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,28 +117,26 @@ class Recipe(Config):
     def _check(self) -> None:
         """Check the ranges."""
         check_features(self.network, self.frontend.kind)
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ConfigError("Recipe needs at least one epoch and a batch_size of 2")
-        if min(self.n_variants, self.step_epochs, self.report_every) < 1:
-            raise ConfigError("Recipe: n_variants, step_epochs and report_every begin at 1")
-        if not (0 < self.learning_rate < math.inf and 0 <= self.weight_decay < math.inf):
-            raise ConfigError("Recipe needs learning_rate > 0 and weight_decay >= 0, both finite")
-        if not (1 <= self.max_speed < math.inf and 0 < self.window_seconds < math.inf):
-            raise ConfigError("Recipe needs max_speed >= 1 and window_seconds > 0, both finite")
-        if self.max_speed > 1 and not all(stage.is_rolled for stage in self.stages):
-            raise ConfigError("Recipe: a clip that is not rolled is not played faster or slower")
-        if not 0 <= self.embedding_weight <= 1e3:
-            raise ConfigError("Recipe.embedding_weight must be between 0 and 1000")
-        for name in (
+        if self.epochs < 1:
+            raise ConfigError("Recipe.stages must have at least one epoch")
+        check_range(self, "batch_size", least=2)
+        check_range(self, "n_variants", "step_epochs", "report_every", "max_speed", least=1)
+        check_range(self, "learning_rate", "window_seconds", above=0)
+        check_range(self, "weight_decay", least=0)
+        check_range(self, "embedding_weight", least=0, most=1e3)
+        check_range(
+            self,
             "frozen_share",
             "teacher_share",
             "warmup",
             "label_smoothing",
             "ema_decay",
             "initial_share",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"Recipe.{name} must be between 0 and 1")
+            least=0,
+            most=1,
+        )
+        if self.max_speed > 1 and not all(stage.is_rolled for stage in self.stages):
+            raise ConfigError("Recipe: a clip that is not rolled is not played faster or slower")
         if self.initial_share and self.backbone is None:
             raise ConfigError("Recipe.initial_share needs a backbone that the training starts from")
         if any(isinstance(step, Mixup) for step in self.waveform_steps) and self.balance != "none":

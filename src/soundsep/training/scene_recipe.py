@@ -91,13 +91,11 @@ class SceneRecipe(Config):
                 f"SceneRecipe.network must be one of {', '.join(FRAME_NETWORKS)}, "
                 f"got {self.network!r}"
             )
-        if min(self.n_steps, self.batch_size, self.steps_per_save) < 1:
-            raise ConfigError("SceneRecipe needs at least one step, of at least one scene")
-        if not 0 < self.learning_rate < 1 or not 0 < self.head_rate < 1 or not 0 < self.warmup < 1:
-            raise ConfigError("SceneRecipe needs rates and warmup between 0 and 1")
+        check_range(self, "n_steps", "batch_size", "steps_per_save", least=1)
+        check_range(self, "learning_rate", "head_rate", "warmup", above=0, below=1)
+        check_range(self, "max_gradient", above=0)
+        check_range(self, "ema_decay", least=0, below=1)
+        check_range(self, "weight_decay", "n_frozen", least=0)
+        check_range(self, "clip_weight", "one_weight", "tags_weight", least=0)
         check_range(self, "embedding_weight", least=0, most=1e3)
         check_range(self, "mask_share", "dropout", "smoothing", least=0, most=0.9)
-        if not 0 <= self.ema_decay < 1 or self.max_gradient <= 0 or self.n_frozen < 0:
-            raise ConfigError(
-                "SceneRecipe needs 0 <= ema_decay < 1, max_gradient above 0 and n_frozen from 0"
-            )

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from soundsep.config import Config, check_seed
+from soundsep.config import Config, check_range, check_seed
 from soundsep.datasets import MixtureConfig, Mixtures
 from soundsep.devices import forked_rng, to_device
-from soundsep.errors import ConfigError
 from soundsep.metrics import permutation_invariant, snr
 from soundsep.models.separation import build_separation_network
 from soundsep.separator import SeparatorConfig
@@ -67,12 +66,13 @@ class SeparationRecipe(Config):
         Raises:
             ConfigError: a value is out of range.
         """
-        if min(self.epochs, self.batch_size) < 1 or self.n_mixtures < self.batch_size:
-            raise ConfigError("SeparationRecipe needs epochs and at least one batch in each")
-        if not 0 < self.learning_rate < 1 or not 0 < self.warmup < 1:
-            raise ConfigError("SeparationRecipe needs learning_rate and warmup between 0 and 1")
-        if not 0 <= self.ema_decay < 1 or self.max_gradient <= 0:
-            raise ConfigError("SeparationRecipe needs 0 <= ema_decay < 1 and max_gradient above 0")
+        check_range(self, "epochs", "batch_size", least=1)
+        check_range(self, "n_mixtures", least=self.batch_size)
+        check_range(self, "learning_rate", "warmup", above=0, below=1)
+        check_range(self, "weight_decay", least=0)
+        check_range(self, "max_gradient", above=0)
+        check_range(self, "ema_decay", least=0, below=1)
+        check_range(self, "ceiling_db")
 
 
 def separator_config(recipe: SeparationRecipe) -> SeparatorConfig:

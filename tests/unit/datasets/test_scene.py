@@ -89,11 +89,11 @@ def test_a_config_is_plain_json_and_older_ones_are_read():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"gain_db": (-math.inf, 0.0)}, "gain_db must be .* both finite"),
-        ({"snr_db": (0.0, math.inf)}, "snr_db must be .* both finite"),
+        ({"gain_db": (-math.inf, 0.0)}, "gain_db must be a number, got"),
+        ({"snr_db": (0.0, math.inf)}, "snr_db must be a number, got"),
         ({"level_db": (math.nan, 0.0)}, "level_db must be"),
-        ({"t60_seconds": (0.0, 0.0)}, "t60_seconds must be above 0"),  # gave scenes of NaN
-        ({"t60_seconds": (-1.0, 1.0)}, "t60_seconds must be above 0"),
+        ({"t60_seconds": (0.0, 0.0)}, "t60_seconds must be .* above 0"),  # gave scenes of NaN
+        ({"t60_seconds": (-1.0, 1.0)}, "t60_seconds must be .* above 0"),
         ({"t60_seconds": (0.1, 1e9)}, "at most 60, got"),
     ],
 )

@@ -223,5 +223,5 @@ def test_it_hears_only_the_clips_it_may():
 
 @pytest.mark.parametrize("change", [{"snr_db": (40.0, 10.0)}, {"colour": (math.nan, 1.0)}])
 def test_ranges_of_changes_rise(change):
-    with pytest.raises(ConfigError, match=rf"MixtureChanges\.{next(iter(change))} must rise"):
+    with pytest.raises(ConfigError, match=rf"MixtureChanges\.{next(iter(change))} must be"):
         MixtureChanges(**change)

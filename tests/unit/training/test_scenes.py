@@ -245,7 +245,7 @@ def test_what_is_hidden_follows_the_step_and_the_seed(monkeypatch):
     "change", [{"n_steps": 0}, {"learning_rate": 1.0}, {"ema_decay": 1.0}, {"n_frozen": -1}]
 )
 def test_settings_that_cannot_be_run_are_refused(change):
-    with pytest.raises(ConfigError, match="SceneRecipe needs"):
+    with pytest.raises(ConfigError, match=f"SceneRecipe.{next(iter(change))} must be"):
         SceneRecipe(**change)
 
 
