@@ -21,7 +21,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: some v
 import onnxruntime
 
 N_SHOWN = 5
-SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
+SILENCE = 2.0**-23  # one step of 24-bit audio: a window within one of a constant holds no sound
+
+
+def offset(samples: NDArray[np.float32]) -> float:
+    """The constant that the model removes: the mean, if it is a tenth of the deviation or more."""
+    mean, deviation = samples.mean(dtype=np.float64), samples.std(dtype=np.float64)
+    return float(mean) if abs(mean) >= 0.1 * deviation else 0.0
 
 
 def windows(
@@ -30,8 +36,11 @@ def windows(
     """Overlapping windows of one length; the last one ends with the recording."""
     if samples.size < length:
         # np.pad's "reflect" plays a short recording back and forth, as soundsep does.
-        mode = "reflect" if padding == "reflect" and samples.size > 1 else "constant"
-        samples = np.pad(samples, (0, length - samples.size), mode=mode)
+        n_more = (0, length - samples.size)
+        if padding == "reflect" and samples.size > 1:
+            samples = np.pad(samples, n_more, mode="reflect")
+        else:
+            samples = np.pad(samples, n_more, constant_values=offset(samples))
     last = samples.size - length
     return [samples[start : start + length] for start in [*range(0, last, hop), last]]
 
@@ -67,8 +76,6 @@ def main(model: str, recording: str) -> None:
             f"example: ffmpeg -i {recording} -ar {rate} converted.wav"
         )
     mono = samples.mean(axis=1)
-    if np.abs(mono).max(initial=0.0) <= SILENCE:
-        sys.exit(f"{recording} holds nothing but digital silence")
     length, hop = (round(float(about[name]) * rate) for name in ("window_seconds", "hop_seconds"))
     level = about.get("clip_level_db")
     named = mono if level is None else raised(mono, rate, float(level))
@@ -76,8 +83,10 @@ def main(model: str, recording: str) -> None:
     scores = [
         session.run(["probabilities"], {"waveform": window[np.newaxis]})[0][0]
         for window, own in zip(named_cut, cut, strict=True)
-        if np.abs(own).max() > SILENCE
+        if np.ptp(own) > 2 * SILENCE
     ]
+    if not scores:
+        sys.exit(f"{recording} holds nothing but digital silence")
     # A model that names any number of sounds names one that is in any window.
     pool = np.max if about["activation"] == "sigmoid" else np.mean
     pooled = pool(scores, axis=0)

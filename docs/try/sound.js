@@ -1,7 +1,8 @@
 // From a file to windows at the model's rate, with the numbers of soundsep.audio.
 
 const N_ZEROS = 24, BETA = 7.0, CUTOFF = 0.94;  // soundsep/audio/polyphase.py
-const SILENCE = 2 ** -23;
+const SILENCE = 2 ** -23;  // soundsep/audio/silence.py
+const MIN_SEGMENT = 4096, MIN_OFFSET = 1e-3, MIN_OFFSET_RATIO = 2.0;  // soundsep/audio/resampling.py
 
 // The rate that a file states, so that it is decoded at that and resampled here; 48 kHz for others.
 export function rateOf(bytes) {
@@ -52,19 +53,30 @@ function lowPass(factor) {
   return taps.map((tap) => tap / sum);
 }
 
+// The first sample where a constant is more than the sound at the beginning, or all that there is.
+function offsetBeyond(samples) {
+  const start = samples.subarray(0, MIN_SEGMENT);
+  const mean = start.reduce((sum, sample) => sum + sample, 0) / start.length;
+  const spread = Math.sqrt(start.reduce((sum, sample) => sum + (sample - mean) ** 2, 0) / start.length);
+  const least = isSilent(start) ? SILENCE : MIN_OFFSET;
+  return Math.abs(mean) > Math.max(least, MIN_OFFSET_RATIO * spread) ? samples[0] : 0;
+}
+
+// There is silence beyond the ends; an offset goes on there, so that it makes no clicks.
 export function resample(samples, from, to) {
   if (from === to) return samples;
   const common = divisor(from, to), up = to / common, down = from / common;
   const factor = Math.max(up, down), half = N_ZEROS * factor;
   const taps = lowPass(factor).map((tap) => tap * up);
   const out = new Float32Array(Math.ceil(samples.length * up / down));
+  const offset = offsetBeyond(samples), n = samples.length;
+  const beyond = offset ? samples[n - 1] - offset : 0;
   for (let q = 0; q < out.length; q++) {
     const at = q * down;
-    const first = Math.max(0, Math.ceil((at - half) / up));
-    const last = Math.min(samples.length - 1, Math.floor((at + half) / up));
+    const first = Math.max(0, Math.ceil((at - half) / up)), last = Math.floor((at + half) / up);
     let sum = 0;
-    for (let i = first; i <= last; i++) sum += taps[at + half - i * up] * samples[i];
-    out[q] = sum;
+    for (let i = first; i <= last; i++) sum += taps[at + half - i * up] * (i < n ? samples[i] - offset : beyond);
+    out[q] = sum + offset;
   }
   return out;
 }
@@ -79,8 +91,16 @@ export function windows(samples, { windowSamples, hopSamples, padding }) {
   return found.map((start) => [start, samples.slice(start, start + windowSamples)]);
 }
 
+// The constant that the model removes: the mean, if it is a tenth of the deviation or more.
+function offsetOf(samples) {
+  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+  const variance = samples.reduce((sum, sample) => sum + (sample - mean) ** 2, 0) / samples.length;
+  return mean ** 2 >= 0.01 * variance ? mean : 0;
+}
+
 function padded(samples, length, padding) {
-  const out = new Float32Array(length), n = samples.length, period = Math.max(1, 2 * n - 2);
+  const n = samples.length, period = Math.max(1, 2 * n - 2);
+  const out = new Float32Array(length).fill(padding === "reflect" ? 0 : offsetOf(samples));
   for (let i = 0; i < length; i++) {
     const at = i % period;
     if (i < n || padding === "reflect") out[i] = samples[at < n ? at : period - at];
@@ -107,4 +127,12 @@ export function raised(samples, { clipLevelDb, sampleRate }) {
   return samples.map((sample) => gain * (sample - mean));
 }
 
-export const isSilent = (samples) => samples.every((sample) => Math.abs(sample) <= SILENCE);
+// One constant value, within a step of 24-bit audio to either side: soundsep/audio/silence.py.
+export function isSilent(samples) {
+  let lowest = samples[0], highest = samples[0];
+  for (const sample of samples) {
+    if (sample < lowest) lowest = sample;
+    else if (sample > highest) highest = sample;
+  }
+  return highest - lowest <= 2 * SILENCE;
+}

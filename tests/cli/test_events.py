@@ -25,6 +25,11 @@ class LevelMeter(Classifier):
         return waveform.new_tensor([[0.1, 0.75], [0.75, 0.1]])[loud.long()]
 
 
+def tone(n_samples: int, level: float) -> np.ndarray:
+    """A square wave of the highest pitch."""
+    return level * (-1.0) ** np.arange(n_samples)
+
+
 @pytest.fixture(autouse=True)
 def model(monkeypatch) -> None:
     config = ClassifierConfig(
@@ -40,8 +45,8 @@ def model(monkeypatch) -> None:
 
 @pytest.fixture
 def clip(tmp_path) -> str:
-    samples = np.full(16_000 * 12, 1e-3)
-    samples[16_000 * 3 : 16_000 * 6] = 0.5
+    samples = tone(16_000 * 12, 1e-3)
+    samples[16_000 * 3 : 16_000 * 6] *= 500
     path = tmp_path / "yard, back.wav"
     soundfile.write(path, samples, 16_000)
     return str(path)
@@ -101,7 +106,7 @@ def card(tmp_path) -> Path:
     folder.mkdir()
     for hour, kind in ((0, "loud"), (22, "loud"), (23, "broken")):
         path = folder / f"20240519_{hour:02}5959.WAV"
-        soundfile.write(path, np.full(16_000 * 2, 0.5), 16_000)
+        soundfile.write(path, tone(16_000 * 2, 0.5), 16_000)
         if kind == "broken":
             path.write_bytes(b"no sound")
     return folder
@@ -118,7 +123,7 @@ def test_a_card_to_a_table_with_the_time_of_day(card, tmp_path, capsys):
     ]
     assert rows[0].items() >= {"end_seconds": "2.0000", "label": "rooster"}.items()
     before = table.read_bytes()
-    soundfile.write(card / "20240520_000000.WAV", np.full(16_000, 0.5), 16_000)
+    soundfile.write(card / "20240520_000000.WAV", tone(16_000, 0.5), 16_000)
     assert run(str(card), "-o", str(table)) == 2
     assert run(str(card), "-o", str(table), "--resume") == 1
     assert "3 done before" in capsys.readouterr().err
@@ -157,7 +162,7 @@ def test_parquet_is_made_of_what_is_done_and_gone_on_with(card, tmp_path, capsys
     assert rows[0]["score"] == 0.75
     before = file.read_bytes()
     assert run(str(card), "-o", str(file)) == 2
-    soundfile.write(card / "20240520_000000.WAV", np.full(16_000, 0.5), 16_000)
+    soundfile.write(card / "20240520_000000.WAV", tone(16_000, 0.5), 16_000)
     assert run(str(card), "-o", str(file), "--resume") == 1
     assert parquet.read_table(file).to_pylist()[:2] == rows
     assert parquet.read_table(file).num_rows == 3
@@ -189,7 +194,7 @@ def test_parquet_needs_pyarrow_and_a_file(clip, tmp_path, monkeypatch, capsys):
 
 
 def test_a_pattern_of_ones_own_for_the_time(card, tmp_path, capsys):
-    soundfile.write(card / "dog.wav", np.full(16_000, 0.5), 16_000)
+    soundfile.write(card / "dog.wav", tone(16_000, 0.5), 16_000)
     options = (str(card), "--format", "jsonl", "--time-pattern")
     assert run(*options, "%Y%m%d_%H") == 1
     out, err = capsys.readouterr()
@@ -234,7 +239,7 @@ def test_clips_are_cut_out_and_gone_on_with(ending, card, tmp_path, capsys):
     names = sorted(path.name for path in (clips / "rooster").iterdir())
     assert names[0] == first.name
     assert soundfile.info(first).frames == 32_000
-    soundfile.write(card / "20240520_000000.WAV", np.full(16_000, 0.5), 16_000)
+    soundfile.write(card / "20240520_000000.WAV", tone(16_000, 0.5), 16_000)
     first.unlink()
     assert run(*options, "--resume") == 1
     assert "2 of 3 clips written" in (message := capsys.readouterr().err)
@@ -271,7 +276,7 @@ def test_a_label_track_for_audacity(clip, tmp_path):
 
 def test_a_selection_table_for_raven_for_each_recording(clip, tmp_path, capsys):
     other = tmp_path / "b.flac"
-    soundfile.write(other, np.full(16_000 * 2, 0.5), 16_000)
+    soundfile.write(other, tone(16_000 * 2, 0.5), 16_000)
     assert run(clip, str(other), "--format", "raven") == 2
     assert "-o FOLDER" in capsys.readouterr().err
     assert run(clip, str(other), "--format", "raven", "-o", str(tmp_path / "tables")) == 0
@@ -388,8 +393,8 @@ def test_digital_silence_is_a_recording_that_failed(tmp_path, capsys):
 
 
 def test_one_channel_of_stereo(tmp_path, capsys):
-    samples = np.full((16_000 * 12, 2), 1e-3)
-    samples[16_000 * 3 : 16_000 * 6, 1] = 0.5
+    samples = np.stack([tone(16_000 * 12, 1e-3)] * 2, axis=1)
+    samples[16_000 * 3 : 16_000 * 6, 1] *= 500
     path = str(tmp_path / "stereo.wav")
     soundfile.write(path, samples, 16_000)
     assert run(path, "--channel", "1") == 0

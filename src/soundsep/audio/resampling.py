@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.audio.polyphase import MAX_FACTOR, Polyphase, polyphase
+from soundsep.audio.silence import SILENCE
 from soundsep.errors import ConfigError
 
 __all__ = ["StreamingResampler", "resample"]
 
 MIN_SEGMENT = 4096  # samples filtered at once, so that tiny blocks cost little
 MAX_RATE_RATIO = 1000
-MIN_OFFSET = 1e-3  # smaller ones do no harm
+MIN_OFFSET = 1e-3  # smaller ones do no harm to a sound
 MIN_OFFSET_RATIO = 2.0  # of the mean to the standard deviation: rumble is no offset
 
 
@@ -152,7 +153,9 @@ def _offset(samples: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.zeros((*samples.shape[:-1], 1), dtype=np.float32)
     start = np.ascontiguousarray(samples[..., :MIN_SEGMENT], dtype=np.float64)
     mean, spread = start.mean(axis=-1, keepdims=True), start.std(axis=-1, keepdims=True)
-    is_offset = np.abs(mean) > np.maximum(MIN_OFFSET, MIN_OFFSET_RATIO * spread)
+    # Digital silence has no sound, and clicks at its ends would be one.
+    least = np.where(np.ptp(start, axis=-1, keepdims=True) <= 2 * SILENCE, SILENCE, MIN_OFFSET)
+    is_offset = np.abs(mean) > np.maximum(least, MIN_OFFSET_RATIO * spread)
     return np.where(is_offset, samples[..., :1], 0).astype(np.float32)
 
 

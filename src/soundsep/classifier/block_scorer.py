@@ -10,14 +10,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from soundsep.audio.silence import is_silent
 from soundsep.audio.windows import pad_to
 from soundsep.classifier.protocol import ClassifierLike
-from soundsep.classifier.scoring import (
-    batch_limit,
-    check_finite,
-    forward_in_slices,
-    is_silent,
-)
+from soundsep.classifier.scoring import batch_limit, check_finite, forward_in_slices
 from soundsep.devices import prepare
 
 __all__ = ["BlockScorer", "Rows", "Window"]
@@ -90,7 +86,6 @@ class BlockScorer(ABC):
         window: Length of a window, in samples.
         hop: Step between windows, in samples.
         n_samples: Length of the waveform so far.
-        peak: Largest magnitude so far, including earlier waveforms.
     """
 
     def __init__(
@@ -108,7 +103,7 @@ class BlockScorer(ABC):
         self._n_labels = len(classifier.labels)
         self.window = classifier.config.window_samples
         self.hop = hop
-        self.peak = 0.0
+        self._holds_sound = False  # a window so far, of earlier waveforms too
         self._reset()
 
     def _reset(self) -> None:
@@ -152,12 +147,9 @@ class BlockScorer(ABC):
         """
         self._pieces.append(waveform)
         self.n_samples += len(waveform)
-        if len(waveform):
-            lowest, highest = waveform.aminmax()  # in one pass, unlike the magnitude's
-            self.peak = max(self.peak, -float(lowest), float(highest))
         if not self._is_complete():
             return Rows.joined([], self._n_labels)
-        held = torch.cat(self._pieces)
+        held = self._held()
         first = self.n_samples - len(held)
         while self._is_complete():
             self._enqueue(self._next, held[self._next - first :], is_last=False)
@@ -173,16 +165,33 @@ class BlockScorer(ABC):
         """
         config, start = self._classifier.config, self._last_start()
         if self.n_samples >= config.min_samples and start is not None:
-            held = torch.cat(self._pieces)
+            held = self._held()
             rest = held[start - (self.n_samples - len(held)) :]
             self._enqueue(start, pad_to(rest, self.window, padding=config.padding), is_last=True)
         rows = self._scored(1)
+        self._holds_sound = not self.is_silent
         self._reset()
         return rows
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether no window is more than digital silence, of earlier waveforms too.
+
+        The end of the waveform counts as its last window.
+        """
+        if self._holds_sound or not self.n_samples:
+            return not self._holds_sound
+        return is_silent(self._held()[-self.window :])
+
+    def _held(self) -> Tensor:
+        """The end of the waveform, (time,)."""
+        self._pieces = [torch.cat(self._pieces)]
+        return self._pieces[0]
+
     def _enqueue(self, start: int, samples: Tensor, *, is_last: bool) -> None:
-        n_rows = self._n_rows(start, is_last=is_last)
-        self._queue.append(Window(start, samples[: self.window], n_rows))
+        n_rows, samples = self._n_rows(start, is_last=is_last), samples[: self.window]
+        self._holds_sound = self._holds_sound or not is_silent(samples)
+        self._queue.append(Window(start, samples, n_rows))
 
     @torch.inference_mode()
     def _scored(self, least: int) -> Rows:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.audio.level import raised, raising_gain
+from soundsep.audio.silence import is_silent
 from soundsep.audio.windows import split_windows
 from soundsep.classifier.checks import scores_of
 from soundsep.classifier.classifier import Classifier
@@ -20,7 +21,6 @@ from soundsep.errors import WeightsError
 
 __all__ = [
     "MAX_SHIFTS",
-    "SILENCE",
     "audible_windows",
     "batch_limit",
     "check_finite",
@@ -29,7 +29,6 @@ __all__ = [
     "embed_waveforms",
     "embed_windows",
     "forward_in_slices",
-    "is_silent",
     "score_waveforms",
     "score_windows",
 ]
@@ -41,8 +40,6 @@ MAX_BATCH_BYTES, MAX_BATCH_BYTES_ELSEWHERE = 2**29, 2**32  # on the CPU; on an a
 # layer does, and what does not fit the cache is fetched from memory.
 MAX_SLICE_BYTES = 2**27
 MAX_SHIFTS = 64
-N_FIRST = 2**10  # samples of a window, which are seldom silent in one that is not
-SILENCE = 2.0**-23  # one step of 24-bit audio: a window that never exceeds it holds no sound
 
 K = TypeVar("K")
 
@@ -72,26 +69,6 @@ def forward_in_slices(
         if n_slices == 1:
             return forward(windows)
         return torch.cat([forward(part) for part in windows.tensor_split(n_slices)])
-
-
-def is_silent(waveform: Tensor, silence_db: float | None = None) -> bool:
-    """Whether there is nothing to name: digital silence, or a level below ``silence_db``.
-
-    The level is the mean power in dB, of which a full-scale square wave has 0 and a sine -3.
-
-    Shape:
-        waveform: (..., time).
-    """
-    if all(_peak(part) <= SILENCE for part in (waveform[..., :N_FIRST], waveform)):
-        return True
-    if silence_db is None:
-        return False
-    return bool(10 * waveform.square().mean().log10() < silence_db)
-
-
-def _peak(waveform: Tensor) -> Tensor:
-    lowest, highest = waveform.aminmax()  # in one pass, unlike the magnitude's
-    return max(-lowest, highest)
 
 
 def clip_gain(classifier: ClassifierLike, waveform: Tensor) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from soundsep.classifier.scoring import is_silent
+from soundsep.audio.silence import is_silent
 from soundsep.datasets import Soundscapes, true_events
 from soundsep.errors import DatasetError
 from soundsep.evaluation.psds import import_sed_scores_eval, polyphonic_scores

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from soundsep.audio import resample
+from soundsep.audio.level import without_offset
 from soundsep.audio.mixdown import to_mono
 from soundsep.separator import Separation
 
@@ -24,18 +25,23 @@ def audible_sources(
     Args:
         separation: The sources.
         sample_rate: Rate to return, in Hz.
-        floor_db: Leave out a source whose mean power relative to the mixture is not above this.
+        floor_db: Leave out a source whose mean power relative to the mixture is not above this;
+            constant offsets do not count.
     """
     # All in mono, like the mixture: a source that cancels there holds no sound.
     mixture, rate = separation.mixture, separation.sample_rate
-    floor = to_mono(mixture, rate).square().mean() * 10 ** (floor_db / 10)
+    floor = _power(to_mono(mixture, rate)) * 10 ** (floor_db / 10)
     mono = [to_mono(source, rate, like=mixture) for source in separation.audio]
     sources = dict(zip(separation.sources, mono, strict=True))
     return {
         name: resample(source, separation.sample_rate, sample_rate)
         for name, source in sources.items()
-        if source.square().mean() > floor
+        if _power(source) > floor
     }
+
+
+def _power(waveform: Tensor) -> Tensor:
+    return without_offset(waveform).square().mean()
 
 
 def merge_scores(scores: Tensor, *, source_weight: float = SOURCE_WEIGHT) -> tuple[Tensor, Tensor]:

@@ -61,10 +61,10 @@ class Pipeline(Listener):
         unknown: Leave a sound unnamed if its best score is below
             ``classifier.config.unknown_below``: its label is ``None``, and it is not an event. A
             classifier that names any number of sounds (sigmoid) does so by its thresholds anyway.
-        silence_db: Level in dBFS (mean power, before a recording is raised) below which sound
-            counts as silence: such windows do not count, and a recording of nothing else, digital
-            silence included, has the label ``None`` and no predictions. By default digital silence
-            is an error.
+        silence_db: Level in dBFS (mean power without a constant offset, before a recording is
+            raised) below which sound counts as silence: such windows do not count, and a recording
+            of nothing else, digital silence included, has the label ``None`` and no predictions. By
+            default digital silence is an error.
         device: Device of a torch classifier, such as ``"cpu"`` or ``"cuda"``.
         runtime: Runtime of a `Classifier`'s network. ``"onnx"`` is ONNX Runtime (extra
             ``onnx``): faster on a CPU, and scores differ by less than 1e-4. All else,

@@ -15,7 +15,6 @@ from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import ClassifierLike
 from soundsep.classifier.block_scorer import Rows
 from soundsep.classifier.scorers import build_scorer
-from soundsep.classifier.scoring import SILENCE
 from soundsep.config import check_number
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline.event_tracker import EventRules, EventTracker
@@ -133,8 +132,8 @@ class Stream:
 
     @property
     def is_silent(self) -> bool:
-        """Whether all so far is digital silence."""
-        return self._scorer.peak <= SILENCE
+        """Whether all so far is digital silence: no window holds more."""
+        return self._scorer.is_silent
 
     @property
     def min_seconds(self) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from soundsep.audio.silence import is_silent
 from soundsep.devices import told_of_precision
 from soundsep.errors import AudioError, ShapeError
 from soundsep.separator.overlap import cut
@@ -48,7 +49,7 @@ class Member:
         before = (length - n) // 2 if self.centred else min(length - n, start)
         heard = cut(recording, start - before, length)
         expected = (1, len(self.shares), *heard.shape)
-        if not heard.any():
+        if is_silent(recording[:, max(0, start - before) : start - before + length]):
             return heard.new_zeros(*expected[1:3], n)
         with told_of_precision(self.network):
             answer = self.network(heard.unsqueeze(0).to(device))

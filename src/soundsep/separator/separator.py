@@ -14,7 +14,7 @@ from soundsep.audio import AudioInput, audio_blocks, is_array, load_audio
 from soundsep.audio.arrays import warn_of_rate
 from soundsep.audio.inputs import name_of
 from soundsep.audio.mixdown import mixed_blocks, to_mono
-from soundsep.classifier.scoring import SILENCE
+from soundsep.audio.silence import is_silent
 from soundsep.config import check_kind
 from soundsep.devices import move, to_device
 from soundsep.errors import ConfigError, warn
@@ -266,12 +266,13 @@ class Separator:
         progress: bool,
     ) -> Iterator[Tensor]:
         """Parts of the sources, (n_sources, n_channels, time), from blocks of ``n_channels``."""
-        peak = 0.0
+        extremes = torch.empty(n_channels, 0, dtype=torch.float32, device="cpu")
 
         def wide() -> Iterator[Tensor]:
-            nonlocal peak
+            nonlocal extremes
             for block in blocks:
-                peak = max(peak, float(block.abs().max()) if block.numel() else 0.0)
+                if block.numel():
+                    extremes = _extremes(torch.cat((extremes, _extremes(block)), dim=1))
                 yield block.expand(self.config.n_channels, -1)
 
         with progress_bar(
@@ -285,7 +286,7 @@ class Separator:
                 is_alike = piece.shape[1] == n_channels
                 yield piece if is_alike else piece.mean(dim=1, keepdim=True)
                 bar.update(piece.shape[-1] / self.sample_rate)
-        if peak <= SILENCE:
+        if is_silent(extremes):
             warn(f"{name} is digital silence, and so are its sources; check the recorder")
 
     def _hear(self, recording: Tensor, start: int, n: int) -> Tensor:
@@ -295,3 +296,8 @@ class Separator:
     def __repr__(self) -> str:
         """The sources and the rate."""
         return f"Separator({', '.join(self.sources)}; {self.sample_rate} Hz)"
+
+
+def _extremes(waveform: Tensor) -> Tensor:
+    """The lowest and the highest sample of each channel: (channels, time) to (channels, 2)."""
+    return torch.stack(waveform.aminmax(dim=1), dim=1)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import SILENCE, embed_waveforms
+from soundsep.classifier.scoring import audible_windows, embed_waveforms
 from soundsep.config import check_choice
 from soundsep.datasets import Piece
 from soundsep.datasets.array_cache import ArrayCache
@@ -148,7 +148,7 @@ def load_clips(
             yield one, waveform
         elif waveform.shape[0] < classifier.config.min_samples:
             yield one, AudioError(f"{one} is too short to learn from: {len(waveform)} samples")
-        elif waveform.abs().max() <= SILENCE:
+        elif not audible_windows(classifier, waveform, gain=1.0):
             yield one, AudioError(f"{one} is digital silence, from which there is nothing to learn")
         else:
             yield one, waveform

@@ -95,9 +95,10 @@ def pipe() -> Pipeline:
 
 
 def loud_from_to(seconds: float, start: float, end: float) -> np.ndarray:
-    samples = np.full(round(seconds * RATE), 1e-3, dtype=np.float32)
-    samples[round(start * RATE) : round(end * RATE)] = 0.5
-    return samples
+    levels = np.full(round(seconds * RATE), 1e-3, dtype=np.float32)
+    levels[round(start * RATE) : round(end * RATE)] = 0.5
+    levels[1::2] *= -1  # a square wave
+    return levels
 
 
 def hear(pipe: Pipeline, seconds: float, **options) -> list[Event | Gap]:

@@ -97,7 +97,8 @@ def test_a_list_keeps_order_and_errors_and_by_default_no_audio():
 
 
 def test_near_silent_sources_are_not_heard():
-    audio = torch.stack([torch.ones(1, 100), torch.full((1, 100), 0.08), torch.zeros(1, 100)])
+    sound = torch.tensor([1.0, -1.0]).repeat(1, 50)
+    audio = torch.stack([sound, 0.08 * sound + 0.5, torch.zeros(1, 100)])  # no offset is a sound
     separation = Separation(
         sources=("loud", "faint", "none"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
     )
@@ -106,7 +107,8 @@ def test_near_silent_sources_are_not_heard():
 
 
 def test_a_source_that_cancels_in_mono_is_not_heard():
-    audio = torch.stack([torch.ones(2, 100), torch.tensor([[0.5], [-0.5]]).expand(2, 100)])
+    sound = torch.tensor([1.0, -1.0]).repeat(1, 50)
+    audio = torch.stack([sound.expand(2, 100), torch.tensor([[0.5], [-0.5]]) * sound])
     separation = Separation(
         sources=("same", "opposite"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
     )

@@ -68,8 +68,8 @@ def pipe() -> Pipeline:
 
 @pytest.fixture
 def night(tmp_path) -> Path:
-    samples = np.full(RATE * 12, 1e-3)
-    samples[RATE * 3 : RATE * 6] = 0.5
+    samples = 1e-3 * (-1.0) ** np.arange(RATE * 12)  # a square wave
+    samples[RATE * 3 : RATE * 6] *= 500
     path = tmp_path / "20240519T235958+1000_REC.wav"
     soundfile.write(path, samples, RATE)
     return path
