@@ -63,9 +63,10 @@ class Separator:
         >>> config = SeparatorConfig(
         ...     sources=("a", "b"), sample_rate=8_000, n_channels=1, segment_seconds=1.0
         ... )
-        >>> result = Separator(Halves(), config)(torch.ones(20_000))
+        >>> waveform = torch.tensor([0.0, 1.0]).repeat(10_000)
+        >>> result = Separator(Halves(), config)(waveform)
         >>> result["a"].shape, result.audio.sum().item()
-        (torch.Size([1, 20000]), 20000.0)
+        (torch.Size([1, 20000]), 10000.0)
     """
 
     def __init__(

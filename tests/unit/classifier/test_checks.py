@@ -54,7 +54,7 @@ def with_settings(**settings) -> Loudness:
     return made(config=SimpleNamespace(**(SETTINGS | settings)))
 
 
-CLIP = torch.full((3 * RATE,), 0.75)
+CLIP = 0.75 * torch.tensor([1.0, -1.0]).repeat(3 * RATE // 2)  # a square wave
 
 
 def test_any_object_with_the_attributes_is_a_classifier():
