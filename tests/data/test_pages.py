@@ -63,15 +63,19 @@ def test_the_demo_names_what_the_readme_shows(tmp_path):
         assert [p.score for p in result.top(3)] == pytest.approx(numbers, abs=0.0011)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
-def test_the_night_has_the_events_that_pages_show(page):
+@pytest.mark.parametrize(
+    ("page", "min_score"),
+    [("README.md", 0.0), ("docs/quickstart.md", 0.0), ("docs/long_files.md", 0.9)],
+)
+def test_the_night_has_the_events_that_pages_show(page, min_score):
     text = page_text(page)
-    shown = re.search(r'example\("night"\).*?```text\n(.*?)```', text, re.DOTALL)
+    shown = re.search(r'example\("night"\)(.*?)\):.*?```text\n(.*?)```', text, re.DOTALL)
     assert shown
+    assert shown[1] == (f", min_score={min_score}" if min_score else "")
     pipe = Pipeline.from_pretrained(DEFAULT_EVENT_MODEL)
-    events = "\n".join(map(str, pipe.events(example("night"))))
+    events = "\n".join(map(str, pipe.events(example("night"), min_score=min_score)))
     labels, numbers = labels_and_numbers(events)
-    assert labels_and_numbers(shown[1]) == (labels, pytest.approx(numbers, abs=0.0011))
+    assert labels_and_numbers(shown[2]) == (labels, pytest.approx(numbers, abs=0.0011))
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"])
