@@ -10,7 +10,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from soundsep.errors import ConfigError
+from soundsep.errors import DependencyError
 from soundsep.evaluation.psds import import_sed_scores_eval
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -31,7 +31,7 @@ def sed_scores_eval() -> ModuleType:
     """The package of the extra ``eval``, which wants a C compiler and so is not in ``dev``."""
     try:
         return import_sed_scores_eval()
-    except ConfigError as error:
+    except DependencyError as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip("needs the extra eval")

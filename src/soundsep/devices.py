@@ -89,14 +89,17 @@ def told_of_precision(model: object) -> Iterator[None]:
 
 @contextmanager
 def forked_rng(seed: int | None = None) -> Iterator[None]:
-    """Restore torch's global generator at the end of the block.
+    """Restore torch's global generators at the end of the block.
 
     Layers draw their initial weights from it, and dropout goes on drawing.
 
     Args:
         seed: Seed inside the block; by default the state is kept.
     """
-    with torch.random.fork_rng(devices=[]):
+    # A seed is CUDA's too, which is restored unless it was never used.
+    is_used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    gpus = range(torch.cuda.device_count()) if is_used else ()
+    with torch.random.fork_rng(devices=gpus):
         if seed is not None:
             torch.manual_seed(seed)
         yield

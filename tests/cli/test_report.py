@@ -59,9 +59,12 @@ def test_a_report_of_a_table(recording, table, tmp_path, capsys):
     assert [row[1] for row in data["events"]] == [1.0, 2.0]
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err
-    assert main([*command, "--overwrite", "--min-score", "0.5", "--label", "owl"]) == 0
+    assert main([*command, "--overwrite", "--min-score", "0.5", "--label", "Owl"]) == 0
     assert "soundsep: 1 event; the page" in capsys.readouterr().err
     assert [row[1] for row in data_of(page)["events"]] == [1.0]
+    assert main([*command, "--overwrite", "--label", "owk"]) == 0
+    assert "no event of 'owk', did you mean 'owl'?" in capsys.readouterr().err
+    assert data_of(page)["events"] == []
 
 
 def test_wrong_names_are_said_before_the_work(recording, table, tmp_path, capsys):

@@ -25,6 +25,17 @@ def test_a_seed_decides_what_is_drawn():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_seed_is_not_left_on_the_gpu():
+    torch.rand(1, device="cuda")
+    state = torch.cuda.get_rng_state()
+    with forked_rng(7):
+        first = torch.rand(3, device="cuda")
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    with forked_rng(7):
+        assert torch.equal(torch.rand(3, device="cuda"), first)
+
+
 def test_an_error_leaves_the_generator_as_it_was_too():
     state = torch.get_rng_state()
     with pytest.raises(RuntimeError, match="size"), forked_rng(7):

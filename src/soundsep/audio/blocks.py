@@ -22,7 +22,8 @@ __all__ = ["AudioBlocks", "audio_blocks"]
 class AudioBlocks:
     """An iterator over the blocks of one recording; made by `audio_blocks`.
 
-    A file is closed after its last block, by `close`, or at the end of a ``with`` statement.
+    A file is closed after its last block, by `close`, or at the end of a ``with`` statement. Then
+    there are no more blocks.
 
     Args:
         audio: As for `audio_blocks`, like all others.
@@ -53,6 +54,7 @@ class AudioBlocks:
         block_samples = check_whole("block_samples", block_samples, least=1)
         audio, sample_rate = unpack(audio, sample_rate)
         self._decoder: Decoder | None = None
+        self._is_closed = False
         if is_array(audio):
             rate = rate_of_array(sample_rate, target_rate)
             self._samples = from_array(audio)
@@ -103,12 +105,15 @@ class AudioBlocks:
 
     def __next__(self) -> Tensor:
         """The next block that is not empty."""
+        if self._is_closed:
+            raise StopIteration
         while not (block := next(self._blocks)).numel():
             pass
         return block
 
     def close(self) -> None:
         """Close the file; a file object passed in stays open."""
+        self._is_closed = True
         if self._decoder is not None:
             self._decoder.close()
 

@@ -56,6 +56,7 @@ _BEXT = re.compile(
 _BEXT_DATE, _BEXT_LENGTH = 320, 18  # bytes: where the date stands, and its length with the time
 _MAX_TEXT = 2**16  # bytes of a chunk that are looked at
 _MAX_OFFSET = timedelta(hours=14)
+_YEARS = range(1860, 2200)  # from the first recording on; others are damage
 
 # The letters of `strftime` as regular expressions.
 _DIRECTIVES = {
@@ -149,7 +150,7 @@ def _by_header(path: str | os.PathLike[str]) -> datetime | None:
 
 
 def _found(pattern: re.Pattern[str], text: str) -> datetime | None:
-    """The first time in a text that exists: not month 13, not the 30th of February."""
+    """The first time in a text that exists: no month 13, no year 9999."""
     for match in pattern.finditer(text):
         part = match.groupdict()
         units = ("year", "month", "day", "hour", "minute", "second")
@@ -157,6 +158,8 @@ def _found(pattern: re.Pattern[str], text: str) -> datetime | None:
         year += 2000 if year < 100 else 0
         fraction = int((part.get("fraction") or "").ljust(6, "0"))
         zone = _zone(part.get("zone"))
+        if year not in _YEARS:
+            continue
         try:
             return datetime(year, month, day, hour, minute, second, fraction, zone)
         except ValueError:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from soundsep.audio.polyphase import MAX_FACTOR, Polyphase, polyphase
 from soundsep.audio.silence import SILENCE
+from soundsep.config import check_number
 from soundsep.errors import ConfigError
 
 __all__ = ["StreamingResampler", "resample"]
@@ -108,7 +109,7 @@ class StreamingResampler:
         self._pieces.append(samples.copy())  # the caller may overwrite its memory
         self._n_waiting += samples.shape[-1]
         if self._n_waiting < max(MIN_SEGMENT, self._ratio.denominator):
-            return block.new_empty((*block.shape[:-1], 0), dtype=torch.float32)
+            return torch.empty((*block.shape[:-1], 0), dtype=torch.float32, device="cpu")
         up, down, reach = self._filter.up, self._filter.down, self._filter.half_length
         return self._give(max(self._n_out, ((self._n_in - 1) * up - reach) // down))
 
@@ -181,7 +182,7 @@ def _filtered(
 
 def _ratio(sample_rate: int, target_rate: int) -> Fraction:
     # float, since integers of NumPy overflow
-    low, high = sorted((float(sample_rate), float(target_rate)))
+    low, high = sorted(check_number("a rate", rate) for rate in (sample_rate, target_rate))
     if not (low.is_integer() and high.is_integer() and low >= 1 and high <= MAX_RATE_RATIO * low):
         raise ConfigError(
             "rates must be integers of at least 1 Hz and at most a factor of "

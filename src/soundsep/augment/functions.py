@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["add_noise", "loudest_view", "mask", "mixup", "random_gain", "ring_slice"]
 
@@ -40,7 +40,10 @@ def loudest_view(
 
     Raises:
         ConfigError: ``n_samples``, ``n_candidates`` or ``max_speed`` is below 1.
+        ShapeError: the clip is not (time,), or empty.
     """
+    if waveform.ndim != 1 or not len(waveform):
+        raise ShapeError(f"loudest_view expects one clip (time,), got {tuple(waveform.shape)}")
     if n_samples < 1 or n_candidates < 1 or max_speed < 1:
         raise ConfigError(
             "loudest_view needs n_samples, n_candidates and max_speed of at least 1, got "

@@ -25,6 +25,7 @@ from soundsep.cli.output import check_output
 from soundsep.cli.recordings import add_recordings, given_recordings
 from soundsep.cli.startup import import_torch
 from soundsep.errors import AudioError, ConfigError
+from soundsep.names import did_you_mean, meant
 
 if TYPE_CHECKING:
     from soundsep.pipeline import Event
@@ -147,16 +148,21 @@ def _read(arguments: argparse.Namespace, paths: list[str]) -> dict[str, list[Eve
 
     events: dict[str, list[Event]] = {path: [] for path in paths}
     names = {os.path.abspath(path): path for path in paths}  # noqa: PTH100  # of text, as it is opened
-    labels = set(arguments.label or ())
-    n_read, strangers = 0, set[str]()
-    for path, event, _ in read_events(arguments.events):
-        n_read += 1
+    table = [*read_events(arguments.events)]
+    known = {event.label for _, event, _ in table}
+    labels = {meant(label, known) for label in arguments.label or ()}
+    for label in sorted(labels - known):
+        note(f"{arguments.events} has no event of {label!r}{did_you_mean(label, known)}")
+    n_ours, strangers = 0, set[str]()
+    for path, event, _ in table:
         recording = names.get(os.path.abspath(path)) if path else None  # noqa: PTH100
         if recording is None:
             strangers.add(path)
-        elif event.score >= arguments.min_score and (not labels or event.label in labels):
+            continue
+        n_ours += 1
+        if event.score >= arguments.min_score and (not labels or event.label in labels):
             events[recording].append(event)
-    if n_read and len(strangers) and not any(events.values()):
+    if strangers and not n_ours:
         raise ConfigError(
             f"no event of {arguments.events} is of a recording that is given; the table names "
             f"{sorted(strangers)[0] or 'none'}"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soundsep.audio import audio_blocks
+from soundsep.config import check_number, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.folder import require_classes
 from soundsep.datasets.label_files import Labelled, read_labels
@@ -142,7 +143,10 @@ class AudioTable(FoldedClips):
 
         Raises:
             AudioError: a recording cannot be read.
+            ConfigError: ``seconds`` is not above 0, or ``n_most`` not at least 1.
         """
+        seconds = check_number("seconds", seconds, above=0)
+        n_most = check_whole("n_most", n_most, least=1)
         spans = defaultdict[Path, list[tuple[float, float]]](list)
         for clip in self.clips:
             spans[clip.path].append((clip.start_seconds, clip.end_seconds or math.inf))

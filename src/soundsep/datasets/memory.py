@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from soundsep.audio import find_recordings, load_audio
+from soundsep.config import check_number
 from soundsep.datasets.array_cache import ArrayCache
 from soundsep.datasets.clip import Clip
 from soundsep.datasets.pieces import Piece, audio_keys, load_pieces
@@ -77,6 +78,7 @@ def load_recordings(
 
     Raises:
         AudioError: a recording cannot be read.
+        ConfigError: ``piece_seconds`` is not above 0.
         DatasetError: there are no recordings.
     """
     found = find_recordings(*paths).paths
@@ -85,6 +87,7 @@ def load_recordings(
     waveforms = [load_audio(path, target_rate=sample_rate)[0] for path in found]
     if piece_seconds is None:
         return waveforms
-    length, shortest = round(piece_seconds * sample_rate), MIN_PIECE_SECONDS * sample_rate
+    length = max(1, round(check_number("piece_seconds", piece_seconds, above=0) * sample_rate))
+    shortest = min(length, MIN_PIECE_SECONDS * sample_rate)
     pieces = [(p, w) for w in waveforms for p in torch.split(w, length)]
     return [piece for piece, whole in pieces if len(piece) >= min(shortest, len(whole))]

@@ -43,7 +43,8 @@ def measure_events(
 
     Raises:
         DatasetError: there are no scenes, or a label that the pipeline does not know.
-        ConfigError: an option is out of range, or ``psds`` is requested without the extra.
+        ConfigError: an option is out of range.
+        DependencyError: ``psds`` is requested without the extra.
     """
     if not len(scenes):
         raise DatasetError("there are no scenes to find events in")

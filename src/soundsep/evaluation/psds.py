@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, DependencyError
 from soundsep.metrics import LabelledSpan
 from soundsep.pipeline import Scores
 
@@ -33,7 +33,7 @@ def import_sed_scores_eval() -> Any:
     """The package.
 
     Raises:
-        ConfigError: it is not installed.
+        DependencyError: it is not installed.
     """
     try:
         with warnings.catch_warnings():
@@ -41,7 +41,7 @@ def import_sed_scores_eval() -> Any:
             warnings.simplefilter("ignore")
             import sed_scores_eval
     except ImportError as error:
-        raise ConfigError(
+        raise DependencyError(
             f"PSDS is computed by sed_scores_eval, which cannot be imported ({error}): pip install "
             "'soundsep[eval]'"
         ) from error
@@ -59,7 +59,7 @@ def score_table(
         labels: Names of the columns.
 
     Raises:
-        ConfigError: sed_scores_eval is not installed.
+        DependencyError: sed_scores_eval is not installed.
     """
     sed = import_sed_scores_eval()
     import pandas as pd
@@ -89,7 +89,8 @@ def polyphonic_scores(
         recordings: Scores and true events of each recording; events of one label do not overlap.
 
     Raises:
-        ConfigError: sed_scores_eval is not installed, or there are no recordings or no true events.
+        ConfigError: there are no recordings or no true events.
+        DependencyError: sed_scores_eval is not installed.
 
     References:
         Bilen et al. (2020), "A framework for the robust evaluation of sound event detection".

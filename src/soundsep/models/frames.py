@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from soundsep.errors import ShapeError
 from soundsep.models.mobilenet import N_BANDS, InvertedResidual, MobileNetV3
+from soundsep.models.parts import as_picture
 
 __all__ = ["Context", "FrameMobileNetV3", "mn04_context", "mn04_frames"]
 
@@ -107,9 +108,9 @@ class FrameMobileNetV3(MobileNetV3):
         """(batch, n_mels, frames) to the last feature map, (batch, n_frames, embedding_dim).
 
         Raises:
-            ShapeError: there are not 97 to 128 mel bands.
+            ShapeError: not (batch, n_mels, frames), or there are not 97 to 128 mel bands.
         """
-        maps: Tensor = self.tail(self.blocks(self.stem(features.unsqueeze(1))))
+        maps: Tensor = self.tail(self.blocks(self.stem(as_picture(features))))
         if maps.shape[-2] != N_BANDS:
             raise ShapeError(f"the network wants 97 to 128 mel bands, got {features.shape[-2]}")
         frames = maps.flatten(1, 2)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from torch import Tensor, nn
 
 from soundsep.errors import ShapeError
+from soundsep.models.parts import as_picture
 
 __all__ = ["MobileNetV3", "mn04", "mn04_bands", "mn10", "mn10_bands"]
 
@@ -218,9 +219,10 @@ class MobileNetV3(nn.Module):
         """(batch, n_mels, frames) to the averaged last feature map, (batch, embedding_dim).
 
         Raises:
-            ShapeError: the head is ``"bands"``, and there are not 97 to 128 mel bands.
+            ShapeError: not (batch, n_mels, frames); or the head is ``"bands"``, and there are not
+                97 to 128 mel bands.
         """
-        maps: Tensor = self.tail(self.blocks(self.stem(features.unsqueeze(1))))
+        maps: Tensor = self.tail(self.blocks(self.stem(as_picture(features))))
         if not self.has_bands:
             return maps.mean(dim=(-2, -1))
         if maps.shape[-2] != N_BANDS:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from soundsep.models.parts import as_picture
+
 __all__ = ["ResNet", "resnet18", "resnet34", "resnet50"]
 
 
@@ -119,8 +121,12 @@ class ResNet(nn.Module):
                 nn.init.zeros_(last_norm.weight)
 
     def embed(self, features: Tensor) -> Tensor:
-        """(batch, n_mels, frames) to the averaged last feature map, (batch, embedding_dim)."""
-        maps: Tensor = self.stages(self.stem(features.unsqueeze(1)))
+        """(batch, n_mels, frames) to the averaged last feature map, (batch, embedding_dim).
+
+        Raises:
+            ShapeError: not (batch, n_mels, frames).
+        """
+        maps: Tensor = self.stages(self.stem(as_picture(features)))
         return maps.mean(dim=(-2, -1))
 
     def forward(self, features: Tensor) -> Tensor:

@@ -208,8 +208,7 @@ class Listener:
         labels: Collection[str] | None = None,
         min_score: float = 0.0,
     ) -> EventRules:
-        if not 0 <= check_number("min_score", min_score) <= 1:
-            raise ConfigError(f"min_score must be from 0 to 1, got {min_score}")
+        check_number("min_score", min_score, least=0, most=1)
         if isinstance(labels, str):
             raise ConfigError(f"labels must be a list or a set of names, got {labels!r}")
         rule: float | tuple[float, ...]
@@ -220,7 +219,7 @@ class Listener:
             pairs = zip(known, config.label_thresholds, strict=True)
             rule = tuple(own.get(label, default) for label, default in pairs)
         else:
-            rule = threshold
+            rule = check_number("threshold", threshold, above=0, most=1)
         if labels is not None:
             self._check_labels(labels)
         return EventRules(

@@ -121,6 +121,16 @@ def test_an_array_gives_blocks_too():
         audio_blocks(samples, sample_rate=16_000, block_samples=0)
 
 
+@pytest.mark.parametrize("is_file", [False, True])
+def test_once_closed_there_are_no_more_blocks(is_file):
+    samples = noise(50_000).numpy()
+    audio = wav(samples) if is_file else samples
+    rate = None if is_file else 16_000
+    with audio_blocks(audio, sample_rate=rate, block_samples=20_000) as blocks:
+        assert len(next(blocks)) == 20_000
+    assert list(blocks) == []
+
+
 def test_what_is_wrong_is_raised_where_it_is_met():
     samples = noise(100_000).numpy()
     samples[70_000] = np.nan
@@ -186,3 +196,9 @@ def test_memory_does_not_grow_with_the_length():
         tracemalloc.stop()
         assert n_samples == 16_000 * 60 * minutes
     assert peaks[2] < 1.05 * peaks[1]
+
+
+@pytest.mark.parametrize("rates", [("a", 5), (5, "a"), (16_000, float("nan")), (True, 5)])
+def test_what_is_no_rate_is_refused(rates):
+    with pytest.raises(ConfigError, match="a rate must be a number"):
+        resample(torch.zeros(10), *rates)

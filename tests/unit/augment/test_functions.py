@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from soundsep.augment import loudest_view, mask, mixup, random_gain
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, ShapeError
 
 RATE = 8_000
 
@@ -85,6 +85,12 @@ def test_view_refuses_counts_and_speeds_below_1(wrong):
     settings = {"n_samples": 10, "n_candidates": 1, "max_speed": 1.0, **wrong}
     with pytest.raises(ConfigError, match="at least 1"):
         loudest_view(noise(100), rng=rng(), **settings)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 100)])
+def test_view_refuses_what_is_no_clip(shape):
+    with pytest.raises(ShapeError, match="one clip"):
+        loudest_view(torch.zeros(shape), 10, rng=rng())
 
 
 def test_gain_is_one_factor_a_clip_within_the_range():

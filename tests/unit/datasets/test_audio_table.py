@@ -240,6 +240,9 @@ def test_what_nobody_labelled_is_background(tmp_path):
         Piece(recording, 12.0, 15.0),
         Piece(recording, 16.0, 20.0),
     )
+    for wrong in ({"seconds": 0}, {"n_most": 0}):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} must be"):
+            data.unlabelled(**wrong)
     assert data.unlabelled(seconds=4, n_most=2) == (
         Piece(recording, 0.0, 4.0),
         Piece(recording, 8.0, 12.0),

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 from soundsep.datasets import Clip, load_examples, load_recordings, pieces
-from soundsep.errors import AudioError, DatasetError
+from soundsep.errors import AudioError, ConfigError, DatasetError
 
 
 @pytest.fixture
@@ -101,6 +103,11 @@ def test_recordings_without_labels_whole_and_in_pieces(tmp_path):
     pieces = load_recordings(tmp_path, sample_rate=8_000, piece_seconds=1.0)
     # A rest below half a second is left out, but not what is short as a whole.
     assert [len(piece) for piece in pieces] == [8_000, 8_000, 1_600, 8_000, 8_000, 4_800]
+    short = load_recordings(tmp_path, sample_rate=8_000, piece_seconds=0.25)
+    assert [len(piece) for piece in short] == [2_000] * 9 + [1_600] + [2_000] * 10
+    for wrong in (0.0, -1.0, math.nan, "1"):
+        with pytest.raises(ConfigError, match="piece_seconds"):
+            load_recordings(tmp_path, sample_rate=8_000, piece_seconds=wrong)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="no recordings in"):
         load_recordings(tmp_path / "empty", sample_rate=8_000)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from soundsep import Event
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, DependencyError
 from soundsep.evaluation import polyphonic_scores
 from soundsep.pipeline import Scores
 
@@ -66,5 +66,5 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(ConfigError, match=r"soundsep\[eval\]"):
+    with pytest.raises(DependencyError, match=r"soundsep\[eval\]"):
         polyphonic_scores([(scores_of(TRUTH), TRUTH)])

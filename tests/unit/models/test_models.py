@@ -108,5 +108,13 @@ def test_the_smallest_input_goes_in_and_none_smaller(name):
             module(torch.zeros(shape))
 
 
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(PLAIN)))
+def test_what_is_no_spectrogram_is_refused(name):
+    module = build_network(name, 3).eval()
+    for shape in [(128, 40), (1, 1, 128, 40), (1, 128, 0), (1, 0, 40)]:
+        with pytest.raises(ShapeError, match=re.escape(f"got {shape}")):
+            module(torch.zeros(shape))
+
+
 def test_the_memory_of_every_network_is_known():
     assert set(NETWORK_BYTES) == set(NETWORKS)

@@ -157,6 +157,7 @@ def test_labels_thresholds_of_some_and_a_least_score():
         ({"labels": "low"}, "list or a set"),
         ({"threshold": {"lwo": 0.5}}, "did you mean 'low'"),
         ({"threshold": {"low": 0}}, "above 0"),
+        ({"threshold": (0.5, 0.5)}, "threshold must be a number"),
         ({"threshold": {"low": "0.5"}}, "threshold"),
         ({"min_score": 1.5}, "from 0 to 1"),
         ({"min_score": "high"}, "min_score"),
