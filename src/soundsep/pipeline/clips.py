@@ -8,7 +8,7 @@ import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,11 @@ from torch import Tensor
 
 from soundsep.audio import audio_blocks
 from soundsep.audio.blocks import AudioBlocks
+from soundsep.audio.encode import Written
 from soundsep.config import check_number, check_whole
 from soundsep.errors import ConfigError
 from soundsep.files import replacing
+from soundsep.interrupts import interrupts_held
 from soundsep.names import local_path, printable, safe_name
 from soundsep.pipeline.results import Event
 
@@ -29,6 +31,7 @@ __all__ = ["BestEvents", "ClipFile", "cut_clips", "place_clips", "write_clips"]
 
 MAX_WAV = 2**32 - 2**16  # bytes of samples; longer clips are RF64
 MAX_MARGIN = 3600.0  # seconds
+MAX_OPEN = 32  # clips of the same time; some systems let a process open 64 files
 
 
 class BestEvents:
@@ -93,7 +96,7 @@ def cut_clips(
     the recording and its score; FLAC stays FLAC. `soundsep.fit` takes such a folder.
 
     Args:
-        path: The recording, read once from the beginning to the last event.
+        path: The recording, read from the beginning to the last event.
         events: Events of the recording.
         folder: Created if it does not exist.
         margin_seconds: Length to include before and after each event.
@@ -162,7 +165,9 @@ def place_clips(
 def write_clips(
     recording: str | os.PathLike[str], clips: Iterable[ClipFile], *, overwrite: bool
 ) -> int:
-    """Cut pieces out of one recording, which is read once, forward, to the last of them.
+    """Cut pieces out of one recording, which is read forward, to the last of them.
+
+    It is read once, and once more for every `MAX_OPEN` of them that share a moment.
 
     Args:
         recording: Path of the recording.
@@ -181,11 +186,15 @@ def write_clips(
         return 0
     waiting = sorted(wanted, key=lambda clip: clip.start_seconds, reverse=True)
     n_written, position = 0, 0
+    put_off: list[ClipFile] = []
     with ExitStack() as stack, audio_blocks(recording, mono=False) as blocks:
         open_clips: list[_Writer] = []
         for block in blocks:
             end = position + block.shape[1]
             while waiting and _sample(waiting[-1].start_seconds, blocks) < end:
+                if len(open_clips) == MAX_OPEN:
+                    put_off.append(waiting.pop())
+                    continue
                 open_clips.append(stack.enter_context(_Writer(waiting.pop(), blocks)))
             for clip in list(open_clips):
                 if clip.write(block, position):
@@ -194,7 +203,8 @@ def write_clips(
             position = end
             if not waiting and not open_clips:
                 break
-        return n_written + sum(clip.finish() for clip in open_clips)
+        n_written += sum(clip.finish() for clip in open_clips)
+    return n_written + write_clips(recording, put_off, overwrite=overwrite)
 
 
 class _Writer:
@@ -206,6 +216,7 @@ class _Writer:
         self._last = math.ceil(round(clip.end_seconds * blocks.sample_rate, 3))
         self._rate, self._n_channels = blocks.sample_rate, blocks.n_channels
         self._open = ExitStack()
+        self._written: Written | None = None
 
     def __enter__(self) -> _Writer:
         """Open the file under a temporary name."""
@@ -213,18 +224,19 @@ class _Writer:
         if is_flac and self._type not in ("PCM_16", "PCM_24"):
             self._type = "PCM_24"
         n_bytes = 4 * self._n_channels * (self._last - self._first)
-        with self._explained():
-            (temporary,) = self._open.enter_context(replacing(self._path))
-            self._file = self._open.enter_context(
-                soundfile.SoundFile(
-                    temporary if os.name == "nt" else os.fsencode(temporary),  # of any bytes
-                    "w",
-                    self._rate,
-                    self._n_channels,
-                    self._type,
-                    format="FLAC" if is_flac else "WAV" if n_bytes < MAX_WAV else "RF64",
+        kind = "FLAC" if is_flac else "WAV" if n_bytes < MAX_WAV else "RF64"
+        try:
+            with self._explained():
+                (temporary,) = self._open.enter_context(replacing(self._path))
+                self._written = self._open.enter_context(closing(Written(temporary)))
+                self._file = self._open.enter_context(
+                    soundfile.SoundFile(
+                        self._written, "w", self._rate, self._n_channels, self._type, format=kind
+                    )
                 )
-            )
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def write(self, block: Tensor, position: int) -> bool:
@@ -247,6 +259,8 @@ class _Writer:
     def finish(self) -> int:
         """Give the file its name; returns 1, the number of files."""
         with self._explained():
+            self._file.close()  # writes the encoder's last bytes
+        with self._explained():
             self._open.close()
         return 1
 
@@ -263,7 +277,12 @@ class _Writer:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
-            yield
+            with interrupts_held():  # libsndfile calls `Written`, and would drop an exception
+                try:
+                    yield
+                finally:
+                    if self._written is not None:  # its reason comes before libsndfile's
+                        self._written.check()
         # AssertionError: raised by soundfile when the disk took less than it was given
         except (OSError, soundfile.SoundFileError, AssertionError) as error:
             reason = getattr(error, "strerror", None) or error

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +12,12 @@ import pytest
 import soundfile
 
 from soundsep import AudioError, ConfigError, Event
+from soundsep.pipeline import clips as clips_module
 from soundsep.pipeline import cut_clips
 from soundsep.pipeline.clips import BestEvents, place_clips
 
 RATE = 48_000
+not_on_windows = pytest.mark.skipif(os.name == "nt", reason="there are no such limits")
 
 
 def recording(path: Path, subtype: str = "PCM_24", seconds: int = 10, n_channels: int = 2) -> Path:
@@ -163,3 +168,70 @@ def test_a_disk_that_cannot_be_written_says_so(tmp_path):
     for options in ({"margin_seconds": -1}, {"max_per_label": 0}):
         with pytest.raises(ConfigError, match=next(iter(options))):
             cut_clips(night, [event(0.0, 1.0)], tmp_path / "d", **options)
+
+
+@contextmanager
+def limited(name: str, limit: int) -> Iterator[None]:
+    """Like ``ulimit``."""
+    import resource
+
+    number = getattr(resource, name)
+    soft, hard = resource.getrlimit(number)
+    resource.setrlimit(number, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(number, (soft, hard))
+
+
+@not_on_windows
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_a_clip_that_does_not_fit_to_the_last_byte_is_not_kept(suffix, tmp_path):
+    """libsndfile takes the end of a FLAC file for written whatever becomes of it."""
+    night = recording(tmp_path / f"night.{suffix}", "PCM_16", seconds=2)
+    (whole,) = cut_clips(night, [event(0.0, 0.9)], tmp_path / "whole", margin_seconds=0)
+    size = whole.stat().st_size
+    for n_missing in (1, 100, 3_000, 30_000, size - 10):
+        with (
+            limited("RLIMIT_FSIZE", size - n_missing),
+            pytest.raises(ConfigError, match=rf"cannot write .*\.{suffix}: File too large"),
+        ):
+            cut_clips(night, [event(0.0, 0.9)], tmp_path / "c", margin_seconds=0)
+        assert [*(tmp_path / "c" / "dog").iterdir()] == []
+
+
+@not_on_windows
+def test_more_clips_of_one_moment_than_files_may_be_open(tmp_path, monkeypatch):
+    night = recording(tmp_path / "night.wav", seconds=4)
+    events = [event(i / 100, 1 + i / 100) for i in range(200)]
+    (tmp_path / "here").touch()
+    n_open = os.open(tmp_path / "here", os.O_RDONLY)  # the lowest number that is free
+    os.close(n_open)
+    with limited("RLIMIT_NOFILE", n_open + 48):
+        paths = cut_clips(night, events, tmp_path / "few")
+    monkeypatch.setattr(clips_module, "MAX_OPEN", 1000)
+    more = cut_clips(night, events, tmp_path / "many")
+    assert [p.name for p in paths] == [p.name for p in more]
+    assert [p.read_bytes() for p in paths] == [p.read_bytes() for p in more]
+
+
+def test_an_interrupt_in_the_middle_of_a_clip_is_not_lost(tmp_path, monkeypatch):
+    night, n_left = recording(tmp_path / "night.flac", seconds=2), 3
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    write = clips_module.Written.write
+
+    def interrupted(self, data: bytes) -> int:
+        nonlocal n_left
+        n_left -= 1
+        if n_left == 0:
+            signal.raise_signal(signal.SIGINT)
+        return write(self, data)
+
+    monkeypatch.setattr(clips_module.Written, "write", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cut_clips(night, [event(0.0, 1.0)], tmp_path / "c")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert n_left <= 0
+    assert [*(tmp_path / "c" / "dog").iterdir()] == []
