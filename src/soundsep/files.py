@@ -41,6 +41,7 @@ __all__ = [
     "write_json_lines",
 ]
 
+MAX_NAME_BYTES = 100  # of a file in the name of its temporary one; some disks allow 143 in all
 STALE_SECONDS = 600.0  # a temporary file that was not written for so long has no living owner
 
 
@@ -63,7 +64,7 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         if not path.name or "\0" in path.name:  # such as the current folder
             number = errno.EISDIR if not path.name else errno.EINVAL
             raise OSError(number, os.strerror(number), str(path))
-    temporary = [path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp") for path in paths]
+    temporary = [_beside(path) for path in paths]
     streams = [path for path in paths if is_stream(path)]
     aside = Path(tempfile.mkdtemp()) if streams else None  # nobody writes files beside devices
     if aside is not None:
@@ -121,6 +122,14 @@ def saving(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise ConfigError(f"cannot write {printable(os.fspath(path))}: {reason}") from error
 
 
+def _beside(path: Path) -> Path:
+    """A new hidden name in the folder of a file; a long name is cut, for it may just be allowed."""
+    name = path.name
+    while len(os.fsencode(name)) > MAX_NAME_BYTES:
+        name = name[:-1]
+    return path.with_name(f".{name}.{uuid.uuid4().hex}.tmp")
+
+
 def is_stream(path: Path) -> bool:
     """Whether a path is a pipe, a terminal or a device, which is written to but never replaced.
 
@@ -134,13 +143,13 @@ def is_stream(path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files of killed programs, if possible.
+    """Remove the temporary files that killed programs have left, if possible, and no others.
 
     Args:
         folder: Folder in which `replacing` was used.
     """
     with suppress(OSError):
-        for path in folder.glob(".*.tmp"):
+        for path in folder.glob(f".*.{'[0-9a-f]' * 32}.tmp"):
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 path.unlink()
 

@@ -272,6 +272,56 @@ def test_a_closed_pipe_is_not_an_error(model, clips):
         assert process.wait() == 0
 
 
+@pytest.mark.parametrize("log", ["full", "without a reader"])
+def test_a_log_that_takes_no_line_does_not_stop_the_run(log, model, clips, tmp_path):
+    """A reader that has gone was taken for that of the results: nothing was done, with code 0."""
+    if log == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("no full device here")
+        stderr = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, stderr = os.pipe()
+        os.close(reader)
+    output = tmp_path / "out.csv"
+    command = [sys.executable, "-m", "soundsep.cli", "events", "--model", model]
+    command += ["nothing.wav", str(clips), "-o", str(output)]
+    done = subprocess.run(command, stderr=stderr, check=False)
+    os.close(stderr)
+    assert done.returncode == 1  # for the recording that is not there
+    record = json_lines((tmp_path / ".out.csv.jsonl").read_text("utf-8"))
+    ended = {Path(r["path"]).name: "error" in r for r in record if "unfinished" not in r}
+    assert ended == {"nothing.wav": True, "a.wav": False, "b.flac": False, "c.ogg": False}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    ],
+)
+def test_too_little_memory_is_one_line_of_error(error, monkeypatch, capsys):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("soundsep.cli.recipes._run", fail)
+    assert main(["recipes"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "not enough memory" in line
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a fault of ours"), ImportError("another")])
+def test_other_faults_are_not_called_a_lack_of_memory(error, monkeypatch):
+    def fail(arguments):
+        raise error
+
+    monkeypatch.setattr("soundsep.cli.recipes._run", fail)
+    with pytest.raises(type(error), match=str(error)):
+        main(["recipes"])
+
+
 STARTS = {
     "script": "sys.exit(script.load()())",
     "package": "runpy.run_module('soundsep', run_name='__main__', alter_sys=True)",

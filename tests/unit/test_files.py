@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -121,12 +122,25 @@ def test_an_error_that_is_not_of_a_file_keeps_its_message(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("letter", ["a", "é", "日"])
+def test_the_longest_names_can_be_written(letter, tmp_path):
+    path = tmp_path / (letter * (255 // len(letter.encode())))
+    files.write_bytes(path, b"all")
+    with files.replacing(path) as (temporary,):
+        assert len(os.fsencode(temporary.name)) <= 143  # of eCryptfs
+        temporary.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == [path.name]
+
+
 def test_only_old_temporary_files_are_swept(tmp_path):
-    kept = ["a.bin", ".hidden", ".b.123.tmp", "c.partial"]
-    for name in (*kept, ".a.bin.456.tmp"):
+    stale, young = f".a.bin.{uuid.uuid4().hex}.tmp", f".b.{uuid.uuid4().hex}.tmp"
+    others = [".mine.tmp", ".a.bin.456.tmp", "c.partial"]  # of somebody else
+    kept = ["a.bin", ".hidden", young, *others]
+    for name in (*kept, stale):
         (tmp_path / name).write_bytes(b"half")
     old = time.time() - 2 * files.STALE_SECONDS
-    for name in ("a.bin", ".hidden", ".a.bin.456.tmp"):
+    for name in ("a.bin", ".hidden", stale, *others):
         os.utime(tmp_path / name, (old, old))
     files.sweep(tmp_path)
     assert names(tmp_path) == sorted(kept)

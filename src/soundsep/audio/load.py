@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from soundsep.audio.inputs import unpack
 from soundsep.audio.mixdown import Mixer, check_channel
 from soundsep.audio.resampling import resample
 from soundsep.errors import AudioError
+from soundsep.names import printable
 
 __all__ = ["load_audio"]
 
@@ -74,8 +76,10 @@ def load_audio(
         if target_rate is not None:
             waveform, rate = resample(waveform, rate, target_rate), target_rate
     except MemoryError as error:
+        is_path = isinstance(audio, (str, os.PathLike))
+        name = printable(os.fsdecode(audio)) if is_path else "the recording"
         raise AudioError(
-            "the recording does not fit into memory; cut it into shorter files, "
+            f"{name} does not fit into memory; cut it into shorter files, "
             "or process it in blocks with Pipeline.events"
         ) from error
     return (waveform[0] if mono else waveform), rate

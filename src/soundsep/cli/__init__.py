@@ -6,6 +6,7 @@ appear at once.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -19,18 +20,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if all went well, 1 if some recordings failed, 2 if nothing could be done, 130 after
-        Ctrl-C.
+        Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
     """
     try:
         # Imported here, since Ctrl-C may come meanwhile; Python's own import may lose it too.
-        from soundsep.interrupts import interrupts_held
+        from soundsep.interrupts import interrupts_held, terminations_raised
 
-        with interrupts_held():
-            from soundsep.cli.commands import run_command
-        return run_command(argv)
-    except KeyboardInterrupt:
+        with terminations_raised():
+            with interrupts_held():
+                from soundsep.cli.commands import run_command
+            return run_command(argv)
+    except KeyboardInterrupt as stop:
         from soundsep.cli.console import note, standard_streams
 
         with standard_streams():
             note("stopped")
-        return 130
+        return 128 + int(getattr(stop, "number", signal.SIGINT))

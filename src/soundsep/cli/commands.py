@@ -124,6 +124,14 @@ def _run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _drop_output()
         return 0
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        note(
+            "error: there is not enough memory; give this program more, a smaller --batch-size, or "
+            "shorter recordings"
+        )
+        return 2
     except OSError as error:
         note(f"error: {_explained(error)}")
         try:
@@ -152,6 +160,12 @@ def _explained(error: OSError) -> str:
     if error.filename is None and error.errno in FULL:
         return f"cannot write to standard output: {error.strerror}"
     return str(error)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether numpy, torch on any device, or the loader of their libraries found no memory."""
+    said = ("out of memory", "allocate memory", "not enough memory", "failed to map segment")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
 def _drop_output() -> None:

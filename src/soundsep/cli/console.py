@@ -23,13 +23,16 @@ def say(text: object) -> None:
 def note(text: object, *, keep: str = "") -> None:
     """Print something about the run to standard error, in one line.
 
+    A log whose disk is full, or whose reader has gone, does not stop the run.
+
     Args:
         text: The message.
         keep: Characters that are not escaped, such as line breaks.
     """
     from soundsep.progress import write_line
 
-    write_line(f"soundsep: {printable(str(text), keep=keep)}", sys.stderr)
+    with suppress(OSError, ValueError):
+        write_line(f"soundsep: {printable(str(text), keep=keep)}", sys.stderr)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from soundsep.cli.console import note, say
 from soundsep.cli.event_options import add_event_options, found_options, load_pipeline
 from soundsep.cli.options import Commands, add_batch_size, add_device, add_runtime
 from soundsep.cli.startup import import_torch
+from soundsep.interrupts import ENDING
 
 __all__ = ["add_command"]
 
@@ -63,14 +64,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _set_by_interrupts(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C stops the microphone only, so that the last events come."""
-    # Other threads are never interrupted, and a handler that is not Python's cannot be set again.
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is None:
+    """Ctrl-C, or the end of a service, stops the microphone only, so that the last events come."""
+    if threading.current_thread() is not threading.main_thread():  # others are never interrupted
         yield
         return
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    for number, handler in before.items():
+        # One that is not Python's cannot be set again; `nohup` ignores the end of the terminal.
+        if handler is not None and (number == signal.SIGINT or handler is not signal.SIG_IGN):
+            signal.signal(number, lambda *_: stop.set())
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)

@@ -10,7 +10,7 @@ from types import TracebackType
 from torch import Tensor
 
 from soundsep.errors import ConfigError
-from soundsep.files import replacing
+from soundsep.files import replacing, sweep
 from soundsep.names import local_path
 from soundsep.separator.wav import FloatWavWriter
 
@@ -66,6 +66,7 @@ class SourceFiles:
     def __enter__(self) -> SourceFiles:
         """Open the files, under temporary names."""
         self._open = ExitStack()
+        sweep(self.folder)  # sources are large, and a killed run leaves part of them
         try:
             temporary = self._open.enter_context(replacing(*self.paths.values(), sync=True))
             self._streams = [self._open.enter_context(p.open("wb")) for p in temporary]

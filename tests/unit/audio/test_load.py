@@ -560,8 +560,19 @@ def test_what_cannot_be_resampled_in_the_memory_there_is_is_refused(audio, monke
         raise MemoryError
 
     monkeypatch.setattr("soundsep.audio.load.resample", fail)
-    with pytest.raises(AudioError, match="does not fit into memory"):
+    with pytest.raises(AudioError, match="the recording does not fit into memory"):
         load_audio(audio, sample_rate=RATE, target_rate=8_000)
+
+
+def test_a_file_that_does_not_fit_into_memory_is_named(tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("soundsep.audio.load.resample", fail)
+    path = tmp_path / "long.wav"
+    path.write_bytes(encoded("wav", tone()))
+    with pytest.raises(AudioError, match=r"long\.wav does not fit into memory"):
+        load_audio(path, target_rate=8_000)
 
 
 def test_wav_as_written_by_the_standard_library():

@@ -313,7 +313,7 @@ def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
 
 def test_killed_conversion_is_swept_when_nobody_can_be_at_it(mirror: Server) -> None:
     folder = resolve("tiny")
-    young, old = folder / ".config.json.1.tmp", folder / ".config.json.2.tmp"
+    young, old = (folder / f".config.json.{n * 32}.tmp" for n in "12")
     for path in (young, old):
         path.write_bytes(b"half")
     long_ago = time.time() - 2 * STALE_SECONDS

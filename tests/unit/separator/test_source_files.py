@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import numpy as np
 import pytest
@@ -77,6 +78,15 @@ def test_a_disk_that_is_full_at_any_time_keeps_the_old_files(
     with pytest.raises(ConfigError, match="No space left"):
         separator.separate_to_dir(torch.ones(99), tmp_path / "out", overwrite=True)
     assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_what_a_killed_run_left_is_removed(separator, recording, tmp_path):
+    paths = separator.separate_to_dir(recording, tmp_path / "out")
+    left = tmp_path / "out" / f".a.wav.{'0' * 32}.tmp"
+    left.write_bytes(bytes(1_000))
+    os.utime(left, (0, 0))
+    separator.separate_to_dir(recording, tmp_path / "out", overwrite=True)
+    assert {*(tmp_path / "out").iterdir()} == {*paths.values()}
 
 
 def test_a_recording_that_turns_bad_leaves_nothing(separator, tmp_path):
