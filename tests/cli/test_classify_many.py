@@ -247,7 +247,7 @@ def test_ctrl_c_tells_how_much_is_done(n_done, said, capsys):
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_whole_lines_and_a_rerun_the_rest(
     how, model, tmp_path, capsys
 ):
@@ -260,14 +260,14 @@ def test_a_run_that_is_stopped_leaves_whole_lines_and_a_rerun_the_rest(
         stderr=subprocess.PIPE,
         text=True,
         # What runs in the background of a shell is started deaf to Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: how != signal.SIGKILL and signal.signal(how, signal.SIG_DFL),
     ) as process:
         while process.poll() is None and (not output.exists() or not output.stat().st_size):
             time.sleep(0.005)
         process.send_signal(how)
         message = process.stderr.read()
-    if how == signal.SIGINT:
-        assert process.returncode == 130
+    if how != signal.SIGKILL:
+        assert process.returncode == 128 + how
         assert "--resume continues\nsoundsep: stopped\n" in message
     else:
         assert process.returncode == -signal.SIGKILL

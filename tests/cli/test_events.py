@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import signal
 import sys
@@ -354,6 +355,21 @@ def test_listen_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert main(["listen"]) == 2
     assert "soundsep[live]" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_the_end_of_a_service_stops_listening_as_ctrl_c_does(monkeypatch, capsys):
+    def heard(*_, stop, **__):
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set()
+        yield "the last event"
+
+    monkeypatch.setattr("soundsep.pipeline.microphone.Microphone", lambda **_: None)
+    monkeypatch.setattr("soundsep.pipeline.microphone.listen", heard)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["listen"]) == 0
+    assert capsys.readouterr().out == "the last event\n"
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("is_main", [True, False])

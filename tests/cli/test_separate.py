@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import warnings
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from torch import nn
 from soundsep import Separator, SeparatorConfig
 from soundsep.cli import main
 from soundsep.models.separation import SEPARATION_NETWORKS
+from soundsep.separator.wav import FloatWavWriter
 
 
 class Halves(nn.Module):
@@ -81,6 +84,25 @@ def test_two_recordings_must_not_go_to_one_folder(model, clips, capsys):
     files = [str(clips / "one.wav"), str(clips / "deeper" / "one.wav")]
     assert main(["separate", "--model", model, "-o", str(clips / "out"), *files]) == 2
     assert "would both be written to" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_a_batch_system_that_ends_the_run_finds_no_half_files(model, clips, monkeypatch, capsys):
+    write, output = FloatWavWriter.write, clips / "out"
+
+    def ended(self, samples):
+        write(self, samples)
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    monkeypatch.setattr(FloatWavWriter, "write", ended)
+    files = [str(clips / "one.wav"), str(clips / "two.flac")]
+    try:
+        assert main(["separate", "--model", model, "-o", str(output), *files]) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.endswith("--resume continues\nsoundsep: stopped\n")
+    assert [path.name for path in output.rglob("*")] == [".separate.jsonl"]
 
 
 def test_an_unknown_model_is_an_error(clips, capsys):

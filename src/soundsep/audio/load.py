@@ -76,10 +76,9 @@ def load_audio(
         if target_rate is not None:
             waveform, rate = resample(waveform, rate, target_rate), target_rate
     except MemoryError as error:
-        is_path = isinstance(audio, (str, os.PathLike))
-        name = printable(os.fsdecode(audio)) if is_path else "the recording"
+        name = os.fsdecode(audio) if isinstance(audio, (str, os.PathLike)) else "the recording"
         raise AudioError(
-            f"{name} does not fit into memory; cut it into shorter files, "
+            f"{printable(name)} does not fit into memory; cut it into shorter files, "
             "or process it in blocks with Pipeline.events"
         ) from error
     return (waveform[0] if mono else waveform), rate

@@ -1,0 +1,111 @@
+"""Requests to end: when they raise, when they wait, and when they stay what they were."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from soundsep import interrupts
+from soundsep.interrupts import ENDING, Terminated, interrupts_held, terminations_raised
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """As in a program that was started from a terminal."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_request_to_end_raises_and_the_handler_comes_back(number):
+    with pytest.raises(Terminated) as caught, terminations_raised():
+        signal.raise_signal(number)
+    assert caught.value.number == number
+    assert isinstance(caught.value, KeyboardInterrupt)  # what cleans up after Ctrl-C does so here
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def ended_twice() -> Iterator[str]:
+    with terminations_raised():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGHUP)
+            yield "cleaned up"
+
+
+def test_a_second_request_leaves_time_to_clean_up(monkeypatch):
+    ending = ended_twice()
+    assert next(ending) == "cleaned up"
+    with pytest.raises(Terminated) as caught:
+        next(ending)
+    assert caught.value.number == signal.SIGTERM
+    monkeypatch.setattr(interrupts, "GRACE_SECONDS", -1.0)  # a disk may hang
+    with pytest.raises(Terminated):
+        next(ended_twice())
+
+
+def test_what_a_program_has_set_stays():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    seen = []
+    signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    with terminations_raised():
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert seen == [signal.SIGTERM]
+
+
+def test_another_thread_changes_nothing():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def run() -> None:
+        with terminations_raised(), interrupts_held():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_ends_as_if_nobody_had_asked():
+    with terminations_raised():
+        if (child := os.fork()) == 0:
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                os._exit(3)
+        _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, *ENDING])
+def test_requests_wait_for_the_end_of_the_block_and_the_second_does_not(number):
+    reached = []
+
+    def hold(n_signals: int) -> None:
+        with terminations_raised(), interrupts_held():
+            for _ in range(n_signals):
+                signal.raise_signal(number)
+            reached.append(n_signals)
+
+    for n_signals in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            hold(n_signals)
+    assert reached == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
