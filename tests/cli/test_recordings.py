@@ -19,12 +19,13 @@ import torch
 from torch import nn
 
 from soundsep import Classifier, ClassifierConfig, MelConfig, Separator, SeparatorConfig
-from soundsep.cli import claimed_file, main
+from soundsep.cli import claimed_file, main, sinks
 from soundsep.cli.claimed_file import ClaimedFile
 from soundsep.cli.recordings import own_places
 from soundsep.cli.results_file import ResultsFile
 from soundsep.errors import ConfigError
 from soundsep.models.separation import SEPARATION_NETWORKS
+from soundsep.separator.wav import FloatWavWriter
 
 needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
 not_on_windows = pytest.mark.skipif(os.name == "nt", reason="names of files are narrower there")
@@ -438,6 +439,66 @@ def test_runs_share_a_folder_of_sources(models, card, tmp_path, capsys):
     other = record(tmp_path / "card2" / "b.WAV")
     assert run("separate", models, other, "-o", output, "--resume") == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def files_in(folder: Path) -> dict[Path, bytes]:
+    """What a command has written, without its hidden files."""
+    paths = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return {p.relative_to(folder): p.read_bytes() for p in paths}
+
+
+@pytest.mark.parametrize("command", ["events", "separate"])
+@pytest.mark.parametrize("where", ["output", "record"])
+def test_a_run_that_was_stopped_beside_an_output_of_its_own_goes_on(
+    command, where, models, card, tmp_path, capsys, monkeypatch
+):
+    """Between the output and the record of it there is a moment, which a full disk chooses."""
+    (card / "c.wav").unlink()
+    options = ["--format", "raven"] if command == "events" else []
+    assert run(command, models, card, "-o", tmp_path / "whole", *options) == 0
+    write = ResultsFile.write
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full_at_the_end(self, results):
+        if "unfinished" not in results[0]:
+            raise ConfigError("cannot write to the record: No space left on device")
+        write(self, results)
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        if where == "record":
+            patch.setattr(ResultsFile, "write", full_at_the_end)
+        elif command == "events":
+            patch.setattr(sinks, "write_bytes", full)
+        else:
+            patch.setattr(FloatWavWriter, "finish", full)
+        assert run(command, models, card, "-o", output, *options) == 2
+    if command == "separate":  # a kill leaves more
+        (output / "b").mkdir(exist_ok=True)
+        (output / "b" / ".a.wav.tmp").touch()
+    if where == "record":  # whose output is it?
+        assert run(command, models, card, "-o", output, *options) == 2
+        assert "exists already" in capsys.readouterr().err
+    assert run(command, models, card, "-o", output, *options, "--resume") == 0
+    assert files_in(output) == files_in(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("command", ["events", "separate"])
+def test_resuming_replaces_no_output_that_this_run_did_not_begin(
+    command, models, card, tmp_path, capsys
+):
+    (card / "c.wav").unlink()
+    options = ["--format", "raven"] if command == "events" else []
+    output = tmp_path / "out"
+    assert run(command, models, card, "-o", output, *options) == 0
+    whole = files_in(output)
+    (output / f".{command}.jsonl").unlink()
+    capsys.readouterr()
+    assert run(command, models, card, "-o", output, *options, "--resume") == 2
+    assert "exists already" in capsys.readouterr().err
+    assert files_in(output) == whole
 
 
 # Full disks and no console

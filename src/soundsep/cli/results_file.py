@@ -33,6 +33,7 @@ class ResultsFile:
 
     Attributes:
         done: Whether the recording failed, for every path in the file.
+        begun: Paths whose output an earlier run began to write; it may be there, whole or in part.
         kept: The values of the keys in ``keep``, for every path in the file.
         last: The kept values of the last line.
 
@@ -56,6 +57,7 @@ class ResultsFile:
         self.path, self._command, self._keep, self._shared = path, command, keep, shared
         self._marks = {"model": model} | ({"options": options} if options else {})
         self.done: dict[str, bool] = {}
+        self.begun: set[str] = set()
         self.kept: dict[str, dict[str, Any]] = {}
         self.last: dict[str, Any] = {}
         if path.is_dir():
@@ -118,8 +120,10 @@ class ResultsFile:
         path = record["path"]
         if record.get("unfinished"):
             self.done.pop(path, None)
+            self.begun.add(path)
         else:
             self.done[path] = "error" in record
+            self.begun.discard(path)
         if self._keep:
             self.last = self.kept[path] = {k: record[k] for k in self._keep if k in record}
 

@@ -86,16 +86,20 @@ def _run(arguments: argparse.Namespace) -> int:
             for path, failed in record.done.items()
             if failed or (path in files and all(file.is_file() for file in files[path]))
         }
+        # An earlier run may have been stopped between the sources and the line that says so.
+        begun = frozenset(record.begun)
         if not arguments.overwrite:
-            _check_free({path: f for path, f in folders.items() if path not in done})
+            others = folders.keys() - done.keys() - begun
+            _check_free({path: f for path, f in folders.items() if path in others})
 
         def work(group: list[str]) -> Iterator[str | None]:
             (path,) = group
+            record.write([{"path": path, "unfinished": True}])
             try:
                 paths = separator.separate_to_dir(
                     path,
                     folders[path],
-                    overwrite=arguments.overwrite,
+                    overwrite=arguments.overwrite or path in begun,
                     channel=arguments.channel,
                     progress=not many,
                 )

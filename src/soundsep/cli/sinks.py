@@ -244,7 +244,7 @@ class EachToItsFile:
         try:
             for path, output in outputs.items():
                 if path not in self.done:
-                    check_free(output, overwrite=settings.overwrite)
+                    self._check_free(path, output)
         except BaseException:
             self.close()
             raise
@@ -252,20 +252,26 @@ class EachToItsFile:
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
         """See `Sink`."""
-        output, lines = self._outputs[path], self._lines()
+        lines = self._lines()
         written = list[str]()
         try:
             yield lambda item: written.append(lines.line(path, item))
         except AudioError as error:
             if written:
-                self._keep(output, [*lines.head(), *written])
+                self._keep(path, [*lines.head(), *written])
             self._record.write([{"path": path, "error": str(error)}])
             raise
-        self._keep(output, [*lines.head(), *written])
+        self._keep(path, [*lines.head(), *written])
         self._record.write([{"path": path}])
 
-    def _keep(self, output: Path, lines: list[str]) -> None:
-        check_free(output, overwrite=self._overwrite)  # hours may have passed
+    def _check_free(self, path: str, output: Path) -> None:
+        # An earlier run may have been stopped between the file and the line that says so.
+        check_free(output, overwrite=self._overwrite or path in self._record.begun)
+
+    def _keep(self, path: str, lines: list[str]) -> None:
+        output = self._outputs[path]
+        self._check_free(path, output)  # hours may have passed
+        self._record.write([{"path": path, "unfinished": True}])
         with writing(output):
             write_bytes(output, _encoded(lines))
 
