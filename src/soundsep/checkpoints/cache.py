@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -31,14 +33,15 @@ def cache_root() -> Path:
         ) from error
 
 
-def writable(folder: Path) -> Path:
+def writable(folder: Path, n_bytes: int = 0) -> Path:
     """A folder of the cache that can be written.
 
-    If the cache cannot be written and ``SOUNDSEP_WEIGHTS`` is set, this is a temporary folder that
-    lasts as long as the process.
+    If the cache cannot be written or is full, and ``SOUNDSEP_WEIGHTS`` is set, this is a temporary
+    folder that lasts as long as the process.
 
     Args:
         folder: Folder in the cache; created if possible.
+        n_bytes: Size of what is to be written, as far as it is known.
 
     Warns:
         SoundsepWarning: a temporary folder was taken.
@@ -46,7 +49,10 @@ def writable(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return folder
+            pass
+        if shutil.disk_usage(folder).free < n_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        return folder
     except OSError as error:
         if not os.environ.get("SOUNDSEP_WEIGHTS"):
             return folder  # writing into it will raise an error that says what is wrong

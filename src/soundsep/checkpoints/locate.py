@@ -158,8 +158,8 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
     cached = cache_folder(model)
     base_url, _ = _places()
     with _ONE_AT_A_TIME:
-        if not is_offline() and _missing(cached, model):
-            cached = writable(cached)
+        if not is_offline() and (wanted := _missing(cached, model)):
+            cached = writable(cached, sum(file.size for file in wanted))
         wanted = _missing(cached, model)
         _require_pinned(model, wanted)
         urls = {

@@ -22,6 +22,8 @@ from soundsep.names import did_you_mean, local_path
 
 __all__ = ["resolve"]
 
+HEADER_BYTES = 2**20  # of names and shapes, and the config; more than there are
+
 
 def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) -> Path:
     """Local folder that holds ``config.json`` and ``model.safetensors``.
@@ -118,7 +120,8 @@ def _converted(model: PublishedModel, upstream: Upstream, *, progress: bool) -> 
         return found
     source = find_published(model, progress=progress) / model.files[0].name
     config, tensors = read_efficientat(source, upstream.network)
-    folder = writable(cache_folder(result))
+    n_bytes = sum(tensor.nbytes for tensor in tensors.values()) + HEADER_BYTES
+    folder = writable(cache_folder(result), n_bytes)
     write_checkpoint(folder, config, tensors)
     for file in result.files:
         if problem := mismatch(folder / file.name, file):

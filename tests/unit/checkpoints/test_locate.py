@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -425,6 +426,20 @@ def test_cache_that_cannot_be_written_serves_from_a_mirror(
     with watched() as events:
         assert resolve("tiny") == mirrored
     assert events == []
+
+
+def test_a_cache_without_room_serves_from_a_mirror(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(map(len, CONTENTS.values()))
+    usage = shutil.disk_usage(Path.cwd())
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: usage._replace(free=size - 1))
+    with pytest.warns(SoundsepWarning, match="the cache cannot be written.*No space left"):
+        folder = resolve("tiny")
+    assert contents(folder) == CONTENTS
+    assert not folder.is_relative_to(locate.cache_root())
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda folder: usage._replace(free=size))
+    assert resolve("tiny") == locate.cache_folder(TINY)
 
 
 def test_no_home_serves_from_a_mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
