@@ -125,10 +125,11 @@ def find_local(model: PublishedModel) -> Path | None:
     inside = _inside_the_package(model)
     if inside is not None and _is_whole(inside, model, "the installed package"):
         return inside
-    cached = cache_folder(model)
-    sweep(cached)
-    if _missing(cached, model) == {}:
-        return cached
+    with suppress(ConfigError):  # no home, so nothing is cached
+        cached = cache_folder(model)
+        sweep(cached)
+        if _missing(cached, model) == {}:
+            return cached
     for place, folder in _places()[1].items():
         if _is_whole(folder / model.name, model, place):
             return folder / model.name

@@ -452,8 +452,12 @@ def test_no_home_serves_from_a_mirror(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with pytest.raises(ConfigError, match="no place for a cache"):
         resolve("tiny")
     mirrored = put(tmp_path / "mirror" / "tiny")
-    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
-    assert resolve("tiny") == mirrored
+    with monkeypatch.context() as patch:
+        patch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
+        assert resolve("tiny") == mirrored
+    found = put(tmp_path / "checkout" / "weights" / "tiny")  # nothing is to be fetched
+    monkeypatch.setattr(locate, "_checkout", lambda: tmp_path / "checkout")
+    assert resolve("tiny") == found
 
 
 def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
