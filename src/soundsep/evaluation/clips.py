@@ -22,6 +22,7 @@ from soundsep.metrics import (
     classification_metrics,
     confusion_matrix,
 )
+from soundsep.metrics.classification import most_confused
 from soundsep.pipeline import Pipeline, Prediction
 
 __all__ = ["Evaluation", "evaluate"]
@@ -116,11 +117,7 @@ class Evaluation:
 
     def most_confused(self, n: int) -> list[tuple[int, str, str]]:
         """The ``n`` most frequent confusions: count, true class, best label."""
-        wrong = self.confusion
-        np.fill_diagonal(wrong, 0)
-        order = np.argsort(-wrong, axis=None, kind="stable")[:n]
-        pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
-        return [(int(wrong[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if wrong[i, j]]
+        return most_confused(self.confusion, self.labels, n)
 
     def __repr__(self) -> str:
         """Its size and the accuracy."""

@@ -73,6 +73,11 @@ class OnnxClassifier:
         """For copies and other processes, which load the file, or its bytes, again."""
         return partial(type(self), n_threads=self._n_threads), (self._made_of,)
 
+    def __repr__(self) -> str:
+        """The network, the number of labels and the rate."""
+        size = f"{len(self.labels)} labels, {self.sample_rate} Hz"
+        return f"OnnxClassifier({self.config.network}, {size})"
+
     def predict(self, waveform: Tensor) -> Tensor:
         """Scores from 0 to 1.
 

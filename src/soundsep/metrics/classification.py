@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "class_metrics",
     "classification_metrics",
     "confusion_matrix",
+    "most_confused",
 ]
 
 
@@ -91,6 +93,29 @@ def confusion_matrix(
     counts = np.zeros((n_classes, n_classes), dtype=np.int64)
     np.add.at(counts, (true, predicted), 1)
     return counts
+
+
+def most_confused(
+    confusion: NDArray[np.int64], labels: Sequence[str], n: int
+) -> list[tuple[int, str, str]]:
+    """The most frequent mistakes: count, true class and predicted class.
+
+    Args:
+        confusion: Counts as of `confusion_matrix`.
+        labels: Names of the classes, in order.
+        n: Largest number of mistakes returned.
+
+    Raises:
+        ConfigError: ``n`` is no integer of at least 0.
+
+    Examples:
+        >>> most_confused(np.array([[5, 1], [2, 5]]), ["dog", "rain"], 2)
+        [(2, 'rain', 'dog'), (1, 'dog', 'rain')]
+    """
+    wrong = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[: check_whole("n", n, least=0)]
+    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return [(int(wrong[i, j]), labels[i], labels[j]) for i, j in pairs if wrong[i, j]]
 
 
 def classification_metrics(confusion: NDArray[np.int64]) -> ClassificationMetrics:

@@ -160,8 +160,7 @@ def build_network(name: str, n_classes: int) -> Network:
     Raises:
         ConfigError: no network has that name.
     """
-    if name not in NETWORKS:
-        raise ConfigError(f"no network {name!r}; there are {', '.join(NETWORKS)}")
+    _check_name(name)
     return cast(Network, NETWORKS[name](n_classes))
 
 
@@ -188,10 +187,14 @@ def check_features(network: str, kind: str | None) -> None:
     Raises:
         ConfigError: no network has that name, or it does not take these features.
     """
-    if network not in NETWORKS:
-        raise ConfigError(f"no network {network!r}; there are {', '.join(NETWORKS)}")
+    _check_name(network)
     if (network in WAVEFORM_NETWORKS) != (kind == "waveform"):
         raise ConfigError(
             f"network {network!r} does not take the features of a {kind!r} frontend; those for "
             f"waveforms are {', '.join(sorted(WAVEFORM_NETWORKS))}, all others take spectrograms"
         )
+
+
+def _check_name(network: str) -> None:
+    if network not in NETWORKS:
+        raise ConfigError(f"no network {network!r}; there are {', '.join(NETWORKS)}")

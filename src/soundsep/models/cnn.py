@@ -16,13 +16,14 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor, nn
 
 from soundsep.models.parts import MaxPool, as_picture
 
-__all__ = ["CNN", "ConvBlock", "Layer", "cnn4", "cnn8", "cnn_mel"]
+__all__ = ["CNN", "ConvBlock", "Layer", "cnn4", "cnn8", "cnn_mel", "conv_blocks"]
 
 
 class Layer(NamedTuple):
@@ -64,6 +65,15 @@ class ConvBlock(nn.Sequential):
             self.append(MaxPool(*pool))
 
 
+def conv_blocks(layers: Sequence[Layer]) -> nn.Sequential:
+    """The blocks of a table in a row, from one channel on.
+
+    Args:
+        layers: Sizes of the convolutions, in order.
+    """
+    return nn.Sequential(*map(ConvBlock, (1, *(layer.n_out for layer in layers)), layers))
+
+
 class CNN(nn.Module):
     """Convolutions in a row, then the average of the last feature map and a linear layer.
 
@@ -77,14 +87,9 @@ class CNN(nn.Module):
 
     def __init__(self, layers: tuple[Layer, ...], n_classes: int) -> None:
         super().__init__()
-        blocks: list[nn.Module] = []
-        n_in = 1
-        for layer in layers:
-            blocks.append(ConvBlock(n_in, layer))
-            n_in = layer.n_out
-        self.blocks = nn.Sequential(*blocks)
-        self.embedding_dim = n_in
-        self.head = nn.Linear(n_in, n_classes)
+        self.blocks = conv_blocks(layers)
+        self.embedding_dim = layers[-1].n_out
+        self.head = nn.Linear(self.embedding_dim, n_classes)
 
     def embed(self, features: Tensor) -> Tensor:
         """(batch, n_mels, frames) to the averaged last feature map, (batch, embedding_dim).

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from soundsep.models.cnn import ConvBlock, Layer
+from soundsep.models.cnn import Layer, conv_blocks
 from soundsep.models.parts import as_picture
 
 __all__ = ["CRNN", "crnn"]
@@ -41,13 +41,8 @@ class CRNN(nn.Module):
 
     def __init__(self, n_classes: int) -> None:
         super().__init__()
-        blocks: list[nn.Module] = []
-        n_in = 1
-        for layer in _LAYERS:
-            blocks.append(ConvBlock(n_in, layer))
-            n_in = layer.n_out
-        self.blocks = nn.Sequential(*blocks)
-        self.lstm = nn.LSTM(n_in, N_HIDDEN, batch_first=True, bidirectional=True)
+        self.blocks = conv_blocks(_LAYERS)
+        self.lstm = nn.LSTM(_LAYERS[-1].n_out, N_HIDDEN, batch_first=True, bidirectional=True)
         self.embedding_dim = 2 * N_HIDDEN
         self.head = nn.Linear(self.embedding_dim, n_classes)
 

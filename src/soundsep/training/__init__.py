@@ -12,7 +12,13 @@ from soundsep.training.run import TrainingResult, train_recipe
 from soundsep.training.scene_model import SceneModel
 from soundsep.training.scene_recipe import SceneRecipe
 from soundsep.training.scenes import load_tags_head, train_scenes, train_scenes_together
-from soundsep.training.separator import SeparationRecipe, separation_loss, train_separator
+from soundsep.training.separator import (
+    SeparationRecipe,
+    TrainedSeparator,
+    separation_loss,
+    separator_config,
+    train_separator,
+)
 
 __all__ = [
     "RECIPES",
@@ -24,6 +30,7 @@ __all__ = [
     "SeparationRecipe",
     "Stage",
     "TrainedClassifier",
+    "TrainedSeparator",
     "TrainingResult",
     "as_backbone",
     "fit",
@@ -35,6 +42,7 @@ __all__ = [
     "load_tags_head",
     "probe_classifier",
     "separation_loss",
+    "separator_config",
     "train",
     "train_recipe",
     "train_scenes",

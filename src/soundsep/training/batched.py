@@ -13,16 +13,16 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier, ClassifierConfig
+from soundsep.classifier.inference import fold_batch_norm
 from soundsep.devices import forked_rng, to_device
 from soundsep.training.autocast import bfloat16_for
 from soundsep.training.batched_augment import mask_batch, mix_batch
 from soundsep.training.batched_recipe import BatchedRecipe
 from soundsep.training.clip_bank import ClipBank
-from soundsep.training.step import one_cycle
+from soundsep.training.step import make_adamw, one_cycle
 from soundsep.training.teacher import Teacher
 
 __all__ = ["BatchedRun", "Stopwatch", "whole_windows"]
@@ -84,21 +84,13 @@ class BatchedRun:
         with forked_rng(seed):
             self.model = to_device(Classifier(config), device).train()
             self.teacher = Teacher(guide, clips, sample_rate=self.model.sample_rate).to(device)
-            _fold_norms(self.teacher.classifier)
+            self.teacher.classifier = fold_batch_norm(self.teacher.classifier)
             width = self.model.network.embedding_dim
             self.to_wanted = nn.Linear(width, self.teacher.embedding_dim).to(device)
         self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False).eval()
-        self._parameters = parameters = [*self.model.parameters(), *self.to_wanted.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {
-                    "params": [p for p in parameters if p.ndim > 1],
-                    "weight_decay": recipe.weight_decay,
-                },
-                {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=recipe.learning_rate,
-            fused=True,
+        self._parameters = [*self.model.parameters(), *self.to_wanted.parameters()]
+        self.optimizer = make_adamw(
+            self._parameters, rate=recipe.learning_rate, decay=recipe.weight_decay
         )
         self.generator = torch.Generator(device).manual_seed(seed)
         self.n_steps = self.n_whole = 0  # whole: those that heard whole clips
@@ -210,15 +202,6 @@ class BatchedRun:
         real = [(a, v) for a, v in pairs if a.is_floating_point()]
         counters = [(a, v) for a, v in pairs if not a.is_floating_point()]
         return [a for a, _ in real], [v for _, v in real], counters
-
-
-def _fold_norms(network: nn.Module) -> None:
-    """Merge every batch norm into the convolution before it, for inference."""
-    for module in network.modules():
-        if isinstance(module, nn.Sequential) and len(module) > 1:
-            conv, norm = module[0], module[1]
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                module[0], module[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
 
 
 def whole_windows(clips: Sequence[Tensor], config: ClassifierConfig) -> Tensor:

@@ -16,7 +16,7 @@ from soundsep.devices import forked_rng, move
 from soundsep.models.separation import build_separation_network
 from soundsep.training.batched_mixtures import BatchedMixtures, MixtureChanges
 from soundsep.training.clip_bank import ClipBank
-from soundsep.training.step import one_cycle
+from soundsep.training.step import make_adamw, one_cycle
 
 __all__ = ["BatchedSeparation", "BatchedSeparationRecipe", "thresholded_snr_loss"]
 
@@ -127,16 +127,8 @@ class BatchedSeparation:
         self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False).eval()
         self._parameters: list[Tensor] = [*self.model.parameters()]
         self._averaged: list[Tensor] = [*self.ema.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {
-                    "params": [p for p in self._parameters if p.ndim > 1],
-                    "weight_decay": recipe.weight_decay,
-                },
-                {"params": [p for p in self._parameters if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=recipe.learning_rate,
-            fused=True,
+        self.optimizer = make_adamw(
+            self._parameters, rate=recipe.learning_rate, decay=recipe.weight_decay
         )
         self.generator = torch.Generator(device).manual_seed(seed)
         self.n_steps = 0

@@ -17,6 +17,7 @@ from soundsep.datasets import Clip
 from soundsep.datasets.array_cache import audio_digest
 from soundsep.errors import ConfigError
 from soundsep.files import parse_json, saving
+from soundsep.metrics.classification import most_confused
 from soundsep.names import local_path
 
 __all__ = ["REPORT_NAME", "FitReport", "file_marks", "learnt_clips", "wilson_interval"]
@@ -199,10 +200,7 @@ class FitReport:
         Args:
             n: Largest number of mistakes returned.
         """
-        wrong = self.confusion - np.diag(np.diag(self.confusion))
-        order = np.argsort(-wrong, axis=None, kind="stable")[:n]
-        pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
-        return [(int(wrong[i, j]), self.labels[i], self.labels[j]) for i, j in pairs if wrong[i, j]]
+        return most_confused(self.confusion, self.labels, n)
 
     def _rows(self) -> list[tuple[str, int, int, float | None]]:
         columns = (self.labels, self.clips_per_class, self.recordings_per_class, self.recalls)

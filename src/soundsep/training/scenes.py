@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from soundsep.classifier import Classifier
 from soundsep.config import check_seed
+from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.devices import to_device
 from soundsep.errors import WeightsError
@@ -200,7 +201,7 @@ def train_scenes_together(
         batch_size=recipe.batch_size,
         n_classes=len(config.labels),
         n_frames=-(-recipe.scenes.n_samples // hop),
-        frame=round(hop / initial.sample_rate / 0.02),
+        frame=round(hop / initial.sample_rate / FRAME_SECONDS),
         clip_tags=clip_tags,
         stranger_tags=stranger_tags,
     )

@@ -24,7 +24,13 @@ from soundsep.training.loop import RunState, Task, run_task
 from soundsep.training.state import make_folder
 from soundsep.training.step import one_cycle
 
-__all__ = ["SeparationRecipe", "separation_loss", "separator_config", "train_separator"]
+__all__ = [
+    "SeparationRecipe",
+    "TrainedSeparator",
+    "separation_loss",
+    "separator_config",
+    "train_separator",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

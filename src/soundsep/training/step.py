@@ -15,6 +15,7 @@ __all__ = [
     "average_weights",
     "early_decay",
     "first_layers",
+    "make_adamw",
     "make_optimizer",
     "one_cycle",
     "rate_share",
@@ -46,16 +47,25 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         recipe: Settings with the learning rate and the weight decay.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    peak = recipe.learning_rate
+    optimizer = make_adamw(parameters, rate=recipe.learning_rate, decay=recipe.weight_decay)
+    for group in optimizer.param_groups:
+        group["peak"] = recipe.learning_rate
+    return optimizer
+
+
+def make_adamw(parameters: Sequence[Tensor], *, rate: float, decay: float) -> torch.optim.Optimizer:
+    """AdamW without weight decay on parameters of a single axis: biases and norms.
+
+    Args:
+        parameters: Parameters that are optimised.
+        rate: Learning rate.
+        decay: Weight decay of the others.
+    """
     groups = [
-        {
-            "params": [p for p in parameters if p.ndim > 1],
-            "weight_decay": recipe.weight_decay,
-            "peak": peak,
-        },
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0, "peak": peak},
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=peak, fused=True)
+    return torch.optim.AdamW(groups, lr=rate, fused=True)
 
 
 def rate_share(recipe: Recipe, progress: float) -> float:

@@ -172,6 +172,8 @@ def test_files_and_waveforms_that_do_not_fit_are_refused(tmp_path):
         OnnxClassifier(tmp_path / "a.onnx")
     model = classifier(network="mn04", frontend=KaldiMelConfig(n_mels=32))
     exported = OnnxClassifier(export_onnx(model, tmp_path / "b.onnx", tolerance=1.0).path)
+    n_labels, rate = len(exported.labels), exported.sample_rate
+    assert repr(exported) == f"OnnxClassifier(mn04, {n_labels} labels, {rate} Hz)"
     assert exported.min_samples == 514
     for shape in [(8_000,), (0, 8_000), (1, 513)]:
         with pytest.raises(ShapeError, match="514 samples"):
