@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import soundfile
 import torch
 from torch import nn
 
-from soundsep import Classifier, ClassifierConfig, Pipeline, Separator
+from soundsep import Classifier, ClassifierConfig, Event, Pipeline, Separator
 from soundsep.audio.polyphase import _small
 from soundsep.frontends import KaldiMelConfig, MelConfig, WaveformConfig
 from soundsep.models import NETWORKS, WAVEFORM_NETWORKS
+from soundsep.plots import plot_gammatone, plot_mel, plot_mfcc, plot_stft, plot_waveform
+from soundsep.report import write_report
 from soundsep.separator import SeparatorConfig
 
 RATE = 16_000
@@ -99,3 +102,22 @@ def test_sources_do_not_depend_on_defaults(default, request):
     request.getfixturevalue(default)
     found = Separator(Halves(), settings)(CLIP, sample_rate=RATE)
     torch.testing.assert_close(found["a"], expected["a"], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("default", ["in_float64", "elsewhere"])
+def test_reports_and_plots_do_not_depend_on_defaults(default, request, tmp_path):
+    recording = tmp_path / "night.wav"
+    soundfile.write(recording, CLIP.numpy(), RATE)
+    events = {str(recording): [Event(0.5, 1.0, "dog", 0.9)]}
+    plots = [plot_waveform, plot_stft, plot_mel, plot_gammatone, plot_mfcc]
+    pages, pictures = [], []
+    for name in (None, default):
+        if name:
+            request.getfixturevalue(name)
+        write_report(events, tmp_path / "page.html", progress=False)
+        pages.append((tmp_path / "page.html").read_text(encoding="utf-8"))
+        for plot in plots:
+            plot(recording, path=tmp_path / "a.png")
+            pictures.append((tmp_path / "a.png").read_bytes())
+    assert pages[0] == pages[1]
+    assert pictures[: len(plots)] == pictures[len(plots) :]

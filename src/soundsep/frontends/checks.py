@@ -125,9 +125,15 @@ def preset(config: C | str, presets: Mapping[str, C], what: str) -> C:
         what: Kind of preset, for the message.
 
     Raises:
-        ConfigError: no preset has that name.
+        ConfigError: no preset has that name, or the settings are of another kind.
     """
     if not isinstance(config, str):
+        kind = type(next(iter(presets.values())))
+        if not isinstance(config, kind):
+            raise ConfigError(
+                f"expected a {kind.__name__} or the name of a preset ({', '.join(presets)}), got a "
+                f"{type(config).__name__}"
+            )
         return config
     if config not in presets:
         raise ConfigError(f"no {what} preset {config!r}; there are {', '.join(presets)}")

@@ -24,6 +24,7 @@ __all__ = ["EventSummary", "Hour", "recorded_seconds", "summarize"]
 
 Hour = tuple[date, int]  # a day, and an hour of it from 0 to 23
 HOURS = tuple(f"{hour:02}" for hour in range(24))
+MAX_SECONDS = 366 * 86_400  # of a recording; a header that states more is damaged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,9 +200,10 @@ def recorded_seconds(
 def _length(path: str) -> float | None:
     try:
         with audio_blocks(path) as blocks:
-            return blocks.duration_seconds
+            seconds = blocks.duration_seconds
     except AudioError:
         return None
+    return None if seconds is None or seconds > MAX_SECONDS else seconds
 
 
 def _split(start: datetime, seconds: float) -> Iterator[tuple[Hour, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from soundsep.audio import AudioInput
@@ -97,10 +98,12 @@ def plot_gammatone(
         win_length=window,
         hop_length=window // 4,
     )
-    frontend = GammatoneFrontend(config.replace(top_db=None, scaling="none", amin=AMIN))
+    with torch.device("cpu"):  # where the excerpt is, whatever the default
+        frontend = GammatoneFrontend(config.replace(top_db=None, scaling="none", amin=AMIN))
+        centres = frontend.centre_frequencies.numpy()
     shown = columns(frontend, excerpt, hop=config.hop_length, min_samples=frontend.min_samples)
     axes = picture.figure.add_subplot()
-    draw_bands(picture.figure, axes, shown, frontend.centre_frequencies.numpy())
+    draw_bands(picture.figure, axes, shown, centres)
     axes.set_ylabel("centre frequency (Hz), ERB scale")
     return picture.finish(excerpt, axes)
 
@@ -115,7 +118,8 @@ def mel_columns(excerpt: Excerpt, config: MelConfig) -> Columns:
     mel = MelConfig.from_dict(
         {key: value for key, value in config.to_dict().items() if key not in ("kind", "n_mfcc")}
     )
-    frontend = MelFrontend(mel.replace(top_db=None, scaling="none", amin=AMIN))
+    with torch.device("cpu"):  # where the excerpt is, whatever the default
+        frontend = MelFrontend(mel.replace(top_db=None, scaling="none", amin=AMIN))
     return columns(frontend, excerpt, hop=config.hop_length, min_samples=frontend.min_samples)
 
 
@@ -145,15 +149,16 @@ def mel_centres(config: MelConfig) -> NDArray[np.float64]:
         Returns (n_mels,).
     """
     n_fft = 2**15
-    weights = mel_filterbank(
-        sample_rate=config.sample_rate,
-        n_fft=n_fft,
-        n_mels=config.n_mels,
-        f_min=config.f_min,
-        f_max=config.f_max,
-        mel_scale=config.mel_scale,
-        norm=config.norm,
-    )
+    with torch.device("cpu"):
+        weights = mel_filterbank(
+            sample_rate=config.sample_rate,
+            n_fft=n_fft,
+            n_mels=config.n_mels,
+            f_min=config.f_min,
+            f_max=config.f_max,
+            mel_scale=config.mel_scale,
+            norm=config.norm,
+        )
     centres: NDArray[np.float64] = (
         weights.argmax(dim=0).double() * config.sample_rate / n_fft
     ).numpy()

@@ -141,7 +141,7 @@ def stft_power(waveform: Tensor, *, window: int) -> Tensor:
     Shape:
         waveform: (batch, time). Returns (batch, window // 2 + 1, frames).
     """
-    hann = torch.hann_window(window)
+    hann = torch.hann_window(window, dtype=waveform.dtype, device=waveform.device)
     spectrum = torch.stft(
         waveform, window, window // 4, window=hann, pad_mode="constant", return_complex=True
     )

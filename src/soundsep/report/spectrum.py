@@ -46,26 +46,27 @@ class Spectrum:
         self._hop = self._window // 2
         # Padded: at the lower end of the scale the bands are narrower than the window's bins.
         self._n_fft = max(2 * self._window, MIN_FFT)
-        self._hann = torch.hann_window(self._window)
+        self._hann = torch.hann_window(self._window, dtype=torch.float32, device="cpu")
         bands = mel_settings(rate)
-        self._filters = mel_filterbank(
-            sample_rate=rate,
-            n_fft=self._n_fft,
-            n_mels=bands.n_mels,
-            f_min=bands.f_min,
-            f_max=bands.f_max,
-            mel_scale=bands.mel_scale,
-            norm="slaney",
-        ).float()
+        with torch.device("cpu"):
+            self._filters = mel_filterbank(
+                sample_rate=rate,
+                n_fft=self._n_fft,
+                n_mels=bands.n_mels,
+                f_min=bands.f_min,
+                f_max=bands.f_max,
+                mel_scale=bands.mel_scale,
+                norm="slaney",
+            ).float()
         self._group = 1
         if duration_seconds is not None:
             n_frames = duration_seconds * rate / self._hop
             self._group = max(1, math.ceil(n_frames / max_columns))
-        self._columns = torch.empty(max_columns, N_BANDS)
+        self._columns = self._hann.new_empty(max_columns, N_BANDS)
         self._n_columns = 0
         # Frame k lies around the middle of column k, so half a window of silence comes first.
-        self._samples = torch.zeros(self._hop)
-        self._frames = torch.empty(0, N_BANDS)
+        self._samples = self._hann.new_zeros(self._hop)
+        self._frames = self._hann.new_empty(0, N_BANDS)
 
     @property
     def column_seconds(self) -> float:
@@ -110,7 +111,7 @@ class Spectrum:
         else:
             last = self._frames
         if len(last) or not len(columns):
-            floor = torch.zeros(1, N_BANDS)
+            floor = columns.new_zeros(1, N_BANDS)
             columns = torch.cat((columns, torch.cat((last, floor)).amax(0, keepdim=True)))
         levels: NDArray[np.float32] = (10 * columns.clamp(min=AMIN).log10()).T.numpy()
         return levels

@@ -169,6 +169,8 @@ def test_settings_out_of_range_are_refused_by_name(field, value):
 def test_unknown_preset_names_those_that_exist():
     with pytest.raises(ConfigError, match="no mel preset '8k'; there are 16k"):
         MelFrontend("8k")
+    with pytest.raises(ConfigError, match=r"expected a MelConfig or .*, got a dict"):
+        MelFrontend({"n_mels": 64})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("config", MEL_PRESETS.values(), ids=MEL_PRESETS)

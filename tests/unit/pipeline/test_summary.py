@@ -77,7 +77,7 @@ def test_without_events_and_without_times():
     assert str(untimed) == "       all\ndog\\n    1\nwithout a time of day: 1"
 
 
-def test_what_was_recorded_is_split_at_the_hour_and_at_midnight(tmp_path):
+def test_what_was_recorded_is_split_at_the_hour_and_at_midnight(tmp_path, monkeypatch):
     def record(name: str, seconds: int) -> str:
         soundfile.write(tmp_path / name, np.zeros(1_000 * seconds), 1_000)
         return str(tmp_path / name)
@@ -96,6 +96,8 @@ def test_what_was_recorded_is_split_at_the_hour_and_at_midnight(tmp_path):
     assert str(summary).splitlines()[-1].split() == ["recorded", "(h)", "0.0", "0.0", "1.0", "1.0"]
     seconds, strangers = recorded_seconds(paths[:1], time_pattern="%Y%m%d")
     assert seconds == {(MAY_19, 0): 3_600, (MAY_19, 1): 20}
+    monkeypatch.setattr("soundsep.pipeline.summary.MAX_SECONDS", 3_600)
+    assert recorded_seconds(paths[:1]) == ({}, paths[:1])  # the header claims what cannot be
 
 
 def test_summaries_are_made_by_hand_too():
