@@ -501,6 +501,18 @@ def test_resuming_replaces_no_output_that_this_run_did_not_begin(
     assert files_in(output) == whole
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_path_that_cannot_be_looked_at_costs_the_others_nothing(
+    command, models, card, tmp_path, capsys
+):
+    """No permission does the same, but root has all of them."""
+    output, there = output_of(command, tmp_path), card / "b.WAV"
+    elsewhere = tmp_path / ("x" * 300) / "a.wav"
+    assert run(command, models, elsewhere, there, "-o", output, *tell(command)) == 1
+    assert "1 of 2 recordings failed" in capsys.readouterr().err
+    assert contents(output)
+
+
 # Full disks and no console
 
 

@@ -229,7 +229,7 @@ def _checkout() -> Path | None:
     if package.parent.name == "src" and (package.parents[1] / "pyproject.toml").is_file():
         return package.parents[1]
     with suppress(
-        metadata.PackageNotFoundError, ValueError, LookupError, TypeError, AttributeError
+        metadata.PackageNotFoundError, ValueError, LookupError, TypeError, AttributeError, OSError
     ):
         # pip writes it when it installs from a folder (PEP 610).
         noted = metadata.distribution("soundsep").read_text(ORIGIN) or "{}"
@@ -248,7 +248,10 @@ def _missing(folder: Path, model: PublishedModel) -> dict[PublishedFile, str]:
 
 def _is_whole(folder: Path, model: PublishedModel, place: str) -> bool:
     """Whether a local folder holds all files; wrong ones are an error, absent ones are not."""
-    if not all((folder / file.name).is_file() for file in model.files):
+    try:
+        if not all((folder / file.name).is_file() for file in model.files):
+            return False
+    except OSError:  # no permission: it is somebody else's
         return False
     for file, problem in _missing(folder, model).items():
         own = "" if file.url else f", or load it as a folder of your own: {str(folder)!r}"

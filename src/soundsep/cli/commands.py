@@ -159,7 +159,7 @@ def _explained(error: OSError) -> str:
     """The error with its file. Commands name their files; an unnamed one is standard output."""
     if error.filename is None and error.errno in FULL:
         return f"cannot write to standard output: {error.strerror}"
-    return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -120,8 +120,10 @@ def _key(place: str) -> str:
 def _is_model(name: str, *, is_empty: bool) -> bool:
     """Whether a name is that of a model; a folder counts only if it holds no recording."""
     path = Path(name)
-    if path.is_dir():
-        return is_empty and (path / "config.json").is_file() and any(path.glob("*.safetensors"))
+    # Unlike a Path, os.path has an answer where permission is missing.
+    if os.path.isdir(path):  # noqa: PTH112
+        has_config = os.path.isfile(path / "config.json")  # noqa: PTH113
+        return is_empty and has_config and any(path.glob("*.safetensors"))
     if os.path.lexists(path):
         return path.suffix.lower() in NOT_RECORDINGS
     from soundsep.checkpoints.registry import PUBLISHED

@@ -15,6 +15,7 @@ from soundsep.datasets.folder import require_classes
 from soundsep.datasets.label_files import Labelled, read_labels
 from soundsep.datasets.origins import merge_copies
 from soundsep.datasets.pieces import Piece
+from soundsep.datasets.table import looking_at
 from soundsep.datasets.table_files import Finder
 from soundsep.errors import DatasetError
 from soundsep.names import local_path
@@ -89,7 +90,9 @@ class AudioTable(FoldedClips):
     ) -> None:
         tables = [local_path(path) for path in paths]
         for table in tables:
-            if not table.is_file():
+            with looking_at(table):
+                exists = table.is_file()
+            if not exists:
                 raise DatasetError(
                     f"no table {table}; expected a csv file with the columns path and label, and "
                     "optionally start_seconds, end_seconds, fold and group; or labels of Audacity "

@@ -12,6 +12,7 @@ from soundsep.audio.find import is_passed_over, kind_passed_over, search_folder
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.origins import merge_copies
 from soundsep.datasets.slices import recording_in_name
+from soundsep.datasets.table import looking_at
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.names import label_fault, local_path, printable
 
@@ -63,15 +64,18 @@ class AudioFolder(FoldedClips):
         self, root: str | Path, *, group: str | None = None, partial: bool = False
     ) -> None:
         self.root = local_path(root)
-        if not self.root.is_dir():
-            given = f"{self.root} is a file" if self.root.exists() else f"no folder {self.root}"
+        with looking_at(self.root):
+            is_folder, exists = self.root.is_dir(), self.root.exists()
+        if not is_folder:
+            given = f"{self.root} is a file" if exists else f"no folder {self.root}"
             raise DatasetError(f"{given}; expected a folder with a subfolder per class")
         self.name = self.root.resolve().name
         try:
             pattern = None if group is None else re.compile(group)
         except re.error as error:
             raise ConfigError(f"group {group!r} is not a regular expression: {error}") from error
-        found, n_loose, self.passed_over = _search(self.root)
+        with looking_at(self.root):
+            found, n_loose, self.passed_over = _search(self.root)
         self.labels = tuple(name for name, paths in found.items() if paths)
         notes = [
             f"{printable(name)}/ holds no audio and is not a class"

@@ -6,6 +6,7 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,7 +14,7 @@ from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.names import local_path
 
-__all__ = ["Columns", "TableDataset", "is_file", "read_rows", "read_times"]
+__all__ = ["Columns", "TableDataset", "is_file", "looking_at", "read_rows", "read_times"]
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 
@@ -88,6 +89,19 @@ def is_file(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def looking_at(path: Path) -> Iterator[None]:
+    """Turn an error of the disk into one that names a file or folder of a data set.
+
+    Raises:
+        DatasetError: it cannot be looked at, as where the permission is missing.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be opened: {error.strerror or error}") from error
+
+
 def read_times(where: str, start: Any, end: Any) -> tuple[float, float]:
     """A start and an end in seconds from what a table holds.
 
@@ -153,11 +167,12 @@ class TableDataset(FoldedClips):
     @classmethod
     def is_in(cls, root: Path) -> bool:
         """Whether a folder holds the table of this data set."""
-        return (root / cls.table).is_file()
+        with looking_at(root):
+            return (root / cls.table).is_file()
 
     def _read_table(self) -> Iterator[Clip]:
         table = self.root / self.table
-        if not table.is_file():
+        if not self.is_in(self.root):
             raise DatasetError(
                 f"no {table}; expected the official layout of {self.name} ({self.table} and "
                 f"{self.audio.format(fold='N')}/*.wav) in the folder, as on {self.home}"

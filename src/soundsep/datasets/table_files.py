@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soundsep.audio import AUDIO_SUFFIXES, find_recordings
 from soundsep.datasets.label_files import Labelled
-from soundsep.datasets.table import is_file
+from soundsep.datasets.table import is_file, looking_at
 from soundsep.errors import DatasetError
 from soundsep.names import local_path
 
@@ -34,7 +34,9 @@ class Finder:
         self._root = None if recordings is None else local_path(recordings)
         self._by_name = defaultdict[str, list[Path]](list)
         if self._root is not None:
-            if not self._root.exists():
+            with looking_at(self._root):
+                exists = self._root.exists()
+            if not exists:
                 raise DatasetError(f"no folder or file {self._root}, where recordings should be")
             for path in map(Path, find_recordings(self._root).paths):
                 for key in {path.name.casefold(), path.stem.casefold()}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -653,6 +655,32 @@ def test_checkout_that_the_package_was_installed_from(
     else:
         with pytest.raises(WeightsError, match="not complete in the cache"):
             resolve("tiny")
+
+
+@pytest.mark.parametrize("closed", ["weights", "model.safetensors"])
+def test_a_checkout_of_somebody_else_is_passed_over(
+    closed: str, mirror: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As when root has installed the package from a folder in its home."""
+    checkout = put(tmp_path / "clone" / "weights" / "tiny").parents[1]
+    note = json.dumps({"url": checkout.as_uri(), "dir_info": {}})
+    installed = tmp_path / "site-packages" / "soundsep" / "checkpoints" / "locate.py"
+    monkeypatch.setattr(locate, "__file__", str(installed))
+    monkeypatch.setattr(
+        locate.metadata, "distribution", lambda _: SimpleNamespace(read_text=lambda _: note)
+    )
+    monkeypatch.delenv("SOUNDSEP_WEIGHTS")
+    monkeypatch.setattr(locate, "release_url", lambda model, file: f"{mirror.url}/tiny/{file.name}")
+    stat = Path.stat
+
+    def forbidden(self: Path, **options: Any) -> os.stat_result:
+        if self.is_relative_to(checkout) and self.name == closed:
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "stat", forbidden)
+    assert contents(resolve("tiny")) == CONTENTS
+    assert mirror.asked == [MODEL_PATH, CONFIG_PATH]
 
 
 def packed(folder: Path) -> Path:
