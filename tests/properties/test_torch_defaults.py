@@ -11,6 +11,7 @@ from torch import nn
 
 from soundsep import Classifier, ClassifierConfig, Event, Pipeline, Separator
 from soundsep.audio.polyphase import _small
+from soundsep.export import OnnxClassifier, export_onnx
 from soundsep.frontends import KaldiMelConfig, MelConfig, WaveformConfig
 from soundsep.models import NETWORKS, WAVEFORM_NETWORKS
 from soundsep.plots import plot_gammatone, plot_mel, plot_mfcc, plot_stft, plot_waveform
@@ -121,3 +122,13 @@ def test_reports_and_plots_do_not_depend_on_defaults(default, request, tmp_path)
             pictures.append((tmp_path / "a.png").read_bytes())
     assert pages[0] == pages[1]
     assert pictures[: len(plots)] == pictures[len(plots) :]
+
+
+def test_exports_do_not_depend_on_the_default_device(request, tmp_path):
+    pytest.importorskip("onnxruntime")
+    classifier = made("cnn4")
+    expected = Pipeline(classifier)(CLIP, sample_rate=RATE)
+    request.getfixturevalue("elsewhere")
+    exported = OnnxClassifier(export_onnx(classifier, tmp_path / "a.onnx").path)
+    for pipe in (Pipeline(exported), Pipeline(classifier, runtime="onnx")):
+        assert pipe(CLIP, sample_rate=RATE).score == pytest.approx(expected.score, abs=1e-5)

@@ -95,7 +95,7 @@ def _clips(classifier: Classifier) -> Iterator[Tensor]:
     for n_samples in (window, shortest, window // 2 + 1, window + window // 3):
         length = max(shortest, n_samples)
         turns = torch.arange(length, dtype=torch.float64) / classifier.sample_rate
-        noise = torch.randn(length, generator=generator)
+        noise = torch.randn(length, generator=generator, dtype=torch.float32)
         signals = (
             0.1 * noise,
             # Every tone has a trace of noise, as in any recording: where there is none, levels are
@@ -104,7 +104,7 @@ def _clips(classifier: Classifier) -> Iterator[Tensor]:
             (2 * math.pi * (200 + 300 * turns) * turns).sin().float() + 1e-4 * noise,
             1e-4 * noise,
             noise * (torch.rand(length, generator=generator) > 0.999),
-            torch.zeros(length),
+            torch.zeros_like(noise),
         )
         yield torch.stack(signals)
         yield signals[3].unsqueeze(0)

@@ -109,7 +109,7 @@ def traced(
         axes["frame_probabilities"] = {1: "frames"}
     if dynamic_batch:
         axes = {name: {0: "batch"} | others for name, others in axes.items()}
-    example = torch.zeros(2 if dynamic_batch else 1, n_samples)
+    example = torch.zeros(2 if dynamic_batch else 1, n_samples, dtype=torch.float32)
     return serialised(_Scores(classifier, frames=frames), example, axes)
 
 

@@ -53,13 +53,14 @@ def onnx_network(classifier: Classifier) -> Network:
         axes = {"features": {0: "batch", 2: "frames"}, "embedding": {0: "batch"}}
         if isinstance(classifier.network, FrameNetwork):
             axes["embedding"][1] = "frames"
-        data = serialised(trunk, example.float(), axes)
-        network = _embedding_by(Session(data), classifier.network)
-        found = compare(
-            classifier,
-            with_network(classifier, network),
-            frames=isinstance(network, FrameNetwork),
-        )
+        with torch.device("cpu"):  # where the classifier is, whatever the default
+            data = serialised(trunk, example.float(), axes)
+            network = _embedding_by(Session(data), classifier.network)
+            found = compare(
+                classifier,
+                with_network(classifier, network),
+                frames=isinstance(network, FrameNetwork),
+            )
     except DependencyError:
         raise
     except Exception as error:  # those of torch, onnx and onnxruntime have no common root
@@ -134,9 +135,10 @@ def _embedding_by(session: Session, network: Network) -> Network:
 
 def _example(classifier: Classifier) -> Tensor:
     n_samples = example_length(classifier)
-    noise = torch.randn(2, n_samples, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, n_samples, generator=generator, dtype=torch.float32, device="cpu")
     dtype = next(cast(nn.Module, classifier.network).parameters()).dtype
-    with torch.no_grad():
+    with torch.no_grad(), torch.device("cpu"):
         features: Tensor = classifier.frontend((0.1 * noise).to(dtype))
     return features
 

@@ -6,6 +6,8 @@ import copy
 import json
 from pathlib import Path
 
+import torch
+
 from soundsep._version import __version__
 from soundsep.classifier import Classifier
 from soundsep.config import check_number
@@ -71,12 +73,13 @@ def export_onnx(
         raise ExportError(f"cannot write {path}: {error}") from error
     name = name or source.config.network
     try:
-        n_samples = example_length(source)
-        data = traced(source, n_samples=n_samples, dynamic_batch=not int8, frames=frames)
-        model = onnx.load_model_from_string(quantised(data) if int8 else data)
-        onnx.helper.set_model_props(model, _metadata(source, name, int8=int8, frames=frames))
-        data = model.SerializeToString()
-        found = compare(source, OnnxClassifier(data), frames=frames)
+        with torch.device("cpu"):  # where the copy is, whatever the default
+            n_samples = example_length(source)
+            data = traced(source, n_samples=n_samples, dynamic_batch=not int8, frames=frames)
+            model = onnx.load_model_from_string(quantised(data) if int8 else data)
+            onnx.helper.set_model_props(model, _metadata(source, name, int8=int8, frames=frames))
+            data = model.SerializeToString()
+            found = compare(source, OnnxClassifier(data), frames=frames)
     except DependencyError:
         raise
     except Exception as error:  # those of torch, onnx and onnxruntime have no common root
