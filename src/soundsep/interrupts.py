@@ -52,9 +52,9 @@ def terminations_raised() -> Iterator[None]:
 
     # Those of `nohup`, or of a program that calls this one, stay as they are.
     caught = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
-    for number in caught:
-        signal.signal(number, end)
     try:
+        for number in caught:
+            signal.signal(number, end)
         yield
     finally:
         for number in caught:
@@ -79,18 +79,27 @@ def interrupts_held() -> Iterator[None]:
         if callable(handler := signal.getsignal(number))
     }
     held: list[tuple[int, FrameType | None]] = []
+    raised: list[BaseException] = []
+    is_over = False
 
     def hold(number: int, frame: FrameType | None) -> None:
         held.append((number, frame))
-        if len(held) > 1:
-            handlers[signal.Signals(number)](number, frame)
+        if is_over or len(held) > 1:
+            try:
+                handlers[signal.Signals(number)](number, frame)
+            except BaseException as error:
+                raised.append(error)  # C code may drop it, and `terminations_raised` raises once
+                raise
 
-    for number in handlers:
-        signal.signal(number, hold)
     try:
+        for number in handlers:
+            signal.signal(number, hold)
         yield
     finally:
+        is_over = True  # should a handler raise here, those not yet set again lose nothing
         for number, handler in handlers.items():
             signal.signal(number, handler)
+        if raised:
+            raise raised[0]
         if held:
             handlers[signal.Signals(held[0][0])](*held[0])

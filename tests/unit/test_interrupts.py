@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -108,4 +109,58 @@ def test_requests_wait_for_the_end_of_the_block_and_the_second_does_not(number):
         with pytest.raises(KeyboardInterrupt):
             hold(n_signals)
     assert reached == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("others", [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGINT,)])
+def test_a_second_request_that_c_code_drops_is_not_lost(others):
+    """A terminal that is closed sends two, by the system and by its shell."""
+
+    def reached() -> Iterator[None]:
+        with terminations_raised(), interrupts_held():
+            with suppress(KeyboardInterrupt):  # as libsndfile does
+                for number in (signal.SIGHUP, *others):
+                    signal.raise_signal(number)
+            yield
+
+    block = reached()
+    next(block)
+    with pytest.raises(KeyboardInterrupt):
+        next(block)
+
+
+@pytest.mark.parametrize("late", [signal.SIGINT, *ENDING])
+@pytest.mark.parametrize("at", range(3))
+def test_a_request_while_handlers_are_set_again_loses_no_later_one(late, at, monkeypatch):
+    """It raises, and the handlers that were still to be set again have to pass requests on."""
+    n_set, set_handler = 0, signal.signal
+
+    def interrupted(number, handler):
+        nonlocal n_set
+        set_handler(number, handler)
+        n_set += 1
+        if n_set == at + 1:
+            signal.raise_signal(late)
+
+    monkeypatch.setattr(interrupts, "GRACE_SECONDS", -1.0)
+    with terminations_raised():
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), interrupts_held():
+            patch.setattr(signal, "signal", interrupted)
+        for number in (signal.SIGINT, *ENDING):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+
+
+def test_a_request_while_handlers_are_set_raises_and_they_come_back(monkeypatch):
+    set_handler = signal.signal
+
+    def interrupted(number, handler):
+        set_handler(number, handler)
+        if number == signal.SIGINT:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(signal, "signal", interrupted)
+    with pytest.raises(Terminated), terminations_raised(), interrupts_held():
+        pytest.fail("not reached")
+    monkeypatch.undo()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
