@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import importlib
 import io
 import json
 import os
@@ -483,6 +484,31 @@ def test_a_run_that_was_stopped_beside_an_output_of_its_own_goes_on(
         assert "exists already" in capsys.readouterr().err
     assert run(command, models, card, "-o", output, *options, "--resume") == 0
     assert files_in(output) == files_in(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("command", ["events", "separate"])
+def test_resuming_replaces_no_file_that_appeared_during_the_run(
+    command, models, card, tmp_path, capsys, monkeypatch
+):
+    (card / "c.wav").unlink()
+    options = ["--format", "raven"] if command == "events" else []
+    assert run(command, models, card, "-o", tmp_path / "whole", *options) == 0
+    output = tmp_path / "out"
+    place = next(path for path in files_in(tmp_path / "whole") if path.parts[0].startswith("b"))
+    module = importlib.import_module(f"soundsep.cli.{command}")
+    go_through = module.go_through
+
+    def late(*args, **kwargs):
+        (output / place).parent.mkdir(parents=True, exist_ok=True)
+        (output / place).write_bytes(b"of another program")
+        return go_through(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "go_through", late)
+        assert run(command, models, card, "-o", output, *options) == 2
+    assert run(command, models, card, "-o", output, *options, "--resume") == 2
+    assert capsys.readouterr().err.count("exists already") == 2
+    assert (output / place).read_bytes() == b"of another program"
 
 
 @pytest.mark.parametrize("command", ["events", "separate"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from soundsep.cli.batch import go_through
 from soundsep.cli.console import note, say
 from soundsep.cli.options import Commands, add_channel, add_device
-from soundsep.cli.output import refuse_recordings
+from soundsep.cli.output import check_free, refuse_recordings
 from soundsep.cli.recordings import add_recordings, add_resume, given_recordings, own_places
 from soundsep.cli.results_file import ResultsFile, record_of
 from soundsep.errors import AudioError, ConfigError
@@ -94,12 +94,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
         def work(group: list[str]) -> Iterator[str | None]:
             (path,) = group
+            overwrite = arguments.overwrite or path in begun
+            for file in files[path]:  # hours may have passed; what is not ours must not be marked
+                check_free(file, overwrite=overwrite)
             record.write([{"path": path, "unfinished": True}])
             try:
                 paths = separator.separate_to_dir(
                     path,
                     folders[path],
-                    overwrite=arguments.overwrite or path in begun,
+                    overwrite=overwrite,
                     channel=arguments.channel,
                     progress=not many,
                 )
