@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.config import Config, check_range, check_span
+from soundsep.config import Config, check_number, check_range, check_span
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.errors import ConfigError
 
@@ -75,8 +75,9 @@ class SoundscapeConfig(Config):
         Raises:
             ConfigError: a value is out of range.
         """
-        shares = self.n_sounds if isinstance(self.n_sounds, (tuple, list)) else ()
-        if not shares or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        given = self.n_sounds if isinstance(self.n_sounds, (tuple, list)) else ()
+        shares = [check_number("SoundscapeConfig.n_sounds", share, least=0) for share in given]
+        if not shares or abs(sum(shares) - 1) > 1e-6:
             raise ConfigError("SoundscapeConfig.n_sounds must be shares that sum to 1")
         check_span(self, "level_db", "snr_db", "clip_db", "gain_db")
         check_span(self, "t60_seconds", above=0, most=MAX_T60_SECONDS)

@@ -89,6 +89,10 @@ def test_a_config_is_plain_json_and_older_ones_are_read():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"n_sounds": (math.nan,)}, "n_sounds must be"),
+        ({"n_sounds": ("1",)}, "n_sounds must be"),
+        ({"n_sounds": (1.5, -0.5)}, "n_sounds must be"),
+        ({"n_sounds": (0.5, 0.6)}, "n_sounds must be shares that sum to 1"),
         ({"gain_db": (-math.inf, 0.0)}, "gain_db must be a number, got"),
         ({"snr_db": (0.0, math.inf)}, "snr_db must be a number, got"),
         ({"level_db": (math.nan, 0.0)}, "level_db must be"),
