@@ -41,7 +41,7 @@ result = pipe(path)
 assert_type(result, ClipResult)
 assert_type(pipe(str(path)), ClipResult)
 assert_type(pipe(path.read_bytes()), ClipResult)
-samples = np.zeros(32_000, np.float32) + 0.1
+samples = 0.1 * np.sin(np.arange(32_000, dtype=np.float32) / 10)
 assert_type(pipe(samples, sample_rate=32_000), ClipResult)
 assert_type(pipe(torch.from_numpy(samples), sample_rate=32_000), ClipResult)
 assert_type(pipe({"array": samples, "sampling_rate": 32_000}), ClipResult)
