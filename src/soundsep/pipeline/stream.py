@@ -132,7 +132,7 @@ class Stream:
 
     @property
     def is_silent(self) -> bool:
-        """Whether all so far is digital silence: no window holds more."""
+        """Whether all so far is digital silence, and no window holds more."""
         return self._scorer.is_silent
 
     @property

@@ -60,6 +60,9 @@ def make_adamw(parameters: Sequence[Tensor], *, rate: float, decay: float) -> to
         parameters: Parameters that are optimised.
         rate: Learning rate.
         decay: Weight decay of the others.
+
+    Shape:
+        parameters: of any shape each.
     """
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
