@@ -62,7 +62,7 @@ def make_adamw(parameters: Sequence[Tensor], *, rate: float, decay: float) -> to
         decay: Weight decay of the others.
 
     Shape:
-        parameters: of any shape each.
+        parameters: (...) each, any shape.
     """
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
