@@ -112,14 +112,14 @@ def test_requests_wait_for_the_end_of_the_block_and_the_second_does_not(number):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize("others", [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGINT,)])
-def test_a_second_request_that_c_code_drops_is_not_lost(others):
+@pytest.mark.parametrize("second", [signal.SIGINT, *ENDING])
+def test_a_second_request_that_c_code_drops_is_not_lost(second):
     """A terminal that is closed sends two, by the system and by its shell."""
 
     def reached() -> Iterator[None]:
         with terminations_raised(), interrupts_held():
             with suppress(KeyboardInterrupt):  # as libsndfile does
-                for number in (signal.SIGHUP, *others):
+                for number in (signal.SIGHUP, second):
                     signal.raise_signal(number)
             yield
 
