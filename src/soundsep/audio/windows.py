@@ -42,8 +42,9 @@ def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflec
     if padding == "zero":
         # Beside a recording with an offset, which is removed later, zeros would be a step.
         silence = waveform.new_zeros(1)
-        if waveform.is_floating_point():  # in float64, so that what is constant stays so
-            silence = offset_of(waveform.double()).to(waveform)
+        if waveform.is_floating_point() and offset_of(waveform):
+            first = waveform[:1]  # relative to it, so that what is constant stays so
+            silence = first + (waveform - first).mean()
         return torch.cat((waveform, silence.expand(n_samples - length)))
     if length == 1:
         return waveform.expand(n_samples)

@@ -7,6 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from soundsep.audio.windows import pad_to, split_windows, window_starts
 from soundsep.errors import ConfigError, ShapeError
@@ -41,6 +43,23 @@ def test_zero_padding_adds_silence_at_the_end():
 
 def test_silence_beside_a_recording_with_an_offset_has_it_too():
     assert pad_to(torch.tensor([3.0, 1.0]), 4, padding="zero").tolist() == [3, 1, 2, 2]
+
+
+def test_padding_needs_no_memory_of_float64():
+    """A picture pads a recording of any length by a part of a frame."""
+    seen = set()
+
+    class Kinds(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            seen.update(leaf.dtype for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor))
+            return out
+
+    with Kinds():
+        padded = pad_to(torch.full((5_000,), 0.3), 6_000, padding="zero")
+    assert padded.unique().tolist() == [padded[0]]
+    assert torch.float32 in seen
+    assert torch.float64 not in seen
 
 
 @pytest.mark.parametrize("padding", ["zero", "reflect"])
