@@ -75,6 +75,8 @@ def main(model: str, recording: str) -> None:
             f"{recording} has {found_rate} Hz, the model hears {rate} Hz; convert it first, for "
             f"example: ffmpeg -i {recording} -ar {rate} converted.wav"
         )
+    if not len(samples):
+        sys.exit(f"{recording} holds no samples")
     mono = samples.mean(axis=1)
     length, hop = (round(float(about[name]) * rate) for name in ("window_seconds", "hop_seconds"))
     level = about.get("clip_level_db")

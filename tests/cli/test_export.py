@@ -129,10 +129,15 @@ def test_a_model_without_frames_has_none_to_export(model, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("rate", "reason"), [(8_000, "has 8000 Hz, the model hears 32000 Hz"), (32_000, "silence")]
+    ("rate", "n_samples", "reason"),
+    [
+        (8_000, 8_000, "has 8000 Hz, the model hears 32000 Hz"),
+        (32_000, 32_000, "silence"),
+        (32_000, 0, "no samples"),
+    ],
 )
-def test_the_example_says_what_it_cannot_answer(exported, rate, reason, tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.zeros(rate), rate)
+def test_the_example_says_what_it_cannot_answer(exported, rate, n_samples, reason, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(n_samples), rate)
     done = without_torch(exported, tmp_path / "a.wav")
     assert done.returncode == 1
     assert reason in done.stderr
