@@ -61,28 +61,32 @@ def plain_table(results: dict[str, Any]) -> str:
 
 
 def families(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Models that differ in the fold they never heard only, under the head of their column."""
+    """Models that differ in the fold they never heard only, under the name they share."""
     found: dict[str, dict[str, Any]] = {}
     for name, entry in sorted(results.items(), key=lambda item: item[1]["fold"]):
         found.setdefault(re.sub(r"-fold\d$", "", name), {})[name] = entry
-    return {_head(family, found[family]): found[family] for family in sorted(found)}
+    return dict(sorted(found.items()))
 
 
-def _head(family: str, entries: dict[str, Any]) -> str:
-    """The name and fold of one model; of several, that each was measured on its own."""
-    if len(entries) == 1:
-        ((name, entry),) = entries.items()
-        return f"`{name}`, fold {entry['fold']}"
-    *others, last = (f"`-fold{entry['fold']}`" for entry in entries.values())
-    return f"`{family}` with {', '.join(others)} and {last}, each on its fold: mean (range)"
+def _head(entries: dict[str, Any]) -> str:
+    """The name and fold of one model; of several, that the cells are means."""
+    first, *others = entries
+    folds = [entry["fold"] for entry in entries.values()]
+    if not others:
+        return f"`{first}`, fold {folds[0]}"
+    last = f"`-fold{folds[-1]}`"
+    if folds == list(range(folds[0], folds[-1] + 1)):
+        return f"`{first}` to {last}: mean (range)"
+    between = "".join(f", `-fold{fold}`" for fold in folds[1:-1])
+    return f"`{first}`{between} and {last}: mean (range)"
 
 
 def pooled_table(results: dict[str, Any]) -> str:
     """For a page: a column of each family of models."""
-    columns = families(results)
-    rows = [["figure", *columns], ["---"] * (len(columns) + 1)]
+    columns = list(families(results).values())
+    rows = [["figure", *map(_head, columns)], ["---"] * (len(columns) + 1)]
     for title, place, form in SHOWN:
-        cells = [_cell(entries, place, form) for entries in columns.values()]
+        cells = [_cell(entries, place, form) for entries in columns]
         if any(cells):
             rows.append([title, *cells])
     return _markdown(rows)
@@ -93,15 +97,15 @@ def _cell(entries: dict[str, Any], place: str, form: str) -> str:
     values = [value for entry in entries.values() if (value := _at(entry, place)) is not None]
     if not values:
         return ""
-    mean = format(sum(values) / len(values), form)
-    if len(values) == 1:
-        return mean
-    return f"{mean} ({format(min(values), form).removesuffix('%')} to {format(max(values), form)})"
+    mean, low, high = (
+        format(value, form) for value in (sum(values) / len(values), min(values), max(values))
+    )
+    return mean if low == high else f"{mean} ({low.removesuffix('%')} to {high})"
 
 
 def markdown_table(results: dict[str, Any]) -> str:
     """For a card: a column of each model."""
-    heads = [f"`{name}`, fold {entry['fold']}" for name, entry in results.items()]
+    heads = [_head({name: entry}) for name, entry in results.items()]
     return _markdown([["figure", *heads], ["---"] * (len(heads) + 1), *rows_of(results)])
 
 
@@ -114,9 +118,18 @@ def pages(results: dict[str, Any]) -> dict[Path, str]:
     wanted = {REPOSITORY / "docs" / "scenes.md": pooled_table(results)}
     for name, entry in results.items():
         card = WEIGHTS / name / "README.md"
-        if card.is_file() and "<!-- world:begin -->" in card.read_text(encoding="utf-8"):
+        if has_place(card):
             wanted[card] = markdown_table({name: entry})
+    for family, entries in families(results).items():
+        card = WEIGHTS / family / "README.md"
+        if len(entries) > 1 and has_place(card):
+            wanted[card] = pooled_table(entries)
     return {page: filled(page, "world", text) for page, text in wanted.items()}
+
+
+def has_place(card: Path) -> bool:
+    """Whether the card is there and wants the table."""
+    return card.is_file() and "<!-- world:begin -->" in card.read_text(encoding="utf-8")
 
 
 RESULTS = ResultsFile(REPOSITORY / "docs" / "world.json", pages)

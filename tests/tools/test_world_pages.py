@@ -13,7 +13,7 @@ def test_models_of_several_folds_are_one_column() -> None:
         "b-fold1": {"fold": 1, "single": {"accuracy": 0.25}, "labels": None},
     }
     lines = pooled_table(results).splitlines()
-    several = "`b` with `-fold1` and `-fold5`, each on its fold: mean (range)"
+    several = "`b-fold1` and `-fold5`: mean (range)"
     assert lines[0] == f"| figure | `a`, fold 5 | {several} |"
     assert "| single clips | 50.0% | 50.0% (25.0 to 75.0%) |" in lines
     assert "| labels of scenes with 0 to 4 sounds, F1 | 0.250 |  |" in lines
