@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import errno
 import io
-import os
 import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
@@ -37,7 +35,7 @@ from soundsep.cli import (
     train,
     train_separator,
 )
-from soundsep.cli.console import note, say, standard_streams
+from soundsep.cli.console import discard_pending, note, say, standard_streams
 from soundsep.errors import SoundsepError, SoundsepWarning, WeightsError
 from soundsep.names import did_you_mean, printable
 
@@ -122,7 +120,7 @@ def _run(arguments: argparse.Namespace) -> int:
         note(f"error: {error}", keep="\n" if isinstance(error, WeightsError) else "")
         return 2
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        _drop_output()
+        discard_pending(sys.stdout)
         return 0
     except (MemoryError, RuntimeError, ImportError) as error:
         if not _is_out_of_memory(error):
@@ -137,7 +135,7 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             sys.stdout.flush()  # what was printed before is still worth having
         except OSError:
-            _drop_output()
+            discard_pending(sys.stdout)
         return 2
     return status
 
@@ -166,15 +164,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     """Whether numpy, torch on any device, or the loader of their libraries found no memory."""
     said = ("out of memory", "allocate memory", "not enough memory", "failed to map segment")
     return isinstance(error, MemoryError) or any(words in str(error) for words in said)
-
-
-def _drop_output() -> None:
-    """Discard what is still to be printed; Python would try again when it exits."""
-    with suppress(OSError, ValueError):  # where there is no such thing as a descriptor
-        output = sys.stdout.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, output)
-        os.close(nowhere)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from soundsep.names import printable
 
-__all__ = ["note", "say", "standard_streams"]
+__all__ = ["discard_pending", "note", "say", "standard_streams"]
 
 
 def say(text: object) -> None:
@@ -59,5 +60,24 @@ def standard_streams() -> Iterator[None]:
         try:
             yield
         finally:
+            try:
+                sys.stderr.flush()
+            except (OSError, ValueError):  # see `note`
+                discard_pending(sys.stderr)
             for name, stream in replaced.items():
                 setattr(sys, name, stream)
+
+
+def discard_pending(stream: TextIO) -> None:
+    """Discard what could not be written; Python would try again when it exits, with code 120."""
+    with suppress(OSError, ValueError):  # it is no file, but another program's own
+        number = stream.fileno()
+        own = os.dup(number)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, number)
+            stream.flush()
+        finally:
+            os.dup2(own, number)
+            os.close(own)
+            os.close(nowhere)
