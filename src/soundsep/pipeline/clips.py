@@ -21,7 +21,7 @@ from soundsep.audio import audio_blocks
 from soundsep.audio.blocks import AudioBlocks
 from soundsep.audio.encode import Written
 from soundsep.config import check_number, check_whole
-from soundsep.errors import ConfigError
+from soundsep.errors import AudioError, ConfigError
 from soundsep.files import replacing
 from soundsep.interrupts import interrupts_held
 from soundsep.names import local_path, printable, safe_name
@@ -184,9 +184,22 @@ def write_clips(
     wanted = [clip for clip in clips if overwrite or not os.path.lexists(clip.path)]
     if not wanted:
         return 0
+    put_off: list[ClipFile] = []
+    try:
+        n_written = _write_first(recording, wanted, put_off)
+    except AudioError:
+        with suppress(AudioError):  # the same one
+            write_clips(recording, put_off, overwrite=overwrite)
+        raise
+    return n_written + write_clips(recording, put_off, overwrite=overwrite)
+
+
+def _write_first(
+    recording: str | os.PathLike[str], wanted: list[ClipFile], put_off: list[ClipFile]
+) -> int:
+    """Cut out pieces in one pass, and add to ``put_off`` those for which too many are open."""
     waiting = sorted(wanted, key=lambda clip: clip.start_seconds, reverse=True)
     n_written, position = 0, 0
-    put_off: list[ClipFile] = []
     with ExitStack() as stack, audio_blocks(recording, mono=False) as blocks:
         open_clips: list[_Writer] = []
         for block in blocks:
@@ -204,7 +217,7 @@ def write_clips(
             if not waiting and not open_clips:
                 break
         n_written += sum(clip.finish() for clip in open_clips)
-    return n_written + write_clips(recording, put_off, overwrite=overwrite)
+    return n_written
 
 
 class _Writer:

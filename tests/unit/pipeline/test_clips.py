@@ -148,14 +148,19 @@ def test_times_sort_and_round_without_60_seconds():
     assert placed["n.wav"][0].path.name == "n_10h00m00.00s_dog_0.500.wav"
 
 
-def test_damage_ends_it_and_what_was_cut_before_is_kept(tmp_path):
+@pytest.mark.parametrize("max_open", [1, 32])
+def test_damage_ends_it_and_what_was_cut_before_is_kept(tmp_path, monkeypatch, max_open):
+    """Also what was put off because too many clips were open."""
+    monkeypatch.setattr(clips_module, "MAX_OPEN", max_open)
     night = recording(tmp_path / "night.wav", seconds=20, n_channels=1)
     night.write_bytes(night.read_bytes()[: RATE * 3 * 10])
-    events = [event(1.0, 2.0), event(9.0, 15.0)]
+    events = [event(1.0, 2.0), event(1.5, 2.5), event(1.6, 2.0), event(9.0, 15.0)]
     with pytest.raises(AudioError, match="truncated"):
         cut_clips(night, events, tmp_path / "c")
-    (clip,) = (tmp_path / "c").rglob("*.*")
-    assert clip.name.startswith("night_00h00m01")
+    clips = sorted((tmp_path / "c").rglob("*.*"))
+    assert [clip.name[:18] for clip in clips] == [
+        f"night_00h00m0{t}s" for t in ("1.00", "1.50", "1.60")
+    ]
     with pytest.raises(AudioError, match="does not exist"):
         cut_clips("no.wav", events, tmp_path / "c")
 
