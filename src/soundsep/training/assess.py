@@ -84,13 +84,13 @@ def assess(
         accuracy = float(correct.mean())
         interval = wilson_interval(accuracy, len(origins))
         confusion = confusion_matrix(targets[measured], answers[measured], n_classes=len(labels))
-        calibration = learner.calibrate(logits[measured], targets[measured])
+        calibration = learner.calibrate(logits[measured], measured)
         for fold in np.unique(folds[measured]):
             others = np.flatnonzero((folds >= 0) & (folds != fold))
             chosen = np.flatnonzero(folds == fold)
             apart = Calibration()
             if len(others):
-                apart = learner.calibrate(logits[others], targets[others])
+                apart = learner.calibrate(logits[others], others)
             confidences[chosen] = learner.confidences(logits[chosen], apart).numpy()
         error = calibration_error(confidences[measured], correct)
     report = FitReport(

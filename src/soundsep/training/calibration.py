@@ -84,18 +84,26 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
     return min(max(math.exp(float(best.x)), RANGE[0]), RANGE[1])
 
 
-def fit_sigmoid(logits: Tensor, targets: Tensor, absent: Tensor | None = None) -> Calibration:
+def fit_sigmoid(
+    logits: Tensor,
+    targets: Tensor,
+    absent: Tensor | None = None,
+    *,
+    unsure: Tensor | None = None,
+) -> Calibration:
     """The calibration of sigmoid scores that makes the targets of held-out clips most likely.
 
     It is common to all labels. As in `fit_temperature`, targets are not quite 0 and 1.
 
     Args:
         logits: Logits of clips that the model was not trained on.
-        targets: Index of the one label of each clip.
+        targets: Index of a label of each clip.
         absent: Logits of audio without any label; together they count as much as all clips.
+        unsure: Classes that a clip may also hold, and whose scores it says nothing about.
 
     Shape:
         logits: (n, n_classes), at least one clip. targets: (n,). absent: (n_absent, n_classes).
+        unsure: (n, n_classes), bool.
 
     References:
         Platt (1999), "Probabilistic outputs for support vector machines", section 2.2.
@@ -109,14 +117,17 @@ def fit_sigmoid(logits: Tensor, targets: Tensor, absent: Tensor | None = None) -
     from scipy.optimize import minimize
 
     n, n_classes = logits.shape
-    wanted = torch.full((n, n_classes), 1 / (n * (n_classes - 1) + 2), dtype=torch.float64)
+    exact, weight = logits.double(), torch.ones(n, n_classes, dtype=torch.float64)
+    if unsure is not None:
+        weight.masked_fill_(unsure, 0.0)
+    n_absent = int(weight.sum()) - n
+    wanted = torch.full((n, n_classes), 1 / (n_absent + 2), dtype=torch.float64)
     wanted[torch.arange(n), targets] = (n + 1) / (n + 2)
-    exact, weight = logits.double(), torch.ones(n, 1, dtype=torch.float64)
     if absent is not None and len(absent):
         exact = torch.cat([exact, absent.double()])
         nothing = torch.full(absent.shape, float(wanted.min()), dtype=torch.float64)
         wanted = torch.cat([wanted, nothing])
-        weight = torch.cat([weight, weight.new_full((len(absent), 1), n / len(absent))])
+        weight = torch.cat([weight, weight.new_full(absent.shape, n / len(absent))])
 
     def loss(parameters: Sequence[float]) -> float:
         log_temperature, offset = parameters

@@ -68,6 +68,9 @@ class FrameLearner:
         self.rows, self.noise = rows, noise
         self.other_noise, self.unheard_noise = other_noise, unheard_noise
         self.targets, self.also, self.audio, self.device = targets, also, audio, device
+        # The head of all clips is asked for again. Kept here: a cache of the class would keep the
+        # last learner, with all its rows, as long as the process lasts.
+        self._head = functools.lru_cache(maxsize=1)(self._fitted)
 
     def learn(self, chosen: NDArray[np.int64]) -> Classifier:
         """A classifier, on the CPU, trained on the copies of some clips, and on noise.
@@ -78,8 +81,7 @@ class FrameLearner:
         weight, bias = self._head(tuple(int(i) for i in chosen))
         return with_frame_head(self.backbone, self.labels, weight, bias)
 
-    @functools.lru_cache(maxsize=1)  # noqa: B019  # of all clips, which is asked for again
-    def _head(self, chosen: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    def _fitted(self, chosen: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         rows = torch.cat([self.noise, *(self.rows[i] for i in chosen)])
         targets = [torch.full((len(self.noise),), NOTHING)]
         unsure = [torch.zeros(len(self.noise), len(self.labels), dtype=torch.bool)]
@@ -120,14 +122,23 @@ class FrameLearner:
         scores = torch.stack([scored[one] for one in audio])
         return scores.double().clamp(1e-12, 1 - 1e-7).logit().float()
 
-    def calibrate(self, logits: Tensor, targets: Tensor) -> Calibration:
-        """The calibration of the scores of held-out clips.
+    def calibrate(self, logits: Tensor, chosen: NDArray[np.int64]) -> Calibration:
+        """The calibration of the scores of held-out clips; other sounds in them do not count.
+
+        Args:
+            logits: Logits of these clips.
+            chosen: Indices of the clips, (n_chosen,).
 
         Shape:
-            logits: (n, n_classes). targets: (n,).
+            logits: (n_chosen, n_classes).
         """
         weight, bias = self._head(tuple(range(len(self.targets))))
-        return fit_sigmoid(logits, targets, self.other_noise[:, 1:] @ weight.T + bias)
+        return fit_sigmoid(
+            logits,
+            self.targets[chosen],
+            self.other_noise[:, 1:] @ weight.T + bias,
+            unsure=self.also[chosen],
+        )
 
     def confidences(self, logits: Tensor, calibration: Calibration) -> Tensor:
         """The best score of each clip.

@@ -93,13 +93,17 @@ class Learner:
         probe.load_state_dict(averaged.state_dict())
         return probe
 
-    def calibrate(self, logits: Tensor, targets: Tensor) -> Calibration:
+    def calibrate(self, logits: Tensor, chosen: NDArray[np.int64]) -> Calibration:
         """The calibration of the scores of held-out clips.
 
+        Args:
+            logits: Logits of these clips.
+            chosen: Indices of the clips, (n_chosen,).
+
         Shape:
-            logits: (n, n_classes). targets: (n,).
+            logits: (n_chosen, n_classes).
         """
-        return Calibration(fit_temperature(logits, targets))
+        return Calibration(fit_temperature(logits, self.targets[chosen]))
 
     def confidences(self, logits: Tensor, calibration: Calibration) -> Tensor:
         """The best score of each clip.

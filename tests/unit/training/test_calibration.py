@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from soundsep.errors import ShapeError
-from soundsep.training.calibration import fit_temperature
+from soundsep.training.calibration import fit_sigmoid, fit_temperature
 
 
 @pytest.mark.parametrize("true_temperature", [0.2, 1.0, 5.0])
@@ -38,3 +38,18 @@ def test_answers_that_are_worse_than_chance_give_the_highest_temperature():
 def test_what_does_not_fit_is_refused(logits, targets):
     with pytest.raises(ShapeError):
         fit_temperature(logits, targets.long())
+
+
+def test_other_sounds_of_a_clip_do_not_count_as_absent():
+    rng = torch.Generator().manual_seed(0)
+    targets = torch.arange(200) % 4
+    is_target = torch.nn.functional.one_hot(targets, 4).bool()
+    present = is_target | (torch.rand(200, 4, generator=rng) < 0.4)
+    logits = torch.where(present, 3.0, -3.0) + torch.randn(200, 4, generator=rng)
+    noise = torch.randn(50, 4, generator=rng) - 3
+    calibration = fit_sigmoid(logits, targets, noise, unsure=present & ~is_target)
+    scores = ((logits + calibration.offset) / calibration.temperature).sigmoid()
+    assert scores[present].mean() > 0.9
+    assert scores[~present].mean() < 0.1
+    others = torch.where(present & ~is_target, -9.0, logits)
+    assert fit_sigmoid(others, targets, noise, unsure=present & ~is_target) == calibration

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 import re
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -562,6 +564,37 @@ def test_the_noise_that_is_named_did_not_choose_the_threshold(tones, backbone):
         )
         _, doubt = learner.calibrated(learner.learn(chosen), Calibration())
         assert least <= doubt.noise_named <= most
+
+
+def frame_learner(backbone, clips, also) -> FrameLearner:
+    copier = FrameCopies(backbone)
+    rows = [copier.of_files([clip.path])[0][clip.path] for clip in clips]
+    noise_rows = (copier.of_noise(0), copier.of_noise(1), copier.of_noise(3))
+    targets = torch.tensor([clip.target for clip in clips])
+    return FrameLearner(
+        backbone, tuple(RANGES_HZ), rows, *noise_rows, targets, also, [], device="cpu"
+    )
+
+
+def test_scores_are_calibrated_apart_from_the_other_sounds_in_a_clip(tones, backbone):
+    clips = list(AudioFolder(tones))
+    targets = torch.tensor([clip.target for clip in clips])
+    also = torch.nn.functional.one_hot((targets + 1) % 3, 3).bool()
+    is_there = also | torch.nn.functional.one_hot(targets, 3).bool()
+    logits = torch.where(is_there, 4.0, -4.0)
+    chosen = np.arange(len(clips))
+    temperature, offset = frame_learner(backbone, clips, also).calibrate(logits, chosen)
+    assert ((logits + offset) / temperature).sigmoid()[is_there].min() > 0.7
+
+
+def test_no_learner_outlives_its_fit(tones, backbone):
+    clips = list(AudioFolder(tones))
+    learner = frame_learner(backbone, clips, torch.zeros(len(clips), 3, dtype=torch.bool))
+    learner.learn(np.arange(len(clips)))
+    kept = weakref.ref(learner)
+    del learner
+    gc.collect()
+    assert kept() is None
 
 
 def test_several_backgrounds_are_measured_on_some_that_were_not_learnt(tmp_path, backbone):
