@@ -104,7 +104,8 @@ def cut_clips(
         overwrite: Replace existing files; by default they are kept.
 
     Returns:
-        The files of all events, new or existing, by label and start.
+        The files of the events, new or existing, by label and start. What begins after the end of
+        the recording, or lasts no time, has none.
 
     Raises:
         AudioError: the recording cannot be read; what was cut out before is kept.
@@ -116,7 +117,7 @@ def cut_clips(
     clips = place_clips(best.by_recording(), folder, margin_seconds=margin_seconds)
     for recording, files in clips.items():
         write_clips(recording, files, overwrite=overwrite)
-    return [file.path for files in clips.values() for file in files]
+    return [file.path for files in clips.values() for file in files if file.path.exists()]
 
 
 def place_clips(
@@ -171,7 +172,8 @@ def write_clips(
 
     Args:
         recording: Path of the recording.
-        clips: The pieces; those that begin after the end of the recording are left out.
+        clips: The pieces; those that begin after the end of the recording, or last no time, are
+            left out.
         overwrite: Replace existing files; by default they are kept.
 
     Returns:
@@ -181,7 +183,11 @@ def write_clips(
         AudioError: the recording cannot be read; what was cut out before is kept.
         ConfigError: a file cannot be written.
     """
-    wanted = [clip for clip in clips if overwrite or not os.path.lexists(clip.path)]
+    wanted = [
+        clip
+        for clip in clips
+        if clip.start_seconds < clip.end_seconds and (overwrite or not os.path.lexists(clip.path))
+    ]
     if not wanted:
         return 0
     put_off: list[ClipFile] = []

@@ -64,8 +64,9 @@ class Spectrum:
             self._group = max(1, math.ceil(n_frames / max_columns))
         self._columns = self._hann.new_empty(max_columns, N_BANDS)
         self._n_columns = 0
-        # Frame k lies around the middle of column k, so half a window of silence comes first.
-        self._samples = self._hann.new_zeros(self._hop)
+        # Frame k lies around the middle of column k, so a quarter of a window of silence is first.
+        self._n_before = self._hop // 2
+        self._samples = self._hann.new_zeros(self._n_before)
         self._frames = self._hann.new_empty(0, N_BANDS)
 
     @property
@@ -104,14 +105,16 @@ class Spectrum:
 
     def decibels(self) -> NDArray[np.float32]:
         """All columns so far, (bands, columns), the lowest band first; at least one."""
-        columns = self._columns[: self._n_columns]
-        if len(self._samples) > self._hop:  # the end of the recording
-            rest = torch.nn.functional.pad(self._samples, (0, self._window - len(self._samples)))
-            last = torch.cat((self._frames, self._levels(rest)))
-        else:
-            last = self._frames
-        if len(last) or not len(columns):
-            floor = columns.new_zeros(1, N_BANDS)
-            columns = torch.cat((columns, torch.cat((last, floor)).amax(0, keepdim=True)))
+        columns, last = self._columns[: self._n_columns], self._frames
+        # The end of the recording, which a frame or two lie around.
+        if (n := math.ceil((len(self._samples) - self._n_before) / self._hop)) > 0:
+            n_padded = (n - 1) * self._hop + self._window - len(self._samples)
+            rest = torch.nn.functional.pad(self._samples, (0, n_padded))
+            last = torch.cat((last, self._levels(rest)))
+        if len(last):
+            parts = torch.split(last, self._group)
+            columns = torch.cat((columns, *(part.amax(0, keepdim=True) for part in parts)))
+        if not len(columns):
+            columns = columns.new_zeros(1, N_BANDS)
         levels: NDArray[np.float32] = (10 * columns.clamp(min=AMIN).log10()).T.numpy()
         return levels

@@ -109,6 +109,14 @@ def test_a_file_that_exists_stays_unless_told_otherwise(tmp_path):
     assert first.read_bytes() == whole
 
 
+def test_what_lasts_no_time_or_is_no_part_of_the_recording_has_no_file(tmp_path):
+    night = recording(tmp_path / "night.wav", seconds=2)
+    events = [event(0.5, 1.0), event(1.5, 1.5), event(7.0, 8.0)]
+    clips = cut_clips(night, events, tmp_path / "c", margin_seconds=0)
+    assert [clip.name for clip in clips] == ["night_00h00m00.50s_dog_0.500.wav"]
+    assert {p for p in tmp_path.rglob("*") if p.is_file()} == {*clips, night}
+
+
 HOSTILE = ["../../etc/passwd", "/etc/passwd", "..", "", "a\x00b", "con", "dog\n\x1b[31m", "x" * 300]
 
 

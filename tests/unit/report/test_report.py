@@ -74,6 +74,28 @@ def test_a_click_in_a_long_recording_stays(known):
     assert (loudest + 1) * spectrum.column_seconds >= 216.9
 
 
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+def test_a_column_shows_what_is_heard_in_its_middle(rate):
+    distances = []
+    for seconds in np.linspace(1.0, 1.1, 40):
+        samples = torch.zeros(2 * rate)
+        samples[round(seconds * rate)] = 1.0
+        spectrum = Spectrum(rate, max_columns=2_048)
+        spectrum.push(samples)
+        power = (10 ** (spectrum.decibels() / 10)).sum(0)
+        middles = (np.arange(len(power)) + 0.5) * spectrum.column_seconds
+        distances.append((power * middles).sum() / power.sum() - seconds)
+    assert np.mean(distances) == pytest.approx(0.0, abs=0.05 * spectrum.column_seconds)
+
+
+@pytest.mark.parametrize("n_samples", [1, 127, 128, 129, 4_000])
+def test_columns_reach_the_end(n_samples):
+    spectrum = Spectrum(8_000, max_columns=2_048)
+    spectrum.push(torch.ones(n_samples))
+    n_columns = spectrum.decibels().shape[1]
+    assert n_columns == -(-n_samples // round(8_000 * spectrum.column_seconds))
+
+
 def test_one_sample_has_a_column():
     spectrum = Spectrum(8_000, max_columns=64)
     spectrum.push(torch.ones(1))
