@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import getpass
 import json
 import os
@@ -16,7 +17,7 @@ import soundfile
 import soundsep
 from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL, PUBLISHED
-from soundsep.cli import main
+from soundsep.cli import main, plot
 from soundsep.cli.commands import COMMANDS, make_parser
 from soundsep.cli.startup import import_torch
 from soundsep.labels import ESC50_LABELS
@@ -181,7 +182,11 @@ def test_the_package_runs_as_a_command():
 
 @pytest.mark.parametrize(
     "command",
-    [[], *([c.__name__.rpartition(".")[2].replace("_", "-")] for c in COMMANDS)],
+    [
+        [],
+        *([c.__name__.rpartition(".")[2].replace("_", "-")] for c in COMMANDS),
+        *(["plot", kind] for kind in (*plot.OF_SOUND, *plot.OF_TRAINING)),
+    ],
 )
 def test_help_texts(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -189,12 +194,37 @@ def test_help_texts(command, capsys):
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert "usage: soundsep" in text
-    _, found, example = text.partition("\nexample: soundsep ")
-    assert found or command in ([], ["example"], ["models"], ["recipes"])
-    if found:  # and the command takes it
-        arguments = shlex.split(example)
-        assert arguments[:1] == command
-        assert callable(make_parser().parse_args(arguments).run)
+    example = text.partition("\nexample: soundsep ")[2]
+    arguments = shlex.split(example)
+    assert arguments[: max(len(command), 1)] == (command or ["events"])
+    assert callable(make_parser().parse_args(arguments).run)  # the command takes it
+
+
+def every_parser(parser):
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from every_parser(below)
+
+
+@pytest.mark.parametrize("parser", [*every_parser(make_parser())], ids=lambda parser: parser.prog)
+def test_every_command_and_option_says_what_it_does(parser):
+    assert parser.description
+    silent = [
+        action.option_strings or action.dest
+        for action in parser._actions
+        if not action.help and not isinstance(action, argparse._SubParsersAction)
+    ]
+    assert silent == []
+
+
+def test_the_default_epochs_of_a_separator_are_those_of_the_recipe(capsys):
+    from soundsep.training.separator import SeparationRecipe
+
+    with pytest.raises(SystemExit):
+        main(["train-separator", "--help"])
+    assert f"(default: {SeparationRecipe().epochs})" in capsys.readouterr().out
 
 
 def test_help_begins_with_a_commands_own_options(capsys):

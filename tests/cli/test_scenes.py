@@ -54,7 +54,7 @@ def made(folder: Path) -> dict[str, bytes]:
 def test_scenes_and_their_truth_are_written_and_the_same_again(
     tmp_path, capsys, esc50, folder_of_recordings
 ):
-    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n", "3", "--seconds", "4"]
+    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n-scenes", "3", "--seconds", "4"]
     command += ["--seed", "7", "--backgrounds", folder_of_recordings]
     command += ["--strangers", folder_of_recordings]
     assert main([*command, "-o", str(tmp_path / "a")]) == 0
@@ -80,7 +80,7 @@ def test_scenes_and_their_truth_are_written_and_the_same_again(
 
 
 def test_long_scenes_have_sounds_all_along(tmp_path, esc50):
-    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n", "1", "--seconds", "90"]
+    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n-scenes", "1", "--seconds", "90"]
     assert main([*command, "-o", str(tmp_path / "a")]) == 0
     assert len(read_truth(tmp_path / "a" / "0000.csv")) == 3
     many = [*command, "--sounds-per-minute", "12", "-o", str(tmp_path / "b")]
@@ -90,7 +90,7 @@ def test_long_scenes_have_sounds_all_along(tmp_path, esc50):
 
 def test_nothing_is_replaced_unasked(tmp_path, capsys, esc50):
     (tmp_path / "0001.csv").write_text("mine")
-    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n", "2", "--seconds", "2"]
+    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n-scenes", "2", "--seconds", "2"]
     command += ["-o", str(tmp_path)]
     assert main(command) == 2
     assert "0001.csv exists already" in capsys.readouterr().err
@@ -100,7 +100,7 @@ def test_nothing_is_replaced_unasked(tmp_path, capsys, esc50):
 
 def test_a_full_disk_is_said_and_leaves_no_piece_of_a_scene(tmp_path, capsys, esc50):
     resource = pytest.importorskip("resource")
-    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n", "1", "--seconds", "4"]
+    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n-scenes", "1", "--seconds", "4"]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
@@ -113,7 +113,7 @@ def test_a_full_disk_is_said_and_leaves_no_piece_of_a_scene(tmp_path, capsys, es
 
 def test_settings_from_a_file(tmp_path, capsys, esc50):
     (tmp_path / "scenes.json").write_text('{"seconds": 3.0, "n_sounds": [0.0, 1.0]}')
-    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n", "4"]
+    command = ["make-scenes", "--data", esc50, "--fold", "5", "--n-scenes", "4"]
     command += ["--config", str(tmp_path / "scenes.json"), "-o", str(tmp_path / "a")]
     assert main(command) == 0
     assert all(len(read_truth(tmp_path / "a" / f"000{i}.csv")) <= 1 for i in range(4))
@@ -204,7 +204,7 @@ def test_a_model_is_not_measured_on_clips_it_was_fitted_to(tmp_path, capsys, esc
 def test_the_scenes_measured_are_those_that_are_made(tmp_path, capsys, monkeypatch, esc50, model):
     """A pipeline that answers with the truth that `make-scenes` writes is perfect."""
     options = ["--data", esc50, "--fold", "5", "--seconds", "5", "--seed", "3"]
-    assert main(["make-scenes", *options, "--n", "2", "-o", str(tmp_path)]) == 0
+    assert main(["make-scenes", *options, "--n-scenes", "2", "-o", str(tmp_path)]) == 0
     truths = [read_truth(tmp_path / f"000{i}.csv") for i in range(2)]
 
     def events(self, audio, **_) -> list[Event]:

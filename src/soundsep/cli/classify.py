@@ -61,19 +61,19 @@ def add_command(commands: Commands) -> None:
         type=at_least_1,
         default=DEFAULT_TOP,
         metavar="K",
-        help=f"labels per recording (default: {DEFAULT_TOP})",
+        help=f"number of best labels per recording (default: {DEFAULT_TOP})",
     )
     command.add_argument(
         "--separator",
         metavar="NAME",
         help="separate every recording first, for example with esc50-mix2, and name each source",
     )
-    command.add_argument("--json", action="store_true", help="print one JSON object per line")
+    command.add_argument("--json", action="store_true", help="print one JSON object per recording")
     command.add_argument(
         "--format",
         choices=RESULT_FORMATS,
-        help="output format: csv and parquet have one row per recording, jsonl one object per line "
-        "(default: by the suffix of the output, else jsonl)",
+        help="format of --output: csv and parquet have one row per recording, jsonl one object per "
+        "line (default: by the suffix of the file, else jsonl)",
     )
     command.add_argument(
         "-o",

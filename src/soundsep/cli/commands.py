@@ -83,7 +83,12 @@ FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENO
 
 def make_parser() -> argparse.ArgumentParser:
     """A parser of all commands, whose arguments have the function ``run``."""
-    parser = _Parser(prog="soundsep", description="Identify the sounds in recordings.")
+    parser = _Parser(
+        prog="soundsep",
+        description="Identify the sounds in recordings. `soundsep COMMAND --help` lists the "
+        "options of a command, with an example.",
+        epilog="example: soundsep events night.flac -o events.csv",
+    )
     parser.add_argument("--version", action="version", version=f"soundsep {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     parser.set_defaults(run=_show_hints)

@@ -31,7 +31,7 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate",
-        help="measure a model on one fold of a data set, or on clips of your own",
+        help="measure how well a model names clips",
         description="Classify every clip of one fold of a data set, or of your own folder or table "
         "of clips. Print accuracy, macro precision, recall and F1, calibration and the most common "
         "confusions, and write them with the whole confusion matrix to a file.",

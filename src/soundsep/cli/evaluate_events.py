@@ -34,7 +34,7 @@ def add_command(commands: Commands) -> None:
         epilog="example: soundsep evaluate-events esc50-mn04-fold5 --data ESC-50 --fold 5",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
-    add_scene_options(command, n_scenes="--n-scenes", n_default=5)
+    add_scene_options(command, n_default=5)
     command.add_argument(
         "--threshold",
         type=float,

@@ -28,14 +28,18 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "evaluate-mixtures",
-        help="measure what separating first gains",
+        help="measure what separating gains for naming",
         description="Mix clips of the held-out fold reproducibly and count how many of their "
         "sounds are named: without separation, with each separator, and with the true sources, "
         "which is the upper bound of separation.",
         epilog="example: soundsep evaluate-mixtures --data ESC-50 --separator esc50-mix2",
     )
     command.add_argument(
-        "model", nargs="?", default=DEFAULT_MODEL, help=f"the classifier (default: {DEFAULT_MODEL})"
+        "model",
+        nargs="?",
+        default=DEFAULT_MODEL,
+        metavar="MODEL",
+        help=f"the classifier: a name, a folder, or org/repo (default: {DEFAULT_MODEL})",
     )
     add_data(command)
     command.add_argument(

@@ -23,7 +23,7 @@ def add_event_options(command: argparse.ArgumentParser) -> None:
         "--label",
         action="append",
         metavar="LABEL",
-        help="report this label only, in upper or lower case; may be repeated",
+        help="report this label only, in upper or lower case; may be repeated (default: all)",
     )
     command.add_argument(
         "--threshold",
@@ -44,7 +44,8 @@ def add_event_options(command: argparse.ArgumentParser) -> None:
         "--hop",
         type=float,
         metavar="SECONDS",
-        help="step between windows (default: the model's own)",
+        help="step between windows; a larger one takes less time (default: the model's own, 2.5 in "
+        "published ones)",
     )
     command.add_argument(
         "--min-duration",

@@ -17,6 +17,7 @@ def add_command(commands: Commands) -> None:
         help="list recordings to try",
         description="Print the path of an example recording; without a name, list all of them. A "
         "csv file beside each says what sounds when.",
+        epilog="example: soundsep example knock",
     )
     command.add_argument("name", nargs="?", metavar="NAME", help="print the path of this one")
     command.set_defaults(run=_run)

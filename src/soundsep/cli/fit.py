@@ -85,7 +85,7 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--unlabelled",
         action="store_true",
-        help="what the tables do not label in their recordings is background",
+        help="take the parts of the recordings that the tables do not label as backgrounds",
     )
     command.add_argument(
         "--group",
@@ -95,7 +95,11 @@ def add_command(commands: Commands) -> None:
         "file)",
     )
     command.add_argument(
-        "--folds", type=at_least_1, default=5, metavar="N", help="at least 2 (default: 5)"
+        "--folds",
+        type=at_least_1,
+        default=5,
+        metavar="N",
+        help="parts that the recordings are split into, each held out once; 2 or more (default: 5)",
     )
     add_seed(command)
     add_overwrite(command, "a model")

@@ -32,9 +32,12 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--microphone",
         metavar="NAME",
-        help="number or part of the name of an input; `python -m sounddevice` lists them",
+        help="number or part of the name of an input; `python -m sounddevice` lists them "
+        "(default: that of the system)",
     )
-    command.add_argument("--seconds", type=float, metavar="SECONDS", help="stop after this time")
+    command.add_argument(
+        "--seconds", type=float, metavar="SECONDS", help="stop after this time (default: never)"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     add_device(command)
     add_runtime(command)

@@ -21,13 +21,13 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "make-scenes",
-        help="mix clips into scenes of several sounds, with their annotations",
+        help="mix clips into scenes of several sounds",
         description="Mix clips of one fold reproducibly into scenes of several sounds over a "
         "background: for each scene a 24-bit WAV file, with its events as csv and as JSON in the "
         "style of JAMS.",
-        epilog="example: soundsep make-scenes --data ESC-50 --fold 5 --n 3 -o scenes",
+        epilog="example: soundsep make-scenes --data ESC-50 --fold 5 --n-scenes 3 -o scenes",
     )
-    add_scene_options(command, n_scenes="--n", n_default=20)
+    add_scene_options(command, n_default=20)
     command.add_argument(
         "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the files"
     )

@@ -25,6 +25,7 @@ def add_command(commands: Commands) -> None:
         help="list the published models",
         description="List the published models with size, accuracy and licence, the recommended "
         "one first.",
+        epilog="example: soundsep models scenes50-mn04",
     )
     command.add_argument(
         "name", nargs="?", metavar="NAME", help="show one model, with its labels, files and card"

@@ -49,7 +49,8 @@ def add_model(command: argparse.ArgumentParser, default: str) -> None:
     command.add_argument(
         "--model",
         default=default,
-        help=f"a name of `soundsep models`, a folder, or org/repo (default: {default})",
+        help=f"a name of `soundsep models`, a folder, or org/repo on the Hugging Face Hub "
+        f"(default: {default})",
     )
 
 
@@ -59,13 +60,15 @@ def add_channel(command: argparse.ArgumentParser) -> None:
         "--channel",
         type=at_least_0,
         metavar="N",
-        help="use this channel only, counted from 0 (default: all, mixed)",
+        help="use this channel only, counted from 0 (default: all)",
     )
 
 
 def add_device(command: argparse.ArgumentParser) -> None:
     """--device."""
-    command.add_argument("--device", default="cpu", help="cpu, cuda, mps... (default: cpu)")
+    command.add_argument(
+        "--device", default="cpu", help="where the model runs: cpu, cuda, mps... (default: cpu)"
+    )
 
 
 def add_runtime(command: argparse.ArgumentParser) -> None:
@@ -82,13 +85,16 @@ def add_runtime(command: argparse.ArgumentParser) -> None:
 def add_doubt(command: argparse.ArgumentParser) -> None:
     """--unknown and --silence-db."""
     command.add_argument(
-        "--unknown", action="store_true", help="leave sounds unnamed if the model is not sure"
+        "--unknown",
+        action="store_true",
+        help="give no label where the model is not sure; for models that otherwise always give "
+        f"one, such as {DEFAULT_MODEL}",
     )
     command.add_argument(
         "--silence-db",
         type=float,
         metavar="DBFS",
-        help="level below which sound counts as silence, such as -60",
+        help="level below which sound counts as silence, such as -60 (default: none)",
     )
 
 

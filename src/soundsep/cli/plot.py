@@ -32,8 +32,18 @@ OF_SOUND = {
     "probabilities": "scores of a model over time",
 }
 OF_TRAINING = {
-    "curves": ("RUN", "losses and scores of a training run", "folder that `train` wrote"),
-    "confusion": ("JSON", "confusion matrix", "file that `evaluate` wrote"),
+    "curves": (
+        "RUN",
+        "losses and scores of a training run",
+        "folder that `soundsep train` wrote",
+        "runs/fold5",
+    ),
+    "confusion": (
+        "JSON",
+        "confusion matrix",
+        "file that `soundsep evaluate` wrote",
+        "esc50-mn04-fold5.json",
+    ),
 }
 
 
@@ -48,20 +58,19 @@ def add_command(commands: Commands) -> None:
     )
     kinds = command.add_subparsers(title="kinds", metavar="KIND", required=True, dest="kind")
     for kind, help_text in OF_SOUND.items():
-        drawing = kinds.add_parser(kind, help=help_text)
-        drawing.add_argument("file", metavar="FILE", help="a recording")
+        drawing = _add_kind(kinds, kind, "FILE", help_text, "a recording", "yard.wav")
         drawing.add_argument(
             "--start",
             type=_seconds,
             default=0.0,
             metavar="SECONDS",
-            help="where the picture begins (default: 0)",
+            help="where in the recording the picture begins (default: 0)",
         )
         drawing.add_argument(
             "--duration",
             type=_seconds,
             metavar="SECONDS",
-            help="length of the picture (default: all)",
+            help="length of what is drawn (default: to the end)",
         )
         if kind == "probabilities":
             add_model(drawing, DEFAULT_EVENT_MODEL)
@@ -75,10 +84,21 @@ def add_command(commands: Commands) -> None:
             add_device(drawing)
             add_batch_size(drawing)
         _finish(drawing, kind, _draw_sound)
-    for kind, (metavar, help_text, file_help) in OF_TRAINING.items():
-        drawing = kinds.add_parser(kind, help=help_text)
-        drawing.add_argument("file", metavar=metavar, help=file_help)
-        _finish(drawing, kind, _draw_training)
+    for kind, about in OF_TRAINING.items():
+        _finish(_add_kind(kinds, kind, *about), kind, _draw_training)
+
+
+def _add_kind(
+    kinds: Commands, kind: str, metavar: str, help_text: str, file_help: str, file: str
+) -> argparse.ArgumentParser:
+    drawing: argparse.ArgumentParser = kinds.add_parser(
+        kind,
+        help=help_text,
+        description=f"Draw: {help_text}.",
+        epilog=f"example: soundsep plot {kind} {file} -o {kind}.png",
+    )
+    drawing.add_argument("file", metavar=metavar, help=file_help)
+    return drawing
 
 
 def _finish(
@@ -90,7 +110,8 @@ def _finish(
         "--output",
         type=Path,
         metavar="PICTURE",
-        help=f"png, pdf, svg... (default: FILE-{kind}.png, here)",
+        help="file to write: png, pdf, svg... (default: the name of what is drawn with "
+        f"-{kind}.png, in the current folder)",
     )
 
     def run(arguments: argparse.Namespace) -> int:

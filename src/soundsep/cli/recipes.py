@@ -24,6 +24,7 @@ def add_command(commands: Commands) -> None:
         "recipes",
         help="list the training recipes",
         description="List the recipes of `soundsep train`, with what each needs.",
+        epilog="example: soundsep recipes esc50-resnet34",
     )
     command.add_argument("name", nargs="?", metavar="NAME", help="show every setting of one recipe")
     command.add_argument("--json", action="store_true", help="print JSON, with every setting")

@@ -20,12 +20,11 @@ STRANGER_SECONDS = 5.0  # length of the pieces that recordings of strangers are 
 LONG_SECONDS = 60.0  # scenes of this length or more are those of `LONG_SCENES`
 
 
-def add_scene_options(command: argparse.ArgumentParser, *, n_scenes: str, n_default: int) -> None:
+def add_scene_options(command: argparse.ArgumentParser, *, n_default: int) -> None:
     """--data, --fold, the number of scenes, and what they are made of.
 
     Args:
         command: Parser of the command.
-        n_scenes: Name of the option for the number of scenes.
         n_default: Default number of scenes.
     """
     command.add_argument("--data", type=Path, required=True, metavar="ROOT", help=DATA_HELP)
@@ -38,8 +37,7 @@ def add_scene_options(command: argparse.ArgumentParser, *, n_scenes: str, n_defa
         "as in `soundsep train`",
     )
     command.add_argument(
-        n_scenes,
-        dest="n_scenes",
+        "--n-scenes",
         type=at_least_1,
         default=n_default,
         metavar="N",
@@ -48,7 +46,7 @@ def add_scene_options(command: argparse.ArgumentParser, *, n_scenes: str, n_defa
     command.add_argument(
         "--seconds",
         type=float,
-        metavar="S",
+        metavar="SECONDS",
         help="length of a scene, 0.5 to 3600 (default: 600); scenes of a minute or more have two "
         "sounds per minute, shorter ones 0 to 4 in all",
     )
@@ -56,7 +54,8 @@ def add_scene_options(command: argparse.ArgumentParser, *, n_scenes: str, n_defa
         "--sounds-per-minute",
         type=float,
         metavar="N",
-        help="number of sounds per minute, never more than 4 at once",
+        help="number of sounds per minute, never more than 4 at once (default: 2, in scenes of a "
+        "minute or more)",
     )
     command.add_argument(
         "--seed",
@@ -65,16 +64,22 @@ def add_scene_options(command: argparse.ArgumentParser, *, n_scenes: str, n_defa
         help="seed of all random numbers (default: 0): the same seed makes the same scenes",
     )
     command.add_argument(
-        "--backgrounds", type=Path, metavar="DIR", help="recordings to put behind the sounds"
+        "--backgrounds",
+        type=Path,
+        metavar="DIR",
+        help="folder of recordings to put behind the sounds (default: synthetic backgrounds)",
     )
     command.add_argument(
         "--strangers",
         type=Path,
         metavar="DIR",
-        help="recordings of sounds that have none of the labels",
+        help="folder of recordings of sounds that have none of the labels (default: none)",
     )
     command.add_argument(
-        "--config", type=Path, metavar="JSON", help="other settings of datasets.SoundscapeConfig"
+        "--config",
+        type=Path,
+        metavar="JSON",
+        help="file with other settings of datasets.SoundscapeConfig",
     )
 
 

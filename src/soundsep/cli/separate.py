@@ -25,7 +25,7 @@ def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     command = commands.add_parser(
         "separate",
-        help="separate recordings into their sources",
+        help="take simultaneous sounds apart, one file each",
         description="Separate recordings of any length into their sources: one WAV file each, in a "
         "folder named after the recording. A recording that cannot be read is reported, the others "
         "are still processed, and the exit code is 1.",

@@ -32,7 +32,10 @@ def add_command(commands: Commands) -> None:
         epilog="example: soundsep train --data ESC-50 --fold 5 -o runs/fold5",
     )
     command.add_argument(
-        "--recipe", default=DEFAULT_RECIPE, metavar="NAME", help=f"default: {DEFAULT_RECIPE}"
+        "--recipe",
+        default=DEFAULT_RECIPE,
+        metavar="NAME",
+        help=f"a name of `soundsep recipes` (default: {DEFAULT_RECIPE})",
     )
     command.add_argument(
         "-o",
@@ -77,10 +80,14 @@ def add_command(commands: Commands) -> None:
         help="keep decoded clips, and features that never change, here for later runs",
     )
     changes = command.add_argument_group("changes to the recipe")
-    changes.add_argument("--epochs", type=at_least_1, metavar="N")
-    changes.add_argument("--batch-size", type=at_least_1, metavar="N")
+    changes.add_argument(
+        "--epochs", type=at_least_1, metavar="N", help="epochs in all, shared among its stages"
+    )
+    changes.add_argument("--batch-size", type=at_least_1, metavar="N", help="clips per step")
     changes.add_argument("--lr", type=float, metavar="RATE", help="peak learning rate")
-    changes.add_argument("--network", metavar="NAME", help="an unknown name lists all")
+    changes.add_argument(
+        "--network", metavar="NAME", help="name of a network; an unknown one lists all"
+    )
     changes.add_argument(
         "--features", choices=FEATURES, help="frontend, with the library's settings for 16 kHz"
     )
@@ -93,9 +100,11 @@ def add_command(commands: Commands) -> None:
         "takes twice the time",
     )
     add_seed(command)
-    command.add_argument("--log-dir", type=Path, metavar="DIR", help="folder for TensorBoard")
     command.add_argument(
-        "--comment", default="", help="added to the name of the run in TensorBoard"
+        "--log-dir", type=Path, metavar="DIR", help="folder for TensorBoard (extra train)"
+    )
+    command.add_argument(
+        "--comment", default="", metavar="TEXT", help="added to the name of the run in TensorBoard"
     )
     add_device(command)
     command.set_defaults(run=_run)

@@ -31,7 +31,7 @@ def add_command(commands: Commands) -> None:
         help="folder for metrics and weights",
     )
     command.add_argument(
-        "--epochs", type=at_least_1, metavar="N", help="epochs of 2000 mixtures each"
+        "--epochs", type=at_least_1, metavar="N", help="epochs of 2000 mixtures each (default: 56)"
     )
     command.add_argument(
         "--sources",
