@@ -101,6 +101,27 @@ def test_every_snippet_runs_as_it_stands(page, request):
     assert skipped == SKIPPED.get(name_of(page), [])
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_a_block_imports_what_it_uses_of_a_library(page):
+    # Variables may come from a block above; a reader who copies one block has no imports of others.
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    trees = [ast.parse(block) for block in blocks]
+    imported = [
+        {
+            (name.asname or name.name).partition(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in node.names
+        }
+        for tree in trees
+    ]
+    used = [{node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} for tree in trees]
+    anywhere = set().union(*imported)
+    missing = [names & anywhere - own for names, own in zip(used, imported, strict=True)]
+    assert [names for names in missing if names] == []
+
+
 @pytest.mark.slow  # it starts five processes that import torch; the block's functions run above
 def test_the_pool_of_processes_tags_the_archive(working_folder):
     text = (ROOT / "docs" / "bulk.md").read_text(encoding="utf-8")
