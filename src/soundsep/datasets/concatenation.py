@@ -96,12 +96,13 @@ class Concatenation(JoinedClips):
                 f"{', '.join(map(str, has))} (0: folds will be assigned)"
             )
         self.fold_numbers = tuple(range(1, n_folds + 1))
+        same = {label: label for label in self.labels}
         mapped = [
             [
                 replace(c, fold=c.fold and 1 + (c.fold - 1) * n_folds // n)
-                for c in crosswalk(part, table, self.labels)
+                for c in crosswalk(part, same if table is None else table, self.labels)
             ]
-            for part, table, n in zip(parts, full, has, strict=True)
+            for part, table, n in zip(parts, tables, has, strict=True)
         ]
         heard = [
             (clip.path.resolve(), clip.end_seconds and (clip.audio, clip.label))

@@ -47,6 +47,8 @@ def crosswalk(
 ) -> tuple[Clip, ...]:
     """Clips under the classes of another label set; those that the table leaves out are dropped.
 
+    So are the labels in ``Clip.also`` that it leaves out.
+
     Args:
         clips: Clips of any data set.
         table: Maps their labels to the new ones.
@@ -58,8 +60,9 @@ def crosswalk(
     if unknown := sorted(set(table.values()) - set(labels)):
         raise ConfigError(f"the crosswalk maps to {', '.join(unknown)}, not in the label set")
     target = {label: index for index, label in enumerate(labels)}
-    return tuple(
-        replace(clip, label=table[clip.label], target=target[table[clip.label]])
-        for clip in clips
-        if clip.label in table
-    )
+    found = []
+    for clip in clips:
+        if (label := table.get(clip.label)) is not None:
+            also = {table[other] for other in clip.also if other in table} - {label}
+            found.append(replace(clip, label=label, target=target[label], also=tuple(sorted(also))))
+    return tuple(found)

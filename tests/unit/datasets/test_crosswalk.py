@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from soundsep.datasets import Clip
+from soundsep.datasets import Clip, Concatenation
 from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN11, crosswalk
 from soundsep.errors import ConfigError
 from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
@@ -35,3 +36,17 @@ def test_clips_get_the_new_label_and_target_and_the_others_are_dropped():
     assert [(c.label, c.target, c.origin) for c in mapped] == [("dog", 1, "1"), ("siren", 0, "3")]
     with pytest.raises(ConfigError, match="wolf"):
         crosswalk(clips, {"dog_bark": "wolf"}, ("dog",))
+
+
+def test_the_other_sounds_of_a_clip_get_new_labels_too():
+    clips = [replace(clip("bark", "1"), also=("howl", "meow", "wind"))]
+    table = {"bark": "dog", "howl": "dog", "meow": "cat"}
+    (mapped,) = crosswalk(clips, table, ("dog", "cat"))
+    assert (mapped.label, mapped.also) == ("dog", ("cat",))
+
+
+def test_parts_that_keep_their_labels_keep_what_is_heard_in_them_of_others(tmp_path):
+    dog = replace(clip("dog", str(tmp_path / "1"), fold=1), also=("cat",))
+    cat = clip("cat", str(tmp_path / "2"), fold=2)
+    both = Concatenation([[dog], [cat]])
+    assert [c.also for c in both] == [("cat",), ()]
