@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from soundsep.errors import ConfigError
 from soundsep.frontends.cost import frontend_cost
 from soundsep.frontends.gammatone import GammatoneConfig, GammatoneFrontend
 from soundsep.frontends.kaldi import KaldiMelConfig, KaldiMelFrontend
@@ -47,5 +48,13 @@ _FRONTENDS: dict[type[FrontendConfig], Callable[[Any], Frontend]] = {
 
 
 def build_frontend(config: FrontendConfig) -> Frontend:
-    """The frontend that a config describes."""
-    return _FRONTENDS[type(config)](config)
+    """The frontend that a config describes.
+
+    Raises:
+        ConfigError: ``config`` is not the config of a frontend.
+    """
+    build = _FRONTENDS.get(type(config))
+    if build is None:
+        known = ", ".join(kind.__name__ for kind in _FRONTENDS)
+        raise ConfigError(f"expected one of {known}, got a {type(config).__name__}")
+    return build(config)

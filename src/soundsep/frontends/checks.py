@@ -16,6 +16,7 @@ __all__ = [
     "check_sizes",
     "check_table",
     "check_waveform",
+    "own_config",
     "preset",
 ]
 
@@ -116,6 +117,30 @@ def check_decibels(config: Config) -> None:
     check_range(config, "top_db", above=0)
 
 
+def own_config(config: C | None, kind: type[C]) -> C:
+    """Return a frontend's settings unchanged, or the default ones for ``None``.
+
+    Args:
+        config: Settings, which are refused if they are of another frontend: many have the same
+            fields and would give other features.
+        kind: Type of the settings.
+
+    Raises:
+        ConfigError: the settings are of another type.
+    """
+    if config is None:
+        return kind()
+    if not isinstance(config, kind):
+        raise ConfigError(f"expected a {kind.__name__}, got {_told(config, kind)}")
+    return config
+
+
+def _told(config: object, kind: type[Config]) -> str:
+    """The type of a wrong config, and how a dictionary becomes one."""
+    hint = f"; {kind.__name__}.from_dict makes one of it" if isinstance(config, Mapping) else ""
+    return f"a {type(config).__name__}{hint}"
+
+
 def preset(config: C | str, presets: Mapping[str, C], what: str) -> C:
     """Return settings unchanged, or the preset of that name.
 
@@ -131,8 +156,8 @@ def preset(config: C | str, presets: Mapping[str, C], what: str) -> C:
         kind = type(next(iter(presets.values())))
         if not isinstance(config, kind):
             raise ConfigError(
-                f"expected a {kind.__name__} or the name of a preset ({', '.join(presets)}), got a "
-                f"{type(config).__name__}"
+                f"expected a {kind.__name__} or the name of a preset ({', '.join(presets)}), got "
+                f"{_told(config, kind)}"
             )
         return config
     if config not in presets:

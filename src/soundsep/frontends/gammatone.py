@@ -16,6 +16,7 @@ from soundsep.frontends.checks import (
     check_sizes,
     check_table,
     check_waveform,
+    own_config,
 )
 from soundsep.frontends.scaling import Scaling, limit_range, power_to_db, scale
 
@@ -98,6 +99,9 @@ class GammatoneFrontend(nn.Module):
         waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, n_bands, frames)
         with ``frames = 1 + time // hop_length``, the lowest band first.
 
+    Raises:
+        ConfigError: the settings are those of another frontend.
+
     Examples:
         >>> import torch
         >>> GammatoneFrontend()(torch.zeros(2, 16_000)).shape
@@ -112,7 +116,7 @@ class GammatoneFrontend(nn.Module):
 
     def __init__(self, config: GammatoneConfig | None = None) -> None:
         super().__init__()
-        self.config = config = config or GammatoneConfig()
+        self.config = config = own_config(config, GammatoneConfig)
         taps = gammatone_taps(self.centre_frequencies, config.sample_rate)
         self.register_buffer("taps", taps.float(), persistent=False)
         self.taps: Tensor

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from soundsep.config import Config, check_range
 from soundsep.errors import ConfigError
-from soundsep.frontends.checks import check_sizes, check_table, check_waveform
+from soundsep.frontends.checks import check_sizes, check_table, check_waveform, own_config
 from soundsep.frontends.filterbank import kaldi_filterbank
 from soundsep.frontends.spectrogram import BandSpectrogram
 
@@ -104,6 +104,9 @@ class KaldiMelFrontend(nn.Module):
         waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, n_mels, frames)
         with ``frames = 1 + (time - 1) // hop_length``.
 
+    Raises:
+        ConfigError: the settings are those of another frontend.
+
     Examples:
         >>> import torch
         >>> KaldiMelFrontend()(torch.zeros(2, 32_000)).shape
@@ -116,7 +119,7 @@ class KaldiMelFrontend(nn.Module):
 
     def __init__(self, config: KaldiMelConfig | None = None) -> None:
         super().__init__()
-        self.config = config = config or KaldiMelConfig()
+        self.config = config = own_config(config, KaldiMelConfig)
         filters = kaldi_filterbank(
             sample_rate=config.sample_rate,
             n_fft=config.n_fft,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from torch import Tensor, nn
 
 from soundsep.config import Config
-from soundsep.frontends.checks import check_sizes, check_waveform
+from soundsep.frontends.checks import check_sizes, check_waveform, own_config
 from soundsep.frontends.scaling import standardize
 
 __all__ = ["WaveformConfig", "WaveformFrontend"]
@@ -57,6 +57,9 @@ class WaveformFrontend(nn.Module):
     Shape:
         waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, 1, time).
 
+    Raises:
+        ConfigError: the settings are those of another frontend.
+
     Examples:
         >>> import torch
         >>> WaveformFrontend(WaveformConfig(scaling="peak"))(torch.tensor([[0.1, -0.2]]))
@@ -65,7 +68,7 @@ class WaveformFrontend(nn.Module):
 
     def __init__(self, config: WaveformConfig | None = None) -> None:
         super().__init__()
-        self.config = config or WaveformConfig()
+        self.config = own_config(config, WaveformConfig)
 
     @property
     def min_samples(self) -> int:

@@ -53,6 +53,25 @@ def test_kind_settings_and_module_belong_together(kind):
     assert repr(config) in repr(frontend)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_of_another_frontend_or_no_settings_are_refused(kind):
+    config = CHANGED[kind]
+    own = type(config).__name__
+    other = next(changed for name, changed in CHANGED.items() if name != kind)
+    frontend = type(build_frontend(config))
+    for wrong in (other, config.to_dict(), {}, 5):
+        with pytest.raises(ConfigError, match=f"expected a {own}.* got a {type(wrong).__name__}"):
+            frontend(wrong)
+    with pytest.raises(ConfigError, match=rf"{own}\.from_dict makes one of it"):
+        frontend(config.to_dict())
+
+
+@pytest.mark.parametrize("wrong", [{}, None, "mel", ClassifierConfig])
+def test_a_frontend_is_built_of_its_settings_only(wrong):
+    with pytest.raises(ConfigError, match=r"expected one of MelConfig, .*WaveformConfig, got a"):
+        build_frontend(wrong)
+
+
 def test_settings_without_a_kind_are_those_of_mel():
     settings = {"labels": ["a"], "network": "resnet18", "frontend": {"n_mels": 32}}
     assert ClassifierConfig.from_dict(settings).frontend == MelConfig(n_mels=32)
