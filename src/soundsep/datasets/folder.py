@@ -149,7 +149,7 @@ def _guessed(clips: Sequence[tuple[Path, str]]) -> str | None:
     named = defaultdict[str, list[str]](list)
     for path, label in clips:
         if path.parent.name == label and (name := recording_in_name(path.stem, label)):
-            named[name].append(path.name)
+            named[name].append(f"{label}/{path.name}")
     several = {name: paths for name, paths in named.items() if len(paths) > 1}
     if not several:
         return None
@@ -171,7 +171,8 @@ def _recording(path: Path, folder: Path, pattern: re.Pattern[str] | None) -> str
                 f"group {pattern.pattern!r} finds no recording in the name {path.name!r} ({path}); "
                 "it must find one in every file's name"
             )
-        return name
+        # The whole name is that of a file: phones number the recordings of every class from 1.
+        return name if name != path.name else str(path.relative_to(folder.parent))
     parts = path.relative_to(folder).parts
     if len(parts) > 1:
         return parts[0]

@@ -229,10 +229,12 @@ class FitReport:
                 f"calibration error  {self.calibration_error:.3f}",
             ]
         if self.clips_named is not None:
-            when = "with --unknown, " if self.activation == "softmax" else ""
+            # Without --unknown a plain model names everything: no accuracy, and no part of one.
+            is_plain = self.activation == "softmax"
             lines.append(
-                f"named              {self.clips_named:.1%} of these clips, "
-                f"{self.noise_named:.1%} of noise ({when}from a score of {self.threshold:g})"
+                f"{'with --unknown' if is_plain else 'get a label':<18} {self.clips_named:.1%} of "
+                f"these clips, {self.noise_named:.1%} of noise {'still get a label ' * is_plain}"
+                f"(from a score of {self.threshold:g})"
             )
         width = max(5, *map(len, self.labels))
         lines.append(f"{'class':<{width}}  clips  recordings  recall")
