@@ -64,7 +64,7 @@ function drawChosen() {
     return;
   }
   const of = data.recordings[event.recording];
-  const said = event.verdict === "renamed" ? `, was ${event.said}` : "";
+  const said = event.verdict === "renamed" ? `, was ${event.said.label}` : "";
   byId("about").textContent = `${event.label} at ${clock(of, event.start, 1)}, score ` +
     `${event.score.toFixed(2)}, ${SAID[event.verdict]}${said}`;
   byId("agree").setAttribute("aria-pressed",

@@ -47,7 +47,8 @@ function judgeAndGoOn(verdict) {
   const next = state.shown[state.shown.indexOf(event) + 1];
   judge(event, verdict);
   refresh();
-  if (event.verdict && next) choose(next);
+  const isTakenBack = !event.verdict || (event.verdict === "wrong") !== (verdict === "wrong");
+  if (!isTakenBack && next) choose(next);
 }
 
 function addEvent() {

@@ -7,7 +7,8 @@ const digest = byId("data").dataset.digest;
 
 function makeEvent(recording, start, end, label, score, verdict) {
   // What the model said is kept, so that a correction can be taken back.
-  return { recording, start, end, label, score, verdict, said: label, saidScore: score };
+  return { recording, start, end, label, score, verdict, said: { start, end, label, score },
+    isAdded: verdict === "added" };
 }
 
 const events = data.events.map(([recording, start, end, label, score]) =>
@@ -74,29 +75,39 @@ function restore() {
   } catch { /* likewise */ }
   for (const [number, of, start, end, label, score, verdict] of changed) {
     if (number >= 0) Object.assign(events[number], { start, end, label, score, verdict });
-    else events.push(makeEvent(of, start, end, label, score, verdict));
+    else events.push({ ...makeEvent(of, start, end, label, score, "added"), verdict });
   }
   state.unsaved = changed.length > 0;
   return changed.length;
 }
 
+function withoutVerdict(event) {
+  // What was corrected stays, in the list and for the next visit, when a verdict is taken back.
+  const { start, end, label } = event.said;
+  if (event.isAdded) return "added";
+  if (event.label !== label) return "renamed";
+  return event.start === start && event.end === end ? "" : "agreed";
+}
+
 function judge(event, verdict) {
-  if (event.verdict === "added" && verdict === "agreed") return;
   const isSame = event.verdict === verdict;
   if (event.verdict === "renamed" && verdict === "agreed") {
-    event.label = event.said;
-    event.score = event.saidScore;
+    event.label = event.said.label;
+    event.score = event.said.score;
   }
-  event.verdict = isSame ? "" : verdict;
+  event.verdict = event.isAdded && verdict === "agreed" || isSame ? withoutVerdict(event) : verdict;
   keep();
 }
 
 function rename(event, label) {
   if (!label.trim() || label === event.label) return;
   event.label = label.trim();
-  if (event.verdict !== "added") {
-    event.verdict = event.label === event.said ? "agreed" : "renamed";
-    event.score = event.label === event.said ? event.saidScore : 1; // a person said so
+  if (event.isAdded) {
+    event.verdict = "added";
+  } else {
+    const isSaid = event.label === event.said.label;
+    event.verdict = isSaid ? "agreed" : "renamed";
+    event.score = isSaid ? event.said.score : 1; // a person said so
   }
   keep();
 }

@@ -182,6 +182,36 @@ def test_corrections_are_saved_and_read_again(opened, night, tmp_path):
     opened.evaluate("state.unsaved = false")
 
 
+def test_what_was_corrected_stays_when_a_verdict_is_taken_back(opened):
+    said = """() => events.map((e) => [e.start, e.end, e.label, e.verdict])"""
+    opened.evaluate(
+        """() => {
+          rename(events[0], "tawny");
+          moveEdges(events[1], 8.5, 9.5);
+          judge(events[1], "agreed");
+          judge(events[2], "agreed");
+          judge(events[2], "agreed");
+          addEvent();
+          for (const event of [events[0], events[4]]) {
+            judge(event, "wrong");
+            judge(event, "wrong");
+          }
+          rename(events[4], "rain");
+        }"""
+    )
+    found = opened.evaluate(said)
+    assert found[:3] == [
+        [2, 3, "tawny", "renamed"],
+        [8.5, 9.5, "dog", "agreed"],
+        [14, 15.5, "owl", ""],
+    ]
+    assert found[4][2:] == ["rain", "added"]
+    opened.evaluate("state.unsaved = false")
+    opened.reload()
+    assert opened.evaluate(said) == found
+    opened.evaluate("state.unsaved = false")
+
+
 def test_the_saved_table_is_that_of_the_library(opened, night, tmp_path):
     recording, _ = night
     expected = tmp_path / "expected.csv"
