@@ -21,6 +21,14 @@ FAULTS = """() => {
     const box = word.getBoundingClientRect();
     if (word.innerText.length > 8 && box.width < 50) found.push(`in pieces: ${word.innerText}`);
   }
+  // The mark that links to a heading is hidden, and must not take a line of its own.
+  for (const mark of document.querySelectorAll("article :is(h1, h2, h3, h4) > a.headerlink")) {
+    const heading = mark.parentElement;
+    const height = heading.offsetHeight;
+    mark.style.display = "none";
+    if (heading.offsetHeight < height) found.push(`an empty line: ${heading.innerText}`);
+    mark.style.display = "";
+  }
   return found;
 }"""
 
