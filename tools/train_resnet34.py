@@ -1,8 +1,8 @@
 """Train ``esc50-resnet34`` with an accelerator: ``python tools/train_resnet34.py --esc50 DIR ...``.
 
 The student hears 2.5 s crops, then whole clips of the four other folds; of a fold held out, its
-teacher ``esc50-mn04-foldK`` has heard nothing either. Several folds take turns on one device, one
-that is named twice has twice as many turns::
+teachers have heard nothing either: the mean of ``esc50-mn04-foldK`` and ``scenes50-mn04-foldK``.
+Several folds take turns on one device, one that is named twice has twice as many turns::
 
     python tools/train_resnet34.py --esc50 ESC-50 --folds 5 --minutes 8.5 --device cuda --output OUT
 
@@ -276,7 +276,12 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[5], help="held out, in turns")
     parser.add_argument("--weights-of", type=int, nargs="*", help="keep these folds' weights only")
     parser.add_argument("--epochs", type=int, default=3_000, help="of each fold, at most")
-    parser.add_argument("--teacher", default="esc50-mn04-fold{fold}", help="name or folder")
+    parser.add_argument(
+        "--teachers",
+        nargs="+",
+        default=["esc50-mn04-fold{fold}", "scenes50-mn04-fold{fold}"],
+        help="names or folders; their mean is learnt",
+    )
     parser.add_argument("--compare", nargs="*", default=[], help="models to measure beside it")
     parser.add_argument("--parts", action="store_true", help="time the parts of a step first")
     args = parser.parse_args()
@@ -299,9 +304,10 @@ def main() -> None:
 
     folds = []
     for number, (training, test) in chosen.items():
-        teacher = Classifier.from_pretrained(args.teacher.format(fold=number))
+        names = [name.format(fold=number) for name in args.teachers]
+        teachers = [Classifier.from_pretrained(name) for name in names]
         rows = [index[clip] for clip in training]
-        run = BatchedRun(recipe, esc50.labels, bank, rows, teacher, seed=args.seed + number)
+        run = BatchedRun(recipe, esc50.labels, bank, rows, teachers, seed=args.seed + number)
         windows = whole_windows([examples[index[c]][0] for c in test], run.model.config)
         folder = args.output / f"fold{number}"
         held_out = HeldOut(test, windows.to(device))
@@ -310,7 +316,7 @@ def main() -> None:
         notes = {
             "recipe": recipe.to_dict(),
             "fold": number,
-            "teacher": args.teacher.format(fold=number),
+            "teachers": names,
             "training_clips": len(rows),
             "arguments": {k: str(v) for k, v in vars(args).items()},
         }

@@ -40,7 +40,7 @@ def test_every_phase_in_the_time_it_was_given(esc50, teacher, tmp_path, monkeypa
     (tmp_path / "recipe.json").write_text(json.dumps(settings))
     output = tmp_path / "out"
     words = f"train --esc50 {esc50} --output {output} --folds 5 2 5 --weights-of 5 --minutes 0.08"
-    words += f" --teacher {teacher} --compare {teacher} --recipe {tmp_path / 'recipe.json'}"
+    words += f" --teachers {teacher} --compare {teacher} --recipe {tmp_path / 'recipe.json'}"
     words += " --device cpu --threads 1 --reports 4 --parts --epochs 100000"
     monkeypatch.setattr("sys.argv", words.split())
     train_resnet34.main()
@@ -80,7 +80,7 @@ def test_few_epochs_end_it_without_a_clock(esc50, teacher, tmp_path, monkeypatch
     settings = {"network": "cnn4", "batch_size": 4, "window_seconds": 1.0, "crop_seconds": 0.5}
     (tmp_path / "recipe.json").write_text(json.dumps(settings))
     output = tmp_path / "out"
-    words = f"train --esc50 {esc50} --output {output} --epochs 5 --teacher {teacher} --device cpu"
+    words = f"train --esc50 {esc50} --output {output} --epochs 5 --teachers {teacher} --device cpu"
     words += f" --threads 1 --batch-size 8 --recipe {tmp_path / 'recipe.json'}"
     monkeypatch.setattr("sys.argv", words.split())
     train_resnet34.main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,14 @@ from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.classifier.inference import fold_batch_norm
 from soundsep.devices import forked_rng, to_device
+from soundsep.errors import ConfigError
+from soundsep.models.resnet import ResidualBlock
 from soundsep.training.autocast import bfloat16_for
 from soundsep.training.batched_augment import mask_batch, mix_batch
 from soundsep.training.batched_recipe import BatchedRecipe
 from soundsep.training.clip_bank import ClipBank
 from soundsep.training.step import make_adamw, one_cycle
-from soundsep.training.teacher import Teacher
+from soundsep.training.teacher import Teacher, Teachers
 
 __all__ = ["BatchedRun", "Stopwatch", "whole_windows"]
 
@@ -50,11 +53,12 @@ class BatchedRun:
         labels: Names of the classes.
         bank: Clips at the rate of the recipe's frontend, on the device; several runs may share it.
         training: Numbers of the clips to train on; no others are used.
-        teacher: Classifier of the same labels that was not trained on held-out clips.
+        teachers: Classifiers of the same labels that were not trained on held-out clips; their
+            mean is learnt.
         seed: Seed of the initial weights and of all random numbers.
 
     Raises:
-        ConfigError: ``teacher`` does not give exactly one label, by softmax.
+        ConfigError: there is no teacher.
     """
 
     def __init__(
@@ -63,10 +67,12 @@ class BatchedRun:
         labels: Sequence[str],
         bank: ClipBank,
         training: Sequence[int],
-        teacher: Classifier,
+        teachers: Sequence[Classifier],
         *,
         seed: int = 0,
     ) -> None:
+        if not teachers:
+            raise ConfigError("there is no teacher")
         self.recipe, self.bank = recipe, bank
         device = bank.waveforms.device
         self.rows = torch.tensor([*training], device=device)
@@ -77,14 +83,17 @@ class BatchedRun:
             window_seconds=recipe.window_seconds,
             hop_seconds=recipe.window_seconds / 2,
         )
-        guide = to_device(copy.deepcopy(teacher), device)
+        guides = [to_device(copy.deepcopy(teacher), device) for teacher in teachers]
         lengths = bank.lengths.tolist()
         # Enough of them for means and spreads, which are taken clip by clip.
         clips = [bank.waveforms[i, : lengths[i]] for i in [*training][::4]]
         with forked_rng(seed):
             self.model = to_device(Classifier(config), device).train()
-            self.teacher = Teacher(guide, clips, sample_rate=self.model.sample_rate).to(device)
-            self.teacher.classifier = fold_batch_norm(self.teacher.classifier)
+            rate = self.model.sample_rate
+            members = [Teacher(guide, clips, sample_rate=rate).to(device) for guide in guides]
+            for member in members:
+                member.classifier = fold_batch_norm(member.classifier)
+            self.teacher = Teachers(members)
             width = self.model.network.embedding_dim
             self.to_wanted = nn.Linear(width, self.teacher.embedding_dim).to(device)
         self.ema = copy.deepcopy(self.model).requires_grad_(requires_grad=False).eval()
@@ -93,6 +102,7 @@ class BatchedRun:
             self._parameters, rate=recipe.learning_rate, decay=recipe.weight_decay
         )
         self.generator = torch.Generator(device).manual_seed(seed)
+        self._drop_paths()
         self.n_steps = self.n_whole = 0  # whole: those that heard whole clips
         self._order = self.rows[:0]
         self._hot = torch.eye(len(labels), device=device)
@@ -165,9 +175,10 @@ class BatchedRun:
             )
             targets = self._hot[self.bank.targets[rows]]
         with watch.part("changes"):
-            waveform, targets = mix_batch(
-                waveform, targets, probability=recipe.mixup, generator=generator
-            )
+            for _ in range(recipe.n_mixes):
+                waveform, targets = mix_batch(
+                    waveform, targets, probability=recipe.mixup, generator=generator
+                )
             conditions = recipe.conditions
             if is_whole:
                 conditions = conditions.scaled(recipe.last_conditions)
@@ -184,6 +195,19 @@ class BatchedRun:
                     features, dim=dim, max_share=recipe.max_mask, n_masks=2, generator=generator
                 )
         return features, targets, wanted
+
+    def _drop_paths(self) -> None:
+        """Let the residual blocks of the student be skipped at random, late ones more often."""
+        blocks = [m for m in self.model.modules() if isinstance(m, ResidualBlock)]
+        for i, block in enumerate(blocks if self.recipe.drop_path else ()):
+            kept = 1 - self.recipe.drop_path * (i + 1) / len(blocks)
+
+            def thin(_: nn.Module, __: Any, out: Tensor, kept: float = kept) -> Tensor:
+                shape = (len(out), 1, 1, 1)
+                drawn = torch.rand(shape, generator=self.generator, device=out.device)
+                return out * ((drawn < kept) / kept).to(out.dtype)
+
+            block.branch.register_forward_hook(thin)
 
     def _next_rows(self) -> Tensor:
         """The next clips of an endless sequence of random orders."""

@@ -26,13 +26,16 @@ class BatchedRecipe(Config):
         batch_size: Clips per step.
         max_speed: Largest random speed; the smallest is its inverse.
         mixup: Share of the clips that are mixed with another one.
+        n_mixes: Times that this is done, so that up to 2**n_mixes clips are heard at once.
         conditions: Rooms, noises and devices, for crops.
         last_conditions: Factor on the shares of ``conditions``, for whole clips.
-        teacher_hears: ``"same"`` gives the teacher the student's waveform before its gain,
+        teacher_hears: ``"same"`` gives the teachers the student's waveform before its gain,
             ``"clean"`` that before the conditions.
-        teacher_share: Share of the teacher's probabilities in the targets.
-        embedding_weight: Weight of the mean squared error to the teacher's embedding.
+        teacher_share: Share of the teachers' probabilities in the targets.
+        embedding_weight: Weight of the mean squared error to the teachers' embeddings.
         max_mask: Widest mask, as a share of bands or frames; there are two of each kind.
+        drop_path: Share of the clips for which the last residual block of a ResNet is skipped; for
+            those before it the share is less, evenly down to nothing.
         learning_rate: Peak of the rate, which rises and falls once.
         warmup: Share of the run in which the rate rises.
         weight_decay: Decoupled weight decay, only on weights of two and more axes.
@@ -49,14 +52,16 @@ class BatchedRecipe(Config):
     n_candidates: int = 3
     crop_share: float = 0.85
     batch_size: int = 256
-    max_speed: float = 1.2
+    max_speed: float = 1.35
     mixup: float = 0.5
+    n_mixes: int = 2
     conditions: Conditions = field(default_factory=Conditions)
     last_conditions: float = 0.5
-    teacher_hears: Literal["same", "clean"] = "same"
-    teacher_share: float = 0.7
+    teacher_hears: Literal["same", "clean"] = "clean"
+    teacher_share: float = 0.8
     embedding_weight: float = 1.0
-    max_mask: float = 0.15
+    max_mask: float = 0.2
+    drop_path: float = 0.1
     learning_rate: float = 3e-3
     warmup: float = 0.05
     weight_decay: float = 0.05
@@ -69,9 +74,10 @@ class BatchedRecipe(Config):
         check_range(
             self, "window_seconds", "crop_seconds", "learning_rate", "max_gradient", above=0
         )
-        check_range(self, "n_candidates", "max_speed", least=1)
+        check_range(self, "n_candidates", "n_mixes", "max_speed", least=1)
         check_range(self, "batch_size", least=2)
         check_range(self, "weight_decay", "embedding_weight", "last_conditions", least=0)
+        check_range(self, "drop_path", least=0, most=0.9)
         check_range(self, "crop_share", "mixup", "teacher_share", "max_mask", least=0, most=1)
         check_range(self, "warmup", "ema_share", least=0, most=1)
         self.conditions.scaled(self.last_conditions)  # now, not when most of a run is over

@@ -10,13 +10,14 @@ import torch
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.errors import ConfigError
 from soundsep.frontends import KaldiMelConfig, MelConfig
+from soundsep.models.resnet import ResidualBlock
 from soundsep.training import batched
 from soundsep.training import teacher as teacher_module
 from soundsep.training.batched import BatchedRun, whole_windows
 from soundsep.training.batched_recipe import BatchedRecipe
 from soundsep.training.clip_bank import ClipBank
 from soundsep.training.conditions import Conditions
-from soundsep.training.teacher import Teacher
+from soundsep.training.teacher import Teacher, Teachers
 
 RATE = 4_000
 LABELS = ("low", "high")
@@ -33,6 +34,9 @@ def recipe(**changes) -> BatchedRecipe:
         "window_seconds": 1.0,
         "crop_seconds": 0.5,
         "batch_size": 8,
+        "max_speed": 1.2,
+        "n_mixes": 1,
+        "teacher_hears": "same",
     }
     return BatchedRecipe(**(settings | changes))
 
@@ -63,7 +67,7 @@ def teacher() -> Classifier:
 
 
 def make(teacher: Classifier, training: range = range(16), seed: int = 0, **changes) -> BatchedRun:
-    return BatchedRun(recipe(**changes), LABELS, ClipBank(tones()), training, teacher, seed=seed)
+    return BatchedRun(recipe(**changes), LABELS, ClipBank(tones()), training, [teacher], seed=seed)
 
 
 def test_crops_first_then_whole_clips_and_it_learns(teacher):
@@ -96,7 +100,7 @@ def test_what_is_held_out_is_never_heard(teacher):
     bank = ClipBank(tones())
     bank.waveforms[4:8] = math.nan
     rows = [*range(4), *range(8, 16)]
-    run = BatchedRun(recipe(), LABELS, bank, rows, teacher)
+    run = BatchedRun(recipe(), LABELS, bank, rows, [teacher])
     for share in (0.0, 0.5, 0.9, 1.0):
         run.step(share)
     assert all(map(math.isfinite, run.losses()))
@@ -151,13 +155,67 @@ def test_what_the_teacher_hears(teacher, hears):
 
 def test_a_teacher_without_batch_norms_answers_alike(teacher):
     run = make(teacher)
-    assert not any(
-        isinstance(m, torch.nn.BatchNorm2d) for m in run.teacher.classifier.network.modules()
-    )
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in run.teacher.modules())
     plain = Teacher(copy.deepcopy(teacher), [w for w, _ in tones()[::4]], sample_rate=RATE)
     x = torch.stack([w for w, _ in tones()])
     for ours, wanted in zip(run.teacher(x, bfloat16=False), plain(x, bfloat16=False), strict=True):
         assert torch.allclose(ours, wanted, atol=1e-3)
+
+
+def test_several_teachers_are_believed_alike():
+    """One label at a time or several: what counts is how the labels compare."""
+    members = []
+    for seed, activation in enumerate(("softmax", "sigmoid")):
+        config = ClassifierConfig(
+            labels=LABELS,
+            network="mn04-frames" if activation == "sigmoid" else "cnn4",
+            frontend=KaldiMelConfig(sample_rate=8_000, f_max=4_000.0),
+            window_seconds=1.0,
+            hop_seconds=0.5,
+            activation=activation,
+            temperature=2.0,
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            members.append(Classifier(config).eval())
+    clips = [w for w, _ in tones()[::4]]
+    teachers = Teachers([Teacher(m, clips, sample_rate=8_000) for m in members])
+    x = torch.stack([w for w, _ in tones()]).repeat(1, 2)
+    probabilities, embedding = teachers(x, bfloat16=False)
+    wanted = torch.stack([(m(x) / 2.0).softmax(dim=-1) for m in members]).mean(dim=0)
+    assert torch.allclose(probabilities, wanted, atol=1e-5)
+    assert embedding.shape == (16, teachers.embedding_dim)
+    widths = [m.network.embedding_dim for m in members]
+    assert teachers.embedding_dim == sum(widths)
+    for part, member in zip(embedding.split(widths, dim=1), members, strict=True):
+        assert torch.allclose(part, Teacher(member, clips, sample_rate=8_000)(x, bfloat16=False)[1])
+
+
+def test_without_a_teacher_nothing_can_be_learnt():
+    with pytest.raises(ConfigError, match="no teacher"):
+        BatchedRun(recipe(), LABELS, ClipBank(tones()), range(16), [])
+
+
+def test_every_mixing_doubles_the_clips_that_can_be_heard(teacher, monkeypatch):
+    mixed = []
+    mix = batched.mix_batch
+    monkeypatch.setattr(batched, "mix_batch", lambda *a, **k: mixed.append(k) or mix(*a, **k))
+    make(teacher, n_mixes=3, mixup=0.25).step(0.0)
+    assert [k["probability"] for k in mixed] == [0.25] * 3
+
+
+def test_late_blocks_are_skipped_more_often_and_only_in_training(teacher):
+    run = make(teacher, network="resnet18", drop_path=0.5, batch_size=4)
+    blocks = [m for m in run.model.modules() if isinstance(m, ResidualBlock)]
+    x = torch.ones(4_000, 1, 1, 1)
+    for i, block in enumerate(blocks):
+        kept = 1 - 0.5 * (i + 1) / len(blocks)
+        (hook,) = block.branch._forward_hooks.values()
+        thinned = hook(block.branch, (), x)
+        assert thinned.unique().tolist() == pytest.approx([0.0, 1 / kept])
+        assert float((thinned > 0).float().mean()) == pytest.approx(kept, abs=0.03)
+    assert not any(m._forward_hooks for m in run.averaged().modules())
+    assert not any(m._forward_hooks for m in make(teacher, drop_path=0.0).model.modules())
 
 
 def test_a_step_waits_for_nothing_and_stays_on_its_device(teacher, monkeypatch):

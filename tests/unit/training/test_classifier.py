@@ -707,7 +707,6 @@ def test_a_teacher_s_means_lie_where_its_network_does(monkeypatch):
         ({"backbone": "something"}, {}, "starts from 'something'"),
         ({}, {"initial": {"labels": ("high", "low")}}, "initial classifier knows other labels"),
         (TAUGHT, {"teacher": {"labels": ("low", "high", "x")}}, "teacher knows other labels"),
-        (TAUGHT, {"teacher": {"activation": "sigmoid"}}, "exactly one label"),
     ],
 )
 def test_helpers_that_do_not_fit_are_refused(tmp_path, changes, helpers, message):
