@@ -174,6 +174,20 @@ def test_the_bare_command_shows_examples_that_can_be_typed(capsys):
         make_parser().parse_args(line.split())
 
 
+def test_a_recording_in_place_of_a_command_is_told_what_to_type(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, hint in (
+        ("yard.wav", ", did you mean: soundsep classify yard.wav"),
+        ("my yard.wav", ", did you mean: soundsep classify 'my yard.wav'"),
+        ("gone.wav", ""),
+    ):
+        if hint:
+            Path(name).touch()
+        with pytest.raises(SystemExit):
+            main([name])
+        assert f"'{name}'{hint} (choose from" in capsys.readouterr().err
+
+
 def test_the_package_runs_as_a_command():
     command = [sys.executable, "-m", "soundsep", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -6,10 +6,12 @@ import argparse
 import errno
 import io
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from soundsep._version import __version__
@@ -188,6 +190,9 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # argparse suggests nothing before Python 3.14.
         if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
-            hint = did_you_mean(choice[1], re.findall(r"[\w.-]+", choice[2]))
+            choices = re.findall(r"[\w.-]+", choice[2])
+            hint = did_you_mean(choice[1], choices)
+            if "classify" in choices and Path(choice[1]).exists():  # a recording, not a command
+                hint = f", did you mean: soundsep classify {shlex.quote(choice[1])}"
             message = message.replace(" (choose from", f"{hint} (choose from")
         super().error(printable(message, keep="\n"))
