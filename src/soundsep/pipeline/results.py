@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,6 +50,16 @@ class Prediction:
         """A dictionary of plain types, ready for JSON."""
         where = {} if self.heard_in is None else {"heard_in": self.heard_in}
         return {"label": self.label, "score": round(self.score, 6), **where}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Prediction:
+        """What `to_dict` gave; other keys are ignored.
+
+        Raises:
+            ConfigError: ``data`` is something else.
+        """
+        with _reading(cls, data):
+            return cls(str(data["label"]), float(data["score"]), data.get("heard_in"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -147,6 +159,38 @@ class ClipResult:
             "predictions": [p.to_dict() for p in self.predictions],
         }
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ClipResult:
+        """What `to_dict` gave, or a line of ``soundsep classify -o FILE.jsonl``.
+
+        Other keys are ignored. Numbers are as rounded as they were written, and the `separation` is
+        not written. A label in `named` that is not among the `predictions` has the score NaN.
+
+        Raises:
+            ConfigError: ``data`` is something else.
+
+        Examples:
+            >>> result = ClipResult(predictions=(Prediction("dog", 0.9),), path="yard.wav")
+            >>> ClipResult.from_dict(result.to_dict()) == result
+            True
+        """
+        with _reading(cls, data):
+            path = None if data["path"] is None else str(data["path"])
+            if data.get("error") is not None:
+                return cls(path=path, error=str(data["error"]))
+            predictions = tuple(map(Prediction.from_dict, data["predictions"]))
+            scored = {p.label: p for p in predictions}
+            named = data.get("labels")
+            return cls(
+                predictions=predictions,
+                path=path,
+                duration_seconds=float(data["duration_seconds"]),
+                is_known=data["label"] is not None,
+                named=None
+                if named is None
+                else tuple(scored.get(label, Prediction(str(label), math.nan)) for label in named),
+            )
+
     def __str__(self) -> str:
         """A table of the five best labels."""
         return self.table(N_PRINTED)
@@ -228,6 +272,19 @@ class Event:
             "label": self.label,
             "score": round(self.score, 6),
         }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Event:
+        """What `to_dict` gave, or a line of ``soundsep events -o FILE.jsonl``.
+
+        Other keys are ignored; `soundsep.pipeline.read_events` keeps the recording and the time.
+
+        Raises:
+            ConfigError: ``data`` is something else.
+        """
+        with _reading(cls, data):
+            start, end = float(data["start_seconds"]), float(data["end_seconds"])
+            return cls(start, end, str(data["label"]), float(data["score"]))
 
     def __str__(self) -> str:
         """One line, aligned with those of other events."""
@@ -371,3 +428,21 @@ class Scores:
         peaks = zip(best.indices.tolist(), best.values.tolist(), strict=True)
         heard = ", ".join(f"{self.labels[index]} {score:.3f}" for index, score in peaks)
         return f"Scores({title}: {size}; highest {heard})"
+
+
+@contextmanager
+def _reading(kind: type, data: object) -> Iterator[None]:
+    """Say what was expected where reading a dictionary fails.
+
+    Raises:
+        ConfigError: reading it fails.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        fault = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise ConfigError(
+            f"expected what {kind.__name__}.to_dict gives, got a {type(data).__name__}: {fault}"
+        ) from error

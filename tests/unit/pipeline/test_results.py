@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import pickle
 
 import pytest
 
-from soundsep import AudioError, ClipResult, Prediction
+from soundsep import AudioError, ClipResult, ConfigError, Event, Prediction
 
 RESULT = ClipResult(
     predictions=tuple(Prediction(name, score) for name, score in (("dog", 0.7), ("<cat>", 0.3))),
@@ -37,6 +38,44 @@ def test_dicts_survive_json():
         "predictions": [{"label": "dog", "score": 0.7}, {"label": "<cat>", "score": 0.3}],
     }
     assert FAILED.to_dict() == {"path": "bad.wav", "error": "bad.wav is not audio"}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        RESULT,
+        FAILED,
+        ClipResult(predictions=RESULT.predictions, is_known=False),
+        ClipResult(predictions=RESULT.predictions, named=RESULT.predictions),
+        ClipResult(predictions=RESULT.predictions, named=(), is_known=False),
+        ClipResult(predictions=(Prediction("dog", 0.5, heard_in="source1"),), path="mix.wav"),
+        ClipResult(path="silence.wav", duration_seconds=2.0, is_known=False),
+    ],
+)
+def test_a_dict_becomes_the_result_again(result):
+    written = json.loads(json.dumps(result.to_dict()))
+    assert ClipResult.from_dict(written) == result
+    assert ClipResult.from_dict({**written, "model": "m", "start_time": None}) == result
+
+
+def test_a_named_label_below_the_top_ones_has_no_score_in_a_dict():
+    named = Prediction("cat", 0.2)  # whose threshold is lower than that of the best label
+    result = ClipResult(predictions=(Prediction("dog", 0.4),), named=(named,))
+    read = ClipResult.from_dict(result.to_dict())
+    assert read.labels == ("cat",)
+    assert math.isnan(read.score)
+
+
+def test_a_dict_becomes_the_event_again():
+    event = Event(1.25, 2.5, "dog", 0.75)
+    assert Event.from_dict({"path": "a.wav", **event.to_dict(), "start_time": None}) == event
+
+
+@pytest.mark.parametrize("kind", [ClipResult, Event, Prediction])
+@pytest.mark.parametrize("wrong", [None, "dog", [], {}, {"label": "dog"}, {"score": "loud"}])
+def test_what_is_no_dict_of_a_result_is_refused_in_words(kind, wrong):
+    with pytest.raises(ConfigError, match=f"expected what {kind.__name__}.to_dict gives, got a "):
+        kind.from_dict(wrong)
 
 
 def test_a_failed_clip_never_gives_a_label():
