@@ -61,7 +61,7 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         OSError: a folder cannot be created, or a file cannot be written or moved.
     """
     for path in paths:
-        if not path.name or "\0" in path.name:  # such as the current folder
+        if not path.name or not _can_be(path):  # such as the current folder
             number = errno.EISDIR if not path.name else errno.EINVAL
             raise OSError(number, os.strerror(number), str(path))
     temporary = [_beside(path) for path in paths]
@@ -120,6 +120,14 @@ def saving(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(f"cannot write {printable(os.fspath(path))}: {reason}") from error
+
+
+def _can_be(path: Path) -> bool:
+    """Whether a file system could have the path; Python raises errors of its own for others."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _beside(path: Path) -> Path:

@@ -16,6 +16,7 @@ import soundfile
 
 from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
 from soundsep.cli import main
+from soundsep.pipeline import read_events
 
 
 class LevelMeter(Classifier):
@@ -324,6 +325,13 @@ def test_a_name_that_is_no_text_is_printed(clip, tmp_path, capsys):
     odd.write_bytes(Path(clip).read_bytes())
     assert run(clip, str(odd)) == 0
     assert "b\\udcff.wav" in capsys.readouterr().out
+    pytest.importorskip("pyarrow")
+    table = tmp_path / "\udcff" / "b\udcff.parquet"
+    assert run(clip, str(odd), "-o", str(table)) == 0
+    assert {Path(path).name for path, *_ in read_events(table)} == {
+        Path(clip).name,
+        "b\\udcff.wav",
+    }
 
 
 def test_options_reach_the_search(clip, capsys):

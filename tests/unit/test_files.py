@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from soundsep import files
+from soundsep.errors import ConfigError
 
 
 def names(folder):
@@ -226,3 +227,11 @@ def test_json_that_cannot_be_read_is_an_error_of_values(text):
     with pytest.raises(ValueError, match=r"nested too deeply|Expecting"):
         files.parse_json(text)
     assert files.parse_json('{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\0b/c", "\ud800", "\ud800/a"])
+def test_a_path_that_no_file_can_have_is_refused_in_words(name):
+    if os.name == "nt" and "\0" not in name:
+        pytest.skip("names are UTF-16 there")
+    with pytest.raises(ConfigError, match=r"cannot write .*Invalid argument"), files.saving(name):
+        pass

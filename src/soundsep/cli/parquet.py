@@ -123,34 +123,23 @@ def _convert(rows: Path, output: Path, columns: Sequence[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from soundsep.pipeline.tables import is_number  # brings torch, which takes seconds
+    from soundsep.pipeline.tables import is_number, valid_text  # brings torch: seconds
 
     schema = pa.schema(
         [(name, pa.float64() if is_number(name) else pa.string()) for name in columns]
     )
     with (
         replacing(output) as (temporary,),
-        pq.ParquetWriter(temporary, schema) as writer,
+        temporary.open("wb") as file,  # Arrow itself opens only names in UTF-8
+        pq.ParquetWriter(file, schema) as writer,
     ):
         for group in _groups(rows):
             # Rows of a resumed run that an older version began have fewer columns.
-            cells = {name: [row.get(name) for row in group] for name in columns}
+            cells = {name: [valid_text(row.get(name)) for row in group] for name in columns}
             writer.write_table(pa.table(cells, schema=schema))
 
 
 def _groups(rows: Path) -> Iterator[list[dict[str, Any]]]:
     with rows.open(encoding="utf-8") as file:
-        parsed = map(_parsed, file)
-        while group := [*islice(parsed, N_ROWS)]:
+        while group := [json.loads(line) for line in islice(file, N_ROWS)]:
             yield group
-
-
-def _parsed(line: str) -> dict[str, Any]:
-    loads: Callable[[str], dict[str, Any]] = json.loads
-    return {
-        # A file name can be any bytes, and Parquet takes only text.
-        name: value.encode("utf-8", "backslashreplace").decode()
-        if isinstance(value, str)
-        else value
-        for name, value in loads(line).items()
-    }

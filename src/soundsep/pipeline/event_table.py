@@ -85,7 +85,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             "pip install pyarrow"
         ) from error
     number = 0
-    with pq.ParquetFile(path) as file:
+    # Arrow itself opens only names in UTF-8.
+    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
         for batch in file.iter_batches():
             for row in batch.to_pylist():
                 number += 1

@@ -15,7 +15,7 @@ from soundsep.files import saving
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "clock_time", "csv_line", "is_number"]
+__all__ = ["Table", "clock_time", "csv_line", "is_number", "valid_text"]
 
 N_DECIMALS = 4
 NUMBERS = ("start_seconds", "end_seconds", "duration_seconds", "score")  # and score_1, ...
@@ -54,6 +54,16 @@ def csv_line(cells: Iterable[Any], delimiter: str = ",") -> str:
     return text.getvalue().removesuffix("\r\n")
 
 
+def valid_text(cell: Any) -> Any:
+    r"""A cell for a table of text: a file name can be any bytes, of which it takes only UTF-8.
+
+    Examples:
+        >>> valid_text("sir\udce8ne.wav"), valid_text("sirène.wav"), valid_text(1.5)
+        ('sir\\udce8ne.wav', 'sirène.wav', 1.5)
+    """
+    return cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+
+
 class Table(NamedTuple):
     """Rows of plain values, which may be generated one by one.
 
@@ -85,7 +95,7 @@ class Table(NamedTuple):
             file.writelines(f"{line}\n" for line in self.lines())
 
     def to_dataframe(self) -> pd.DataFrame:
-        """The table in memory.
+        """The table in memory; bytes of a file name that are no text are escaped.
 
         Raises:
             DependencyError: pandas is not installed.
@@ -97,7 +107,7 @@ class Table(NamedTuple):
                 f"a data frame needs pandas, which cannot be imported: {error}; install it with: "
                 "pip install pandas, or write a file with to_csv, which does not need it"
             ) from error
-        cells = [[row[name] for name in self.columns] for row in self.rows]
+        cells = [[valid_text(row[name]) for name in self.columns] for row in self.rows]
         frame = pd.DataFrame(cells, columns=[*self.columns])
         # Without a value in any row, pandas cannot know it.
         return frame.astype({name: "float64" for name in self.columns if is_number(name)})

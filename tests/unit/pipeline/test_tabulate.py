@@ -80,6 +80,12 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_a_name_that_is_no_text_can_be_in_a_table_of_text():
+    frame = to_dataframe([ClipResult(path="na\udcefve.wav"), ClipResult(path="naïve.wav")])
+    assert list(frame["path"]) == ["na\\udcefve.wav", "naïve.wav"]
+    frame.to_csv()  # pandas takes no other
+
+
 def test_events_of_one_recording_and_of_several(pipe, night, tmp_path):
     row = {
         "path": str(night),
