@@ -333,6 +333,63 @@ def test_events_go_on_after_a_kill_in_the_middle_of_a_recording(models, card, tm
         assert record.read_bytes().endswith(lines[-1])
 
 
+FORMATS = [
+    ("classify", "out.jsonl"),
+    ("classify", "out.csv"),
+    ("classify", "out.parquet"),
+    ("events", "out.csv"),
+    ("events", "out.jsonl"),
+    ("events", "labels"),
+    ("separate", "sources"),
+]
+
+
+@pytest.mark.parametrize(("command", "output"), FORMATS)
+def test_recordings_that_failed_are_tried_again_when_asked_for(
+    models, tmp_path, capsys, command, output
+):
+    if output.endswith(".parquet"):
+        pytest.importorskip("pyarrow.parquet")
+    card, rng = tmp_path / "card", np.random.default_rng(0)
+    card.mkdir()
+    for name in "bdf":
+        soundfile.write(card / f"{name}.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    whole = (card / "d.wav").read_bytes()
+    away = {card / "a.wav": b"", card / "d.wav": whole[: len(whole) // 2], card / "e.wav": b""}
+    for path, there in away.items():
+        path.write_bytes(there)
+    options = {
+        "labels": ("--format", "audacity", "--threshold", "0.1"),
+        "sources": (),
+    }.get(output, () if command == "classify" else ("--threshold", "0.1"))
+    given = (command, models, card, *options, "-o")
+    assert run(*given, tmp_path / output) == 1
+    for path in away:
+        path.write_bytes(whole)
+    assert run(*given, tmp_path / output, "--resume") == 1
+    assert run(*given, tmp_path / output, "--retry-failed") == 2
+    assert "--retry-failed needs --resume" in capsys.readouterr().err
+    for n_before in (2, 5):
+        assert run(*given, tmp_path / output, "--resume", "--retry-failed") == 0
+        assert f"5 recordings, none failed, {n_before} done before" in capsys.readouterr().err
+    fresh = tmp_path / "fresh" / output
+    assert run(*given, fresh) == 0
+    assert rows_in(tmp_path / output) == rows_in(fresh)
+
+
+def rows_in(output: Path) -> list[object]:
+    """What an output holds, in any order, for the recordings tried again come last."""
+    if output.is_dir():
+        files = sorted(p for p in output.rglob("*") if p.is_file() and p.name[0] != ".")
+        return [(str(p.relative_to(output)), p.read_bytes()) for p in files]
+    if output.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return sorted(pq.read_table(output).to_pylist(), key=str)
+    head, *lines = output.read_bytes().splitlines()
+    return [head, *sorted(lines)] if output.suffix == ".csv" else sorted([head, *lines])
+
+
 def test_events_that_were_edited_are_not_cut(models, card, tmp_path, capsys):
     output = tmp_path / "out.csv"
     assert run("events", models, card, "--format", "csv", "-o", output) == 1

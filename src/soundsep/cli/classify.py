@@ -85,8 +85,7 @@ def add_command(commands: Commands) -> None:
     )
     add_resume(
         command,
-        "recordings that have a line in it are skipped, even if that line is an error (delete the "
-        "line to try again)",
+        "recordings that have a line in it are skipped, even if that line is an error",
     )
     add_doubt(command)
     add_channel(command)
@@ -126,10 +125,12 @@ def _output(arguments: argparse.Namespace) -> ResultsFile | TableFile:
             model=model,
             options=_options(arguments),
             resume=arguments.resume,
+            retry_failed=arguments.retry_failed,
             overwrite=arguments.overwrite,
         )
     settings = Settings(
         resume=arguments.resume,
+        retry_failed=arguments.retry_failed,
         overwrite=arguments.overwrite,
         model=model,
         options=" ".join(filter(None, (kind, _options(arguments)))),

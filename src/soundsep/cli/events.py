@@ -181,6 +181,7 @@ def _sink(
     )
     settings = Settings(
         resume=arguments.resume,
+        retry_failed=arguments.retry_failed,
         overwrite=arguments.overwrite,
         model=arguments.model,
         options=_options(arguments, kind),

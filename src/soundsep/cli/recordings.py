@@ -30,7 +30,7 @@ def add_recordings(command: argparse.ArgumentParser) -> None:
 
 
 def add_resume(command: argparse.ArgumentParser, about: str) -> None:
-    """--resume and --overwrite.
+    """--resume, --overwrite and --retry-failed.
 
     Args:
         command: Parser of the command.
@@ -43,14 +43,22 @@ def add_resume(command: argparse.ArgumentParser, about: str) -> None:
         help=f"continue the output of an earlier run: {about}; name the files as in that run",
     )
     present.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    command.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="with --resume, try the recordings again that failed, such as those of a disk that "
+        "was away; what is in the output of them is dropped",
+    )
 
 
 def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
     """The recordings; files that are passed over are noted.
 
     Raises:
-        ConfigError: no recordings, or one of them is a model.
+        ConfigError: no recordings, one of them is a model, or --retry-failed is without --resume.
     """
+    if getattr(arguments, "retry_failed", False) and not arguments.resume:
+        raise ConfigError("--retry-failed needs --resume")
     import_torch()
     from soundsep.audio import find_recordings, passed_over
 

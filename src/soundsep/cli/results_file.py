@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from soundsep.cli.claimed_file import ClaimedFile
-from soundsep.cli.output import is_regular
+from soundsep.cli.output import is_regular, writing
 from soundsep.errors import ConfigError
-from soundsep.files import json_lines, parse_json
+from soundsep.files import json_lines, parse_json, write_bytes
 
 __all__ = ["ResultsFile", "record_of"]
 
@@ -27,6 +27,7 @@ class ResultsFile:
         options: Other options that the lines depend on, written into every line unless empty.
         command: The command that writes, for messages.
         resume: Continue an existing file.
+        retry_failed: When resuming, forget the recordings that failed.
         overwrite: Replace an existing file.
         keep: Keys of a line to read back into `kept`.
         shared: Let several runs and models write to the file; lines of other models are ignored.
@@ -50,6 +51,7 @@ class ResultsFile:
         options: str = "",
         command: str = "classify",
         resume: bool,
+        retry_failed: bool = False,
         overwrite: bool,
         keep: tuple[str, ...] = (),
         shared: bool = False,
@@ -70,6 +72,8 @@ class ResultsFile:
                 size = self._read_back()
                 if not shared:
                     self._file.cut(size)
+                if retry_failed:
+                    self._forget_failed()
             elif not shared:
                 self._file.cut(0)
             if shared and self._file.size:
@@ -109,6 +113,21 @@ class ResultsFile:
                 size += len(line)
         return size
 
+    def _forget_failed(self) -> None:
+        failed = [path for path, is_failed in self.done.items() if is_failed]
+        for path in failed:
+            del self.done[path]
+            self.begun.add(path)
+        if failed and not self._shared:  # in a shared file a later line counts
+            with self.path.open("rb") as stream:
+                self._replace(b"".join(s for s in stream if "error" not in parse_json(s)))
+
+    def _replace(self, data: bytes) -> None:
+        self._file.close()  # Windows replaces no open file
+        with writing(self.path):
+            write_bytes(self.path, data)
+        self._file = ClaimedFile(self.path, may_exist=True)
+
     def _end_line(self) -> None:
         """End a line that a killed run left unfinished, so that it does not swallow the next."""
         with self.path.open("rb") as stream:
@@ -135,6 +154,18 @@ class ResultsFile:
         """
         records = [{**result, **self._marks} for result in results]
         self._file.append(json_lines(records))
+        for record in records:
+            self._remember(record)
+
+    def rewrite(self, results: Iterable[Mapping[str, Any]]) -> None:
+        """Replace all lines, whole or not at all, by one line per result.
+
+        Raises:
+            ConfigError: the disk is full or missing, or another run claims the file.
+        """
+        records = [{**result, **self._marks} for result in results]
+        self._replace(json_lines(records))
+        self.done, self.begun, self.kept, self.last = {}, set(), {}, {}
         for record in records:
             self._remember(record)
 

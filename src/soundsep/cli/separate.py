@@ -77,6 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
             options="" if arguments.channel is None else f"--channel {arguments.channel}",
             command="separate",
             resume=arguments.resume,
+            retry_failed=arguments.retry_failed,
             overwrite=False,
             shared=True,
         )

@@ -26,6 +26,7 @@ class Settings:
 
     Attributes:
         resume: Continue it.
+        retry_failed: When resuming, drop the rows of recordings that failed, and try them again.
         overwrite: Replace it.
         model: Name of the model.
         options: All other options that change the rows.
@@ -37,6 +38,7 @@ class Settings:
     model: str
     options: str
     command: str = "events"
+    retry_failed: bool = False
 
 
 class Sink(Protocol):
@@ -137,6 +139,8 @@ class OneFile:
                 self._file = ClaimedFile(path, may_exist=settings.resume or settings.overwrite)
                 self._file.cut(self._kept_size() if settings.resume else 0)
                 self._check_head()
+                if settings.resume and settings.retry_failed:
+                    self._drop_failed()
         except BaseException:
             self.close()
             raise
@@ -163,6 +167,27 @@ class OneFile:
                 f"{self.path} has other columns than this version of soundsep writes and cannot be "
                 "resumed; name another file, or give --overwrite to start over"
             )
+
+    def _drop_failed(self) -> None:
+        """Drop the rows of the recordings that failed, which move those behind them."""
+        kept = [path for path, failed in self._record.done.items() if not failed]
+        if len(kept) == len(self._record.done):
+            return
+        assert self._file is not None
+        head, written = _encoded(self._lines.head()), self.path.read_bytes()
+        parts, lines, size = [head if kept else b""], [], len(head)
+        for path in kept:
+            start, end = self._record.kept[path]["bytes"]
+            rows = written[max(start, len(head)) : end]  # the first rows follow the head
+            parts.append(rows)
+            lines.append({"path": path, "bytes": [size, size + len(rows)]})
+            size += len(rows)
+        self._file.close()  # Windows replaces no open file
+        # A kill between the two leaves a file that is not as the record says, which is refused.
+        self._record.rewrite(lines)
+        with writing(self.path):
+            write_bytes(self.path, b"".join(parts))
+        self._file = ClaimedFile(self.path, may_exist=True)
 
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
@@ -233,6 +258,7 @@ class EachToItsFile:
             options=settings.options,
             command="events",
             resume=settings.resume,
+            retry_failed=settings.retry_failed,
             overwrite=False,
             shared=True,
         )
