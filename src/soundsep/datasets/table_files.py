@@ -79,14 +79,15 @@ class Finder:
     def _of(self, table: Path) -> Path:
         """The recording that a table without names of recordings belongs to, by its own name."""
         stem = RAVEN_ENDING.sub("", table.stem).casefold()
-        beside = [
-            path
-            for path in sorted(table.parent.iterdir())
-            if path.suffix.lower() in AUDIO_SUFFIXES
-            and stem in (path.name.casefold(), path.stem.casefold())
-        ]
-        if self._root is not None and self._root.is_file():
+        if self._root is not None and is_file(self._root):
             return self._root  # it was said
+        with looking_at(table.parent):
+            beside = [
+                path
+                for path in sorted(table.parent.iterdir())
+                if path.suffix.lower() in AUDIO_SUFFIXES
+                and stem in (path.name.casefold(), path.stem.casefold())
+            ]
         found = beside if len(beside) == 1 else self._by_name.get(stem, beside)
         if len(found) != 1:
             several = f"found {found[0].name} and {found[1].name}" if found else "found none"

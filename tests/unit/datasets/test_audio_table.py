@@ -181,6 +181,18 @@ def test_a_file_is_searched_beside_the_table_and_then_from_where_one_is(tmp_path
         AudioTable(table, recordings=tmp_path / "gone")
 
 
+def test_a_folder_that_cannot_be_searched_for_the_recording_is_named(tmp_path, monkeypatch):
+    table = tmp_path / "night.txt"
+    table.write_text("1\t2\towl\n2\t3\ttit\n")
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DatasetError, match=rf"{tmp_path.name} cannot be opened: Permission denied"):
+        AudioTable(table)
+
+
 @pytest.mark.parametrize(
     "name", ["night.txt", "night.wav.txt", "NIGHT.Table.1.selections.txt", "night.selections.txt"]
 )
