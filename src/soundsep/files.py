@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 import uuid
@@ -21,6 +22,11 @@ from soundsep._version import __version__
 from soundsep.errors import ConfigError
 from soundsep.names import local_path, printable
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,6 +37,7 @@ __all__ = [
     "file_digest",
     "is_stream",
     "json_lines",
+    "lock",
     "parse_json",
     "read_json_lines",
     "replacing",
@@ -42,6 +49,7 @@ __all__ = [
 ]
 
 MAX_NAME_BYTES = 100  # of a file in the name of its temporary one; some disks allow 143 in all
+FAR = 2**40  # a byte that no file of ours reaches: a lock on Windows forbids reading its bytes
 STALE_SECONDS = 600.0  # a temporary file that was not written for so long has no living owner
 
 
@@ -148,6 +156,21 @@ def is_stream(path: Path) -> bool:
         return path.exists() and not path.is_dir() and (is_device or not path.is_file())
     except OSError:  # too long
         return False
+
+
+def lock(file: int) -> bool:
+    """Lock an open file until it is closed; ``False`` if another program holds the lock."""
+    try:
+        if sys.platform == "win32":
+            os.lseek(file, FAR, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:  # no locks here, as on some network disks
+        return True
+    return True
 
 
 def sweep(folder: Path) -> None:

@@ -444,7 +444,7 @@ def results(path: Path, **options: bool) -> ResultsFile:
 @pytest.mark.parametrize("has_locks", [True, False])
 def test_two_runs_do_not_double_lines(has_locks, tmp_path, monkeypatch):
     if not has_locks:
-        monkeypatch.setattr(claimed_file, "_lock", lambda file: True)
+        monkeypatch.setattr(claimed_file, "lock", lambda file: True)
     path = tmp_path / "out.jsonl"
     first = results(path)
     if has_locks:

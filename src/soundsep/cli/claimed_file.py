@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 from soundsep.cli.output import is_regular, writing
 from soundsep.errors import ConfigError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from soundsep.files import lock
 
 __all__ = ["ClaimedFile"]
-
-FAR = 2**40  # a byte that no file of ours reaches: a lock on Windows forbids reading its bytes
 
 
 class ClaimedFile:
@@ -57,7 +50,7 @@ class ClaimedFile:
         try:
             self._is_regular = stat.S_ISREG(os.fstat(self._file).st_mode)
             self._is_alone = self._is_regular and not shared
-            if self._is_alone and not _lock(self._file):
+            if self._is_alone and not lock(self._file):
                 raise self._taken()
             self.size = os.fstat(self._file).st_size if self._is_regular else 0
             self._is_ours = is_new and self._is_alone
@@ -105,18 +98,3 @@ class ClaimedFile:
 
     def _taken(self) -> ConfigError:
         return ConfigError(f"{self.path} is being written by another run; wait until it has ended")
-
-
-def _lock(file: int) -> bool:
-    """Lock the file; ``False`` if another program holds the lock."""
-    try:
-        if sys.platform == "win32":
-            os.lseek(file, FAR, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:  # no locks here; writes are checked anyway
-        return True
-    return True

@@ -7,8 +7,10 @@ import hashlib
 import io
 import os
 import shutil
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -22,7 +24,7 @@ from soundsep.datasets.table import TableDataset
 from soundsep.datasets.unpack import unpack
 from soundsep.datasets.urbansound8k import UrbanSound8K
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.files import write_bytes
+from soundsep.files import lock, write_bytes
 from soundsep.names import did_you_mean, local_path
 
 __all__ = ["ARCHIVES", "Archive", "download"]
@@ -118,8 +120,8 @@ def download(name: str, folder: str | Path, *, progress: bool = True) -> FoldedC
 
     Raises:
         ConfigError: the name is unknown.
-        DatasetError: the folder holds something else, the disk is too small, or the archive cannot
-            be downloaded or is not the official one.
+        DatasetError: the folder holds something else, another run downloads into it, the disk is
+            too small, or the archive cannot be downloaded or is not the official one.
     """
     if name not in ARCHIVES:
         raise ConfigError(
@@ -127,34 +129,77 @@ def download(name: str, folder: str | Path, *, progress: bool = True) -> FoldedC
             f"one of {', '.join(ARCHIVES)}"
         )
     archive, folder = ARCHIVES[name], local_path(folder).absolute()
+    work = folder.with_name(f"{folder.name}.partial")
     try:
-        if folder.exists() and not _is_empty(folder):
-            if not archive.kind.is_in(folder):
-                raise DatasetError(f"{folder} is not empty; name a new folder for {name}")
-            return _checked(archive, folder)
-        work = folder.with_name(f"{folder.name}.partial")
-        packed, unpacked = work / archive.filename, work / "unpacked"
-        work.mkdir(parents=True, exist_ok=True)
-        if unpacked.exists():
-            shutil.rmtree(unpacked)
-        _require_space(archive, work)
-        if not packed.exists():
-            _fetch(archive, packed, progress=progress)
-        _verify(archive, packed)
-        unpack(packed, unpacked, max_files=archive.max_files, max_bytes=archive.max_bytes)
-        if archive.only is not None:
-            _keep(unpacked, archive.kind, archive.only)
-        _checked(archive, unpacked)
-        if folder.exists():
-            folder.rmdir()
-        os.replace(unpacked, folder)
-        for file in (packed, _partial(packed)):
-            file.unlink(missing_ok=True)
-        with suppress(OSError):  # whatever else lies there is not ours
-            work.rmdir()
+        if not _is_there(archive, folder, name):
+            work.mkdir(parents=True, exist_ok=True)
+            with _alone(work, folder):
+                if not _is_there(archive, folder, name):  # now that a run beside has ended
+                    _bring(archive, folder, work, progress=progress)
+            with suppress(OSError):  # whatever else lies there is not ours
+                work.rmdir()
+        return _checked(archive, folder)
     except OSError as error:
         raise DatasetError(f"cannot put {name} into {folder}: {error}") from error
-    return archive.kind(folder)
+
+
+def _bring(archive: Archive, folder: Path, work: Path, *, progress: bool) -> None:
+    packed, unpacked = work / archive.filename, work / "unpacked"
+    if unpacked.exists():
+        shutil.rmtree(unpacked)
+    _require_space(archive, work)
+    if not packed.exists():
+        _fetch(archive, packed, progress=progress)
+    _verify(archive, packed)
+    unpack(packed, unpacked, max_files=archive.max_files, max_bytes=archive.max_bytes)
+    if archive.only is not None:
+        _keep(unpacked, archive.kind, archive.only)
+    _checked(archive, unpacked)
+    if folder.exists():
+        folder.rmdir()
+    os.replace(unpacked, folder)
+    for file in (packed, _partial(packed)):
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(work: Path, folder: Path) -> Iterator[None]:
+    """Keep a second run out, which would write into the same archive.
+
+    Raises:
+        DatasetError: another run downloads into the folder.
+    """
+    path = work / ".lock"
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    is_open = True
+    try:
+        if not lock(file):
+            raise DatasetError(
+                f"{folder} is being downloaded by another run; wait until it has ended"
+            )
+        try:
+            yield
+        finally:
+            if sys.platform == "win32":  # removes no open file
+                os.close(file)
+                is_open = False
+            path.unlink(missing_ok=True)  # while it is locked: it is not yet another run's
+    finally:
+        if is_open:
+            os.close(file)
+
+
+def _is_there(archive: Archive, folder: Path, name: str) -> bool:
+    """Whether the folder holds the data set already.
+
+    Raises:
+        DatasetError: it holds something else.
+    """
+    if not folder.exists() or _is_empty(folder):
+        return False
+    if not archive.kind.is_in(folder):
+        raise DatasetError(f"{folder} is not empty; name a new folder for {name}")
+    return True
 
 
 def _is_empty(folder: Path) -> bool:

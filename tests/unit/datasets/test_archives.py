@@ -6,8 +6,10 @@ import hashlib
 import http.server
 import io
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,12 +51,15 @@ class Server:
         self.ranges: list[str | None] = []
         self.body, self.knows_ranges = BODY, True
         self.stops: list[int] = []  # where to break off, once each
+        self.may_send = threading.Event()
+        self.may_send.set()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 asked = self.headers["Range"]
                 outer.ranges.append(asked)
+                outer.may_send.wait(60)
                 first = int(asked[6:-1]) if asked and outer.knows_ranges else 0
                 self.send_response(206 if first else 200)
                 if first:
@@ -126,6 +131,22 @@ def test_what_is_there_is_left_as_it_is(server, tmp_path):
     (tmp_path / "a" / "audio" / ROWS[0][0]).unlink()
     with pytest.raises(DatasetError, match="1 of 10 clips are missing"):
         download("esc50", tmp_path / "a", progress=False)
+
+
+def test_two_runs_do_not_download_into_one_folder_at_once(server, tmp_path):
+    folder = tmp_path / "esc50"
+    server.may_send.clear()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(download, "esc50", folder, progress=False)
+        while not server.ranges and not first.done():
+            time.sleep(0.01)
+        with pytest.raises(DatasetError, match="esc50 is being downloaded by another run; wait"):
+            download("esc50", folder, progress=False)
+        server.may_send.set()
+        assert len(first.result()) == 10
+    assert len(download("esc50", folder, progress=False)) == 10
+    assert server.ranges == [None]
+    assert [path.name for path in tmp_path.iterdir()] == ["esc50"]
 
 
 def test_a_folder_with_something_else_is_refused(server, tmp_path):
