@@ -55,3 +55,11 @@ def test_every_page_stands_in_the_navigation_and_on_the_first_page_in_one_order(
     items = "".join(re.findall(r"^- \[.*\n", index, re.MULTILINE))
     listed = [target.rsplit(".", 1)[0] for target in TARGET.findall(items)]
     assert [page for page in listed if not page.startswith("https:")] == navigation
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_option_is_shown_with_a_dash(page):
+    # Sphinx makes a dash of two hyphens that are not in code.
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"(`+).*?\1|<!--.*?-->|\]\(.*?\)", "", text, flags=re.DOTALL)
+    assert re.findall(r"(?<!-)--\w.*", text) == []
