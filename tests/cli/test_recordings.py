@@ -8,6 +8,7 @@ import importlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -399,6 +400,11 @@ def test_events_that_were_edited_are_not_cut(models, card, tmp_path, capsys):
     assert "was changed since" in capsys.readouterr().err
     assert run("events", models, card, "--format", "table", "-o", output, "--resume") == 2
     assert "holds results of" in capsys.readouterr().err
+    told = ("--format", "csv", "--threshold", "0.9", "--unknown")
+    assert run("events", models, card, *told, "-o", output, "--resume") == 2
+    before, _, now = capsys.readouterr().err.partition(", not of ")
+    assert "--min-duration 0.0 --merge-gap 1.0" in before
+    assert re.search(r" csv .*--threshold 0\.9 .*--min-duration 0\.0 .* --unknown;", now)
     (tmp_path / ".out.csv.jsonl").unlink()
     assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 2
     assert "cannot be resumed" in capsys.readouterr().err

@@ -73,4 +73,4 @@ def test_wrong_names_are_said_before_the_work(recording, table, tmp_path, capsys
     table.write_text(HEAD + "other.wav,2.0,3.0,dog,1,\n")
     command = ["report", str(recording), "--events", str(table), "-o", str(tmp_path / "a.html")]
     assert main(command) == 2
-    assert "no event of" in capsys.readouterr().err
+    assert "from the folder in which the table was made" in capsys.readouterr().err

@@ -196,14 +196,16 @@ def _options(arguments: argparse.Namespace, kind: str) -> str:
     thresholds = sorted(
         f"{label}={score}" if label else str(score) for label, score in arguments.threshold or ()
     )
-    numbers = (arguments.hop, arguments.min_duration, arguments.merge_gap, arguments.min_score)
-    given = [kind, *thresholds, *map(str, numbers), *sorted(set(arguments.label or ()))]
-    if arguments.channel is not None:
-        given.append(f"--channel {arguments.channel}")
-    if arguments.time_pattern is not None:
-        given.append(f"--time-pattern {arguments.time_pattern}")
-    if arguments.unknown:
-        given.append("--unknown")
-    if arguments.silence_db is not None:
-        given.append(f"--silence-db {arguments.silence_db}")
-    return " ".join(given)
+    given: list[tuple[str, object]] = [
+        *(("--threshold", threshold) for threshold in thresholds),
+        *(("--label", label) for label in sorted(set(arguments.label or ()))),
+        ("--hop", arguments.hop),
+        ("--min-duration", arguments.min_duration),
+        ("--merge-gap", arguments.merge_gap),
+        ("--min-score", arguments.min_score),
+        ("--channel", arguments.channel),
+        ("--time-pattern", arguments.time_pattern),
+        ("--silence-db", arguments.silence_db),
+    ]
+    named = [f"{option} {value}" for option, value in given if value is not None]
+    return " ".join((kind, *named, *["--unknown"] * arguments.unknown))

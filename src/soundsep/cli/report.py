@@ -165,7 +165,8 @@ def _read(arguments: argparse.Namespace, paths: list[str]) -> dict[str, list[Eve
     if strangers and not n_ours:
         raise ConfigError(
             f"no event of {arguments.events} is of a recording that is given; the table names "
-            f"{sorted(strangers)[0] or 'none'}"
+            f"{sorted(strangers)[0] or 'none'}. Give the same recordings, from the folder in which "
+            "the table was made"
         )
     if strangers:
         note(f"events of {len(strangers)} other recordings are left out, such as {min(strangers)}")
