@@ -155,8 +155,8 @@ def kind_passed_over(path: str, *, is_hidden: bool = False, any_suffix: bool = F
         return f"hidden {suffix}".rstrip()
     if suffix not in AUDIO_SUFFIXES and not any_suffix:
         return suffix or "without a suffix"
-    if not os.path.isfile(path):  # links to nothing, pipes
-        return f"{suffix} that is no file".lstrip()
+    if not os.path.isfile(path):
+        return f"{suffix} (broken link or pipe)".lstrip()
     return None
 
 

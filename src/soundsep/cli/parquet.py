@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from soundsep.cli.one_file import OneFile
 from soundsep.cli.output import is_regular, writing
 from soundsep.cli.results_file import record_of
-from soundsep.cli.sinks import Lines, OneFile, Screen, Settings, Sink
+from soundsep.cli.sinks import Lines, Screen, Settings, Sink
 from soundsep.errors import ConfigError, DependencyError
 from soundsep.files import replacing
 

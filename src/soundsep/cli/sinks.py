@@ -1,4 +1,4 @@
-"""Where rows go: to the screen, to one file for all recordings, or to one file each."""
+"""Where rows go: to the screen, or to one file for each recording; see also `one_file`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from soundsep.cli.claimed_file import ClaimedFile
 from soundsep.cli.console import say
 from soundsep.cli.formats import Lines
-from soundsep.cli.output import check_free, is_regular, writing
+from soundsep.cli.output import check_free, writing
 from soundsep.cli.results_file import ResultsFile, record_of
-from soundsep.errors import AudioError, ConfigError
+from soundsep.errors import AudioError
 from soundsep.files import write_bytes
 
-__all__ = ["EachToItsFile", "Lines", "OneFile", "Screen", "Settings", "Sink"]
+__all__ = ["EachToItsFile", "Lines", "Screen", "Settings", "Sink", "encoded"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ class Screen:
     def _print(self, lines: list[str]) -> None:
         for line in lines:
             if self._file is not None:
-                self._file.append(_encoded([line]))
+                self._file.append(encoded([line]))
             elif sys.stdout.isatty():
                 say(line)
             else:  # for a program, which needs file names unescaped
@@ -96,138 +96,6 @@ class Screen:
         """See `Sink`."""
         if self._file is not None:
             self._file.close()
-
-
-class OneFile:
-    """One file with the rows of all recordings, and a record beside it of what is done.
-
-    The record says up to which byte the rows belong to finished recordings. Resuming cuts off the
-    rest, which a stopped run has left of an unfinished one.
-
-    Args:
-        path: The file; created with the first line.
-        lines: Format of the lines.
-        settings: Whether to resume or overwrite an existing file.
-        record: Path of the record, if not the default.
-
-    Raises:
-        ConfigError: the file cannot be resumed or written.
-    """
-
-    def __init__(
-        self, path: Path, lines: Lines, settings: Settings, *, record: Path | None = None
-    ) -> None:
-        self.path, self._lines = path, lines
-        self._file: ClaimedFile | None = None
-        record, exists = record or record_of(path, ""), is_regular(path)
-        if settings.resume and exists and not record.is_file():
-            raise ConfigError(
-                f"{path} cannot be resumed: {record.name}, which lists what is done, is not "
-                "beside it; --overwrite starts over"
-            )
-        self._record = ResultsFile(
-            record,
-            model=settings.model,
-            options=settings.options,
-            command=settings.command,
-            resume=settings.resume and exists,
-            overwrite=True,
-            keep=("bytes",),
-        )
-        try:
-            if exists:
-                self._file = ClaimedFile(path, may_exist=settings.resume or settings.overwrite)
-                self._file.cut(self._kept_size() if settings.resume else 0)
-                self._check_head()
-                if settings.resume and settings.retry_failed:
-                    self._drop_failed()
-        except BaseException:
-            self.close()
-            raise
-        self.done = dict(self._record.done)
-
-    def _kept_size(self) -> int:
-        assert self._file is not None
-        start, *end = self._record.last.get("bytes", [0, 0])
-        size = self._file.size
-        if size < start or (end and size != end[0]):
-            raise ConfigError(
-                f"{self.path} was changed since soundsep wrote it and cannot be resumed; name "
-                "another file, or give --overwrite to start over"
-            )
-        return size if end else int(start)
-
-    def _check_head(self) -> None:
-        """Refuse a table that another version began, whose columns may be others."""
-        head = _encoded(self._lines.head())
-        with self.path.open("rb") as file:
-            begun = file.read(len(head))
-        if begun and begun != head:
-            raise ConfigError(
-                f"{self.path} has other columns than this version of soundsep writes and cannot be "
-                "resumed; name another file, or give --overwrite to start over"
-            )
-
-    def _drop_failed(self) -> None:
-        """Drop the rows of the recordings that failed, which move those behind them."""
-        kept = [path for path, failed in self._record.done.items() if not failed]
-        if len(kept) == len(self._record.done):
-            return
-        assert self._file is not None
-        head, written = _encoded(self._lines.head()), self.path.read_bytes()
-        parts, lines, size = [head if kept else b""], [], len(head)
-        for path in kept:
-            start, end = self._record.kept[path]["bytes"]
-            rows = written[max(start, len(head)) : end]  # the first rows follow the head
-            parts.append(rows)
-            lines.append({"path": path, "bytes": [size, size + len(rows)]})
-            size += len(rows)
-        self._file.close()  # Windows replaces no open file
-        # A kill between the two leaves a file that is not as the record says, which is refused.
-        self._record.rewrite(lines)
-        with writing(self.path):
-            write_bytes(self.path, b"".join(parts))
-        self._file = ClaimedFile(self.path, may_exist=True)
-
-    @contextmanager
-    def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
-        """See `Sink`."""
-        start = self._size
-        title = self._lines.title(path)
-        self._record.write([{"path": path, "bytes": [start], "unfinished": True}])
-
-        def write(item: Any) -> None:
-            self._append([*title, self._lines.line(path, item)])
-            title.clear()
-
-        failure: dict[str, str] = {}
-        try:
-            yield write
-        except AudioError as error:
-            failure = {"error": str(error)}
-            raise
-        else:
-            self._append(title)
-        finally:
-            if failure or sys.exc_info()[0] is None:
-                self._record.write([{"path": path, "bytes": [start, self._size], **failure}])
-
-    @property
-    def _size(self) -> int:
-        return self._file.size if self._file else 0
-
-    def _append(self, lines: list[str]) -> None:
-        if self._file is None:
-            self._file = ClaimedFile(self.path, may_exist=False)
-        if not self._file.size:
-            lines = [*self._lines.head(), *lines]
-        self._file.append(_encoded(lines))
-
-    def close(self) -> None:
-        """See `Sink`."""
-        if self._file is not None:
-            self._file.close()
-        self._record.close()
 
 
 class EachToItsFile:
@@ -299,13 +167,13 @@ class EachToItsFile:
         self._check_free(path, output)  # hours may have passed
         self._record.write([{"path": path, "unfinished": True}])
         with writing(output):
-            write_bytes(output, _encoded(lines))
+            write_bytes(output, encoded(lines))
 
     def close(self) -> None:
         """See `Sink`."""
         self._record.close()
 
 
-def _encoded(lines: list[str]) -> bytes:
-    # A file name can be any bytes, and is written as those bytes.
+def encoded(lines: list[str]) -> bytes:
+    """Lines as they are in a file; a file name can be any bytes, and is written as those bytes."""
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
