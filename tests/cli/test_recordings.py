@@ -367,7 +367,9 @@ def test_recordings_that_failed_are_tried_again_when_asked_for(
     assert run(*given, tmp_path / output) == 1
     for path in away:
         path.write_bytes(whole)
+    assert "--retry-failed" not in capsys.readouterr().err
     assert run(*given, tmp_path / output, "--resume") == 1
+    assert "; --retry-failed tries those again" in capsys.readouterr().err
     assert run(*given, tmp_path / output, "--retry-failed") == 2
     assert "--retry-failed needs --resume" in capsys.readouterr().err
     for n_before in (2, 5):

@@ -42,7 +42,7 @@ def go_through(
     done = {} if done is None else done
     left = [path for path in recordings if path not in done]
     n_before = len(recordings) - len(left)
-    n_failed = sum(done.get(path, False) for path in recordings)
+    n_failed = n_failed_before = sum(done.get(path, False) for path in recordings)
     n_done = n_before
     many = len(recordings) > 1
     try:
@@ -65,7 +65,8 @@ def go_through(
     if many or n_before or always_sum_up:
         before = f", {n_before} done before" if n_before else ""
         where = f"; the results are in {output}" if output else ""
-        note(f"{_counted(len(recordings), n_failed)}{before}{where}")
+        again = "; --retry-failed tries those again that failed before" if n_failed_before else ""
+        note(f"{_counted(len(recordings), n_failed)}{before}{where}{again}")
     return 1 if n_failed else 0
 
 
