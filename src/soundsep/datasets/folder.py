@@ -156,8 +156,9 @@ def _guessed(clips: Sequence[tuple[Path, str]]) -> str | None:
     first, second, *_ = next(iter(several.values()))
     return (
         f"by their names, {sum(map(len, several.values()))} files were taken for parts of "
-        f"{len(several)} recordings, such as {printable(first)} and {printable(second)}; if they "
-        "are recordings of their own, say so with group='.*' or --group '.*'"
+        f"{len(several)} recording{'s' * (len(several) > 1)}, such as {printable(first)} and "
+        f"{printable(second)}; if they are recordings of their own, say so with "
+        "group='.*' or --group '.*'"
     )
 
 

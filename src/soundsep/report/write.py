@@ -145,7 +145,7 @@ def _by_recording(events: Found) -> dict[str, list[Event]]:
     for item in [events] if isinstance(events, Events) else events:
         if isinstance(item, Events):
             if item.path is None:
-                raise ConfigError("an array cannot be reported; write it to a file first")
+                raise ConfigError("an array or bytes cannot be reported; write a file first")
             found.setdefault(item.path, []).extend(item)
         elif isinstance(item, TimedEvent):
             if not item.path:

@@ -52,7 +52,7 @@ def test_five_slices_of_one_recording_are_one_recording(tmp_path):
     ]
     (note,) = data.notes
     assert (
-        "6 files were taken for parts of 1 recordings, such as bee/garden_0.wav and bee/gar" in note
+        "6 files were taken for parts of 1 recording, such as bee/garden_0.wav and bee/gar" in note
     )
     alone = AudioFolder(tmp_path, group=".*")
     assert len({clip.origin for clip in alone}) == 9
@@ -65,5 +65,5 @@ def test_files_with_the_names_that_a_phone_gives_in_every_class_can_be_recording
     write(tmp_path, *(f"{label}/Voice note {i}.wav" for label in ("bee", "fly") for i in (1, 2)))
     (tmp_path / "fly" / "Voice note 1.wav").write_bytes(b"other bytes")
     (tmp_path / "fly" / "Voice note 2.wav").write_bytes(b"and others")
-    assert "4 files were taken for parts of 1 recordings" in AudioFolder(tmp_path).notes[0]
+    assert "4 files were taken for parts of 1 recording" in AudioFolder(tmp_path).notes[0]
     assert len({clip.origin for clip in AudioFolder(tmp_path, group=".*")}) == 4
