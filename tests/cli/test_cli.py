@@ -180,6 +180,7 @@ def test_a_recording_in_place_of_a_command_is_told_what_to_type(tmp_path, monkey
         ("yard.wav", ", did you mean: soundsep classify yard.wav"),
         ("my yard.wav", ", did you mean: soundsep classify 'my yard.wav'"),
         ("gone.wav", ""),
+        ("a" * 300, ""),  # longer than a name can be
     ):
         if hint:
             Path(name).touch()

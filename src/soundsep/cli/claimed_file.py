@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from soundsep.cli.output import is_regular, writing
 from soundsep.errors import ConfigError
-from soundsep.files import lock
+from soundsep.files import lock, replacing
 
-__all__ = ["ClaimedFile"]
+__all__ = ["ClaimedFile", "replaced"]
 
 
 class ClaimedFile:
@@ -33,7 +35,7 @@ class ClaimedFile:
     """
 
     def __init__(self, path: Path, *, may_exist: bool, shared: bool = False) -> None:
-        self.path, self._is_ours = path, False
+        self.path, self._is_ours, self._is_open = path, False, False
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         is_new = not os.path.lexists(path)
         if not may_exist and (is_new or is_regular(path)):
@@ -42,6 +44,7 @@ class ClaimedFile:
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = os.open(path, flags, 0o666)
+            self._is_open = True
         except ConfigError as error:
             # The file appeared since the check, unless a file stands where its folder should be.
             if isinstance(error.__cause__, FileExistsError) and os.path.lexists(path):
@@ -89,7 +92,10 @@ class ClaimedFile:
             self.size = size
 
     def close(self) -> None:
-        """Release the file; an empty one that was created here is removed."""
+        """Release the file, once; an empty one that was created here is removed."""
+        if not self._is_open:
+            return
+        self._is_open = False
         # As it lies on the disk: an interrupt may have come between a write and the count of it.
         if self._is_ours and not os.fstat(self._file).st_size:
             with suppress(OSError):
@@ -98,3 +104,23 @@ class ClaimedFile:
 
     def _taken(self) -> ConfigError:
         return ConfigError(f"{self.path} is being written by another run; wait until it has ended")
+
+
+def replaced(contents: Mapping[ClaimedFile, bytes]) -> list[ClaimedFile]:
+    """Files with other contents, claimed again; the given ones are closed.
+
+    Nothing is replaced before all are written, so that a full disk changes none. A link stays one.
+
+    Raises:
+        ConfigError: the disk is full or missing, or another run claims a file.
+    """
+    if sys.platform == "win32":  # replaces no open file
+        for file in contents:
+            file.close()
+    real = [Path(os.path.realpath(file.path)) for file in contents]
+    with writing(next(iter(contents)).path), replacing(*real) as temporary:
+        for path, data in zip(temporary, contents.values(), strict=True):
+            path.write_bytes(data)
+    for file in contents:
+        file.close()
+    return [ClaimedFile(file.path, may_exist=True) for file in contents]

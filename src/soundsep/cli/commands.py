@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import errno
 import io
+import os
 import re
 import shlex
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NoReturn
 
 from soundsep._version import __version__
@@ -192,7 +192,7 @@ class _Parser(argparse.ArgumentParser):
         if choice := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             choices = re.findall(r"[\w.-]+", choice[2])
             hint = did_you_mean(choice[1], choices)
-            if "classify" in choices and Path(choice[1]).exists():  # a recording, not a command
+            if "classify" in choices and os.path.exists(choice[1]):  # noqa: PTH110  # a recording, not a command
                 hint = f", did you mean: soundsep classify {shlex.quote(choice[1])}"
             message = message.replace(" (choose from", f"{hint} (choose from")
         super().error(printable(message, keep="\n"))

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from soundsep.cli.claimed_file import ClaimedFile
-from soundsep.cli.output import is_regular, writing
+from soundsep.cli.output import is_regular
 from soundsep.cli.results_file import ResultsFile, record_of
 from soundsep.cli.sinks import Lines, Settings, encoded
 from soundsep.errors import AudioError, ConfigError
-from soundsep.files import write_bytes
 
 __all__ = ["OneFile"]
 
@@ -102,12 +101,8 @@ class OneFile:
             parts.append(rows)
             lines.append({"path": path, "bytes": [size, size + len(rows)]})
             size += len(rows)
-        self._file.close()  # Windows replaces no open file
         # A kill between the two leaves a file that is not as the record says, which is refused.
-        self._record.rewrite(lines)
-        with writing(self.path):
-            write_bytes(self.path, b"".join(parts))
-        self._file = ClaimedFile(self.path, may_exist=True)
+        self._file = self._record.rewrite(lines, self._file, b"".join(parts))
 
     @contextmanager
     def recording(self, path: str) -> Iterator[Callable[[Any], None]]:

@@ -45,7 +45,7 @@ def check_output(
         with path.open("ab"):
             pass
         if is_new:
-            path.unlink()
+            path.resolve().unlink()  # a link to a file that is not there yet stays
 
 
 def check_free(path: Path, *, overwrite: bool, hint: str = HINT) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from soundsep.cli.claimed_file import ClaimedFile
-from soundsep.cli.output import is_regular, writing
+from soundsep.cli.claimed_file import ClaimedFile, replaced
+from soundsep.cli.output import is_regular
 from soundsep.errors import ConfigError
-from soundsep.files import json_lines, parse_json, write_bytes
+from soundsep.files import json_lines, parse_json
 
 __all__ = ["ResultsFile", "record_of"]
 
@@ -120,13 +120,8 @@ class ResultsFile:
             self.begun.add(path)
         if failed and not self._shared:  # in a shared file a later line counts
             with self.path.open("rb") as stream:
-                self._replace(b"".join(s for s in stream if "error" not in parse_json(s)))
-
-    def _replace(self, data: bytes) -> None:
-        self._file.close()  # Windows replaces no open file
-        with writing(self.path):
-            write_bytes(self.path, data)
-        self._file = ClaimedFile(self.path, may_exist=True)
+                kept = b"".join(s for s in stream if "error" not in parse_json(s))
+            (self._file,) = replaced({self._file: kept})
 
     def _end_line(self) -> None:
         """End a line that a killed run left unfinished, so that it does not swallow the next."""
@@ -157,17 +152,23 @@ class ResultsFile:
         for record in records:
             self._remember(record)
 
-    def rewrite(self, results: Iterable[Mapping[str, Any]]) -> None:
-        """Replace all lines, whole or not at all, by one line per result.
+    def rewrite(
+        self, results: Iterable[Mapping[str, Any]], output: ClaimedFile, data: bytes
+    ) -> ClaimedFile:
+        """Replace all lines by one per result, and the output that they are about with them.
+
+        Returns:
+            The output, claimed again.
 
         Raises:
-            ConfigError: the disk is full or missing, or another run claims the file.
+            ConfigError: the disk is full or missing, or another run claims a file.
         """
         records = [{**result, **self._marks} for result in results]
-        self._replace(json_lines(records))
+        self._file, output = replaced({self._file: json_lines(records), output: data})
         self.done, self.begun, self.kept, self.last = {}, set(), {}, {}
         for record in records:
             self._remember(record)
+        return output
 
     def close(self) -> None:
         """Close the file."""

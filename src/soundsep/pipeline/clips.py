@@ -105,7 +105,7 @@ def cut_clips(
 
     Returns:
         The files of the events, new or existing, by label and start. What begins after the end of
-        the recording, or lasts no time, has none.
+        the recording, or lasts no time with its margins, has none.
 
     Raises:
         AudioError: the recording cannot be read; what was cut out before is kept.

@@ -59,7 +59,9 @@ class Prediction:
             ConfigError: ``data`` is something else.
         """
         with _reading(cls, data):
-            return cls(str(data["label"]), float(data["score"]), data.get("heard_in"))
+            heard_in = data.get("heard_in")
+            where = None if heard_in is None else _text(heard_in)
+            return cls(_text(data["label"]), float(data["score"]), where)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -175,12 +177,14 @@ class ClipResult:
             True
         """
         with _reading(cls, data):
-            path = None if data["path"] is None else str(data["path"])
+            path = None if data["path"] is None else _text(data["path"])
             if data.get("error") is not None:
-                return cls(path=path, error=str(data["error"]))
+                return cls(path=path, error=_text(data["error"]))
             predictions = tuple(map(Prediction.from_dict, data["predictions"]))
             scored = {p.label: p for p in predictions}
             named = data.get("labels")
+            if isinstance(named, str):
+                raise TypeError("its labels are one string")
             return cls(
                 predictions=predictions,
                 path=path,
@@ -188,7 +192,9 @@ class ClipResult:
                 is_known=data["label"] is not None,
                 named=None
                 if named is None
-                else tuple(scored.get(label, Prediction(str(label), math.nan)) for label in named),
+                else tuple(
+                    scored.get(label, Prediction(_text(label), math.nan)) for label in named
+                ),
             )
 
     def __str__(self) -> str:
@@ -284,7 +290,7 @@ class Event:
         """
         with _reading(cls, data):
             start, end = float(data["start_seconds"]), float(data["end_seconds"])
-            return cls(start, end, str(data["label"]), float(data["score"]))
+            return cls(start, end, _text(data["label"]), float(data["score"]))
 
     def __str__(self) -> str:
         """One line, aligned with those of other events."""
@@ -439,10 +445,16 @@ def _reading(kind: type, data: object) -> Iterator[None]:
     """
     try:
         yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, ConfigError):
             raise
         fault = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
             f"expected what {kind.__name__}.to_dict gives, got a {type(data).__name__}: {fault}"
         ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.50} is no text")
+    return value

@@ -58,7 +58,7 @@ class BatchedRun:
         seed: Seed of the initial weights and of all random numbers.
 
     Raises:
-        ConfigError: there is no teacher.
+        ConfigError: there is no teacher, or one knows other labels.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class BatchedRun:
     ) -> None:
         if not teachers:
             raise ConfigError("there is no teacher")
+        if any(teacher.labels != tuple(labels) for teacher in teachers):
+            raise ConfigError("a teacher knows other labels, or in another order")
         self.recipe, self.bank = recipe, bank
         device = bank.waveforms.device
         self.rows = torch.tensor([*training], device=device)

@@ -78,6 +78,43 @@ def test_what_is_no_dict_of_a_result_is_refused_in_words(kind, wrong):
         kind.from_dict(wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"label": None},
+        {"score": 10**400},
+        {"heard_in": [1]},
+    ],
+)
+def test_a_prediction_of_other_types_is_refused(wrong):
+    written = Prediction("dog", 0.5, "mixture").to_dict()
+    assert Prediction.from_dict(written) == Prediction("dog", 0.5, "mixture")
+    with pytest.raises(ConfigError, match="expected what Prediction"):
+        Prediction.from_dict(written | wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"path": 3},
+        {"error": 5},
+        {"labels": "dog"},
+        {"labels": [3]},
+        {"predictions": "dog"},
+        {"duration_seconds": 10**400},
+    ],
+)
+def test_a_result_of_other_types_is_refused(wrong):
+    with pytest.raises(ConfigError, match=r"expected what \w+\.to_dict gives"):
+        ClipResult.from_dict(RESULT.to_dict() | wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"label": None}, {"start_seconds": 10**400}])
+def test_an_event_of_other_types_is_refused(wrong):
+    with pytest.raises(ConfigError, match=r"expected what Event\.to_dict gives"):
+        Event.from_dict(Event(1.25, 2.5, "dog", 0.75).to_dict() | wrong)
+
+
 def test_a_failed_clip_never_gives_a_label():
     with pytest.raises(AudioError, match="not audio"):
         _ = FAILED.label

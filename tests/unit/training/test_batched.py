@@ -196,6 +196,11 @@ def test_without_a_teacher_nothing_can_be_learnt():
         BatchedRun(recipe(), LABELS, ClipBank(tones()), range(16), [])
 
 
+def test_a_teacher_of_other_labels_is_refused(teacher):
+    with pytest.raises(ConfigError, match="other labels"):
+        BatchedRun(recipe(), LABELS[::-1], ClipBank(tones()), range(16), [teacher])
+
+
 def test_every_mixing_doubles_the_clips_that_can_be_heard(teacher, monkeypatch):
     mixed = []
     mix = batched.mix_batch
