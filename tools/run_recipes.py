@@ -98,7 +98,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     from soundsep.training import get_recipe
 
     lines = [
-        "| recipe | accuracy | macro F1 | project | data | clips | epochs | minutes | on | weights |",
+        "| recipe | accuracy | macro F1 | project | data | clips | epochs | minutes | on "
+        "| weights |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
