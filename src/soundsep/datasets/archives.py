@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from soundsep.names import did_you_mean, local_path
 __all__ = ["ARCHIVES", "Archive", "download"]
 
 
+LOCK = ".lock"  # in the folder of a download
 WORTH_A_TRY = 2**20  # bytes after which the count of attempts restarts
 
 
@@ -136,7 +136,9 @@ def download(name: str, folder: str | Path, *, progress: bool = True) -> FoldedC
             with _alone(work, folder):
                 if not _is_there(archive, folder, name):  # now that a run beside has ended
                     _bring(archive, folder, work, progress=progress)
+            # Only now: after a failure, a run that has opened this lock would not see a new one.
             with suppress(OSError):  # whatever else lies there is not ours
+                (work / LOCK).unlink()
                 work.rmdir()
         return _checked(archive, folder)
     except OSError as error:
@@ -169,24 +171,15 @@ def _alone(work: Path, folder: Path) -> Iterator[None]:
     Raises:
         DatasetError: another run downloads into the folder.
     """
-    path = work / ".lock"
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    is_open = True
+    file = os.open(work / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if not lock(file):
             raise DatasetError(
                 f"{folder} is being downloaded by another run; wait until it has ended"
             )
-        try:
-            yield
-        finally:
-            if sys.platform == "win32":  # removes no open file
-                os.close(file)
-                is_open = False
-            path.unlink(missing_ok=True)  # while it is locked: it is not yet another run's
+        yield
     finally:
-        if is_open:
-            os.close(file)
+        os.close(file)
 
 
 def _is_there(archive: Archive, folder: Path, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import os
 import threading
 import time
 import zipfile
@@ -149,6 +150,25 @@ def test_two_runs_do_not_download_into_one_folder_at_once(server, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["esc50"]
 
 
+def test_a_run_that_came_while_another_failed_is_alone_too(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    waiting = []
+
+    def lock(file):
+        waiting.append(os.open(tmp_path / "a.partial" / ".lock", os.O_RDWR))
+        return really(file)
+
+    really = archives.lock
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "lock", lock)
+        with pytest.raises(DatasetError, match="SOUNDSEP_OFFLINE"):
+            download("esc50", tmp_path / "a", progress=False)
+    assert really(*waiting)
+    with pytest.raises(DatasetError, match="is being downloaded by another run"):
+        download("esc50", tmp_path / "a", progress=False)
+    os.close(*waiting)
+
+
 def test_a_folder_with_something_else_is_refused(server, tmp_path):
     (tmp_path / "mine.txt").write_text("dear")
     with pytest.raises(DatasetError, match="is not empty"):
@@ -187,7 +207,7 @@ def test_another_archive_is_refused_and_never_unpacked(server, tmp_path):
         DatasetError, match=f"not the official archive.*found {len(BODY)} .*{found}"
     ):
         download("esc50", tmp_path / "a", progress=False)
-    assert files(tmp_path) == {"a.partial/ESC-50.zip"}
+    assert files(tmp_path) == {"a.partial/.lock", "a.partial/ESC-50.zip"}
 
 
 def test_a_longer_archive_is_not_received(server, tmp_path):
