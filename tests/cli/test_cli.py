@@ -203,7 +203,8 @@ def test_the_package_runs_as_a_command():
         *(["plot", kind] for kind in (*plot.OF_SOUND, *plot.OF_TRAINING)),
     ],
 )
-def test_help_texts(command, capsys):
+def test_help_texts(command, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")  # examples are broken into lines of this length
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
     assert stop.value.code == 0
@@ -234,9 +235,10 @@ def test_every_command_and_option_says_what_it_does(parser):
     assert silent == []
 
 
-def test_the_default_epochs_of_a_separator_are_those_of_the_recipe(capsys):
+def test_the_default_epochs_of_a_separator_are_those_of_the_recipe(monkeypatch, capsys):
     from soundsep.training.separator import SeparationRecipe
 
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit):
         main(["train-separator", "--help"])
     assert f"(default: {SeparationRecipe().epochs})" in capsys.readouterr().out
