@@ -4,8 +4,7 @@
     python tools/run_recipes.py --esc50 ROOT --urbansound8k ROOT --output DIR [NAME...]
     python tools/run_recipes.py --check   only see that the page agrees with the results file
 
-runs the recipes named, or all that EPOCHS below lists, each as `soundsep train` would, with as many
-epochs as stand there. A run in DIR goes on where it stopped. The results file is
+runs the recipes named, or all of NAMES below, each as `soundsep train` would. A run in DIR goes on where it stopped. The results file is
 docs/recipe_results.json; recipes that were not named keep their rows.
 """
 
@@ -18,21 +17,20 @@ from results_file import REPOSITORY, ResultsFile, filled
 
 PAGE = REPOSITORY / "docs" / "recipes.md"
 
-# Those of the recipes; two CPU cores take an hour or two for most, and much longer for ResNet-18.
-EPOCHS = {
-    "urban11-resnet34": 30,
-    "esc50-resnet18-44k": 30,
-    "esc50-resnet18-mfcc": 30,
-    "esc50-cnn-mel": 60,
-    "esc50-cnn-wave": 60,
-    "esc50-aclnet": 60,
-    "esc50-crop-resnet18": 40,
-    "esc50-crop-cnn8": 40,
-    "esc50-crop-cnn4": 40,
-    "urbansound8k-cnn-mel": 30,
-    "urbansound8k-cnn-gammatone": 30,
-    "esc50-crnn": 60,
-}
+NAMES = (
+    "urban11-resnet34",
+    "esc50-resnet18-44k",
+    "esc50-resnet18-mfcc",
+    "esc50-cnn-mel",
+    "esc50-cnn-wave",
+    "esc50-aclnet",
+    "esc50-crop-resnet18",
+    "esc50-crop-cnn8",
+    "esc50-crop-cnn4",
+    "urbansound8k-cnn-mel",
+    "urbansound8k-cnn-gammatone",
+    "esc50-crnn",
+)
 
 # What the projects themselves report; docs/recipes.md says where, and on which clips.
 REPORTED = {
@@ -63,10 +61,10 @@ def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path, device: str
         "urban11": lambda: Urban11(esc50=esc50, urbansound8k=urbansound8k),
     }[recipe.data]()
     result = train_recipe(
-        recipe.with_epochs(EPOCHS[name]),
+        recipe,
         dataset,
         10 if recipe.data == "urbansound8k" else 5,
-        output=output / f"{name}-{EPOCHS[name]}",
+        output=output / name,
         cache=output / "cache",
         device=device,
         on_warning=print,
@@ -83,8 +81,7 @@ def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path, device: str
         "n_test_clips": len(result.evaluation.scores),
         "network": recipe.network,
         "features": type(recipe.frontend).kind,
-        "epochs": EPOCHS[name],
-        "epochs_of_the_recipe": recipe.epochs,
+        "epochs": recipe.epochs,
         "minutes": round(result.minutes, 1),
         "device": name_of(torch.device(device)),
         "n_parameters": sum(p.numel() for p in result.ema.parameters()),
@@ -105,7 +102,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     lines += [
         f"| `{name}` | {r['accuracy']:.2%} | {r['macro_f1']:.2%} | "
         f"{REPORTED.get(name, 'not known')} | {SHORT[get_recipe(name).data]} | "
-        f"{r['n_test_clips']} | {r['epochs']} of {r['epochs_of_the_recipe']} | {r['minutes']} | "
+        f"{r['n_test_clips']} | {r['epochs']} | {r['minutes']} | "
         f"{ON.get(r['device'], r['device'])} | "
         f"{r['n_parameters'] / 1e6:.1f} M |"
         for name, r in results.items()
@@ -128,7 +125,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    for name in options.names or EPOCHS:
+    for name in options.names or NAMES:
         row = run(
             name,
             esc50=options.esc50,
@@ -138,7 +135,7 @@ def main() -> None:
         )
         # Read only now: another run may have written its row meanwhile.
         results = RESULTS.read() | {name: row}
-        RESULTS.write({known: results[known] for known in EPOCHS if known in results})
+        RESULTS.write({known: results[known] for known in NAMES if known in results})
 
 
 if __name__ == "__main__":
