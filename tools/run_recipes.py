@@ -4,8 +4,9 @@
     python tools/run_recipes.py --esc50 ROOT --urbansound8k ROOT --output DIR [NAME...]
     python tools/run_recipes.py --check   only see that the page agrees with the results file
 
-runs the recipes named, or all of NAMES below, each as `soundsep train` would. A run in DIR goes on where it stopped. The results file is
-docs/recipe_results.json; recipes that were not named keep their rows.
+runs the recipes named, or all of NAMES below, each as `soundsep train` would. A run in DIR goes on
+where it stopped. The results file is docs/recipe_results.json; recipes that were not named keep
+their rows.
 """
 
 from __future__ import annotations
