@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,9 +182,7 @@ class ClipResult:
                 return cls(path=path, error=_text(data["error"]))
             predictions = tuple(map(Prediction.from_dict, data["predictions"]))
             scored = {p.label: p for p in predictions}
-            named = data.get("labels")
-            if isinstance(named, str):
-                raise TypeError("its labels are one string")
+            named = None if data.get("labels") is None else _texts(data["labels"])
             return cls(
                 predictions=predictions,
                 path=path,
@@ -192,9 +190,7 @@ class ClipResult:
                 is_known=data["label"] is not None,
                 named=None
                 if named is None
-                else tuple(
-                    scored.get(label, Prediction(_text(label), math.nan)) for label in named
-                ),
+                else tuple(scored.get(label, Prediction(label, math.nan)) for label in named),
             )
 
     def __str__(self) -> str:
@@ -458,3 +454,9 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.50} is no text")
     return value
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{value!r:.50} is no list of texts")
+    return [_text(one) for one in value]

@@ -107,7 +107,15 @@ class Teachers(nn.Module):
 
     @torch.no_grad()
     def forward(self, waveform: Tensor, *, bfloat16: bool) -> tuple[Tensor, Tensor]:
-        """As `Teacher.forward`."""
+        """As `Teacher.forward`, for all of them.
+
+        Args:
+            waveform: Waveforms of the student.
+            bfloat16: Run the networks under bfloat16 autocast.
+
+        Shape:
+            waveform: (batch, time). Returns (batch, n_labels) and (batch, embedding_dim).
+        """
         answers = [member(waveform, bfloat16=bfloat16) for member in self._all()]
         probabilities = torch.stack([p for p, _ in answers]).mean(dim=0)
         return probabilities, torch.cat([embedding for _, embedding in answers], dim=-1)
