@@ -15,7 +15,7 @@ from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from soundsep.pipeline.event_table import TimedEvent
-    from soundsep.pipeline.results import Event
+    from soundsep.pipeline.timeline import Event
 
 __all__ = ["Clips", "add_clips"]
 

@@ -13,7 +13,8 @@ from soundsep.errors import ConfigError
 from soundsep.names import printable
 
 if TYPE_CHECKING:
-    from soundsep.pipeline.results import ClipResult, Event
+    from soundsep.pipeline.results import ClipResult
+    from soundsep.pipeline.timeline import Event
 
 __all__ = [
     "APART",

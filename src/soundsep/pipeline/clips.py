@@ -25,7 +25,7 @@ from soundsep.errors import AudioError, ConfigError
 from soundsep.files import replacing
 from soundsep.interrupts import interrupts_held
 from soundsep.names import local_path, printable, safe_name
-from soundsep.pipeline.results import Event
+from soundsep.pipeline.timeline import Event
 
 __all__ = ["BestEvents", "ClipFile", "cut_clips", "place_clips", "write_clips"]
 

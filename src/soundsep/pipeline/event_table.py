@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from soundsep.errors import ConfigError, DatasetError, DependencyError
 from soundsep.files import parse_json
 from soundsep.names import local_path
-from soundsep.pipeline.results import Event
+from soundsep.pipeline.timeline import Event
 
 __all__ = ["TimedEvent", "read_events"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.config import check_number
-from soundsep.pipeline.results import Event
+from soundsep.pipeline.timeline import Event
 
 __all__ = ["EventRules", "EventTracker"]
 

@@ -14,9 +14,9 @@ from soundsep.audio.inputs import name_of
 from soundsep.errors import AudioError
 from soundsep.names import printable
 from soundsep.pipeline.hearing import silence_error
-from soundsep.pipeline.results import Event
 from soundsep.pipeline.stream import Stream
 from soundsep.pipeline.tables import Table, clock_time
+from soundsep.pipeline.timeline import Event
 from soundsep.progress import progress_bar
 
 if TYPE_CHECKING:

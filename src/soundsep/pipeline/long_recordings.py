@@ -15,8 +15,8 @@ from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean
 from soundsep.pipeline.event_tracker import EventRules
 from soundsep.pipeline.events import Events, find_events
-from soundsep.pipeline.results import Scores
 from soundsep.pipeline.stream import Stream
+from soundsep.pipeline.timeline import Scores
 
 __all__ = ["Listener"]
 

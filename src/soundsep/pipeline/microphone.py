@@ -16,8 +16,8 @@ from torch import Tensor
 from soundsep.config import check_number
 from soundsep.errors import AudioError, DependencyError
 from soundsep.pipeline.long_recordings import Listener
-from soundsep.pipeline.results import Event, Gap
 from soundsep.pipeline.stream import Stream
+from soundsep.pipeline.timeline import Event, Gap
 
 __all__ = ["Microphone", "listen"]
 

@@ -19,7 +19,7 @@ from soundsep.config import check_number
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline.event_tracker import EventRules, EventTracker
 from soundsep.pipeline.median import MedianFilter
-from soundsep.pipeline.results import Event, Scores
+from soundsep.pipeline.timeline import Event, Scores
 
 __all__ = ["Stream"]
 

@@ -14,8 +14,8 @@ from soundsep.errors import AudioError, ConfigError
 from soundsep.names import printable
 from soundsep.pipeline.event_table import TimedEvent
 from soundsep.pipeline.events import Events
-from soundsep.pipeline.results import Event
 from soundsep.pipeline.tables import Table
+from soundsep.pipeline.timeline import Event
 
 if TYPE_CHECKING:
     import pandas as pd

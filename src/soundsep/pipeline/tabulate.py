@@ -11,8 +11,9 @@ from soundsep.audio import recording_start
 from soundsep.config import check_whole
 from soundsep.errors import ConfigError
 from soundsep.pipeline.events import EVENT_COLUMNS, Events, event_row
-from soundsep.pipeline.results import ClipResult, Event, Scores
+from soundsep.pipeline.results import ClipResult
 from soundsep.pipeline.tables import Table, clock_time
+from soundsep.pipeline.timeline import Event, Scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from soundsep.audio import AudioInput
 from soundsep.names import printable
-from soundsep.pipeline.results import Event
+from soundsep.pipeline.timeline import Event
 from soundsep.plots.bands import draw_bands, mel_centres, mel_columns, mel_config
 from soundsep.plots.picture import Picture, PictureOptions
 

@@ -12,7 +12,7 @@ from soundsep.checkpoints.registry import DEFAULT_EVENT_MODEL
 from soundsep.config import check_whole
 from soundsep.errors import AudioError, ConfigError
 from soundsep.pipeline import Pipeline
-from soundsep.pipeline.results import Scores
+from soundsep.pipeline.timeline import Scores
 from soundsep.plots.canvas import new_figure, save_figure, set_time_axis, set_title
 from soundsep.plots.picture import WIDTH, Picture, PictureOptions
 from soundsep.plots.sound import draw_waveform

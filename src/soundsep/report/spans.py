@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from soundsep.pipeline.results import Event
+from soundsep.pipeline.timeline import Event
 
 __all__ = ["MAX_SPAN_SECONDS", "Span", "choose_spans"]
 

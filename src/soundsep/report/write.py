@@ -16,7 +16,7 @@ from soundsep.files import saving
 from soundsep.names import local_path, printable
 from soundsep.pipeline.event_table import TimedEvent
 from soundsep.pipeline.events import Events
-from soundsep.pipeline.results import Event
+from soundsep.pipeline.timeline import Event
 from soundsep.plots.bands import mel_centres
 from soundsep.plots.canvas import hz_ticks
 from soundsep.progress import progress_bar

@@ -9,7 +9,7 @@ import torch
 
 from soundsep import ConfigError
 from soundsep.pipeline.event_tracker import MAX_SECONDS, EventRules, EventTracker
-from soundsep.pipeline.results import Event, Gap, Scores
+from soundsep.pipeline.timeline import Event, Gap, Scores
 
 LABELS = ("dog", "rain")
 

@@ -17,7 +17,7 @@ from soundsep import (
     Pipeline,
 )
 from soundsep.pipeline.microphone import Microphone, listen
-from soundsep.pipeline.results import Event, Gap
+from soundsep.pipeline.timeline import Event, Gap
 
 RATE = 16_000
 OVERFLOW = SimpleNamespace(input_overflow=True)

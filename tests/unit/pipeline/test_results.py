@@ -97,6 +97,7 @@ def test_a_prediction_of_other_types_is_refused(wrong):
     "wrong",
     [
         {"path": 3},
+        {"label": 3},
         {"error": 5},
         {"labels": "dog"},
         {"labels": [3]},

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from soundsep.audio import load_audio
-from soundsep.pipeline.results import Event
+from soundsep.pipeline.timeline import Event
 from soundsep.plots.bands import mel_centres
 from soundsep.report.opus import BYTES_PER_SECOND, opus_bytes
 from soundsep.report.spans import Span, choose_spans
