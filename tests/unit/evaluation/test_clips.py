@@ -43,6 +43,19 @@ def test_figures_of_a_known_case(tmp_path):
     assert repr(evaluation) == "Evaluation(4 clips, 3 labels, accuracy 0.5000)"
 
 
+def test_options_reach_the_pipeline(tmp_path):
+    asked = {}
+
+    class Asked(Oracle):
+        def __call__(self, audio, **options):
+            asked.update(options)
+            return super().__call__(audio)
+
+    options = {"batch_size": 3, "n_shifts": 4, "progress": False}
+    evaluate(Asked(), [clip(tmp_path, "dog", "dog")], **options)
+    assert asked == {"top_k": 1, **options}
+
+
 def test_every_class_has_a_line_in_the_table(tmp_path):
     pairs = [("dog", "dog"), ("dog", "rain"), ("rain", "rain")]
     lines = evaluate(Oracle(), [clip(tmp_path, *pair) for pair in pairs]).class_table().splitlines()

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from soundsep import ConfigError
 from soundsep.datasets import MixtureConfig, Mixtures
 from soundsep.errors import DatasetError
-from soundsep.evaluation.mixtures import NamingMetrics, measure_naming, measure_separation
+from soundsep.evaluation.mixtures import (
+    NamingMetrics,
+    SeparationMetrics,
+    measure_naming,
+    measure_separation,
+)
 from soundsep.metrics import average_precision
 from soundsep.separator import Separator, SeparatorConfig
 
@@ -75,6 +80,38 @@ def test_a_separator_that_does_it_right_and_what_is_written_of_it():
     )
     improved = f"SI-SDR improved by {figures.improvements.mean():.2f} dB"
     assert repr(figures) == f"SeparationMetrics(12 mixtures of 2 sources, {improved})"
+
+
+class Same(nn.Module):
+    def forward(self, mixture: Tensor) -> Tensor:
+        return torch.stack((mixture, mixture), dim=1)
+
+
+def test_a_separator_that_does_nothing_improves_nothing():
+    """The mixture itself is no 0 dB: one of the two sounds is louder."""
+    figures = measure_separation(Separator(Same(), separator().config), mixtures(), progress=False)
+    assert figures.improvements == pytest.approx(np.zeros((12, 2)), abs=1e-3)
+
+
+def test_classes_and_pairs_by_hand():
+    figures = SeparationMetrics(
+        improvements=np.array([[1.0, 3.0], [5.0, -7.0], [2.0, 2.0]]),
+        targets=np.array([[0, 1], [1, 0], [2, 0]]),
+        seconds_per_second=0.25,
+    )
+    assert list(figures.by_class().items()) == [(1, 4.0), (2, 2.0), (0, pytest.approx(-4 / 3))]
+    assert list(figures.by_pair().items()) == [((0, 2), 2.0), ((0, 1), 0.5)]
+    assert figures.to_dict(("dog", "rain", "siren"), n_extremes=2) == {
+        "n_mixtures": 3,
+        "si_sdr_improvement_mean_db": 1.0,
+        "si_sdr_improvement_median_db": 2.0,
+        "share_of_mixtures_made_worse": 0.3333,
+        "seconds_per_second": 0.25,
+        "best_classes": [("rain", 4.0), ("siren", 2.0)],
+        "worst_classes": [("dog", -1.33), ("siren", 2.0)],
+        "best_pairs": [("dog + siren", 2.0), ("dog + rain", 0.5)],
+        "worst_pairs": [("dog + rain", 0.5), ("dog + siren", 2.0)],
+    }
 
 
 def test_of_another_rate_or_number_of_sources_it_cannot_be_told():

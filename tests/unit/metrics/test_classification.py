@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from soundsep.errors import ShapeError
-from soundsep.metrics import calibration_floor, classification_metrics, confusion_matrix
+from soundsep.metrics import (
+    average_precision,
+    calibration_error,
+    calibration_floor,
+    classification_metrics,
+    confusion_matrix,
+)
 
 
 def test_rows_are_targets_and_columns_predictions():
@@ -50,6 +56,40 @@ def test_wrong_lists_are_refused(targets, predictions):
 def test_wrong_matrices_are_refused(confusion):
     with pytest.raises(ShapeError, match="square matrix of counts"):
         classification_metrics(confusion)
+
+
+def test_calibration_error_by_hand():
+    """Bins are open below and closed above (Guo et al.): 0.5 is in the lower of two."""
+    confidences, correct = [0.0, 0.5, 0.9, 0.8], [False, True, False, True]
+    lower, upper = abs(0.0 + 0.5 - 1), abs(0.9 + 0.8 - 1)
+    error = calibration_error(confidences, correct, n_bins=2)
+    assert error == pytest.approx((lower + upper) / 4)
+    assert calibration_error(confidences, correct, n_bins=1) == pytest.approx((2.2 - 2) / 4)
+
+
+@pytest.mark.parametrize(
+    ("confidences", "correct"),
+    [
+        ([], []),
+        ([0.5, 0.5], [True]),
+        ([[0.5]], [[True]]),
+        ([1.1], [True]),
+        ([-0.1], [True]),
+        ([np.nan], [True]),
+    ],
+)
+def test_confidences_out_of_range_are_refused(confidences, correct):
+    with pytest.raises(ShapeError, match="confidences"):
+        calibration_error(confidences, correct)
+
+
+@pytest.mark.parametrize(
+    ("relevant", "scores"),
+    [([False, False], [0.1, 0.2]), ([True], [0.1, 0.2]), ([[True]], [[0.1]]), ([True], [np.nan])],
+)
+def test_rankings_without_an_average_precision_are_refused(relevant, scores):
+    with pytest.raises(ShapeError, match="scores"):
+        average_precision(relevant, scores)
 
 
 def test_few_answers_look_miscalibrated_even_when_they_are_not():

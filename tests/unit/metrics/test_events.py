@@ -34,6 +34,20 @@ def test_nothing_to_find_and_nothing_found_is_right():
     assert (metrics.collar.f1, metrics.error_rate, metrics.spurious_per_hour) == (1, 0, 0)
     assert event_metrics([([], [event(0, 1)])], seconds=10).collar.f1 == 0
     assert event_metrics([([event(0, 1)], [])], seconds=10).collar.f1 == 0
+    nothing = F1Score()
+    assert (nothing.precision, nothing.recall, nothing.f1) == (1, 1, 1)
+
+
+def test_a_hit_and_a_substitution_are_within_1_s():
+    for shift, label, hits, errors in [
+        (1.0, "dog", 1, 0),
+        (1.1, "dog", 0, 2),  # one missed, one made up
+        (1.0, "cat", 0, 1),  # taken for another
+        (1.1, "cat", 0, 2),
+    ]:
+        found = [event(10 + shift, 12 + shift, label)]
+        metrics = event_metrics([([event(10, 12)], found)], seconds=60)
+        assert (metrics.collar.n_hits, metrics.error_rate) == (hits, errors), (shift, label)
 
 
 def test_print_and_json():

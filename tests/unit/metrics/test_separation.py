@@ -31,6 +31,11 @@ def test_silence_is_not_given_a_number_that_looks_like_one():
     sound, silence = parts(100), torch.zeros(100)
     assert si_sdr(sound, silence).isnan()
     assert si_sdr(silence, sound) == -math.inf
+    both = si_sdr(torch.stack((silence, sound)), torch.stack((sound, 2 * sound)))
+    assert both[0] == -math.inf
+    assert both[1] > 60  # each row for itself
+    digital = sound.masked_fill(torch.arange(100) < 10, 0.0)  # silent in parts only
+    assert si_sdr(digital, sound) > 5
     assert si_sdr_improvement(silence, sound, sound + 0.1) == -math.inf
 
 

@@ -46,6 +46,7 @@ def spans(events: list[Event]) -> list[tuple[float, float]]:
         ([0.6, 0.2, 0.3, 0.6, 0], {}, [(0, 1), (3, 4)]),
         ([0.6, 0.2, 0.6, 0], {"merge_gap_seconds": 0}, [(0, 1), (2, 3)]),
         ([0.6, 0, 0.6, 0.6, 0], {"merge_gap_seconds": 0, "min_duration_seconds": 2}, [(2, 4)]),
+        ([0, 0, 0, 0.6, 0, 0.6, 0.6, 0], {"merge_gap_seconds": 0, "min_duration_seconds": 2}, [(5, 7)]),
         ([0, 0, 0.6], {}, [(2, 3.3)]),  # the last window speaks until the end
         ([0.6, 0.3, 0.3], {}, [(0, 1)]),
         ([0.6, 0.6], {"threshold": 0.7}, []),
@@ -78,6 +79,23 @@ def test_events_are_trimmed(scores, merge_gap_seconds, expected):
     rows = [(score, 0.0) for score in scores]
     events = [e for i, row in enumerate(rows, 1) for e in push(tracker, row, 10 * i)]
     assert spans(events + tracker.flush(10 * len(rows) + 3)) == expected
+
+
+def test_a_short_event_is_trimmed_to_one_row_around_its_middle():
+    """Three rows of 1 s, 1.3 s off both ends: of 0.4 s too little, 0.3 s are given back at each."""
+    tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=10, hop=10, trim=13)
+    events = [e for i, score in enumerate([0, 1, 1, 1, 0], 1) for e in push(tracker, [score], 10 * i)]
+    assert spans(events + tracker.flush(50)) == [(2, 3)]
+
+
+def test_merged_events_have_the_highest_score_of_all_late_in_a_recording_too():
+    for scores in ([0.6, 0.2, 0.9], [0.9, 0.2, 0.6]):
+        rows = [(0.0,)] * 2_500 + [(score,) for score in scores] + [(0.0,)] * 3
+        tracker = EventTracker(LABELS[:1], EventRules(merge_gap_seconds=2.0), sample_rate=1)
+        events = [e for i, row in enumerate(rows, 1) for e in push(tracker, row, i)]
+        (event,) = events + tracker.flush(len(rows))
+        assert spans([event]) == [(2_500, 2_503)]
+        assert event.score == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("hop", [5, 10, 25, 50])
@@ -127,7 +145,8 @@ def test_an_event_is_given_once_it_is_certain():
     given = [len(push(tracker, row, 10 * i)) for i, row in enumerate(rows, 1)]
     assert given == [0, 0, 1, 0]  # rain is over at 1 s, and certain when 1 s more is no rain
     assert tracker.certain_until_seconds == 100
-    assert spans(tracker.flush(40)) == [(100, 103)]
+    assert spans(push(tracker, (0, 0), 50)) == [(100, 103)]
+    assert tracker.certain_until_seconds == 105
 
 
 def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
@@ -142,8 +161,10 @@ def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
 def test_the_rest_of_what_was_cut_is_not_too_short():
     tracker = EventTracker(LABELS[:1], EventRules(min_duration_seconds=60), sample_rate=1)
     n = MAX_SECONDS + 30
-    events = [e for i in range(1, n + 1) for e in push(tracker, [0.9], i)]
-    assert spans(events + tracker.flush(n)) == [(0, MAX_SECONDS), (MAX_SECONDS, n)]
+    events = [e for i in range(1, n + 1) for e in push(tracker, [0.9 if i < n else 0.6], i)]
+    events += tracker.flush(n)
+    assert spans(events) == [(0, MAX_SECONDS), (MAX_SECONDS, n)]
+    assert [e.score for e in events] == pytest.approx([0.9, 0.9])
 
 
 def test_what_is_cut_is_trimmed_at_its_real_ends_alone():
@@ -178,7 +199,8 @@ def test_the_cut_of_an_hour_leaves_an_hour_whole():
     rows = [(0.9,)] * MAX_SECONDS
     tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1)
     assert not [e for i, row in enumerate(rows, 1) for e in push(tracker, row, i)]
-    assert len(tracker.flush(MAX_SECONDS)) == 1
+    assert spans(push(tracker, [0.0], MAX_SECONDS + 1)) == [(0, MAX_SECONDS)]
+    assert not tracker.flush(MAX_SECONDS + 1)  # no rest
 
 
 @pytest.mark.parametrize(
