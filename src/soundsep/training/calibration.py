@@ -120,14 +120,14 @@ def fit_sigmoid(
     exact, weight = logits.double(), torch.ones(n, n_classes, dtype=torch.float64)
     if unsure is not None:
         weight.masked_fill_(unsure, 0.0)
-    n_absent = int(weight.sum()) - n
-    wanted = torch.full((n, n_classes), 1 / (n_absent + 2), dtype=torch.float64)
-    wanted[torch.arange(n), targets] = (n + 1) / (n + 2)
+    is_there = torch.nn.functional.one_hot(targets, n_classes).bool()
     if absent is not None and len(absent):
         exact = torch.cat([exact, absent.double()])
-        nothing = torch.full(absent.shape, float(wanted.min()), dtype=torch.float64)
-        wanted = torch.cat([wanted, nothing])
         weight = torch.cat([weight, weight.new_full(absent.shape, n / len(absent))])
+        is_there = torch.cat([is_there, is_there.new_zeros(absent.shape)])
+    n_there, n_absent = (float(weight[which].sum()) for which in (is_there, ~is_there))
+    wanted = torch.full_like(weight, 1 / (n_absent + 2))
+    wanted[is_there] = (n_there + 1) / (n_there + 2)
 
     def loss(parameters: Sequence[float]) -> float:
         log_temperature, offset = parameters

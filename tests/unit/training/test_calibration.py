@@ -53,3 +53,14 @@ def test_other_sounds_of_a_clip_do_not_count_as_absent():
     assert scores[~present].mean() < 0.1
     others = torch.where(present & ~is_target, -9.0, logits)
     assert fit_sigmoid(others, targets, noise, unsure=present & ~is_target) == calibration
+
+
+def test_noise_is_absent_even_where_clips_may_hold_every_label():
+    targets = torch.arange(40) % 2
+    logits = torch.full((40, 2), 3.0)
+    noise = torch.full((10, 2), -3.0)
+    others = ~torch.nn.functional.one_hot(targets, 2).bool()
+    calibration = fit_sigmoid(logits, targets, noise, unsure=others)
+    scores = ((noise + calibration.offset) / calibration.temperature).sigmoid()
+    # As if all 80 scores of clips were once more those of noise.
+    assert float(scores.max()) == pytest.approx(1 / 82, rel=0.05)
