@@ -1,4 +1,4 @@
-"""Parts of lists of clips: a few of each class, one more fold held out."""
+"""Parts of lists of clips: a few of each class, one more fold held out, those of several labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from soundsep.datasets.clip import Clip
 from soundsep.datasets.leakage import without_origins_of
 from soundsep.errors import ConfigError
 
-__all__ = ["few_of_each", "hold_out", "not_learnt"]
+__all__ = ["few_of_each", "hold_out", "not_learnt", "of_several_labels"]
 
 
 def few_of_each(clips: Sequence[Clip], limit: int | None) -> tuple[Clip, ...]:
@@ -45,3 +45,8 @@ def not_learnt(training: Sequence[Clip], others: Sequence[Clip]) -> list[str]:
     """A note on the classes that have no training clips."""
     absent = sorted({clip.label for clip in others} - {clip.label for clip in training})
     return [f"in the fold held out only, so not learnt: {', '.join(absent)}"] if absent else []
+
+
+def of_several_labels(clips: Sequence[Clip], labels: Sequence[str]) -> tuple[Clip, ...]:
+    """The clips that hold at least two of the labels."""
+    return tuple(clip for clip in clips if {*clip.also, clip.label} & {*labels} > {clip.label})

@@ -1,4 +1,4 @@
-"""Clips for training: a waveform and the index of its class."""
+"""Clips for training: a waveform and the index of its class, which is the only one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from soundsep.errors import DatasetError, ShapeError
+from soundsep.datasets import Clip
+from soundsep.datasets.subsets import of_several_labels
+from soundsep.errors import ConfigError, DatasetError, ShapeError
 from soundsep.files import digest
+from soundsep.names import printable
 
-__all__ = ["Example", "check_examples", "examples_digest"]
+__all__ = ["Example", "check_examples", "check_one_label", "examples_digest"]
 
 Example = tuple[Tensor, int]  # waveform (time,) at the recipe's rate, index of its class
 
@@ -36,6 +39,30 @@ def check_examples(examples: Sequence[Example], *, n_labels: int) -> None:
                 f"{type(waveform).__name__} {tuple(getattr(waveform, 'shape', ()))} in "
                 f"{getattr(waveform, 'dtype', 'no dtype')}"
             )
+
+
+def check_one_label(clips: Sequence[Clip], labels: Sequence[str], *, what: str, hint: str) -> None:
+    """Refuse clips of several labels, to which the scores of a softmax cannot do justice.
+
+    Learnt under one label, a clip would teach that the others are absent; calibrated for one,
+    its scores would be too low for an answer that may be any.
+
+    Args:
+        clips: Clips to learn from.
+        labels: Names of the classes.
+        what: Name of the learner, in the message.
+        hint: Alternative for the user, in the message.
+
+    Raises:
+        ConfigError: a clip holds several of the labels.
+    """
+    if several := of_several_labels(clips, labels):
+        first = several[0]
+        raise ConfigError(
+            f"{what} learns classes of which exactly one applies, but {len(several)} of "
+            f"{len(clips)} clips hold several, such as {printable(str(first.audio))}: "
+            f"{' and '.join((first.label, *first.also))}; leave such clips out, or {hint}"
+        )
 
 
 def examples_digest(examples: Sequence[Example]) -> str:

@@ -17,12 +17,14 @@ from soundsep.config import check_choice, check_seed, check_whole
 from soundsep.datasets import AudioFolder, AudioTable, Clip, Piece
 from soundsep.datasets.audio_table import is_table
 from soundsep.datasets.folder import require_classes
+from soundsep.datasets.subsets import of_several_labels
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.models import FrameNetwork
 from soundsep.names import label_fault
 from soundsep.training.assess import assess
 from soundsep.training.cross_validation import group_folds, held_out_logits
 from soundsep.training.embedding_cache import embed_files, load_all
+from soundsep.training.examples import check_one_label
 from soundsep.training.frame_copies import FrameCopies
 from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
@@ -59,9 +61,10 @@ def fit(
     (``mn04-frames``) it also says when each occurs. Copies of a clip stay in its fold. Other sounds
     in a clip (``Clip.also``) are not learnt as absent, and naming them is no mistake.
 
-    With ``"softmax"`` the score that only one computed noise in fifty reaches is measured and kept
-    as ``unknown_below``, below which a pipeline with ``unknown=True`` names nothing. Level does not
-    matter with a backbone of Kaldi's features, as that of EfficientAT: soft windows are amplified.
+    With ``"softmax"`` exactly one label applies, so clips of several are refused. The score that
+    only one computed noise in fifty reaches is measured and kept as ``unknown_below``, below which
+    a pipeline with ``unknown=True`` names nothing. Level does not matter with a backbone of Kaldi's
+    features, as that of EfficientAT: soft windows are amplified.
 
     A class with a single recording is learnt, but nothing is measured on it. There are no more
     folds than the smallest other class has recordings.
@@ -95,8 +98,9 @@ def fit(
         AudioError: a file cannot be read, and ``errors`` is ``"raise"``.
         DatasetError: there are fewer than two classes, fewer than two usable clips of a class, or
             two classes with one name or one target.
-        ConfigError: ``data`` is something else, an option is invalid, ``seed`` is not a seed, or
-            the backbone or device does not exist.
+        ConfigError: ``data`` is something else, an option is invalid, ``seed`` is not a seed, the
+            backbone or device does not exist, or a clip has several of the labels and
+            ``activation`` is ``"softmax"`` or ``mode`` is ``"finetune"``.
         WeightsError: the backbone is not available, or is damaged.
     """
     check_choice("mode", mode, ("probe", "finetune"))
@@ -120,8 +124,13 @@ def fit(
     base = hearing_soft(as_backbone(known))
     audio = [clip.audio for clip in clips]
     if activation is None:
-        several = isinstance(base.network, FrameNetwork) or backgrounds or _overlap(clips)
+        overlap = of_several_labels(clips, labels)
+        several = isinstance(base.network, FrameNetwork) or backgrounds or overlap
         activation = "sigmoid" if several and mode == "probe" else "softmax"
+    if activation == "softmax":
+        what = "mode='finetune'" if mode == "finetune" else "activation='softmax'"
+        hint = "use mode='probe' with activation='sigmoid', which learns every label by itself"
+        check_one_label(clips, labels, what=what, hint=hint)
     copier = None
     if copies or activation == "sigmoid":
         copier = FrameCopies(base, backgrounds=backgrounds, device=device)
@@ -209,10 +218,6 @@ def _clips(data: Any) -> tuple[Clip, ...]:
             "into a table with the columns path and label"
         )
     return clips
-
-
-def _overlap(clips: Sequence[Clip]) -> bool:
-    return any(clip.also for clip in clips)
 
 
 def _waveforms(clips: Sequence[Clip], base: Classifier) -> list[Tensor]:

@@ -20,7 +20,7 @@ from soundsep.names import local_path
 from soundsep.pipeline import Pipeline
 from soundsep.training.calibration import held_out_temperature
 from soundsep.training.classifier import TrainedClassifier, train
-from soundsep.training.examples import Example
+from soundsep.training.examples import Example, check_one_label
 from soundsep.training.probe import probe_classifier
 from soundsep.training.recipe import Recipe
 from soundsep.training.recipes import get_recipe
@@ -92,7 +92,8 @@ def train_recipe(
 ) -> TrainingResult:
     """Train by a recipe with one fold held out, measure there, and save: ``soundsep train``.
 
-    The same call again resumes an interrupted run.
+    The same call again resumes an interrupted run. A recipe learns classes of which exactly one
+    applies, so clips of several labels (``Clip.also``) are refused.
 
     Args:
         recipe: Settings, or the name of a recipe (`soundsep.training.RECIPES`).
@@ -116,7 +117,7 @@ def train_recipe(
 
     Raises:
         ConfigError: the recipe, fold, seed or device does not exist, the recipe does not fit the
-            data, or ``output`` cannot be created or holds another run.
+            data, a clip has several labels, or ``output`` cannot be created or holds another run.
         AudioError: a clip cannot be read.
         DatasetError: there are too few clips, or a recording is on both sides of the split.
         WeightsError: a backbone or teacher is not available, a saved state is damaged, or the
@@ -125,6 +126,8 @@ def train_recipe(
     check_seed(seed)
     recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
     dataset, fold = default_fold(dataset, fold)
+    what, hint = f"the recipe {recipe.name!r}", "let `soundsep fit` learn every label by itself"
+    check_one_label(dataset, dataset.labels, what=what, hint=hint)
     training, test = dataset.split(fold)
     held_out = test
     if recipe.has_validation or validation_fold:

@@ -455,8 +455,16 @@ def test_sounds_at_the_same_time_are_no_mistakes_and_learnt_apart(tmp_path, back
         for model in (classifier, apart)
     )
     assert told > untold
-    one = run(clips, backbone, n_folds=2, activation="softmax")[0]
-    assert one.config.activation == "softmax"
+    for one_only in ({"activation": "softmax"}, {"mode": "finetune"}):
+        with pytest.raises(
+            ConfigError, match=r"8 of 20 clips hold several, .*0\.wav \(1 s"
+        ):
+            run(clips, backbone, n_folds=2, **one_only)
+
+
+def test_a_sound_that_is_no_class_leaves_a_clip_of_one_label(nights, backbone):
+    wind = [replace(clip, also=("wind",)) for clip in nights]
+    assert run(wind, backbone)[1].to_dict() == run(nights, backbone)[1].to_dict()
 
 
 def test_a_background_is_learnt_as_nothing_by_any_backbone(tones, tmp_path, backbone):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +94,14 @@ def _is_in(folder: AudioFolder, fold: int) -> bool:
 
     _, test = Concatenation([folder]).split(fold)
     return any(clip.label == "once" for clip in test)
+
+
+def test_clips_of_several_labels_are_refused(folder, tmp_path):
+    both = copy.copy(folder)
+    both.clips = (replace(folder.clips[0], also=("hum",)), *folder.clips[1:])
+    with pytest.raises(ConfigError, match=r"'tiny' learns .* 1 of 22 clips hold .*: hiss and hum;"):
+        train_recipe(TINY, both, 2, output=tmp_path / "a", progress=False)
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_recipe_is_known_by_its_name(folder, tmp_path):
