@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import tempfile
 import threading
 import time
 import uuid
@@ -21,14 +22,15 @@ def names(folder):
 
 
 def test_several_files_get_their_names_together(tmp_path):
-    first, second = tmp_path / "new" / "a.bin", tmp_path / "new" / "b.bin"
+    folder = tmp_path / "new" / "er"
+    first, second = folder / "a.bin", folder / "b.bin"
     with files.replacing(first, second, sync=True) as (one, two):
         one.write_bytes(b"1")
         two.write_bytes(b"2")
         assert not first.exists()
         assert one.parent == first.parent  # a move to another disk would copy
     assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
-    assert names(tmp_path / "new") == ["a.bin", "b.bin"]
+    assert names(folder) == ["a.bin", "b.bin"]
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
@@ -61,6 +63,19 @@ def test_a_failure_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatc
     with pytest.raises(OSError, match="closed'") as error:
         files.write_bytes(tmp_path / "closed" / "a.bin", b"new")
     assert ".tmp" not in str(error.value)
+    with (
+        pytest.raises(OSError, match="quota") as error,
+        files.replacing(tmp_path / "a.bin") as (t,),
+    ):
+        raise OSError(errno.EDQUOT, "quota", str(t))
+    assert error.value.filename == str(tmp_path / "a.bin")
+
+
+def test_the_current_folder_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError):
+        files.write_bytes(Path(), b"new")
+    assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
@@ -90,6 +105,21 @@ def test_devices_are_streams_and_files_and_folders_are_not(tmp_path):
     assert not files.is_stream(tmp_path / "none")
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         files.write_bytes(Path("/dev/full"), b"more")
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no /dev/null on this system")
+def test_what_goes_to_a_device_leaves_nothing_in_the_folder_of_temporary_files(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    files.write_bytes(Path("/dev/null"), b"gone")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm on this system")
+def test_files_in_memory_are_files():
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        assert not files.is_stream(Path(file.name))
 
 
 def test_a_disk_that_does_not_take_it_is_told_before_the_name_is_given(tmp_path, monkeypatch):
