@@ -68,6 +68,7 @@ def test_times_of_raven_over_several_files_are_those_in_the_file(tmp_path):
         ("a.csv", "path,label,start_seconds,end_seconds\n1.wav,x,0:01,1\n", "line 2: expected ti"),
         ("a.csv", "path,label,start_seconds,end_seconds\n1.wav,x,-1,1\n", "line 2: expected a st"),
         ("a.txt", "1.0\t2.0\towl\n1.0\t2.0\t\n", r"line 2: the label at 1 s has no text"),
+        ("a.txt", "1.0\t2.0\n", r"line 1: the label at 1 s has no text"),
         ("a.txt", "1.0\t1.0\towl\n", r"line 1: the label marks a point, at 1 s"),
         ("a.txt", "1.0\tinf\towl\n", "line 1: expected a start of at least 0 s and an end"),
         ("a.txt", "just a note\n", r"line 1: expected start, end and label, separated by tabs"),
@@ -90,9 +91,14 @@ def test_what_is_no_text_is_refused(tmp_path):
 
 
 def test_a_quotation_mark_in_a_label_hides_no_line(tmp_path):
-    text = '0\t1\t"owl" far\n1\t2\t"tit\n2\t3\towl\n3\t4\t"a ""b"""\n'
+    text = '0\t1\t"owl" far\n1\t2\t"tit\n2\t3\towl\n3\t4\t"a ""b"""\n4\t5\t"wren"\n5\t6\t"\n'
     path = write(tmp_path, "night.txt", text)
-    assert [label for _, label, _, _ in spans(path)] == ['"owl" far', '"tit', "owl", 'a "b"']
+    labels = [label for _, label, _, _ in spans(path)]
+    assert labels == ['"owl" far', '"tit', "owl", 'a "b"', "wren", '"']
+
+
+def test_a_track_without_labels_holds_none(tmp_path):
+    assert read_labels(write(tmp_path, "night.txt", "")) == []
 
 
 def test_a_line_of_raven_that_ends_too_soon_is_named(tmp_path):

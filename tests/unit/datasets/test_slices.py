@@ -19,6 +19,8 @@ from soundsep.datasets.slices import recording_in_name
         ("garden-02", "garden"),
         ("Garden (3)", "Garden"),
         ("20240519_033000_4", "20240519_033000"),
+        ("240519-2", "240519"),  # a date without the century
+        ("24051-2", None),
         ("bee_1", None),
         ("Bees 12", None),
         ("honey bee-3", None),
@@ -32,6 +34,7 @@ from soundsep.datasets.slices import recording_in_name
 )
 def test_a_name_tells_the_recording_only_where_it_counts_parts(stem, recording):
     assert recording_in_name(stem, "bee") == recording
+    assert recording_in_name(stem, "BEE") == recording
 
 
 def write(root, *names):

@@ -16,7 +16,7 @@ EVENTS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.json", "t.JAMS"])
+@pytest.mark.parametrize("name", ["t.csv", "T.CSV", "t.json", "t.JAMS"])
 def test_what_is_written_is_read_again(tmp_path, name):
     path = tmp_path / "folder" / name
     write_truth(path, EVENTS, duration_seconds=600.0, title="t.wav")
@@ -62,6 +62,7 @@ def test_tables_of_events_with_other_columns_are_read_in_order(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", "no column start_seconds, end_seconds, label; found none"),
         ("start_seconds,label\n1,dog\n", "no column end_seconds"),
         ("start_seconds,end_seconds,label\n1,x,dog\n", "line 2: expected times in seconds"),
         ("start_seconds,end_seconds,label\n3,2,dog\n", "line 2: expected a start"),
@@ -157,9 +158,15 @@ def test_json_that_is_nested_too_deeply_is_refused_with_its_name(tmp_path):
     ],
 )
 def test_labels_of_audacity_and_raven_are_truth(tmp_path, text):
-    path = tmp_path / "night.txt"
+    path = tmp_path / "NIGHT.TXT"
     path.write_text(text, encoding="utf-8")
     assert read_truth(path) == [Event(1.0, 2.0, "dog", 1.0), Event(5.0, 6.5, "cat", 1.0)]
+
+
+def test_space_around_a_label_is_no_part_of_it(tmp_path):
+    path = tmp_path / "t.json"
+    path.write_text('{"annotations": [{"data": [{"time": 1, "duration": 2, "value": " dog\\n"}]}]}')
+    assert read_truth(path) == [Event(1.0, 3.0, "dog", 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -180,4 +187,7 @@ def test_events_of_several_recordings_are_not_mixed_up(tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError, match=r"events of 3 recordings, such as 'a.wav' and 'b.wav'"):
+        read_truth(path)
+    path.write_text(text[: text.index("c.wav")], encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"events of 2 recordings, such as 'a.wav' and 'b.wav'"):
         read_truth(path)
