@@ -86,7 +86,7 @@ def test_bad_files_are_in_the_json_too(model, capsys):
 
 def test_an_empty_folder_is_an_error(model, tmp_path, capsys):
     assert main(["classify", "--model", model, str(tmp_path)]) == 2
-    assert "no audio files" in capsys.readouterr().err
+    assert "no recordings in" in capsys.readouterr().err
 
 
 def test_an_unknown_model_is_an_error(clips, capsys):

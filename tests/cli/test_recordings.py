@@ -211,7 +211,7 @@ def test_a_folder_of_a_model_and_of_recordings_is_searched(models, card, capsys)
 def test_nothing_found_is_an_error_that_counts_what_is_there(command, models, tmp_path, capsys):
     (tmp_path / "x.txt").touch()
     assert run(command, models, tmp_path) == 2
-    message = f"soundsep: error: no audio files in {tmp_path} (passed over: 1 .txt)\n"
+    message = f"soundsep: error: no recordings in {tmp_path} (passed over: 1 .txt)\n"
     assert capsys.readouterr().err == message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from collections import Counter
@@ -48,6 +49,12 @@ class FoundRecordings:
         """Paths of the recordings, in order."""
         return list(self.places)
 
+    @property
+    def none_found(self) -> str:
+        """A message for the case of no recordings, with the folders and what is there instead."""
+        others = passed_over(self.passed_over)
+        return f"no recordings in {', '.join(self.empty[:3])}{f' ({others})' if others else ''}"
+
 
 def find_recordings(*names: str | os.PathLike[str]) -> FoundRecordings:
     """Find the recordings that files, folders and patterns stand for.
@@ -83,6 +90,7 @@ def search_folder(
     pass_over: Callable[[Iterable[str]], object],
     *,
     is_hidden: bool = False,
+    on_error: Callable[[OSError], object] | None = None,
 ) -> list[str]:
     """Paths of the recordings in a folder, at any depth, sorted.
 
@@ -90,16 +98,26 @@ def search_folder(
         folder: Folder to search; every path begins with it.
         pass_over: Called with the kind of each file passed over.
         is_hidden: Pass over everything.
+        on_error: Called with the error of each folder that cannot be opened, unless it is hidden;
+            by default it is passed over.
     """
     found: list[str] = []
     hidden = {os.fspath(folder)} if is_hidden else set()
 
     def unreadable(error: OSError) -> None:
-        if error.filename not in hidden:
+        if error.filename in hidden:
+            return
+        if on_error is not None:
+            on_error(error)
+        else:
             pass_over(["folder that cannot be opened"])
 
     for parent, folders, names in os.walk(os.fspath(folder), onerror=unreadable):
         below = parent in hidden
+        if not os.access(parent, os.X_OK):  # its names can be listed, but no file can be opened
+            unreadable(PermissionError(errno.EACCES, os.strerror(errno.EACCES), parent))
+            folders.clear()
+            continue
         for name in folders:
             path = os.path.join(parent, name)
             if below or is_passed_over(name):

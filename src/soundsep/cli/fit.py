@@ -8,7 +8,6 @@ from pathlib import Path
 from soundsep.cli.console import note, say
 from soundsep.cli.options import Commands, add_device, add_overwrite, add_seed, at_least_1
 from soundsep.cli.output import check_free, writing
-from soundsep.cli.recordings import note_passed_over
 from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
@@ -109,7 +108,6 @@ def add_command(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     import_torch()
-    from soundsep.audio import find_recordings
     from soundsep.datasets import AudioFolder, AudioTable, Piece
     from soundsep.datasets.audio_table import is_table
     from soundsep.errors import ConfigError
@@ -118,9 +116,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.training.state import make_folder
 
     data: AudioFolder | AudioTable
-    backgrounds: list[str | Path | Piece] = [*find_recordings(*arguments.background).paths]
-    if arguments.background and not backgrounds:
-        raise ConfigError(f"no recordings in {', '.join(map(str, arguments.background))}")
+    backgrounds: list[str | Path | Piece] = [*arguments.background]
     if all(map(is_table, arguments.data)):
         if arguments.group is not None:
             raise ConfigError("--group needs a folder; a table has a column named group instead")
@@ -136,7 +132,6 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError("--recordings and --unlabelled need tables, not a folder")
     else:
         data = AudioFolder(arguments.data[0], group=arguments.group)
-        note_passed_over(data.passed_over)
     for name in FILES:
         check_free(arguments.output / name, overwrite=arguments.overwrite, hint=HINT)
     make_folder(arguments.output)  # before the work, to fail early
@@ -157,6 +152,6 @@ def _run(arguments: argparse.Namespace) -> int:
     say(report)
     say(f"\nwrote {arguments.output}; use it with")
     say(f"  soundsep classify --model {arguments.output} FILE")
-    for _, reason in report.skipped:
-        note(f"left out: {reason}")
+    if report.skipped:
+        note(f"clips that could not be used: {len(report.skipped)}; the report says why")
     return 1 if report.skipped else 0

@@ -60,7 +60,7 @@ def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
     if getattr(arguments, "retry_failed", False) and not arguments.resume:
         raise ConfigError("--retry-failed needs --resume")
     import_torch()
-    from soundsep.audio import find_recordings, passed_over
+    from soundsep.audio import find_recordings
 
     found = find_recordings(*arguments.files)
     for name in arguments.files:
@@ -70,12 +70,10 @@ def given_recordings(arguments: argparse.Namespace) -> FoundRecordings:
                 "given without an option"
             )
     if not found.paths:
-        where = ", ".join(found.empty[:3])
-        others = passed_over(found.passed_over)
-        raise ConfigError(f"no audio files in {where}{f' ({others})' if others else ''}")
+        raise ConfigError(found.none_found)
     note_passed_over(found.passed_over)
     for folder in found.empty:
-        note(f"no audio files in {folder}")
+        note(f"no recordings in {folder}")
     return found
 
 

@@ -54,7 +54,8 @@ class AudioFolder(FoldedClips):
 
     Raises:
         DatasetError: the folder does not exist, it holds fewer than two classes with audio, a class
-            has fewer than two clips, ``group`` does not match a file, or a file cannot be read.
+            has fewer than two clips, ``group`` does not match a file, or a file or folder cannot be
+            read.
         ConfigError: ``group`` is not a regular expression.
     """
 
@@ -134,7 +135,10 @@ def _search(root: Path) -> tuple[dict[str, list[Path]], int, Counter[str]]:
     for path in sorted(root.iterdir()):
         if path.is_dir():
             is_hidden = is_passed_over(path.name)
-            paths = [Path(p) for p in search_folder(path, seen.update, is_hidden=is_hidden)]
+            paths = [
+                Path(p)
+                for p in search_folder(path, seen.update, is_hidden=is_hidden, on_error=_refuse)
+            ]
             if not is_hidden:
                 found[path.name] = paths
         elif (kind := kind_passed_over(str(path))) is None:
@@ -142,6 +146,12 @@ def _search(root: Path) -> tuple[dict[str, list[Path]], int, Counter[str]]:
         else:
             seen[kind] += 1
     return found, n_loose, seen
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be opened is not empty: what is in it would be missing unnoticed."""
+    with looking_at(Path(error.filename)):
+        raise error
 
 
 def _guessed(clips: Sequence[tuple[Path, str]]) -> str | None:

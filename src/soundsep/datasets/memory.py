@@ -81,10 +81,10 @@ def load_recordings(
         ConfigError: ``piece_seconds`` is not above 0.
         DatasetError: there are no recordings.
     """
-    found = find_recordings(*paths).paths
-    if not found:
-        raise DatasetError(f"no recordings in {', '.join(map(str, paths))}")
-    waveforms = [load_audio(path, target_rate=sample_rate)[0] for path in found]
+    found = find_recordings(*paths)
+    if not found.paths:
+        raise DatasetError(found.none_found)
+    waveforms = [load_audio(path, target_rate=sample_rate)[0] for path in found.paths]
     if piece_seconds is None:
         return waveforms
     length = max(1, round(check_number("piece_seconds", piece_seconds, above=0) * sample_rate))

@@ -202,10 +202,13 @@ def _found(backgrounds: str | Path | Iterable[str | Path | Piece]) -> list[Path 
     given = [backgrounds] if isinstance(backgrounds, (str, Path, Piece)) else [*backgrounds]
     places: list[Path | Piece] = []
     for one in given:
-        found = [one] if isinstance(one, Piece) else [*map(Path, find_recordings(one).paths)]
-        if not found:
-            raise ConfigError(f"no recordings in {one}, given as a background")
-        places += found
+        if isinstance(one, Piece):
+            places.append(one)
+            continue
+        found = find_recordings(one)
+        if not found.paths:
+            raise ConfigError(f"{found.none_found}, given as a background")
+        places += map(Path, found.paths)
     return places
 
 

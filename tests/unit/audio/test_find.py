@@ -104,6 +104,16 @@ def test_a_folder_that_cannot_be_opened_is_counted(tmp_path):
     assert found.passed_over == {"folder that cannot be opened": 1}
 
 
+def test_a_folder_whose_files_cannot_be_opened_is_one_that_cannot(tmp_path, monkeypatch):
+    """As after ``chmod -R 644``: the names in it are told, and nothing else."""
+    make(tmp_path, "a.wav", "listed/b.wav", "listed/c/d.wav")
+    listed = str(tmp_path / "listed")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != listed)
+    found = find_recordings(tmp_path)
+    assert list(found.places.values()) == ["a.wav"]
+    assert found.passed_over == {"folder that cannot be opened": 1}
+
+
 def test_a_name_that_begins_with_a_tilde_is_never_a_home(tmp_path, monkeypatch):
     make(tmp_path, "~x.wav", "~root/a.wav")
     monkeypatch.chdir(tmp_path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from soundsep.datasets import ESC50, AudioFolder, AudioTable, UrbanSound8K
+from soundsep.datasets import ESC50, AudioFolder, AudioTable, UrbanSound8K, load_recordings
 from soundsep.errors import DatasetError
 
 
@@ -32,3 +33,38 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "iterdir", closed)
     with pytest.raises(DatasetError, match=rf"{tmp_path.name} cannot be opened: Permission denied"):
         AudioFolder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["low", "low/garden"])
+def test_a_class_that_cannot_be_listed_is_not_called_empty(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for file in ("low/1.wav", "low/2.wav", "low/garden/3.wav", "high/1.wav", "high/2.wav"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(file)
+    (tmp_path / ".trash").mkdir()
+    closed = [str(tmp_path / name), str(tmp_path / ".trash")]  # of what is hidden nothing is wanted
+    scandir = os.scandir
+
+    def listed(path: str) -> Any:
+        if os.fspath(path) in closed:
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    with pytest.raises(DatasetError, match=rf"{name} cannot be opened: Permission denied"):
+        AudioFolder(tmp_path)
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert len(AudioFolder(tmp_path)) == 5
+
+
+def test_backgrounds_that_cannot_be_listed_are_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def closed(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    message = r"no recordings in .* \(passed over: 1 folder that cannot be opened\)"
+    with pytest.raises(DatasetError, match=message):
+        load_recordings(tmp_path, sample_rate=16_000)

@@ -456,9 +456,7 @@ def test_sounds_at_the_same_time_are_no_mistakes_and_learnt_apart(tmp_path, back
     )
     assert told > untold
     for one_only in ({"activation": "softmax"}, {"mode": "finetune"}):
-        with pytest.raises(
-            ConfigError, match=r"8 of 20 clips hold several, .*0\.wav \(1 s"
-        ):
+        with pytest.raises(ConfigError, match=r"8 of 20 clips hold several, .*0\.wav \(1 s"):
             run(clips, backbone, n_folds=2, **one_only)
 
 
