@@ -14,7 +14,7 @@ from soundsep import (
 )
 from soundsep.audio.level import level_db
 from soundsep.classifier import scoring
-from soundsep.classifier.scoring import score_waveforms
+from soundsep.classifier.scoring import clip_windows, score_waveforms, score_windows
 from soundsep.frontends import KaldiMelConfig
 
 LABELS = ("dog", "rain", "siren")
@@ -52,6 +52,51 @@ def test_an_answer_that_is_no_number_is_an_error():
         Pipeline(broken)(noise(1))
     with pytest.raises(WeightsError, match="NaN"):
         list(Pipeline(broken).events(noise(1)))
+
+
+def test_shifts_of_a_window_are_averaged(pipe):
+    """The end of the window comes to its front, in four equal steps."""
+    clip = torch.from_numpy(noise(1)).float()
+    with torch.no_grad():
+        each = pipe.classifier.predict(torch.stack([clip.roll(4_000 * i) for i in range(4)]))
+    assert (each[1:] - each[0]).abs().max() > 1e-3
+    found = pipe(clip, sample_rate=16_000, n_shifts=4, batch_size=3).predictions
+    expected = dict(zip(LABELS, each.mean(dim=0).tolist(), strict=True))
+    assert {p.label: p.score for p in found} == pytest.approx(expected, abs=1e-5)
+
+
+def test_with_sigmoid_a_clip_has_the_score_of_its_best_window_over_the_mean_of_its_shifts():
+    class First(Classifier):
+        """The score is the first sample of the window."""
+
+        def predict(self, waveform: torch.Tensor) -> torch.Tensor:
+            return waveform[:, :1]
+
+    config = ClassifierConfig(
+        labels=("a",),
+        network="cnn4",
+        frontend=MelConfig(n_mels=16),
+        activation="sigmoid",
+        window_seconds=1.0,
+        hop_seconds=1.0,
+    )
+    windows = torch.zeros(2, 16_000)
+    windows[0, [0, 8_000]] = torch.tensor([0.9, 0.1])
+    windows[1, [0, 8_000]] = torch.tensor([0.5, 0.7])
+    other = [torch.full((16_000,), 0.25)]
+    clips = [("two", [*windows]), ("one", other), ("none", [])]
+    for n_shifts, best in [(1, 0.9), (2, 0.6)]:
+        scored = score_windows(First(config), clips, batch_size=3, n_shifts=n_shifts)
+        found = {key: scores.tolist() for key, scores in scored}
+        assert found == {"two": pytest.approx([best]), "one": [0.25], "none": []}
+
+
+def test_silent_windows_do_not_count_unless_there_is_no_other(pipe):
+    clip = torch.zeros(48_000)
+    assert len(clip_windows(pipe.classifier, clip)) == 5  # one each half a second
+    clip[40_000:] = torch.from_numpy(noise(0.5)).float()
+    (last,) = clip_windows(pipe.classifier, clip)
+    assert torch.equal(last, clip[32_000:])
 
 
 def test_score_waveforms_is_lazy(pipe):

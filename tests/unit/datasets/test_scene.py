@@ -49,7 +49,7 @@ def test_a_class_is_there_from_half_a_frame_on():
 
 
 def test_where_nobody_can_tell_nothing_is_learnt_unless_the_class_is_heard_as_well():
-    scene = scene_with((0, 0, 12), hidden=((0, 12, 28), (1, 0, 50)))
+    scene = scene_with((0, 0, 12), hidden=((0, 10, 28), (1, 0, 50)))
     presence, weight = scene.frame_targets(2, 7, 8)
     assert presence[:, 0].tolist() == [1, 1, 0, 0, 0, 0, 0]
     assert weight[:, 0].tolist() == [1, 1, 0, 0, 1, 1, 1]
