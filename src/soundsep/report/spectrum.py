@@ -30,7 +30,8 @@ def mel_settings(rate: int) -> MelConfig:
 class Spectrum:
     """Mel levels of a recording that comes in blocks; each column is the loudest of its frames.
 
-    When all columns are used, pairs of them are joined, so that the length need not be known.
+    When more columns are needed than there are, pairs of them are joined, so that the length need
+    not be known.
 
     Args:
         rate: Rate of the recording, in Hz.
@@ -91,29 +92,37 @@ class Spectrum:
 
     def _add(self, frames: Tensor) -> None:
         self._frames = torch.cat((self._frames, frames))
-        while (n := len(self._frames) // self._group) > 0:
-            n = min(n, len(self._columns) - self._n_columns)
+        while len(self._frames) >= self._group:
+            self._make_room()
+            n = min(len(self._frames) // self._group, len(self._columns) - self._n_columns)
             full, self._frames = self._frames[: n * self._group], self._frames[n * self._group :]
             columns = full.reshape(n, self._group, N_BANDS).amax(1)
             self._columns[self._n_columns : self._n_columns + n] = columns
             self._n_columns += n
-            if self._n_columns == len(self._columns):
-                self._n_columns //= 2
-                pairs = self._columns.reshape(-1, 2, N_BANDS).amax(1)
-                self._columns[: self._n_columns] = pairs
-                self._group *= 2
+
+    def _make_room(self) -> None:
+        """Join pairs of columns if all are used and another one is needed."""
+        if self._n_columns == len(self._columns):
+            self._n_columns //= 2
+            pairs = self._columns.reshape(-1, 2, N_BANDS).amax(1)
+            self._columns[: self._n_columns] = pairs
+            self._group *= 2
 
     def decibels(self) -> NDArray[np.float32]:
-        """All columns so far, (bands, columns), the lowest band first; at least one."""
-        columns, last = self._columns[: self._n_columns], self._frames
+        """All columns, (bands, columns), the lowest band first; at least one.
+
+        The recording ends here: nothing can be pushed afterwards.
+        """
         # The end of the recording, which a frame or two lie around.
         if (n := math.ceil((len(self._samples) - self._n_before) / self._hop)) > 0:
             n_padded = (n - 1) * self._hop + self._window - len(self._samples)
-            rest = torch.nn.functional.pad(self._samples, (0, n_padded))
-            last = torch.cat((last, self._levels(rest)))
+            self._add(self._levels(torch.nn.functional.pad(self._samples, (0, n_padded))))
+            self._samples = self._samples[:0]
+        last = self._frames  # fewer than a column's
         if len(last):
-            parts = torch.split(last, self._group)
-            columns = torch.cat((columns, *(part.amax(0, keepdim=True) for part in parts)))
+            self._make_room()
+            last = last.amax(0, keepdim=True)
+        columns = torch.cat((self._columns[: self._n_columns], last))
         if not len(columns):
             columns = columns.new_zeros(1, N_BANDS)
         levels: NDArray[np.float32] = (10 * columns.clamp(min=AMIN).log10()).T.numpy()
