@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -111,8 +112,10 @@ class Concatenation(JoinedClips):
         ]
         if not heard:
             raise DatasetError(f"{self.name}: no clip is left")
-        if len(set(heard)) < len(heard):
-            raise DatasetError(f"{self.name}: a file is in several parts, or twice in one")
+        if double := [key for key, n in Counter(heard).items() if n > 1]:
+            path, piece = double[0]
+            where = f"{piece[0]} as {piece[1]}" if piece else path
+            raise DatasetError(f"{self.name}: {where} is in several parts, or twice in one")
         clips, doubles = merge_parts(mapped)
         self.notes = (*(note for part in parts for note in getattr(part, "notes", ())), *doubles)
         self.clips = _deal(clips, n_folds, seed)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from soundsep.datasets.clip import Clip
+from soundsep.datasets.pieces import Piece
 from soundsep.errors import ConfigError
 
 __all__ = ["ESC50_TO_URBAN11", "URBANSOUND8K_TO_URBAN11", "crosswalk"]
@@ -47,7 +49,8 @@ def crosswalk(
 ) -> tuple[Clip, ...]:
     """Clips under the classes of another label set; those that the table leaves out are dropped.
 
-    So are the labels in ``Clip.also`` that it leaves out.
+    So are the labels in ``Clip.also`` that it leaves out. Where two labels of one span become one,
+    so do the two clips.
 
     Args:
         clips: Clips of any data set.
@@ -61,8 +64,12 @@ def crosswalk(
         raise ConfigError(f"the crosswalk maps to {', '.join(unknown)}, not in the label set")
     target = {label: index for index, label in enumerate(labels)}
     found = []
+    known_as: dict[tuple[Path | Piece, str], str] = {}  # a clip under its new label: the old one
     for clip in clips:
-        if (label := table.get(clip.label)) is not None:
+        if (label := table.get(clip.label)) is None:
+            continue
+        # A clip that is there twice stays so, for Concatenation to refuse.
+        if known_as.setdefault((clip.audio, label), clip.label) == clip.label:
             also = {table[other] for other in clip.also if other in table} - {label}
             found.append(replace(clip, label=label, target=target[label], also=tuple(sorted(also))))
     return tuple(found)

@@ -7,7 +7,7 @@ import pytest
 
 from soundsep.datasets import Clip, Concatenation
 from soundsep.datasets.crosswalk import ESC50_TO_URBAN11, URBANSOUND8K_TO_URBAN11, crosswalk
-from soundsep.errors import ConfigError
+from soundsep.errors import ConfigError, DatasetError
 from soundsep.labels import ESC50_LABELS, URBAN11_LABELS, URBANSOUND8K_LABELS
 
 
@@ -43,6 +43,21 @@ def test_the_other_sounds_of_a_clip_get_new_labels_too():
     table = {"bark": "dog", "howl": "dog", "meow": "cat"}
     (mapped,) = crosswalk(clips, table, ("dog", "cat"))
     assert (mapped.label, mapped.also) == ("dog", ("cat",))
+
+
+def test_two_labels_of_a_span_that_become_one_are_one_clip(tmp_path):
+    crow = replace(clip("crow", str(tmp_path / "1")), start_seconds=1.0, end_seconds=2.0)
+    crow = replace(crow, also=("owl", "wind"))
+    owl = replace(crow, label="owl", also=("crow", "wind"))
+    later = replace(owl, start_seconds=1.5, end_seconds=2.5)  # which only overlaps
+    table = {"crow": "bird", "owl": "bird", "wind": "wind"}
+    data = Concatenation([[crow, owl, later]], crosswalks=[table])
+    assert [(c.label, c.start_seconds, c.also) for c in data] == [
+        ("bird", 1.0, ("wind",)),
+        ("bird", 1.5, ("wind",)),
+    ]
+    with pytest.raises(DatasetError, match=r"\(1 s to 2 s\) as bird is in several parts"):
+        Concatenation([[crow, crow]], crosswalks=[table])
 
 
 def test_parts_that_keep_their_labels_keep_what_is_heard_in_them_of_others(tmp_path):
