@@ -37,6 +37,15 @@ def test_any_cutting_into_blocks_gives_the_same(every_step):
         assert torch.equal(torch.cat(list(overlap_add(blocks, hear, cutting)), dim=-1), whole)
 
 
+def test_where_segments_overlap_each_counts_more_towards_its_middle():
+    values = iter((0.0, 1.0))
+    signal, cutting = torch.zeros(1, 6), Cutting(segment=4, step=2, context=0)
+    parts = overlap_add([signal], lambda x, start, n: torch.full((1, 1, n), next(values)), cutting)
+    # The triangle over a segment is 1, 2, 2, 1.
+    mean = torch.cat(list(parts), dim=-1)[0, 0].tolist()
+    assert mean == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1])
+
+
 def test_no_more_is_read_than_what_is_needed_next():
     read = written = 0
 
