@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from soundsep._torchaudio import torchaudio
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import embed_waveforms
+from soundsep.classifier.scoring import clip_windows, embed_windows
 from soundsep.models import FrameNetwork
 from soundsep.training.autocast import bfloat16_for
 
@@ -27,6 +27,7 @@ class Teacher(nn.Module):
     """Probabilities and embeddings of a classifier, for another one to learn.
 
     A classifier of several labels at once gives the softmax of its logits: how its labels compare.
+    Soft waveforms are not raised (``clip_level_db``): the level is part of what the student hears.
 
     Args:
         classifier: Trained classifier; it must not have been trained on the student's test clips.
@@ -41,8 +42,9 @@ class Teacher(nn.Module):
         super().__init__()
         self.classifier = classifier.eval().requires_grad_(requires_grad=False)
         self.sample_rate = sample_rate
-        heard = ((i, self._at_its_rate(waveform)) for i, waveform in enumerate(training))
-        embedded = embed_waveforms(classifier, heard, batch_size=32)
+        waveforms = map(self._at_its_rate, training)
+        heard = ((i, clip_windows(classifier, w, gain=1.0)) for i, w in enumerate(waveforms))
+        embedded = embed_windows(classifier, heard, batch_size=32)
         embeddings = torch.stack([embedding for _, embedding in embedded])
         embeddings = embeddings.to(next(classifier.parameters()).device)
         self.register_buffer("mean", embeddings.mean(dim=0))

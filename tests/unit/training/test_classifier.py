@@ -684,9 +684,10 @@ def test_a_teacher_hears_its_own_rate(tmp_path):
     torch.testing.assert_close(probabilities, teacher.predict(doubled), atol=5e-3, rtol=0)
 
 
-def test_a_teacher_s_embeddings_are_standardised_over_the_training_clips():
+@pytest.mark.parametrize("clip_level_db", [None, 0.0])
+def test_a_teacher_s_embeddings_are_standardised_over_the_training_clips(clip_level_db):
     clips = [clip for clip, _ in noise_clips()]
-    guide = Teacher(toy_classifier(), clips, sample_rate=2_000)
+    guide = Teacher(toy_classifier(clip_level_db=clip_level_db), clips, sample_rate=2_000)
     _, embeddings = guide(torch.stack(clips), bfloat16=False)
     torch.testing.assert_close(embeddings.mean(dim=0), torch.zeros(16), atol=1e-4, rtol=0)
     assert ((embeddings.std(dim=0, correction=0) - 1).abs() < 1e-3).any()
@@ -694,7 +695,7 @@ def test_a_teacher_s_embeddings_are_standardised_over_the_training_clips():
 
 def test_a_teacher_s_means_lie_where_its_network_does(monkeypatch):
     rows = [(i, torch.randn(16)) for i in range(3)]  # on the CPU, as they always come
-    monkeypatch.setattr(teacher_module, "embed_waveforms", lambda *_, **__: rows)
+    monkeypatch.setattr(teacher_module, "embed_windows", lambda *_, **__: rows)
     guide = Teacher(toy_classifier().to("meta"), [torch.zeros(2_000)] * 3, sample_rate=2_000)
     assert guide.mean.device.type == guide.scale.device.type == "meta"
 
