@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["draw_bands", "mel_centres", "mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
 
 N_MELS = 128
+MAX_FFT = 2**15  # samples; with more, the table of bands would be too large at 384 kHz
+LONG_FILTERS_HZ = 500_000  # rate above which filters from 50 Hz on would be too long
 
 
 def plot_mel(
@@ -81,7 +83,8 @@ def plot_gammatone(
     Args:
         audio: Anything `soundsep.load_audio` takes; channels are averaged.
         config: Settings; the picture shows decibels before ``top_db`` and ``scaling``. By default
-            64 bands from 50 Hz to 0.45 of the recording's own rate.
+            64 bands from 50 Hz, above a rate of 500 kHz from 200 Hz, to 0.45 of the recording's
+            own rate.
         options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
@@ -94,6 +97,7 @@ def plot_gammatone(
     window = window_samples(excerpt.rate)
     config = config or GammatoneConfig(
         sample_rate=excerpt.rate,
+        f_min=50.0 if excerpt.rate <= LONG_FILTERS_HZ else 200.0,
         f_max=0.45 * excerpt.rate,
         win_length=window,
         hop_length=window // 4,
@@ -133,7 +137,7 @@ def mel_config(rate: int) -> MelConfig:
     return MelConfig(
         sample_rate=rate,
         # Padded: at the lower end of the scale the bands are narrower than the window's bins.
-        n_fft=max(4 * window, 1_024),
+        n_fft=min(max(4 * window, 1_024), MAX_FFT),
         win_length=window,
         hop_length=window // 4,
         n_mels=N_MELS,

@@ -35,11 +35,12 @@ def test_noise_costs_no_more_than_is_planned():
     assert len(opus_bytes(noise, 48_000)) < 10 * BYTES_PER_SECOND
 
 
-@pytest.mark.parametrize("rate", [1_000, 8_000, 16_000, 44_100, 250_000])
+@pytest.mark.parametrize("rate", [1_000, 8_000, 16_000, 44_100, 250_000, 384_000, 768_000])
 def test_every_band_hears_something(rate):
     spectrum = Spectrum(rate, max_columns=64)
     assert (spectrum._filters.sum(0) > 0).all()
     assert spectrum._filters.shape[1] == N_BANDS
+    assert (np.diff(mel_centres(mel_settings(rate))) > 0).all()
 
 
 def test_a_tone_lies_in_its_band_at_its_time():
