@@ -251,6 +251,23 @@ def test_clips_are_cut_out_and_gone_on_with(ending, card, tmp_path, capsys):
     assert "1 of 1 clips written" in capsys.readouterr().err
 
 
+def test_clips_of_a_damaged_recording_are_cut_and_counted(tmp_path, capsys):
+    night, clips = tmp_path / "night.wav", tmp_path / "clips"
+    samples = tone(16_000 * 40, 1e-3)
+    for second in (1, 5, 14):  # it is read in blocks of 2^17 samples, to 16.4 s
+        samples[16_000 * second : 16_000 * (second + 2)] *= 500
+    soundfile.write(night, samples, 16_000)
+    night.write_bytes(night.read_bytes()[: 2 * 16_000 * 20])
+    assert run(str(night), "--clips", str(clips), "--clip-margin", "3") == 1
+    cut = [soundfile.info(path).duration for path in sorted(clips.rglob("*.wav"))]
+    assert len(cut) == 3
+    assert cut[-1] < 8 == round(cut[1])  # its margin ends at the damage
+    err = capsys.readouterr().err
+    assert "3 of 3 clips written" in err
+    assert "existed" not in err
+    assert "; 1 recording could not be read to the end" in err
+
+
 def test_clips_without_a_table_and_of_recordings_of_one_name(clip, card, tmp_path, capsys):
     other = tmp_path / "CARD2"
     shutil.copytree(card, other)

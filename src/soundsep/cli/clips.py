@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from soundsep.cli.console import note
+from soundsep.cli.console import counted, note
 from soundsep.cli.options import at_least_1
 from soundsep.cli.recordings import own_places
 from soundsep.errors import AudioError, ConfigError
@@ -84,7 +84,7 @@ class Clips:
         """Cut the events out and print how many.
 
         Returns:
-            The exit code, 1 if a recording could not be read again.
+            The exit code, 1 if a recording could not be read again to its end.
         """
         from soundsep.pipeline.clips import place_clips, write_clips
         from soundsep.progress import progress_bar
@@ -99,12 +99,14 @@ class Clips:
         many = len(placed) > 1
         for path, files in progress_bar(placed.items(), unit="file", desc="cutting", progress=many):
             try:
-                n_written += write_clips(path, files, overwrite=self._overwrite)
+                for _ in write_clips(path, files, overwrite=self._overwrite):
+                    n_written += 1
             except AudioError as error:
                 n_failed += 1
                 note(error)
         n_kept = sum(file.path.exists() for files in placed.values() for file in files) - n_written
         kept = f", {n_kept} existed already" if n_kept else ""
-        failed = f"; {n_failed} recordings could not be cut" if n_failed else ""
+        damaged = counted(n_failed, "recording")
+        failed = f"; {damaged} could not be read to the end" if n_failed else ""
         note(f"{n_written} of {n_clips} clips written to {self._folder}{kept}{failed}")
         return 1 if n_failed else 0

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from soundsep.names import printable
 
-__all__ = ["discard_pending", "note", "say", "standard_streams"]
+__all__ = ["counted", "discard_pending", "note", "say", "standard_streams"]
 
 
 def say(text: object) -> None:
@@ -19,6 +19,11 @@ def say(text: object) -> None:
     from soundsep.progress import write_line
 
     write_line(printable(str(text), keep="\n"), sys.stdout)
+
+
+def counted(n: int, what: str) -> str:
+    """A number of things, with an s where there are several or none."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def note(text: object, *, keep: str = "") -> None:

@@ -6,7 +6,7 @@ import heapq
 import math
 import os
 import unicodedata
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -73,11 +73,14 @@ class ClipFile:
         start_seconds: Start, from the beginning of the recording.
         end_seconds: End, from the beginning of the recording; the clip ends sooner if the
             recording does.
+        needed_seconds: End of the event itself, from the beginning of the recording; a piece that
+            is damaged before that is no file.
         path: The file.
     """
 
     start_seconds: float
     end_seconds: float
+    needed_seconds: float
     path: Path
 
 
@@ -108,7 +111,7 @@ def cut_clips(
         the recording, or lasts no time with its margins, has none.
 
     Raises:
-        AudioError: the recording cannot be read; what was cut out before is kept.
+        AudioError: the recording cannot be read; the events before the damage were cut out.
         ConfigError: a file cannot be written.
     """
     best = BestEvents(max_per_label)
@@ -116,7 +119,7 @@ def cut_clips(
         best.add(os.fspath(path), event)
     clips = place_clips(best.by_recording(), folder, margin_seconds=margin_seconds)
     for recording, files in clips.items():
-        write_clips(recording, files, overwrite=overwrite)
+        deque(write_clips(recording, files, overwrite=overwrite), maxlen=0)
     return [file.path for files in clips.values() for file in files if file.path.exists()]
 
 
@@ -157,18 +160,18 @@ def place_clips(
                 place = f"{label}/{stem}_{number}"
             taken.add(key)
             start = max(0.0, event.start_seconds - margin_seconds)
-            files.append(
-                ClipFile(start, event.end_seconds + margin_seconds, root / f"{place}{suffix}")
-            )
+            end = event.end_seconds + margin_seconds
+            files.append(ClipFile(start, end, event.end_seconds, root / f"{place}{suffix}"))
     return placed
 
 
 def write_clips(
     recording: str | os.PathLike[str], clips: Iterable[ClipFile], *, overwrite: bool
-) -> int:
+) -> Iterator[Path]:
     """Cut pieces out of one recording, which is read forward, to the last of them.
 
-    It is read once, and once more for every `MAX_OPEN` of them that share a moment.
+    It is read once, and once more for every `MAX_OPEN` of them that share a moment. Pieces end
+    where the recording ends or, if their event was before that, is damaged.
 
     Args:
         recording: Path of the recording.
@@ -177,10 +180,10 @@ def write_clips(
         overwrite: Replace existing files; by default they are kept.
 
     Returns:
-        Number of files written.
+        An iterator that writes each file and yields its path.
 
     Raises:
-        AudioError: the recording cannot be read; what was cut out before is kept.
+        AudioError: the recording cannot be read; the events before the damage were cut out.
         ConfigError: a file cannot be written.
     """
     wanted = [
@@ -189,49 +192,60 @@ def write_clips(
         if clip.start_seconds < clip.end_seconds and (overwrite or not os.path.lexists(clip.path))
     ]
     if not wanted:
-        return 0
+        return
     put_off: list[ClipFile] = []
     try:
-        n_written = _write_first(recording, wanted, put_off)
+        yield from _write_first(recording, wanted, put_off)
     except AudioError:
         with suppress(AudioError):  # the same one
-            write_clips(recording, put_off, overwrite=overwrite)
+            yield from write_clips(recording, put_off, overwrite=overwrite)
         raise
-    return n_written + write_clips(recording, put_off, overwrite=overwrite)
+    yield from write_clips(recording, put_off, overwrite=overwrite)
 
 
 def _write_first(
     recording: str | os.PathLike[str], wanted: list[ClipFile], put_off: list[ClipFile]
-) -> int:
+) -> Iterator[Path]:
     """Cut out pieces in one pass, and add to ``put_off`` those for which too many are open."""
     waiting = sorted(wanted, key=lambda clip: clip.start_seconds, reverse=True)
-    n_written, position = 0, 0
+    position = 0
     with ExitStack() as stack, audio_blocks(recording, mono=False) as blocks:
         open_clips: list[_Writer] = []
-        for block in blocks:
-            end = position + block.shape[1]
-            while waiting and _sample(waiting[-1].start_seconds, blocks) < end:
-                if len(open_clips) == MAX_OPEN:
-                    put_off.append(waiting.pop())
-                    continue
-                open_clips.append(stack.enter_context(_Writer(waiting.pop(), blocks)))
-            for clip in list(open_clips):
-                if clip.write(block, position):
-                    open_clips.remove(clip)
-                    n_written += clip.finish()
-            position = end
-            if not waiting and not open_clips:
-                break
-        n_written += sum(clip.finish() for clip in open_clips)
-    return n_written
+        try:
+            for block in blocks:
+                end = position + block.shape[1]
+                while waiting and _sample(waiting[-1].start_seconds, blocks) < end:
+                    if len(open_clips) == MAX_OPEN:
+                        put_off.append(waiting.pop())
+                        continue
+                    open_clips.append(stack.enter_context(_Writer(waiting.pop(), blocks)))
+                for clip in list(open_clips):
+                    if clip.write(block, position):
+                        open_clips.remove(clip)
+                        yield clip.finish()
+                position = end
+                if not waiting and not open_clips:
+                    break
+        except AudioError:
+            for clip in open_clips:
+                if clip.needed <= position:
+                    yield clip.finish()
+            raise
+        for clip in open_clips:
+            yield clip.finish()
 
 
 class _Writer:
-    """Writes one piece of a recording; the file gets its name at the end, or is removed."""
+    """Writes one piece of a recording; the file gets its name at the end, or is removed.
+
+    Attributes:
+        needed: Samples of the recording that have to be read for a file worth keeping.
+    """
 
     def __init__(self, clip: ClipFile, blocks: AudioBlocks) -> None:
         self._path, self._type = clip.path, blocks.sample_type
         self._first = _sample(clip.start_seconds, blocks)
+        self.needed = _sample(clip.needed_seconds, blocks)
         self._last = math.ceil(round(clip.end_seconds * blocks.sample_rate, 3))
         self._rate, self._n_channels = blocks.sample_rate, blocks.n_channels
         self._open = ExitStack()
@@ -275,13 +289,13 @@ class _Writer:
             self._file.write(piece)
         return self._last <= position + block.shape[1]
 
-    def finish(self) -> int:
-        """Give the file its name; returns 1, the number of files."""
+    def finish(self) -> Path:
+        """Give the file its name, and return that."""
         with self._explained():
             self._file.close()  # writes the encoder's last bytes
         with self._explained():
             self._open.close()
-        return 1
+        return self._path
 
     def __exit__(
         self,

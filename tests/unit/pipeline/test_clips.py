@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from soundsep import AudioError, ConfigError, Event
+from soundsep.audio import audio_blocks
 from soundsep.pipeline import clips as clips_module
 from soundsep.pipeline import cut_clips
 from soundsep.pipeline.clips import BestEvents, place_clips
@@ -162,13 +163,20 @@ def test_damage_ends_it_and_what_was_cut_before_is_kept(tmp_path, monkeypatch, m
     monkeypatch.setattr(clips_module, "MAX_OPEN", max_open)
     night = recording(tmp_path / "night.wav", seconds=20, n_channels=1)
     night.write_bytes(night.read_bytes()[: RATE * 3 * 10])
-    events = [event(1.0, 2.0), event(1.5, 2.5), event(1.6, 2.0), event(9.0, 15.0)]
+    end = 0.0  # of what can be read
+    with suppress(AudioError), audio_blocks(night, mono=False) as blocks:
+        for block in blocks:
+            end += block.shape[1] / RATE
+    assert 3.6 < end < 10
+    before, into = event(end - 1, end - 0.5), event(end - 1, end + 1)
+    events = [event(1.0, 2.0), event(1.5, 2.5), event(1.6, 2.0), before, into]
     with pytest.raises(AudioError, match="truncated"):
         cut_clips(night, events, tmp_path / "c")
     clips = sorted((tmp_path / "c").rglob("*.*"))
-    assert [clip.name[:18] for clip in clips] == [
-        f"night_00h00m0{t}s" for t in ("1.00", "1.50", "1.60")
-    ]
+    starts = [1.0, 1.5, 1.6, end - 1]
+    assert [clip.name[:18] for clip in clips] == [f"night_00h00m{t:05.2f}s" for t in starts]
+    lengths = [soundfile.info(clip).duration for clip in clips]
+    assert lengths == pytest.approx([3.0, 3.0, 2.4, 2.0], abs=0.001)  # the last margin is cut
     with pytest.raises(AudioError, match="does not exist"):
         cut_clips("no.wav", events, tmp_path / "c")
 
