@@ -51,7 +51,7 @@ def test_a_report_of_a_table(recording, table, tmp_path, capsys):
     command = ["report", str(recording), "--events", str(table), "-o", str(page)]
     assert main([*command, "--title", "My <night>"]) == 0
     err = capsys.readouterr().err
-    assert "events of 1 other recordings are left out, such as other.wav" in err
+    assert "events of 1 other recording are left out, such as other.wav" in err
     assert "2 events; the page" in err
     data = data_of(page)
     assert data["title"] == "My <night>"
@@ -65,6 +65,26 @@ def test_a_report_of_a_table(recording, table, tmp_path, capsys):
     assert main([*command, "--overwrite", "--label", "owk"]) == 0
     assert "no event of 'owk', did you mean 'owl'?" in capsys.readouterr().err
     assert data_of(page)["events"] == []
+
+
+def test_a_recording_that_cannot_be_read_costs_a_table_nothing_else(
+    recording, table, tmp_path, capsys
+):
+    broken, page = recording.with_name("20240519_210000.wav"), tmp_path / "night.html"
+    broken.write_bytes(b"")
+    table.write_text(f"{table.read_text()}{broken},1.0,2.0,ant,0.9,\n")
+    command = ["report", str(broken), str(recording), "--events", str(table), "-o", str(page)]
+    assert main(command) == 1
+    err = capsys.readouterr().err
+    assert "20240519_210000.wav cannot be read as audio: it is an empty file" in err
+    assert "2 events; the page" in err
+    data = data_of(page)
+    assert [shown["name"] for shown in data["recordings"]] == [recording.name]
+    assert data["labels"] == ["dog", "owl"]
+    assert [row[0] for row in data["events"]] == [0, 0]
+    recording.write_bytes(b"")
+    assert main([*command, "--overwrite"]) == 2
+    assert "no recording can be read: " in capsys.readouterr().err
 
 
 def test_wrong_names_are_said_before_the_work(recording, table, tmp_path, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundsep.cli.batch import go_through
-from soundsep.cli.console import note
+from soundsep.cli.console import counted, note
 from soundsep.cli.event_options import add_event_options, found_options, load_pipeline
 from soundsep.cli.formats import add_time_pattern, check_time_pattern
 from soundsep.cli.options import (
@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace) -> int:
         status = _listen(arguments, found.paths, events)
     if not events:
         raise ConfigError("no recording could be read, so there is no report")
-    write_report(
+    skipped = write_report(
         events,
         arguments.output,
         title=arguments.title,
@@ -106,13 +106,15 @@ def _run(arguments: argparse.Namespace) -> int:
         max_bytes=arguments.max_megabytes * 1_000_000,
         time_pattern=arguments.time_pattern,
         channel=arguments.channel,
+        errors="skip",
         progress=True,
     )
+    for error in skipped.values():
+        note(error)
     megabytes = arguments.output.stat().st_size / 1e6
-    n_events = sum(map(len, events.values()))
-    counted = "1 event" if n_events == 1 else f"{n_events} events"
-    note(f"{counted}; the page {arguments.output} has {megabytes:.1f} MB")
-    return status
+    n_events = sum(len(group) for path, group in events.items() if path not in skipped)
+    note(f"{counted(n_events, 'event')}; the page {arguments.output} has {megabytes:.1f} MB")
+    return 1 if skipped else status
 
 
 def _listen(arguments: argparse.Namespace, paths: list[str], events: dict[str, list[Event]]) -> int:
@@ -169,5 +171,6 @@ def _read(arguments: argparse.Namespace, paths: list[str]) -> dict[str, list[Eve
             "the table was made"
         )
     if strangers:
-        note(f"events of {len(strangers)} other recordings are left out, such as {min(strangers)}")
+        others = counted(len(strangers), "other recording")
+        note(f"events of {others} are left out, such as {min(strangers)}")
     return events

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from soundsep.audio import recording_start
-from soundsep.config import check_number, check_whole
-from soundsep.errors import ConfigError
+from soundsep.config import check_choice, check_number, check_whole
+from soundsep.errors import AudioError, ConfigError
 from soundsep.files import saving
 from soundsep.names import local_path, printable
 from soundsep.pipeline.event_table import TimedEvent
@@ -50,8 +50,9 @@ def write_report(
     max_bytes: int = MAX_BYTES,
     time_pattern: str | None = None,
     channel: int | None = None,
+    errors: Literal["raise", "skip"] = "raise",
     progress: bool = True,
-) -> None:
+) -> dict[str, str]:
     """Write one page in which events can be seen, heard, corrected and saved again.
 
     The page needs no network and no other file. It holds the spectrograms, and the sound of the
@@ -67,12 +68,17 @@ def write_report(
         max_bytes: Largest size of the page, at least 1 MB.
         time_pattern: Format of the time in names, as for `soundsep.audio.recording_start`.
         channel: Show and play only this channel, counted from 0; by default all are mixed.
+        errors: ``"raise"`` stops at the first recording that cannot be read at all; ``"skip"``
+            leaves such recordings and their events out. A damaged one is shown up to the damage.
         progress: Show a progress bar over the recordings, if there is a terminal.
 
+    Returns:
+        The recordings that were left out, and why.
+
     Raises:
-        AudioError: a recording cannot be read at all; a damaged one is shown up to the damage.
-        ConfigError: there is no recording, there are more events than fit, or the page cannot be
-            written.
+        AudioError: a recording cannot be read at all, and ``errors`` is ``"raise"``.
+        ConfigError: there is no recording, none can be read, there are more events than fit, or
+            the page cannot be written.
 
     Examples:
         >>> from soundsep import Pipeline, example  # doctest: +SKIP
@@ -82,22 +88,17 @@ def write_report(
     page_path = local_path(path)
     check_number("margin_seconds", margin_seconds, least=0, most=10)
     check_whole("max_bytes", max_bytes, least=MIN_BYTES)
+    check_choice("errors", errors, ("raise", "skip"))
     found = _by_recording(events)
     if not found:
         raise ConfigError("there is no recording to report; events need the path of theirs")
-    labels = sorted({event.label for group in found.values() for event in group})
-    numbers = {label: number for number, label in enumerate(labels)}
-    rows = [
-        [number, *_rounded(event), numbers[event.label], round(event.score, 4)]
-        for number, group in enumerate(found.values())
-        for event in sorted(group, key=lambda e: e.start_seconds)
-    ]
-    room = max_bytes - PAGE_BYTES - len(data_json({"labels": labels, "events": rows}))
+    listed = _listed(found)
+    room = max_bytes - PAGE_BYTES - len(data_json(listed))
     room -= sum(1_000 + 6 * len(recording) for recording in found)
     n_columns = int(min(MAX_COLUMNS, COLUMN_SHARE * room / COLUMN_BYTES)) // len(found) // 2 * 2
     if n_columns < MIN_COLUMNS:
         raise ConfigError(
-            f"{len(rows)} events of {len(found)} recordings do not fit into a page of "
+            f"{len(listed['events'])} events of {len(found)} recordings do not fit into a page of "
             f"{max_bytes / 1e6:.0f} MB; report fewer, such as with a higher min_score, or in parts"
         )
     n_most = n_columns + (TILE_COLUMNS if n_columns > TILE_COLUMNS else 0)  # with the overview
@@ -107,16 +108,26 @@ def write_report(
         margin_seconds=margin_seconds,
         max_seconds=max(0, media.left) / IN_BASE64 / BYTES_PER_SECOND,
     )
-    shown = []
-    for recording in progress_bar(found, unit="file", desc="reading", progress=progress):
-        read = scan(recording, spans.get(recording, []), max_columns=n_columns, channel=channel)
+    shown, skipped = [], dict[str, str]()
+    for recording in progress_bar(list(found), unit="file", desc="reading", progress=progress):
+        try:
+            read = scan(recording, spans.get(recording, []), max_columns=n_columns, channel=channel)
+        except AudioError as error:
+            if errors == "raise":
+                raise
+            skipped[recording] = str(error)
+            del found[recording]
+            continue
         start = recording_start(recording, pattern=time_pattern)
         shown.append(_recording(recording, read, start, page_path, media))
+    if not shown:
+        raise ConfigError(f"no recording can be read: {next(iter(skipped.values()))}")
     names = [str(item["name"]) for item in shown]
     title = title or (names[0] if len(names) == 1 else f"{len(names)} recordings")
-    data = data_json({"title": title, "recordings": shown, "labels": labels, "events": rows})
+    data = data_json({"title": title, "recordings": shown} | _listed(found))
     with saving(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(page(printable(title), data, media.items))
+    return skipped
 
 
 class _Media:
@@ -157,6 +168,18 @@ def _by_recording(events: Found) -> dict[str, list[Event]]:
                 f"recording, got {type(item).__name__}"
             )
     return found
+
+
+def _listed(found: Mapping[str, Iterable[Event]]) -> dict[str, list[Any]]:
+    """The page's data of all labels and events."""
+    labels = sorted({event.label for group in found.values() for event in group})
+    numbers = {label: number for number, label in enumerate(labels)}
+    rows = [
+        [number, *_rounded(event), numbers[event.label], round(event.score, 4)]
+        for number, group in enumerate(found.values())
+        for event in sorted(group, key=lambda e: e.start_seconds)
+    ]
+    return {"labels": labels, "events": rows}
 
 
 def _rounded(event: Event) -> tuple[float, float]:

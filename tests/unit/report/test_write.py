@@ -132,6 +132,11 @@ def test_a_damaged_recording_is_shown_up_to_there(tmp_path):
     with pytest.raises(AudioError):
         write_report({str(tmp_path / "b.wav"): []}, tmp_path / "b.html")
     assert not (tmp_path / "b.html").exists()
+    both = {str(tmp_path / "b.wav"): [Event(0.0, 1.0, "ant", 1.0)], path: []}
+    skipped = write_report(both, tmp_path / "b.html", errors="skip")
+    assert list(skipped) == [str(tmp_path / "b.wav")]
+    assert [shown["name"] for shown in read(tmp_path / "b.html")[0]["recordings"]] == ["a.flac"]
+    assert len(both) == 2  # the caller's own
 
 
 def test_events_of_tables_and_what_is_none(tmp_path):
