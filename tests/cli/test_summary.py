@@ -53,6 +53,15 @@ def test_labels_scores_and_times_of_names(table, capsys):
     assert "did you mean 'owl'" in capsys.readouterr().err
 
 
+def test_a_clock_that_was_reset_is_noted(table, capsys):
+    assert main(["summary", str(table)]) == 0
+    assert not capsys.readouterr().err
+    table.write_text(f"{table.read_text()}a/b.wav,1.0,2.0,owl,0.9,1970-01-01T00:00:01.000\n")
+    assert main(["summary", str(table)]) == 0
+    err = capsys.readouterr().err
+    assert "nothing from 1970-01-01 to 2024-05-19; the clock of a recorder may have been" in err
+
+
 def test_what_was_recorded_stands_below(table, tmp_path, capsys):
     (tmp_path / "card").mkdir()
     soundfile.write(tmp_path / "card" / "20240519_220000.wav", np.zeros(3_600_000), 1_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from soundsep.pipeline import TimedEvent
+    from soundsep.pipeline import EventSummary, TimedEvent
 
 __all__ = ["add_command"]
+
+MAX_GAP = 1_000  # days between two of one recorder or project
 
 
 def add_command(commands: Commands) -> None:
@@ -101,6 +104,7 @@ def _run(arguments: argparse.Namespace) -> int:
         note("there are no events")
     else:
         say(summary)
+        _note_gap(summary)
     if arguments.output:
         summary.to_csv(arguments.output)
         note(f"wrote {arguments.output}")
@@ -110,6 +114,17 @@ def _run(arguments: argparse.Namespace) -> int:
         plot_season(summary, top_k=arguments.top, path=arguments.picture)
         note(f"wrote {arguments.picture}")
     return 0
+
+
+def _note_gap(summary: EventSummary) -> None:
+    """Report years without anything: a clock that lost its battery begins in 1970, 1980 or 2000."""
+    told = {day for hours in (*summary.counts.values(), summary.recorded) for day, _ in hours}
+    gaps = [(after - before, before, after) for before, after in pairwise(sorted(told))]
+    if gaps and (gap := max(gaps))[0].days > MAX_GAP:
+        note(
+            f"there is nothing from {gap[1]} to {gap[2]}; the clock of a recorder may have been "
+            "reset, and its times of day be wrong"
+        )
 
 
 def _events(arguments: argparse.Namespace) -> Iterator[TimedEvent]:

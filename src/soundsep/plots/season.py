@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = ["plot_season"]
 
 WIDTH, HEIGHT = 8.0, 2.6  # inches; the height is that of one label
 MAX_PANELS = 24
+MAX_COLUMNS = 400  # of a panel; narrower ones fall between the pixels
 NOT_RECORDED = "#d9d9d9"
 
 
@@ -37,7 +39,8 @@ def plot_season(
 ) -> Figure:
     """Number of events that began in each hour of each day, in one panel per label.
 
-    Hours in which nothing was recorded are grey, if the summary knows them.
+    Hours in which nothing was recorded are grey, if the summary knows them. Of more than 400 days,
+    a column is several days together.
 
     Args:
         summary: From `soundsep.pipeline.summarize`.
@@ -78,12 +81,16 @@ def _draw(axes: Axes, summary: EventSummary, label: str) -> None:
 
     dates: Any = matplotlib.dates  # which has no types
     days = summary.days
-    first = dates.date2num(days[0])
-    edges = first + np.arange(len(days) + 1)
-    counts = np.ma.masked_array(_grid(days, summary.counts[label]), _unheard(summary, days))
+    n_joined = math.ceil(len(days) / MAX_COLUMNS)  # days of a column
+    n_columns = math.ceil(len(days) / n_joined)
+    edges = dates.date2num(days[0]) + n_joined * np.arange(n_columns + 1)
+    columns = {day: i // n_joined for i, day in enumerate(days)}
+    shown = _grid(columns, summary.counts[label])
+    counts = np.ma.masked_array(shown, _unheard(summary, columns))
     axes.set_facecolor(NOT_RECORDED)
     image = axes.pcolormesh(edges, np.arange(25), counts, cmap="viridis", vmin=0)
-    bar = axes.figure.colorbar(image, ax=axes, label="events", pad=0.02)
+    counted = "events" if n_joined == 1 else f"events in {n_joined} days"
+    bar = axes.figure.colorbar(image, ax=axes, label=counted, pad=0.02)
     count_axis(bar.ax.yaxis)
     axes.set_title(label, parse_math=False)
     axes.set_ylabel("hour")
@@ -95,18 +102,17 @@ def _draw(axes: Axes, summary: EventSummary, label: str) -> None:
     axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
 
 
-def _grid(days: Sequence[date], cells: Mapping[Hour, float]) -> NDArray[np.float64]:
-    """A row for each hour, a column for each day."""
-    columns = {day: i for i, day in enumerate(days)}
-    grid = np.zeros((24, len(days)))
+def _grid(columns: Mapping[date, int], cells: Mapping[Hour, float]) -> NDArray[np.float64]:
+    """A row for each hour, and the columns of the days."""
+    grid = np.zeros((24, max(columns.values()) + 1))
     for (day, hour), n in cells.items():
-        grid[hour, columns[day]] = n
+        grid[hour, columns[day]] += n
     return grid
 
 
-def _unheard(summary: EventSummary, days: Sequence[date]) -> NDArray[np.bool_]:
+def _unheard(summary: EventSummary, columns: Mapping[date, int]) -> NDArray[np.bool_]:
     """Hours in which nothing was recorded and no event began."""
     if not summary.recorded:
-        return np.zeros((24, len(days)), dtype=bool)
-    heard = sum(_grid(days, cells) for cells in summary.counts.values())
-    return (_grid(days, summary.recorded) <= 0) & (heard <= 0)
+        return np.zeros_like(_grid(columns, {}), dtype=bool)
+    heard = sum(_grid(columns, cells) for cells in summary.counts.values())
+    return (_grid(columns, summary.recorded) <= 0) & (heard <= 0)

@@ -47,6 +47,18 @@ def test_hours_that_were_not_recorded_are_left_out():
     assert all_told.shape == (24, 1)
 
 
+def test_of_many_years_no_event_falls_between_the_pixels():
+    """As of a recorder whose clock was reset: some days of 1970 among those of 2024."""
+    reset = date(1970, 1, 1)
+    counts = {(reset, 0): 3, (MAY_19, 22): 2, (MAY_21, 22): 1}
+    figure = plot_season(EventSummary(counts={"owl": counts}, recorded=dict.fromkeys(counts, 60.0)))
+    (owl,) = meshes(figure)
+    assert owl.shape == (24, 398)  # of 50 days each
+    assert (owl[0, 0], owl[22, -1], owl.sum()) == (3, 3, 6)
+    assert np.ma.getmaskarray(owl).sum() == owl.size - 2
+    assert figure.axes[-1].get_ylabel() == "events in 50 days"
+
+
 def test_labels_are_chosen():
     assert len(meshes(plot_season(SUMMARY, top_k=1))) == 1
     (dog,) = meshes(plot_season(SUMMARY, labels=["dog $x$"]))
