@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,10 +83,17 @@ def read_rows(
 
 
 def is_file(path: Path) -> bool:
-    """``path.is_file()``, but ``False`` for a name that is too long."""
+    """``path.is_file()``, but ``False`` for a name that is too long.
+
+    Raises:
+        DatasetError: it cannot be looked at, which is not to say that it is missing.
+    """
     try:
-        return path.is_file()
-    except OSError:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        with looking_at(path):
+            raise
+    except (OSError, ValueError):  # ValueError: no file has such a name
         return False
 
 

@@ -134,7 +134,7 @@ def test_pieces_of_one_file_are_no_doubles_but_the_same_piece_is(night):
     joined = Concatenation([[one], [other]], n_folds=2)
     assert len({c.fold for c in joined}) == 1  # one recording
     assert len(Concatenation([[one], [clip(night, 0.0, 1.0, "y")]], n_folds=2)) == 2
-    with pytest.raises(DatasetError, match="a file is in several parts"):
+    with pytest.raises(DatasetError, match=r"night\.wav \(0 s to 1 s\) as x is in several parts"):
         Concatenation([[one], [one]], n_folds=2)
 
 

@@ -68,3 +68,25 @@ def test_backgrounds_that_cannot_be_listed_are_said_to_be(
     message = r"no recordings in .* \(passed over: 1 folder that cannot be opened\)"
     with pytest.raises(DatasetError, match=message):
         load_recordings(tmp_path, sample_rate=16_000)
+
+
+@pytest.mark.parametrize("kind", [ESC50, AudioTable])
+def test_clips_that_cannot_be_looked_at_are_not_called_missing(
+    kind: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "meta").mkdir()
+    header = "filename,fold,target,category,esc10,src_file,take"
+    rows = f"{header}\n1-1-A-0.wav,1,0,dog,True,1,A\n"
+    (tmp_path / "meta" / "esc50.csv").write_text(rows)
+    (tmp_path / "clips.csv").write_text("path,label\naudio/1-1-A-0.wav,dog\n")
+    look = Path.stat
+
+    def closed(self: Path, **options: Any) -> os.stat_result:
+        if self.parent.name == "audio":
+            raise PermissionError(13, "Permission denied", str(self))
+        return look(self, **options)
+
+    monkeypatch.setattr(Path, "stat", closed)
+    given = tmp_path / "clips.csv" if kind is AudioTable else tmp_path
+    with pytest.raises(DatasetError, match=r"1-1-A-0\.wav cannot be opened: Permission denied"):
+        kind(given)
