@@ -162,9 +162,10 @@ def test_resume_keeps_the_results_of_two_models_apart(model, clips, tmp_path, ca
     before = output.read_bytes()
     assert classify("esc50-mn04", clips, "--output", output, "--resume") == 2
     assert f"results of the model {model}" in capsys.readouterr().err
-    assert classify(model, clips, "-o", output, "--resume", "--top", "1", "--unknown") == 2
+    told = ("--top", "1", "--silence-db", "-60")
+    assert classify(model, clips, "-o", output, "--resume", *told) == 2
     assert "not of" in (message := capsys.readouterr().err)
-    assert "--top 1 --unknown" in message
+    assert "--top 1 --silence-db -60.0" in message
     assert output.read_bytes() == before
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -440,6 +441,48 @@ def test_events_that_were_edited_are_not_cut(models, card, tmp_path, capsys):
     assert output.read_bytes() == edited
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_model_is_known_by_what_it_is_and_not_by_its_name(
+    command, models, card, tmp_path, capsys
+):
+    output, mine, copy = output_of(command, tmp_path), tmp_path / "mine", tmp_path / "copy"
+    shutil.copytree(models[command], mine)
+    shutil.copytree(models[command], copy)
+    told = ("-o", output, *tell(command))
+    assert run(command, {command: str(mine)}, card, *told) == 1
+    before = contents(output)
+    assert run(command, {command: str(copy)}, card, *told, "--resume") == 1
+    assert "3 done before" in capsys.readouterr().err
+    if command == "separate":
+        separator = Separator.from_pretrained(mine)
+        config = separator.config.replace(segment_seconds=2.0)
+        Separator(separator.network, config).save_pretrained(mine)
+    else:  # as if fitted again
+        classifier = Classifier.from_pretrained(mine)
+        with torch.no_grad():
+            next(classifier.parameters()).mul_(2.0)
+        classifier.save_pretrained(mine)
+    assert run(command, {command: str(mine)}, card, *told, "--resume") == 2
+    err = capsys.readouterr().err
+    if command == "separate":  # where each model has records of its own
+        assert "exists already" in err
+    else:
+        assert len(set(re.findall(rf"{re.escape(str(mine))} \(weights (\w{{12}})\)", err))) == 2
+    assert contents(output) == before
+
+
+def test_a_record_without_weights_is_resumed_by_the_name_of_the_model(models, card, tmp_path):
+    """As earlier versions wrote it."""
+    output = tmp_path / "out.csv"
+    assert run("events", models, card, "-o", output) == 1
+    record = tmp_path / ".out.csv.jsonl"
+    written = record.read_text("utf-8")
+    record.write_text(re.sub(r', "weights": "\w+"', "", written), "utf-8")
+    assert '"weights"' in written
+    assert '"weights"' not in record.read_text("utf-8")
+    assert run("events", models, card, "-o", output, "--resume") == 1
+
+
 @not_on_windows
 def test_csv_holds_names_with_line_breaks(models, tmp_path, capsys):
     odd = [record(tmp_path / name) for name in ("a\nb.wav", "c\rd.wav", 'e,"f.wav')]
@@ -473,7 +516,9 @@ def test_names_cannot_make_the_terminal_do_anything(command, models, tmp_path, c
 
 
 def results(path: Path, **options: bool) -> ResultsFile:
-    return ResultsFile(path, model="m", **{"resume": True, "overwrite": False} | options)
+    return ResultsFile(
+        path, model="m", weights="w", **{"resume": True, "overwrite": False} | options
+    )
 
 
 @pytest.mark.parametrize("has_locks", [True, False])

@@ -38,6 +38,7 @@ from soundsep.cli.sinks import Settings
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
+    from soundsep.pipeline import Pipeline
     from soundsep.pipeline.results import ClipResult
 
 __all__ = ["add_command"]
@@ -109,20 +110,34 @@ def _run(arguments: argparse.Namespace) -> int:
             hint="--resume continues it, --overwrite starts over",
         )
     check_time_pattern(arguments.time_pattern, recordings)
+    from soundsep.pipeline import Pipeline
+
+    pipe = Pipeline.from_pretrained(
+        arguments.model,
+        separator=arguments.separator,
+        unknown=arguments.unknown,
+        silence_db=arguments.silence_db,
+        device=arguments.device,
+        runtime=arguments.runtime,
+    )
     if output is None:
-        return _classify(arguments, recordings, None)
-    with closing(_output(arguments)) as results:
-        return _classify(arguments, recordings, results)
+        return _classify(arguments, pipe, recordings, None)
+    with closing(_output(arguments, pipe)) as results:
+        return _classify(arguments, pipe, recordings, results)
 
 
-def _output(arguments: argparse.Namespace) -> ResultsFile | TableFile:
+def _output(arguments: argparse.Namespace, pipe: Pipeline) -> ResultsFile | TableFile:
+    from soundsep.cli.identity import weights_of
+
     kind = format_of(arguments.output, arguments.format, RESULT_FORMATS, "jsonl")
     # Results with another separator count as those of another model.
     model = " + ".join(filter(None, (arguments.model, arguments.separator)))
+    weights = weights_of(pipe.classifier, pipe.separator)
     if kind == "jsonl":
         return ResultsFile(
             arguments.output,
             model=model,
+            weights=weights,
             options=_options(arguments),
             resume=arguments.resume,
             retry_failed=arguments.retry_failed,
@@ -133,6 +148,7 @@ def _output(arguments: argparse.Namespace) -> ResultsFile | TableFile:
         retry_failed=arguments.retry_failed,
         overwrite=arguments.overwrite,
         model=model,
+        weights=weights,
         options=" ".join(filter(None, (kind, _options(arguments)))),
         command="classify",
     )
@@ -187,19 +203,11 @@ def _options(arguments: argparse.Namespace) -> str:
 
 
 def _classify(
-    arguments: argparse.Namespace, recordings: list[str], output: ResultsFile | TableFile | None
+    arguments: argparse.Namespace,
+    pipe: Pipeline,
+    recordings: list[str],
+    output: ResultsFile | TableFile | None,
 ) -> int:
-    from soundsep.pipeline import Pipeline
-
-    pipe = Pipeline.from_pretrained(
-        arguments.model,
-        separator=arguments.separator,
-        unknown=arguments.unknown,
-        silence_db=arguments.silence_db,
-        device=arguments.device,
-        runtime=arguments.runtime,
-    )
-
     done = dict(output.done) if output else {}
     # One call for all of them: the files of the next group are read while one is classified.
     answers = pipe(

@@ -170,6 +170,7 @@ def _sink(
     *,
     titles: bool,
 ) -> Sink:
+    from soundsep.cli.identity import weights_of
     from soundsep.pipeline.events import EVENT_COLUMNS
 
     lines = partial(
@@ -184,6 +185,7 @@ def _sink(
         retry_failed=arguments.retry_failed,
         overwrite=arguments.overwrite,
         model=arguments.model,
+        weights=weights_of(pipe.classifier) if arguments.output else "",
         options=_options(arguments, kind),
     )
     if outputs:

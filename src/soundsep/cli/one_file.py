@@ -47,6 +47,7 @@ class OneFile:
         self._record = ResultsFile(
             record,
             model=settings.model,
+            weights=settings.weights,
             options=settings.options,
             command=settings.command,
             resume=settings.resume and exists,

@@ -24,6 +24,8 @@ class ResultsFile:
     Args:
         path: The file.
         model: Name of the model, written into every line.
+        weights: What tells the model from others of that name (`soundsep.cli.identity`), written
+            into every line; a model under another name is then the same.
         options: Other options that the lines depend on, written into every line unless empty.
         command: The command that writes, for messages.
         resume: Continue an existing file.
@@ -48,6 +50,7 @@ class ResultsFile:
         path: Path,
         *,
         model: str,
+        weights: str,
         options: str = "",
         command: str = "classify",
         resume: bool,
@@ -57,7 +60,8 @@ class ResultsFile:
         shared: bool = False,
     ) -> None:
         self.path, self._command, self._keep, self._shared = path, command, keep, shared
-        self._marks = {"model": model} | ({"options": options} if options else {})
+        self._marks = {"model": model, "weights": weights}
+        self._marks |= {"options": options} if options else {}
         self.done: dict[str, bool] = {}
         self.begun: set[str] = set()
         self.kept: dict[str, dict[str, Any]] = {}
@@ -85,7 +89,6 @@ class ResultsFile:
     def _read_back(self) -> int:
         """Fill `done`; returns the size of the whole lines."""
         size = 0
-        wanted = " ".join(self._marks.values())
         with self.path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
                 if not line.endswith(b"\n") and (line.startswith(START) or START.startswith(line)):
@@ -93,9 +96,8 @@ class ResultsFile:
                 try:
                     record = parse_json(line)
                     path, model = record["path"], record["model"]
-                    found = " ".join(filter(None, (model, record.get("options"))))
-                    if not isinstance(path, str):
-                        raise TypeError("the path is not a string")
+                    if not isinstance(path, str) or not isinstance(model, str):
+                        raise TypeError("the path or the model is not a string")
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     if self._shared:
                         continue
@@ -103,15 +105,23 @@ class ResultsFile:
                         f"line {number} of {self.path} was not written by soundsep "
                         f"{self._command}; name the file to resume, or repair this one"
                     ) from error
-                if found != wanted and not self._shared:
+                is_ours = self._is_ours(record)
+                if not is_ours and not self._shared:
+                    tells = "weights" in record
+                    found, wanted = (_described(m, tells) for m in (record, self._marks))
                     raise ConfigError(
                         f"{self.path} holds results of the model {found}, not of {wanted}; use "
                         "that model with the same options, or name another file"
                     )
-                if found == wanted:
+                if is_ours:
                     self._remember(record)
                 size += len(line)
         return size
+
+    def _is_ours(self, record: Mapping[str, Any]) -> bool:
+        # Lines of earlier versions have no weights.
+        key = "weights" if "weights" in record else "model"
+        return all(record.get(k, "") == self._marks.get(k, "") for k in (key, "options"))
 
     def _forget_failed(self) -> None:
         failed = [path for path, is_failed in self.done.items() if is_failed]
@@ -173,6 +183,11 @@ class ResultsFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _described(marks: Mapping[str, Any], with_weights: bool) -> str:
+    weights = f"(weights {marks['weights']})" if with_weights else None
+    return " ".join(filter(None, (marks["model"], weights, marks.get("options"))))
 
 
 def record_of(output: Path, command: str) -> Path:

@@ -61,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
     folders = {p: arguments.output / place for p, place in own_places(found.places).items()}
     if not (arguments.resume or arguments.overwrite):
         _check_free(folders)  # before a model is loaded
+    from soundsep.cli.identity import weights_of
     from soundsep.separator import Separator
 
     separator = Separator.from_pretrained(arguments.model, device=arguments.device)
@@ -74,6 +75,7 @@ def _run(arguments: argparse.Namespace) -> int:
         ResultsFile(
             record_of(arguments.output, "separate"),
             model=arguments.model,
+            weights=weights_of(separator),
             options="" if arguments.channel is None else f"--channel {arguments.channel}",
             command="separate",
             resume=arguments.resume,

@@ -29,6 +29,7 @@ class Settings:
         retry_failed: When resuming, drop the rows of recordings that failed, and try them again.
         overwrite: Replace it.
         model: Name of the model.
+        weights: What tells it from others of that name, see `soundsep.cli.identity`.
         options: All other options that change the rows.
         command: The command that writes, for messages.
     """
@@ -36,6 +37,7 @@ class Settings:
     resume: bool
     overwrite: bool
     model: str
+    weights: str
     options: str
     command: str = "events"
     retry_failed: bool = False
@@ -123,6 +125,7 @@ class EachToItsFile:
         self._record = ResultsFile(
             record_of(folder, "events"),
             model=settings.model,
+            weights=settings.weights,
             options=settings.options,
             command="events",
             resume=settings.resume,

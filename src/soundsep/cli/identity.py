@@ -1,0 +1,33 @@
+"""Which model made a result, whatever its name was."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from soundsep.files import digest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["weights_of"]
+
+N_DIGITS = 12
+
+
+def weights_of(*models: Any) -> str:
+    """The first digits of a hash that differs between models of other settings or weights.
+
+    Args:
+        models: Classifiers and separators; ``None`` is none.
+    """
+    parts: list[str | Tensor] = []
+    for model in models:
+        if model is not None:
+            parts.append(json.dumps(model.config.to_dict(), sort_keys=True))
+            network = model if isinstance(model, nn.Module) else model.network
+            for name, value in network.state_dict().items():
+                parts += (f"{name} {tuple(value.shape)} {value.dtype} ", value)
+    return digest(*parts)[:N_DIGITS]
