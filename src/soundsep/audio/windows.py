@@ -46,8 +46,6 @@ def pad_to(waveform: Tensor, n_samples: int, *, padding: Literal["zero", "reflec
             first = waveform[:1]  # relative to it, so that what is constant stays so
             silence = first + (waveform - first).mean()
         return torch.cat((waveform, silence.expand(n_samples - length)))
-    if length == 1:
-        return waveform.expand(n_samples)
     there_and_back = torch.cat((waveform, waveform[1:-1].flip(0)))
     return there_and_back.repeat(math.ceil(n_samples / there_and_back.shape[0]))[:n_samples]
 
@@ -72,7 +70,7 @@ def window_starts(n_samples: int, *, window: int, hop: int) -> list[int]:
         >>> window_starts(3, window=4, hop=2)
         [0]
     """
-    if window < 1 or not 1 <= hop <= window:
+    if not 1 <= hop <= window:
         raise ConfigError(f"windows need 1 <= hop <= window, got hop {hop} and window {window}")
     last = max(0, n_samples - window)
     return [*range(0, last, hop), last]

@@ -149,9 +149,11 @@ class EventTracker:
         for index in list(self._open):
             event = self._open[index]
             if end - event.start > self._longest:
-                event.trim_end = 0
+                goes_on = index in active  # else it has ended before, like any other
+                if goes_on:
+                    event.trim_end = 0
                 closed += self._close(index) + self._give(index)
-                if index in active:
+                if goes_on:
                     self._open[index] = _Open(begin, end, 0.0, 0, self._trim, is_rest=True)
                 continue
             event.released |= values[index] < self._release[index]

@@ -101,7 +101,9 @@ def test_a_pattern_of_ones_own(pattern, path, expected):
     assert (found and found.isoformat()) == expected
 
 
-@pytest.mark.parametrize("pattern", ["%Y-%m", "%Q", "%", "%Y%Y%m%d", "%Y%y%m%d", "", "a(b"])
+@pytest.mark.parametrize(
+    "pattern", ["%Y-%m", "%d.%m", "%Q", "%", "%Y%Y%m%d", "%Y%y%m%d", "", "a(b"]
+)
 def test_a_pattern_without_a_date_is_refused(pattern):
     with pytest.raises(ConfigError, match="%Y"):
         recording_start("a.wav", pattern=pattern)
@@ -172,6 +174,16 @@ def test_the_better_header_counts(tmp_path):
     [
         ("20240519_033000.WAV", "03:30:00 19/05/2024 (UTC+10)", "2024-05-19T03:30:00+10:00"),
         ("20240518_173000.WAV", "03:30:00 19/05/2024 (UTC+10)", "2024-05-19T03:30:00+10:00"),
+        (
+            "20240519_033000.WAV",
+            "03:30:00.250 19/05/2024 (UTC+2)",
+            "2024-05-19T03:30:00.250000+02:00",
+        ),
+        (
+            "20240519_013000.WAV",
+            "03:30:00.250 19/05/2024 (UTC+2)",
+            "2024-05-19T03:30:00.250000+02:00",
+        ),
         ("20240519_040000.WAV", "03:30:00 19/05/2024 (UTC+10)", "2024-05-19T04:00:00"),  # a cut
         ("20240519_033000.WAV", "23:30:00 31/12/9999 (UTC-5)", "2024-05-19T03:30:00"),
         ("20240519_033000_-0500.WAV", "03:30:00 19/05/2024 (UTC)", "2024-05-19T03:30:00-05:00"),

@@ -29,6 +29,8 @@ def test_what_was_written_is_read(tmp_path):
 def test_columns_that_a_table_may_lack(tmp_path):
     (tmp_path / "a.csv").write_text(f"{HEAD},notes\n0,1.5,dog,mine\n", encoding="utf-8-sig")
     assert list(read_events(tmp_path / "a.csv")) == [("", Event(0.0, 1.5, "dog", 1.0), None)]
+    (tmp_path / "B.CSV").write_text(f"{HEAD},score\n0,0,dog,0\n0,0,dog,1\n")
+    assert [found.event.score for found in read_events(tmp_path / "B.CSV")] == [0.0, 1.0]
     (tmp_path / "a.ndjson").write_text(
         '{"start_seconds": 0, "end_seconds": 1.5, "label": "dog", '
         '"start_time": "2024-05-19T03:30:00Z"}\n\n'

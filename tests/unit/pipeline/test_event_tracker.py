@@ -89,14 +89,15 @@ def test_a_short_event_is_trimmed_to_one_row_around_its_middle():
     assert spans(events + tracker.flush(50)) == [(2, 3)]
 
 
-def test_merged_events_have_the_highest_score_of_all_late_in_a_recording_too():
-    for scores in ([0.6, 0.2, 0.9], [0.9, 0.2, 0.6]):
-        rows = [(0.0,)] * 2_500 + [(score,) for score in scores] + [(0.0,)] * 3
-        tracker = EventTracker(LABELS[:1], EventRules(merge_gap_seconds=2.0), sample_rate=1)
-        events = [e for i, row in enumerate(rows, 1) for e in push(tracker, row, i)]
-        (event,) = events + tracker.flush(len(rows))
-        assert spans([event]) == [(2_500, 2_503)]
-        assert event.score == pytest.approx(0.9)
+@pytest.mark.parametrize("scores", [(0.6, 0.2, 0.9), (0.9, 0.2, 0.6)])
+def test_merged_events_have_the_highest_score_of_all_late_in_a_recording_too(scores):
+    tracker = EventTracker(LABELS[:1], EventRules(merge_gap_seconds=2.0), sample_rate=1)
+    events = push(tracker, [0.0], 2_500)
+    for i, score in enumerate(scores, 2_501):
+        events += push(tracker, [score], i)
+    (event,) = events + tracker.flush(2_510)
+    assert spans([event]) == [(2_500, 2_510)]
+    assert event.score == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("hop", [5, 10, 25, 50])
@@ -176,6 +177,13 @@ def test_what_is_cut_is_trimmed_at_its_real_ends_alone():
     begin, end = 10, 10 + MAX_SECONDS + 60
     cut = begin + MAX_SECONDS
     assert spans(events + tracker.flush(len(scores))) == [(begin + 3, cut), (cut, end - 3)]
+
+
+def test_what_ends_within_the_hour_is_trimmed_although_silence_reaches_beyond_it():
+    tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1, hop=1, trim=3)
+    scores = [0.0] * 10 + [0.9] * MAX_SECONDS + [0.0] * 20
+    events = [e for i, s in enumerate(scores, 1) for e in push(tracker, [s], i)]
+    assert spans(events + tracker.flush(len(scores))) == [(10 + 3, 10 + MAX_SECONDS - 3)]
 
 
 @pytest.mark.parametrize(

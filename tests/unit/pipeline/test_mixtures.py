@@ -106,6 +106,17 @@ def test_near_silent_sources_are_not_heard():
     assert audible_sources(separation, 2 * RATE)["loud"].shape == (200,)
 
 
+@pytest.mark.parametrize(("gain", "is_heard"), [(0.12, True), (0.1, False)])
+def test_a_source_is_heard_from_20_db_below_the_mixture_on(gain, is_heard):
+    """Beside a sound of 1, the mixture has 1 + gain: these are 19.4 and 20.8 dB below it."""
+    sound = torch.tensor([1.0, -1.0]).repeat(1, 50)
+    audio = torch.stack([sound, gain * sound])
+    separation = Separation(
+        sources=("loud", "faint"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
+    )
+    assert ("faint" in audible_sources(separation, RATE)) == is_heard
+
+
 def test_a_source_that_cancels_in_mono_is_not_heard():
     sound = torch.tensor([1.0, -1.0]).repeat(1, 50)
     audio = torch.stack([sound.expand(2, 100), torch.tensor([[0.5], [-0.5]]) * sound])
