@@ -45,7 +45,7 @@ class Concatenation(JoinedClips):
         notes: Notes of the parts, and likely mistakes between them.
 
     Raises:
-        DatasetError: a file is in two parts, or cannot be read, or there are no clips.
+        DatasetError: a file is in two parts, or there are no clips.
         ConfigError: a label is not in the set, ``crosswalks`` does not have one entry per part, the
             parts have fewer folds, or the seed is invalid.
 

@@ -54,8 +54,7 @@ class AudioFolder(FoldedClips):
 
     Raises:
         DatasetError: the folder does not exist, it holds fewer than two classes with audio, a class
-            has fewer than two clips, ``group`` does not match a file, or a file or folder cannot be
-            read.
+            has fewer than two clips, ``group`` does not match a file, or a folder cannot be opened.
         ConfigError: ``group`` is not a regular expression.
     """
 

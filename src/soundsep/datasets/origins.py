@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from soundsep.datasets.clip import Clip
-from soundsep.errors import DatasetError
 from soundsep.files import file_digest
 
 __all__ = ["merge_copies", "merge_parts"]
@@ -26,9 +26,6 @@ def merge_copies(
 
     Returns:
         The recording of each, and a note on bytes that have several labels.
-
-    Raises:
-        DatasetError: a file cannot be read.
     """
     together = list(_copies([path for path, _ in files]))
     of_path = _by_path([path for path, _ in files])
@@ -47,13 +44,10 @@ def merge_parts(parts: Sequence[Sequence[Clip]]) -> tuple[list[Clip], list[str]]
 
     Returns:
         All clips, and a note on bytes that have several labels.
-
-    Raises:
-        DatasetError: a file cannot be read.
     """
     clips = [clip for part in parts for clip in part]
     part_of = [number for number, part in enumerate(parts) for _ in part]
-    sizes = [clip.path.stat().st_size if clip.path.is_file() else 0 for clip in clips]
+    sizes = [_size(clip.path) for clip in clips]
     n_parts = Counter(size for size, _ in set(zip(sizes, part_of, strict=True)))
     chosen = [i for i, size in enumerate(sizes) if size and n_parts[size] > 1]
     copies = _copies([clips[i].path for i in chosen])
@@ -84,22 +78,32 @@ def _by_path(paths: Sequence[Path]) -> dict[Path, list[int]]:
     return found
 
 
-def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
-    """Groups of indices of different files that hold the same bytes."""
-    of_path = _by_path(paths)
+def _size(path: Path) -> int:
+    """Size of a file, 0 if it cannot be told."""
     try:
-        by_size = defaultdict(list)
-        for path in of_path:
-            by_size[path.stat().st_size].append(path)
-        for size, alike in by_size.items():
-            by_digest = defaultdict(list)
-            for path in alike if size and len(alike) > 1 else ():
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _copies(paths: Sequence[Path]) -> Iterator[list[int]]:
+    """Groups of indices of different files that hold the same bytes.
+
+    What cannot be read has no copies: whether it stops a run or is left out is for those who decode
+    it to say.
+    """
+    of_path = _by_path(paths)
+    by_size = defaultdict(list)
+    for path in of_path:
+        by_size[_size(path)].append(path)
+    for size, alike in by_size.items():
+        by_digest = defaultdict(list)
+        for path in alike if size and len(alike) > 1 else ():
+            with suppress(OSError):
                 by_digest[file_digest(path)].append(path)
-            for same in by_digest.values():
-                if len(same) > 1:
-                    yield [index for path in same for index in of_path[path]]
-    except OSError as error:
-        raise DatasetError(f"cannot read {error.filename}: {error.strerror}") from error
+        for same in by_digest.values():
+            if len(same) > 1:
+                yield [index for path in same for index in of_path[path]]
 
 
 def _merge(

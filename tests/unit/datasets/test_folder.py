@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from soundsep.datasets import AudioFolder, Concatenation
+from soundsep.datasets import origins as origins_module
 from soundsep.errors import ConfigError, DatasetError
 
 
@@ -89,6 +90,24 @@ def test_copies_belong_together_whatever_they_are_called(tmp_path):
     assert found["b/2.wav"] == found["b/r/copy of 2.wav"] == found["b/r/3.wav"]
     assert len(set(found.values())) == 7
     assert data.notes == ()
+
+
+def test_a_file_that_cannot_be_read_is_left_to_those_who_decode_it(tmp_path, monkeypatch):
+    """As after ``chmod 000``; whether its size occurs twice does not matter."""
+    make(tmp_path, "a/1.wav", "a/2.wav", "b/1.wav", "b/2.wav")
+    (tmp_path / "a/copy.wav").write_bytes(b"a/1.wav")
+    digest = origins_module.file_digest
+
+    def closed(path):
+        if path == tmp_path / "b" / "2.wav":
+            raise PermissionError(13, "Permission denied", str(path))
+        return digest(path)
+
+    monkeypatch.setattr(origins_module, "file_digest", closed)
+    data = AudioFolder(tmp_path)
+    assert len(data) == 5
+    assert origins(data)["a/1.wav"] == origins(data)["a/copy.wav"]
+    assert len(Concatenation([[clip] for clip in data])) == 5
 
 
 def test_what_looks_like_a_mistake_is_noted(tmp_path):
