@@ -4,10 +4,12 @@ import argparse
 import getpass
 import json
 import os
+import platform
 import re
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL, PUBLISHED
 from soundsep.cli import main, plot
 from soundsep.cli.commands import COMMANDS, make_parser
 from soundsep.cli.startup import import_torch
+from soundsep.cli.versions import versions
 from soundsep.labels import ESC50_LABELS
 
 
@@ -192,7 +195,19 @@ def test_a_recording_in_place_of_a_command_is_told_what_to_type(tmp_path, monkey
 def test_the_package_runs_as_a_command():
     command = [sys.executable, "-m", "soundsep", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"soundsep {soundsep.__version__}\n"
+    own, system, *packages = done.stdout.splitlines()
+    assert own == f"soundsep {soundsep.__version__}"
+    assert system == f"Python {platform.python_version()}, {platform.platform()}"
+    assert f"torch {version('torch')}" in packages
+    assert f"soundfile {version('soundfile')}" in packages
+
+
+def test_a_package_that_is_not_installed_is_said(monkeypatch):
+    monkeypatch.setattr("soundsep.cli.versions.PACKAGES", ("torch", "no-such-package"))
+    assert versions().splitlines()[2:] == [
+        f"torch {version('torch')}",
+        "no-such-package: not installed",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -472,6 +487,7 @@ def test_the_import_of_torch_leaves_the_collector_as_it_was():
     code = """
 import gc, sys
 from soundsep.cli.startup import import_torch
+from soundsep.cli.versions import versions
 import_torch()
 print("torch" in sys.modules, gc.isenabled(), gc.get_freeze_count() > 10_000)
 gc.unfreeze()

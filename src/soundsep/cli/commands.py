@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from soundsep._version import __version__
 from soundsep.cli import (
     classify,
     download,
@@ -38,6 +37,7 @@ from soundsep.cli import (
     train_separator,
 )
 from soundsep.cli.console import discard_pending, note, say, standard_streams
+from soundsep.cli.versions import versions
 from soundsep.errors import SoundsepError, SoundsepWarning, WeightsError
 from soundsep.names import did_you_mean, printable
 
@@ -91,7 +91,13 @@ def make_parser() -> argparse.ArgumentParser:
         "options of a command, with an example.",
         epilog="example: soundsep events night.flac -o events.csv",
     )
-    parser.add_argument("--version", action="version", version=f"soundsep {__version__}")
+    parser.add_argument(
+        "--version",
+        dest="run",
+        action="store_const",
+        const=_show_versions,
+        help="show the versions of soundsep and of what it uses",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     parser.set_defaults(run=_show_hints)
     for command in COMMANDS:
@@ -149,6 +155,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _show_hints(arguments: argparse.Namespace) -> int:
     say(HINTS)
+    return 0
+
+
+def _show_versions(arguments: argparse.Namespace) -> int:
+    say(versions())
     return 0
 
 
