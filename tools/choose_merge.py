@@ -16,7 +16,7 @@ separator than today's. With today's, esc50-mn04 would bear 0.9; models of scene
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +103,11 @@ def main(root: Path, name: str, *models: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]), sys.argv[2], *(sys.argv[3:] or MODELS))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("esc50", type=Path, metavar="ESC50")
+    parser.add_argument("separator", metavar="SEPARATOR")
+    parser.add_argument("models", nargs="*", default=MODELS, metavar="FOLD=MODEL")
+    options = parser.parse_args()
+    main(options.esc50, options.separator, *options.models)

@@ -11,9 +11,9 @@ reaches. What that is worth on the folds held out, `dev.py results` measures. Ru
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,6 +111,11 @@ def main(esc50: Path, urbansound8k: Path, *names: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("esc50", type=Path, metavar="ESC50")
+    parser.add_argument("urbansound8k", type=Path, metavar="URBANSOUND8K")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    main(options.esc50, options.urbansound8k, *options.names)

@@ -9,6 +9,7 @@ among them. tests/unit/examples holds what the default model must hear in them.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -86,7 +87,7 @@ def scene(seconds: float, placed: tuple[Placed, ...], seed: int) -> sounds.Signa
     return out
 
 
-def main(folder: Path = FOLDER) -> None:
+def main(folder: Path) -> None:
     """Write all scenes: NAME.ogg and NAME.csv."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (name, (seconds, placed)) in enumerate(SCENES.items()):
@@ -100,4 +101,8 @@ def main(folder: Path = FOLDER) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, metavar="FOLDER")
+    main(parser.parse_args().folder)
