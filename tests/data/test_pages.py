@@ -16,7 +16,7 @@ import soundsep
 import soundsep.datasets
 from soundsep import ClipResult, Pipeline, example
 from soundsep.augment import Gain, Mask, Mixup
-from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL
+from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL, PUBLISHED
 from soundsep.labels import ESC50_LABELS
 from soundsep.training import get_recipe
 
@@ -40,6 +40,53 @@ def page_text(name: str) -> str:
 )
 def test_every_page_agrees_with_its_results_file(tool):
     assert importlib.import_module(tool).RESULTS.stale() == []
+
+
+def accuracies_on_clips() -> dict[str, dict[str, float]]:
+    """By results file: the accuracy of each model on the clips of its fold, as they are."""
+    results = {
+        tool: importlib.import_module(tool).RESULTS.read()
+        for tool in ("update_results", "world_pages", "measure_onnx", "measure_separation")
+    }
+    published = results["update_results"]
+    return {
+        "update_results": {
+            name: row["accuracy"]
+            for name, row in published.items()
+            if "accuracy" in row and "fold_accuracies" not in row  # the mean of five models
+        },
+        "world_pages": {n: row["single"]["accuracy"] for n, row in results["world_pages"].items()},
+        "measure_onnx": {
+            PUBLISHED[row["model"]].name: row["accuracy"]
+            for row in results["measure_onnx"]["rows"]
+            if row["kind"] == "PyTorch"
+        },
+        "measure_separation": {
+            name: row["as it is"] for name, row in results["measure_separation"]["clips"].items()
+        },
+    }
+
+
+def test_a_model_has_one_accuracy_on_all_pages():
+    by_file = accuracies_on_clips()
+    told: dict[str, dict[str, float]] = {}
+    for file, accuracies in by_file.items():
+        for name, accuracy in accuracies.items():
+            told.setdefault(name, {})[file] = accuracy
+    assert {n: row for n, row in told.items() if len(set(row.values())) > 1} == {}
+    assert all(any(len(told[name]) > 1 for name in row) for row in by_file.values())
+
+
+def test_exports_are_measured_of_the_models_that_are_published():
+    exported = importlib.import_module("measure_onnx").RESULTS.read()
+    published = importlib.import_module("update_results").RESULTS.read()
+    rows = [row for row in exported["rows"] if row["kind"] == "PyTorch"]
+    assert rows
+    for row in rows:
+        figures = published[PUBLISHED[row["model"]].name]
+        for key in ("data", "test_fold", "n_clips"):
+            assert exported[key] == figures[key]
+        assert row["calibration_error"] == pytest.approx(figures["calibration_error"], abs=1e-4)
 
 
 def test_the_first_pages_use_the_default_models():
