@@ -25,7 +25,7 @@ PACKAGES = (
 
 
 def versions() -> str:
-    """soundsep's version on the first line, then Python's, the system's and those of packages.
+    """The version of soundsep on the first line, then those of Python, the system and packages.
 
     Nothing of them is imported, so that a package that fails on import is named too.
     """
