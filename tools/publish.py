@@ -134,7 +134,11 @@ def main() -> None:
         if name not in older:
             parser.error(f"{REGISTRY} has no {name}: write an entry with the address first")
         older[name] = pinned(older[name], Path(file))
-    write_bytes(REGISTRY, wanted().encode())
+    text = wanted()
+    write_bytes(REGISTRY, text.encode())
+    for name, model in read_registry(text).items():
+        if model != older.get(name):
+            print(f"{name}: written, release {model.release}")
 
 
 if __name__ == "__main__":

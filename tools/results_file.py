@@ -50,12 +50,27 @@ class ResultsFile:
         return [page for page, text in wanted.items() if page.read_text(encoding="utf-8") != text]
 
     def parser(self, doc: str | None) -> argparse.ArgumentParser:
-        """The parser of a tool with an option ``--check``, which sees that the pages agree.
+        """The parser of a tool with the options ``--check`` and ``--pages``.
+
+        The first sees that the pages agree. The second writes them anew, after their form changed.
 
         Args:
             doc: The tool's docstring.
         """
-        return parser_of(doc, lambda: [str(page) for page in self.stale()], str(self.path))
+        results = self
+
+        class Pages(argparse.Action):
+            """Write the pages and leave, whatever else is given or missing."""
+
+            def __call__(self, *_: Any) -> None:
+                results.write(results.read())
+                sys.exit()
+
+        parser = parser_of(doc, lambda: [str(page) for page in self.stale()], str(self.path))
+        parser.add_argument(
+            "--pages", action=Pages, nargs=0, help="only write the pages, of what was measured"
+        )
+        return parser
 
 
 def parser_of(

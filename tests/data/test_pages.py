@@ -46,7 +46,13 @@ def accuracies_on_clips() -> dict[str, dict[str, float]]:
     """By results file: the accuracy of each model on the clips of its fold, as they are."""
     results = {
         tool: importlib.import_module(tool).RESULTS.read()
-        for tool in ("update_results", "world_pages", "measure_onnx", "measure_separation")
+        for tool in (
+            "update_results",
+            "world_pages",
+            "measure_onnx",
+            "measure_separation",
+            "choose_level",
+        )
     }
     published = results["update_results"]
     return {
@@ -63,6 +69,10 @@ def accuracies_on_clips() -> dict[str, dict[str, float]]:
         },
         "measure_separation": {
             name: row["as it is"] for name, row in results["measure_separation"]["clips"].items()
+        },
+        "choose_level": {
+            f"{name}-fold5": cases["no offset"][0]
+            for name, cases in results["choose_level"]["offsets"].items()
         },
     }
 
