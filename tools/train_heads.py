@@ -36,7 +36,8 @@ def fit_head(training: Iterable[Clip]) -> tuple[Classifier, FitReport]:
     """
     known = Classifier.from_pretrained("audioset-mn04")
     with forked_rng():  # the weights drawn here are replaced
-        backbone = Classifier(known.config.replace(frontend=FRONTEND))
+        # At one level already: AudioSet's own raising of soft clips would have nothing to raise.
+        backbone = Classifier(known.config.replace(frontend=FRONTEND, clip_level_db=None))
     backbone.load_state_dict(known.state_dict())
     return fit(training, backbone=backbone.eval())
 
