@@ -24,7 +24,7 @@ class ResultsFile:
     Args:
         path: The file.
         model: Name of the model, written into every line.
-        weights: What tells the model from others of that name (`soundsep.cli.identity`), written
+        weights: Mark of the model among others of that name (`soundsep.cli.identity`), written
             into every line; a model under another name is then the same.
         options: Other options that the lines depend on, written into every line unless empty.
         command: The command that writes, for messages.

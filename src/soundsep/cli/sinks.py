@@ -29,7 +29,7 @@ class Settings:
         retry_failed: When resuming, drop the rows of recordings that failed, and try them again.
         overwrite: Replace it.
         model: Name of the model.
-        weights: What tells it from others of that name, see `soundsep.cli.identity`.
+        weights: Mark of the model among others of that name, see `soundsep.cli.identity`.
         options: All other options that change the rows.
         command: The command that writes, for messages.
     """
