@@ -88,6 +88,9 @@ class Soundscapes(Sequence[Scene]):
     ) -> Soundscapes:
         """The test scenes of a fold, fixed by the seed, or training scenes of all other folds.
 
+        Clips that hold other labels too (``Clip.also``) are left out: a scene's events would not
+        tell of them.
+
         Args:
             data: A data set with folds.
             fold: The held-out fold.
@@ -102,6 +105,7 @@ class Soundscapes(Sequence[Scene]):
 
         Raises:
             ConfigError: the fold does not exist, or the seed is invalid.
+            DatasetError: there are no clips of one label.
             AudioError: a clip cannot be read.
         """
         config = config or SoundscapeConfig()
@@ -109,8 +113,9 @@ class Soundscapes(Sequence[Scene]):
         if not test or not fold:
             raise ConfigError(f"{data.name} has no clips in fold {fold}: {data.fold_numbers}")
         clips = without_origins_of(data.clips, test) if training else test
+        alone = [clip for clip in clips if not clip.also]
         return cls(
-            load_examples(clips, sample_rate=config.sample_rate, cache=cache),
+            load_examples(alone, sample_rate=config.sample_rate, cache=cache),
             n_scenes=n_scenes,
             seed=seed,
             config=config,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -266,6 +268,18 @@ def test_training_and_test_folds_are_never_mixed(data):
     assert all(torch.equal(test[i].waveform, again[i].waveform) for i in range(4))
     with pytest.raises(ConfigError, match="no clips in fold 4"):
         Soundscapes.of_fold(data, 4, n_scenes=1)
+
+
+def test_a_clip_that_holds_another_label_is_in_no_scene(data):
+    first, *others = data.clips
+    data.clips = (replace(first, also=("high",)), *others)
+    assert heard_hz(Soundscapes.of_fold(data, 3, training=True, n_scenes=8, config=PLAIN)) == {
+        1_000,
+        4_000,
+    }
+    data.clips = tuple(replace(clip, also=("wind",)) for clip in data.clips)
+    with pytest.raises(DatasetError, match="no clips to make scenes of"):
+        Soundscapes.of_fold(data, 3, n_scenes=1)
 
 
 def test_what_is_printed_is_one_line_without_samples():
