@@ -94,5 +94,6 @@ def test_clips_as_they_are_cannot_be_played_faster():
 
 def test_a_rate_that_rises_to_the_end_of_a_run_ends_at_its_peak():
     assert [one_cycle(share, 1.0) for share in (0.0, 0.5, 1.0)] == pytest.approx([0.04, 0.52, 1.0])
-    assert [one_cycle(share, 0.0) for share in (0.0, 1.0)] == pytest.approx([1.0, 1e-4])
+    falling = [one_cycle(share, 0.0) for share in (0.0, 0.5, 1.0)]
+    assert falling == pytest.approx([1.0, 0.50005, 1e-4])
     assert [one_cycle(share, 0.25) for share in (0.25, 1.0)] == pytest.approx([1.0, 1e-4])
