@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
-from soundsep import ConfigError
+from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig
 from soundsep.datasets import MixtureConfig, Mixtures
 from soundsep.errors import DatasetError
 from soundsep.evaluation.mixtures import (
@@ -112,6 +112,36 @@ def test_classes_and_pairs_by_hand():
         "best_pairs": [("dog + siren", 2.0), ("dog + rain", 0.5)],
         "worst_pairs": [("dog + rain", 0.5), ("dog + siren", 2.0)],
     }
+
+
+class Alone(Classifier):
+    """Sure of a tone that sounds alone, and takes two at once for a third sound."""
+
+    def predict(self, waveform: Tensor) -> Tensor:
+        power = torch.fft.rfft(waveform).abs().square()
+        low = power[:, : power.shape[1] // 2].sum(dim=1) / power.sum(dim=1)
+        alone = torch.stack((low, 1 - low, 0 * low), dim=1)
+        is_mixed = (low > 0.01) & (low < 0.99)
+        return torch.where(is_mixed[:, None], torch.tensor([0.3, 0.3, 0.4]), alone)
+
+
+def test_sources_are_named_where_the_mixture_is_taken_for_something_else():
+    frontend = MelConfig(sample_rate=RATE, f_max=1_000, n_mels=8, n_fft=256, win_length=200)
+    labels = ("low", "high", "both")
+    config = ClassifierConfig(
+        labels=labels, network="cnn4", frontend=frontend, window_seconds=0.5, hop_seconds=0.5
+    )
+    for options, share in [
+        ({}, 0),
+        ({"separator": separator()}, 1),
+        ({"use_true_sources": True}, 1),
+    ]:
+        figures = measure_naming(Alone(config), mixtures(), progress=False, **options)
+        assert figures.n_mixtures == 12
+        assert (figures.all_found, figures.one_found) == (share, share), options
+    none = Mixtures(mixtures().examples, n_mixtures=0, config=mixtures().config)
+    with pytest.raises(DatasetError, match="no mixtures to name"):
+        measure_naming(Alone(config), none, progress=False)
 
 
 def test_of_another_rate_or_number_of_sources_it_cannot_be_told():

@@ -51,7 +51,7 @@ def test_wrong_lists_are_refused(targets, predictions):
 
 
 @pytest.mark.parametrize(
-    "confusion", [np.zeros((3, 3), int), np.ones((2, 3), int), np.ones(4, int)]
+    "confusion", [np.zeros((3, 3), int), np.ones((2, 3), int), np.ones(4, int), np.eye(2)]
 )
 def test_wrong_matrices_are_refused(confusion):
     with pytest.raises(ShapeError, match="square matrix of counts"):
