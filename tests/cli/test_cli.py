@@ -167,6 +167,18 @@ def test_an_unknown_option_shows_the_usage_of_its_command(capsys):
     assert error.endswith("soundsep classify: error: unrecognized arguments: --nonesuch\n")
 
 
+@pytest.mark.parametrize("name", ["-night.wav", "-h.wav", "--hop.wav"])
+@pytest.mark.parametrize("others", [[], ["yard.wav"]])
+def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
+    name, others, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path(name).touch()
+    with pytest.raises(SystemExit):
+        main(["events", name, *others])  # as a shell makes of *.wav
+    assert f"; the file {name} is given as ./{name}\n" in capsys.readouterr().err
+
+
 def test_the_bare_command_shows_examples_that_can_be_typed(capsys):
     assert main([]) == 0
     text = capsys.readouterr().out

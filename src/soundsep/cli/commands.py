@@ -185,11 +185,14 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 class _Parser(argparse.ArgumentParser):
+    _given: Sequence[str] = ()
+
     def parse_known_args(  # type: ignore[override]  # nobody here asks for another namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         # argparse passes unknown arguments up to the outermost parser, which would show its own
         # usage instead of the command's.
+        self._given = sys.argv[1:] if args is None else args
         found, rest = super().parse_known_args(args, namespace)
         if rest:
             known = self._option_string_actions
@@ -206,4 +209,7 @@ class _Parser(argparse.ArgumentParser):
             if "classify" in choices and os.path.exists(choice[1]):  # noqa: PTH110  # a recording, not a command
                 hint = f", did you mean: soundsep classify {shlex.quote(choice[1])}"
             message = message.replace(" (choose from", f"{hint} (choose from")
+        # A shell makes such arguments of *.wav.
+        if file := next((t for t in self._given if t[:1] == "-" and os.path.lexists(t)), None):
+            message += f"; the file {file} is given as {shlex.quote(f'./{file}')}"
         super().error(printable(message, keep="\n"))

@@ -160,7 +160,10 @@ class Stream:
                 or another number of channels than the blocks before.
         """
         if not is_array(block):
-            raise AudioError(f"expected an array or a tensor, got {type(block).__name__}")
+            hint = ""
+            if isinstance(block, (bytes, bytearray, memoryview)):
+                hint = "; samples of 16 bits are numpy.frombuffer(block, numpy.int16)"
+            raise AudioError(f"expected an array or a tensor, got {type(block).__name__}{hint}")
         if block.ndim not in (1, 2):
             raise AudioError(f"expected a block (time,) or (channels, time), got {block.shape}")
         if not block.shape[-1]:

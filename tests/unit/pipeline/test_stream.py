@@ -193,6 +193,8 @@ def test_what_cannot_be_heard_is_refused(pipe):
         pipe.stream().push(np.array([0.0, np.nan]))
     with pytest.raises(AudioError, match="channels"):
         pipe.stream().push(np.zeros((1000, 2)))
+    with pytest.raises(AudioError, match=r"got bytes; samples of 16 bits are numpy.frombuffer"):
+        pipe.stream(sample_rate=RATE).push(bytes(640))
     with pytest.raises(AudioError, match="block"):
         pipe.stream().push(np.zeros((1, 2, 3)))
     with pytest.raises(AudioError, match="rate"):
