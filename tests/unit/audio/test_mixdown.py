@@ -124,6 +124,7 @@ def test_any_cutting_gives_the_whole_to_the_bit(n, cuts):
         parts = [mixer.push(samples[:, a:b]) for a, b in itertools.pairwise(edges)]
         joined = np.concatenate([*parts, mixer.flush()], axis=1)
         np.testing.assert_array_equal(joined[0], mono(samples))
+    assert mixer.flush().shape == (1, 0)
 
 
 @pytest.mark.parametrize("size", [1_001, 12_000, 100_000])

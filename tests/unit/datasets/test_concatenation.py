@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from soundsep.datasets import AudioTable, Clip, Concatenation, check_leakage
+from soundsep.datasets.origins import merge_parts
 from soundsep.errors import ConfigError, DatasetError
 
 ROWS = "path,label,fold,group\na1.wav,a,1,x\nsub/a2.wav,a,2,y\nb1.wav,b,1,z\nb2.wav,b,2,w\n"
@@ -99,6 +100,17 @@ def test_a_file_with_the_bytes_of_another_part_goes_with_it(tmp_path):
     assert data.notes == (
         f"the same bytes under several classes: {official[1].path} and {own[1].path}",
     )
+
+
+def test_copies_within_one_part_stay_as_its_makers_name_them(tmp_path):
+    """The official folds stay what they are; only files of several parts are merged."""
+    one = [replace(clip(f"a{i}", "dog", i, f"9{i}"), path=tmp_path / f"a{i}") for i in (1, 2)]
+    two = [replace(clip("b", "dog", 1, "10"), path=tmp_path / "b")]
+    for c, text in zip([*one, *two], ("same", "same", "else"), strict=True):
+        c.path.write_text(text)
+    merged, notes = merge_parts([one, two])
+    assert [c.origin for c in merged] == ["91", "92", "10"]
+    assert notes == []
 
 
 def test_a_recording_of_two_parts_is_never_learnt_from_when_it_is_tested_on():

@@ -16,10 +16,28 @@ def test_the_temperature_that_drew_the_answers_is_found(true_temperature):
     assert fit_temperature(logits, targets) == pytest.approx(true_temperature, rel=0.05)
 
 
-def test_a_few_right_answers_do_not_make_it_sure():
-    logits = torch.eye(2).repeat(4, 1)
-    temperature = fit_temperature(logits, torch.tensor([0, 1] * 4))
-    assert float((logits / temperature).softmax(dim=1).amax(dim=1)[0]) == pytest.approx(0.9, 0.01)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_few_right_answers_do_not_make_it_sure(n_classes):
+    logits = torch.eye(n_classes).repeat(4, 1)
+    n = len(logits)
+    temperature = fit_temperature(logits, torch.arange(n) % n_classes)
+    score = float((logits / temperature).softmax(dim=1).amax())
+    assert score == pytest.approx((n + 1) / (n + 2), abs=1e-3)
+
+
+@pytest.mark.parametrize("n_absent", [4, 400])
+def test_with_sigmoid_a_few_right_answers_do_not_make_it_sure_either(n_absent):
+    """Whatever there is of noise counts as much as the four clips."""
+    there, absent = torch.full((4, 1), 3.0), torch.full((n_absent, 1), -3.0)
+    calibration = fit_sigmoid(there, torch.zeros(4, dtype=torch.int64), absent)
+    for logits, score in ((there, 5 / 6), (absent, 1 / 6)):
+        found = ((logits + calibration.offset) / calibration.temperature).sigmoid()
+        assert float(found[0]) == pytest.approx(score, abs=1e-3)
+
+
+def test_no_noise_is_no_evidence():
+    logits, targets = torch.eye(2).repeat(4, 1), torch.tensor([0, 1] * 4)
+    assert fit_sigmoid(logits, targets, torch.zeros(0, 2)) == fit_sigmoid(logits, targets)
 
 
 def test_answers_that_are_worse_than_chance_give_the_highest_temperature():
