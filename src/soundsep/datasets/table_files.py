@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from soundsep.audio import AUDIO_SUFFIXES, find_recordings
@@ -71,7 +72,8 @@ class Finder:
             for name in names:
                 if is_file(path := folder / name):
                     return path
-        found = self._by_name.get(Path(names[-1]).name.casefold(), ())
+        wanted = Path(names[-1])
+        found = _nearest(self._by_name.get(wanted.name.casefold(), []), wanted.parent)
         if len(found) > 1:
             raise DatasetError(f"{table}: {text} may be {found[0]} or {found[1]}")
         return found[0] if found else table.parent / text
@@ -88,7 +90,9 @@ class Finder:
                 if path.suffix.lower() in AUDIO_SUFFIXES
                 and stem in (path.name.casefold(), path.stem.casefold())
             ]
-        found = beside if len(beside) == 1 else self._by_name.get(stem, beside)
+        found = beside
+        if len(beside) != 1 and stem in self._by_name:
+            found = _nearest(self._by_name[stem], table.parent)
         if len(found) != 1:
             several = f"found {found[0].name} and {found[1].name}" if found else "found none"
             raise DatasetError(
@@ -97,3 +101,19 @@ class Finder:
                 f"as recordings= or --recordings; {several}"
             )
         return found[0]
+
+
+def _nearest(found: Sequence[Path], folder: Path) -> list[Path]:
+    """The files whose folders share the most with another one at their ends.
+
+    Recorders that begin at the same time give the same names, and on another disk, or beside the
+    tables, the folders below the first are still the same.
+    """
+    shared = [_n_shared(path.parent, folder) for path in found]
+    return [path for path, n in zip(found, shared, strict=True) if n == max(shared)]
+
+
+def _n_shared(one: Path, other: Path) -> int:
+    """Number of parts that two paths share at their ends."""
+    pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0].casefold() == pair[1].casefold(), pairs))

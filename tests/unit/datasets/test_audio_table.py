@@ -181,6 +181,23 @@ def test_a_file_is_searched_beside_the_table_and_then_from_where_one_is(tmp_path
         AudioTable(table, recordings=tmp_path / "gone")
 
 
+def test_recordings_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    """As of two recorders that begin at the same time, on another disk a year later."""
+    for folder in ("A", "B"):
+        write_night(tmp_path / "disk" / "2024" / folder)
+    rows = [f"card\\{folder}\\night.wav,{n},{n + 1},owl\n" for folder in "AB" for n in (1, 2)]
+    table = tmp_path / "night.csv"
+    table.write_text(TIMES + "".join(rows) + "card/a/NIGHT.wav,4,5,tit\ncard/a/NIGHT.wav,5,6,tit\n")
+    data = AudioTable(table, recordings=tmp_path / "disk")
+    assert [clip.path.parent.name for clip in data.clips] == ["A", "A", "B", "B", "A", "A"]
+    tracks = [tmp_path / "labels" / folder / "night.txt" for folder in ("B", "A")]
+    for track in tracks:  # as `soundsep events --format audacity` writes them
+        track.parent.mkdir(parents=True)
+        track.write_text("1\t2\towl\n2\t3\towl\n4\t5\ttit\n5\t6\ttit\n")
+    data = AudioTable(*tracks, recordings=tmp_path / "disk")
+    assert [clip.path.parent.name for clip in data.clips] == ["B"] * 4 + ["A"] * 4
+
+
 def test_a_folder_that_cannot_be_searched_for_the_recording_is_named(tmp_path, monkeypatch):
     table = tmp_path / "night.txt"
     table.write_text("1\t2\towl\n2\t3\ttit\n")
