@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from soundsep.audio import recording_start
 from soundsep.config import check_whole
 from soundsep.errors import ConfigError
+from soundsep.pipeline.event_table import TimedEvent
 from soundsep.pipeline.events import EVENT_COLUMNS, Events, event_row
 from soundsep.pipeline.results import ClipResult
 from soundsep.pipeline.tables import Table, clock_time
@@ -22,7 +23,15 @@ __all__ = ["Answers", "result_columns", "result_row", "to_csv", "to_dataframe"]
 
 TOP_K = 5
 
-Answers = ClipResult | Scores | Events | Iterable[ClipResult] | Iterable[Event] | Iterable[Events]
+Answers = (
+    ClipResult
+    | Scores
+    | Events
+    | Iterable[ClipResult]
+    | Iterable[Event]
+    | Iterable[Events]
+    | Iterable[TimedEvent]
+)
 
 
 def to_dataframe(answers: Answers, *, top_k: int = TOP_K) -> pd.DataFrame:
@@ -45,7 +54,8 @@ def to_dataframe(answers: Answers, *, top_k: int = TOP_K) -> pd.DataFrame:
 
     Args:
         answers: Output of a pipeline: one result, one recording's events or scores, or a list or
-            iterator of results, of events, or of several recordings' `soundsep.Pipeline.events`.
+            iterator of results, of events, or of several recordings' `soundsep.Pipeline.events`;
+            also some of those that `soundsep.pipeline.read_events` reads.
         top_k: Number of labels per result.
 
     Raises:
@@ -132,7 +142,7 @@ def _table(answers: Any, top_k: int) -> Table:
     items = chain([first], items) if first is not None else items
     if isinstance(first, ClipResult):
         return _result_table(items, top_k, is_at_hand=isinstance(answers, Sequence))
-    if first is None or isinstance(first, (Event, Events)):
+    if first is None or isinstance(first, (Event, Events, TimedEvent)):
         return Table(EVENT_COLUMNS, _event_rows(items))
     if isinstance(first, Scores):
         raise ConfigError(
@@ -164,6 +174,9 @@ def _event_rows(items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         if isinstance(item, Events):
             yield from item._table().rows
+        elif isinstance(item, TimedEvent):
+            when = clock_time(item.start_time, 0.0)
+            yield event_row(item.event, item.path or None, None) | {"start_time": when}
         else:
             yield event_row(_one(item, Event), None, None)
 

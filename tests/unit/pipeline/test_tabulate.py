@@ -26,6 +26,7 @@ from soundsep import (
     to_csv,
     to_dataframe,
 )
+from soundsep.pipeline import read_events
 
 RATE = 16_000
 RESULT = ClipResult(
@@ -103,6 +104,24 @@ def test_events_of_one_recording_and_of_several(pipe, night, tmp_path):
     assert read(tmp_path / "deep" / "a.csv") == [expected]
     frame = pipe.events(night, threshold=0.9).to_dataframe()
     assert (len(frame), list(frame)) == (0, list(row))
+
+
+def test_some_events_of_a_table_make_a_table_again(tmp_path):
+    table, written = tmp_path / "season.csv", tmp_path / "owls.csv"
+    head = "path,start_seconds,end_seconds,label,score,start_time\n"
+    owl = 'a "b",\n.wav'.replace('"', '""')
+    rows = [
+        f'"{owl}",1.0000,2.5000,owl,0.9120,2024-05-19T22:00:01.000+02:00\n',
+        ",1.0000,2.0000,owl,1.0000,\n",
+        "c.wav,3.0000,4.0000,dog,0.5000,2024-05-19T22:00:03.500\n",
+    ]
+    table.write_bytes((head + "".join(rows)).encode())
+    to_csv(read_events(table), written)
+    assert written.read_bytes() == table.read_bytes()
+    to_csv((e for e in read_events(table) if e.event.label == "owl"), written)
+    assert written.read_bytes() == (head + rows[0] + rows[1]).encode()
+    frame = to_dataframe(list(read_events(table)))
+    assert list(frame["start_time"])[2] == "2024-05-19T22:00:03.500"
 
 
 def test_what_a_recording_is_not_has_no_time(pipe, night):
