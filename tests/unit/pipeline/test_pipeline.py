@@ -244,6 +244,7 @@ def test_what_the_model_is_not_sure_of_has_no_label(pipe):
     expected = [r.label if r.score >= least else None for r in plain]
     assert expected.count(None) == 6
     assert [r.label for r in careful] == expected
+    assert Pipeline(classifier)(clips) == plain  # where nobody asks, all are named
     unsure = careful[expected.index(None)]
     assert "unknown" in str(unsure)
     assert unsure.to_dict()["label"] is None

@@ -89,6 +89,8 @@ def test_scores_are_those_of_the_windows(pipe):
     scores = pipe.scores(audio, batch_size=3)
     assert scores.start_seconds.tolist() == [0, 2.5, 5, 7.5, 10, 12.5, 15, 17.5, 18]
     assert scores.edges_seconds[[0, 1, -1]].tolist() == [0, 3.75, 23]
+    assert (scores.window_seconds, scores.hop_seconds) == (5.0, 2.5)
+    assert pipe.scores(audio, hop_seconds=1.5).hop_seconds == 1.5
     assert not scores.values[0].any()  # digital silence
     windows = [audio[round(s * RATE) :][: 5 * RATE] for s in scores.start_seconds.tolist()]
     expected = pipe.classifier.predict(torch.from_numpy(np.stack(windows[1:])))
