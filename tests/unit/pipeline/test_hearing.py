@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
 from soundsep.classifier import ClassifierLike, scoring
 from soundsep.classifier.scoring import score_windows
+from soundsep.pipeline.hearing import hear
 from soundsep.separator import Separator, SeparatorConfig
 
 RATE = 8_000
@@ -150,6 +151,25 @@ def test_a_class_of_ones_own_may_ask_for_a_level():
     pipe = Pipeline(Loud(clip_level_db=0.0))
     assert pipe(soft, sample_rate=RATE).label == "loud"
     assert pipe.scores(soft, sample_rate=RATE)["loud"].max() == pytest.approx(0.01, abs=1e-3)
+
+
+def test_sources_are_raised_with_their_recording_and_keep_their_levels():
+    audio = np.concatenate([sound(1.0, gain=0.01), sound(1.0, gain=0.003)])
+    options = {"silence_db": None, "sample_rate": RATE, "channel": None}
+    heard = hear(audio, Loud(clip_level_db=-20.0), separator=separator(), **options)
+    peaks = {name: float(torch.stack(cut).abs().max()) for name, cut in heard.windows.items()}
+    assert peaks["mixture"] > 0.05
+    assert peaks["left"] == pytest.approx(peaks["mixture"], rel=1e-3)
+    assert peaks["right"] == pytest.approx(0.3 * peaks["mixture"], rel=1e-2)
+
+
+def test_of_a_channel_alone_the_sources_are_heard():
+    stereo = np.stack([sound(2.0, gain=0.9), sound(2.0, gain=0.1)])
+    for parts in (None, separator()):
+        pipe = Pipeline(Loud(), separator=parts)
+        found = [pipe(stereo, sample_rate=RATE, channel=channel) for channel in (0, 1)]
+        assert [result.label for result in found] == ["loud", "soft"]
+    np.testing.assert_allclose(found[1].separation.mixture[0], stereo[1], atol=1e-6)
 
 
 def test_scores_come_with_their_keys_and_none_for_no_windows():
