@@ -12,6 +12,7 @@ registry.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import sys
@@ -54,9 +55,13 @@ def choose(pipe: Pipeline) -> list[float]:
     return np.clip(np.max(least, axis=0), DEFAULT_THRESHOLD, 1.0).tolist()
 
 
-def main(*names: str) -> None:
+def main() -> None:
     """Write the config of every model."""
-    for name in names:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME")
+    for name in parser.parse_args().names:
         path = REPOSITORY / "weights" / name / "config.json"
         pipe = Pipeline.from_pretrained(path.parent)
         if pipe.classifier.config.activation != "sigmoid":
@@ -71,6 +76,4 @@ def main(*names: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main()

@@ -220,7 +220,7 @@ def test_the_default_models_are_in_the_wheel_and_in_the_source_distribution() ->
         f'"weights/{name}" = "soundsep/_weights/{name}"' for name in names
     ]
     (included,) = re.findall(r"^include = (\[.*\])$", project, re.MULTILINE)
-    assert {f"weights/{name}" for name in names} <= set(json.loads(included))
+    assert {f"/weights/{name}" for name in names} <= set(json.loads(included))
 
 
 def test_every_model_is_at_the_tag_of_a_release_or_of_the_one_in_preparation() -> None:
