@@ -5,7 +5,8 @@
 
 writes DIR/urban11-mn04 and DIR/urbansound8k-mn04. Each is a linear layer; its temperature comes
 from training clips whose origin was held out, never from the test clips. How often each
-class of the test clips was named rightly is printed.
+class of the test clips was named rightly is printed. In weights/, tools/choose_unknown.py then
+chooses their ``unknown_below`` anew.
 """
 
 from __future__ import annotations
