@@ -441,6 +441,15 @@ def test_embeddings_of_many_are_those_of_each(pipe):
     assert pipe.embed([]).shape == (0, pipe.classifier.network.embedding_dim)
 
 
+def test_an_embedding_is_of_the_rate_and_the_channel_given(pipe):
+    stereo = np.stack([noise(2.0), noise(2.0, seed=1)])
+    resampled = resample(torch.from_numpy(stereo[1]).float(), 8_000, 16_000)
+    expected = pipe.embed(resampled, sample_rate=16_000)
+    found = pipe.embed(stereo, sample_rate=8_000, channel=1)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert (pipe.embed(stereo, sample_rate=8_000) - expected).abs().max() > 1e-2
+
+
 def test_what_cannot_be_heard_has_no_embedding(pipe):
     with pytest.raises(AudioError, match="digital silence"):
         pipe.embed(np.zeros(16_000))
