@@ -92,9 +92,9 @@ class Finder:
             ]
         found = beside
         if len(beside) != 1 and stem in self._by_name:
-            found = _nearest(self._by_name[stem], table.parent)
+            found = _nearest(self._by_name[stem], table.parent.absolute())
         if len(found) != 1:
-            several = f"found {found[0].name} and {found[1].name}" if found else "found none"
+            several = f"found {found[0]} and {found[1]}" if found else "found none"
             raise DatasetError(
                 f"{table} does not tell its recording: expected one that is called as the table, "
                 f"such as {RAVEN_ENDING.sub('', table.stem)}.wav, beside it or in the folder given "
@@ -110,7 +110,8 @@ def _nearest(found: Sequence[Path], folder: Path) -> list[Path]:
     tables, the folders below the first are still the same.
     """
     shared = [_n_shared(path.parent, folder) for path in found]
-    return [path for path, n in zip(found, shared, strict=True) if n == max(shared)]
+    most = max(shared, default=0)
+    return [path for path, n in zip(found, shared, strict=True) if n == most]
 
 
 def _n_shared(one: Path, other: Path) -> int:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -181,7 +183,7 @@ def test_a_file_is_searched_beside_the_table_and_then_from_where_one_is(tmp_path
         AudioTable(table, recordings=tmp_path / "gone")
 
 
-def test_recordings_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_recordings_of_one_name_are_told_apart_by_their_folders(tmp_path, monkeypatch):
     """As of two recorders that begin at the same time, on another disk a year later."""
     for folder in ("A", "B"):
         write_night(tmp_path / "disk" / "2024" / folder)
@@ -196,6 +198,13 @@ def test_recordings_of_one_name_are_told_apart_by_their_folders(tmp_path):
         track.write_text("1\t2\towl\n2\t3\towl\n4\t5\ttit\n5\t6\ttit\n")
     data = AudioTable(*tracks, recordings=tmp_path / "disk")
     assert [clip.path.parent.name for clip in data.clips] == ["B"] * 4 + ["A"] * 4
+    monkeypatch.chdir(tracks[0].parent)
+    data = AudioTable("night.txt", recordings=tmp_path / "disk")
+    assert [clip.path.parent.name for clip in data.clips] == ["B"] * 4
+    shutil.copy("night.txt", tmp_path)
+    of_both = rf"found {re.escape(str(tmp_path))}.*A.night\.wav and .*B.night\.wav"
+    with pytest.raises(DatasetError, match=of_both):
+        AudioTable(tmp_path / "night.txt", recordings=tmp_path / "disk")
 
 
 def test_a_folder_that_cannot_be_searched_for_the_recording_is_named(tmp_path, monkeypatch):
@@ -225,7 +234,7 @@ def test_labels_without_a_recording_belong_to_the_one_of_their_name(tmp_path, na
     assert {c.path for c in AudioTable(table)} == {recording}
     if not name.startswith("night.wav"):
         write_night(tmp_path, "night.flac")
-        with pytest.raises(DatasetError, match=r"found night.flac and night.wav"):
+        with pytest.raises(DatasetError, match=r"found .*night\.flac and .*night\.wav"):
             AudioTable(table)
         other = write_night(tmp_path / "card")
         assert {c.path for c in AudioTable(table, recordings=tmp_path / "card")} == {other}
