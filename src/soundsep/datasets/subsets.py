@@ -49,4 +49,5 @@ def not_learnt(training: Sequence[Clip], others: Sequence[Clip]) -> list[str]:
 
 def of_several_labels(clips: Sequence[Clip], labels: Sequence[str]) -> tuple[Clip, ...]:
     """The clips that hold at least two of the labels."""
-    return tuple(clip for clip in clips if {*clip.also, clip.label} & {*labels} > {clip.label})
+    known = frozenset(labels)
+    return tuple(clip for clip in clips if len(known & {clip.label, *clip.also}) > 1)

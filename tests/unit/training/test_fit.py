@@ -462,7 +462,7 @@ def test_sounds_at_the_same_time_are_no_mistakes_and_learnt_apart(tmp_path, back
 
 def test_a_sound_that_is_no_class_leaves_a_clip_of_one_label(nights, backbone):
     wind = [replace(clip, also=("wind",)) for clip in nights]
-    assert run(wind, backbone)[1].to_dict() == run(nights, backbone)[1].to_dict()
+    assert run(wind, backbone, n_folds=2)[0].config.activation == "softmax"
 
 
 def test_a_background_is_learnt_as_nothing_by_any_backbone(tones, tmp_path, backbone):
