@@ -38,6 +38,7 @@ __all__ = [
     "is_stream",
     "json_lines",
     "lock",
+    "named_parts",
     "parse_json",
     "read_json_lines",
     "replacing",
@@ -275,6 +276,17 @@ def digest(*parts: str | bytes | Tensor) -> str:
         else:
             total.update(part.detach().cpu().reshape(-1).contiguous().numpy().data)
     return total.hexdigest()
+
+
+def named_parts(tensors: Mapping[str, Tensor]) -> Iterator[str | Tensor]:
+    """Tensors as parts of a `digest` that also tells their names, shapes and types apart.
+
+    Args:
+        tensors: Tensors by name, such as the ``state_dict()`` of a network.
+    """
+    for name, tensor in tensors.items():
+        yield f"{name} {tuple(tensor.shape)} {tensor.dtype} "
+        yield tensor
 
 
 @functools.cache

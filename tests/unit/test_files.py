@@ -200,6 +200,15 @@ def test_digest_of_a_tensor_is_that_of_its_numbers_in_order(tensor):
     assert files.digest("x", tensor) == hashlib.sha256(b"x" + numbers).hexdigest()
 
 
+def test_named_parts_tell_tensors_of_the_same_numbers_apart():
+    zeros = torch.zeros(2, 3)
+    states = ({"a": zeros}, {"b": zeros}, {"a": zeros.T}, {"a": zeros.int()}, {"a": zeros + 1})
+    assert len({files.digest(*files.named_parts(state)) for state in states}) == len(states)
+    assert files.digest(*files.named_parts({"a": zeros.clone()})) == files.digest(
+        *files.named_parts(states[0])
+    )
+
+
 def test_digest_of_a_file_larger_than_what_is_read_at_once(tmp_path):
     data = bytes(range(256)) * 10_000
     (tmp_path / "a.bin").write_bytes(data)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from soundsep.files import digest
+from soundsep.files import digest, named_parts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +28,5 @@ def weights_of(*models: Any) -> str:
         if model is not None:
             parts.append(json.dumps(model.config.to_dict(), sort_keys=True))
             network = model if isinstance(model, nn.Module) else model.network
-            for name, value in network.state_dict().items():
-                parts += (f"{name} {tuple(value.shape)} {value.dtype} ", value)
+            parts += named_parts(network.state_dict())
     return digest(*parts)[:N_DIGITS]

@@ -22,7 +22,7 @@ from soundsep.datasets.array_cache import ArrayCache
 from soundsep.datasets.pieces import audio_keys, load_pieces
 from soundsep.devices import to_device
 from soundsep.errors import AudioError, ConfigError
-from soundsep.files import code_digest, digest
+from soundsep.files import code_digest, digest, named_parts
 from soundsep.models import is_head
 from soundsep.progress import progress_bar
 
@@ -185,8 +185,5 @@ def body_digest(classifier: Classifier) -> str:
     for name in ("labels", "activation", "temperature", "thresholds", "median_seconds"):
         del config[name]  # they come after the embedding
     code = code_digest("audio", "frontends", "models", "classifier")
-    parts: list[str | Tensor] = [json.dumps([code, config], sort_keys=True)]
-    for name, value in classifier.state_dict().items():
-        if not is_head(name):
-            parts += (f"{name} {tuple(value.shape)} {value.dtype} ", value)
-    return digest(*parts)
+    body = {name: value for name, value in classifier.state_dict().items() if not is_head(name)}
+    return digest(json.dumps([code, config], sort_keys=True), *named_parts(body))
