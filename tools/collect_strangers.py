@@ -4,11 +4,12 @@
     apt-get download supertux-data && dpkg-deb -x supertux-data_*.deb raw/supertux-data
     python tools/collect_strangers.py raw strangers
 
-reads every folder in the first one, at most `--most` recordings of each, evenly chosen by name, and
-writes to the second folder, at 16 kHz, those that are heard (`MIN_SECONDS`, `MIN_PEAK`), occur once
-and are none of the labels: neither a word of their file name nor a tag that `audioset-mn04` gives
-them is that of a label, or of something that sounds like it. (So sounds are left out that a model
-might take for a label most easily, and figures measured with the rest are kind.)
+reads every n-th recording of every folder in the first one, by name, at least `--most` if there are
+so many and less than twice that, and writes to the second folder, at 16 kHz, those that are heard
+(`MIN_SECONDS`, `MIN_PEAK`), each once, and are none of the labels: neither a word of their file
+name nor a tag that `audioset-mn04` gives them is that of a label, or of something that sounds like
+it. (So sounds are left out that a model might take for a label most easily, and figures measured
+with the rest are kind.)
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def main() -> None:
     )
     parser.add_argument("raw", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--most", type=int, default=120, help="recordings of a folder")
+    parser.add_argument("--most", type=int, default=120, help="see above")
     options = parser.parse_args()
     options.output.mkdir(parents=True)
     strangers, kept = Strangers(), Counter[str]()
