@@ -231,7 +231,8 @@ def _fetch(archive: Archive, packed: Path, *, progress: bool) -> None:
         try:
             with partial.open("ab") as stream:
                 if (n_before := stream.tell()) > archive.size:
-                    stream.truncate(0)
+                    n_before = stream.seek(0)  # truncating alone leaves the position
+                    stream.truncate()
                 if n_before != archive.size:
                     receive(archive.url, stream, size=archive.size, progress=progress, resume=True)
             os.replace(partial, packed)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import json
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,9 +19,12 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from email.message import Message
+from http.client import IncompleteRead, InvalidURL
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -231,11 +236,72 @@ def test_passing_trouble_of_the_server_is_retried(mirror: Server, status: int) -
     assert mirror.asked == [MODEL_PATH] * 3 + [CONFIG_PATH]
 
 
-def test_lasting_trouble_of_the_server_ends(mirror: Server) -> None:
+def test_lasting_trouble_of_the_server_ends(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    patched = SimpleNamespace(sleep=slept.append, monotonic=time.monotonic)
+    monkeypatch.setattr(fetch, "time", patched)
     mirror.planned[MODEL_PATH] = [send(b"busy", status=503)] * 9
     with pytest.raises(WeightsError, match=r"HTTP Error 503.*attempts made: 3"):
         resolve("tiny")
     assert mirror.asked == [MODEL_PATH] * fetch.ATTEMPTS
+    assert slept == [fetch.BACKOFF_SECONDS, 2 * fetch.BACKOFF_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (HTTPError("http://x", 408, "timeout", Message(), None), True),
+        (HTTPError("http://x", 499, "closed", Message(), None), False),
+        (URLError(socket.gaierror("no name")), True),
+        (URLError(ssl.SSLError("broken record")), True),
+        (URLError(ssl.SSLCertVerificationError("self-signed")), False),
+        (IncompleteRead(b""), True),
+        (InvalidURL("a space in it"), False),
+        (PermissionError("no place to write"), False),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(error: Exception, passes: bool) -> None:
+    assert fetch.may_pass(error) == passes
+
+
+def test_the_rate_of_each_span_counts_and_none_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(fetch, "time", clock)
+    just_enough = int(fetch.MIN_BYTES_PER_SECOND * fetch.SPAN_SECONDS)
+    pace = fetch._Pace()
+    for n_bytes in (just_enough, 9 * just_enough):
+        pace.add(1)
+        clock.now += fetch.SPAN_SECONDS
+        pace.add(n_bytes - 1)
+    clock.now += fetch.SPAN_SECONDS - 1
+    pace.add(just_enough - 1)
+    clock.now += 1
+    with pytest.raises(TimeoutError, match=r"too slowly.* for 30 s"):
+        pace.add(0)
+
+
+@pytest.mark.parametrize("announced", [None, "-1", "1001"])
+def test_a_file_of_no_table_needs_a_length_within_the_bound(
+    announced: str | None, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        if announced is not None:
+            handler.send_header("Content-Length", announced)
+        handler.end_headers()
+
+    monkeypatch.setattr(fetch, "MAX_BYTES", 1_000)
+    stream = io.BytesIO()
+    server.planned["/x"] = [reply, send(WEIGHTS[:999], promise=1_000), send(WEIGHTS[:1_000])]
+    with pytest.raises(ValueError, match=f"announces {announced} bytes.*up to 1000"):
+        fetch.receive(f"{server.url}/x", stream, size=None, progress=False)
+    assert stream.getvalue() == b""
+    with pytest.raises(ConnectionError, match="ended after 999 of 1000"):
+        fetch.receive(f"{server.url}/x", io.BytesIO(), size=None, progress=False)
+    fetch.receive(f"{server.url}/x", stream, size=None, progress=False)
+    assert stream.getvalue() == WEIGHTS[:1_000]
 
 
 @pytest.mark.parametrize("status", [403, 404])

@@ -200,6 +200,14 @@ def test_a_server_without_ranges_sends_all_of_it_again(server, tmp_path):
     assert server.ranges == [None, "bytes=500-"]
 
 
+def test_a_longer_rest_of_an_earlier_command_is_fetched_from_the_beginning(server, tmp_path):
+    rest = tmp_path / "a.partial" / "ESC-50.zip.partial"
+    rest.parent.mkdir()
+    rest.write_bytes(BODY + b"!")
+    assert len(download("esc50", tmp_path / "a", progress=False)) == 10
+    assert server.ranges == [None]  # there is nothing to ask for after its end
+
+
 def test_another_archive_is_refused_and_never_unpacked(server, tmp_path):
     server.body = BODY[:-1] + b"!"
     found = hashlib.sha256(server.body).hexdigest()
