@@ -448,6 +448,13 @@ def test_a_truncated_file_is_refused(kind):
         load_audio(data[: len(data) // 2])
 
 
+def test_a_file_may_lack_one_sample_in_a_hundred():
+    data = encoded("wav", np.random.default_rng(0).uniform(-1, 1, 10_000))
+    assert load_audio(data[: -2 * 100])[0].shape == (9_900,)
+    with pytest.raises(AudioError, match="truncated: only 99%"):
+        load_audio(data[: -2 * 101])
+
+
 @pytest.mark.parametrize("kind", ["mp3", "ogg", "opus"])
 def test_half_a_stream_is_a_shorter_recording(kind):
     """Formats made to be cut anywhere: their length is where they end."""
@@ -544,6 +551,10 @@ def test_a_recording_too_long_for_memory_is_refused(monkeypatch):
     monkeypatch.setattr("soundsep.audio.load.MAX_SAMPLES", RATE)
     with pytest.raises(AudioError, match="longer than"):
         load_audio(encoded("wav", tone(seconds=1.5)))
+    just_fits = np.zeros(RATE)
+    assert load_audio(encoded("wav", just_fits))[0].shape == (RATE,)
+    with pytest.raises(AudioError, match="longer than"):
+        load_audio(encoded("wav", np.append(just_fits, 0)))
     stereo = np.stack([tone(seconds=0.75)] * 2)
     assert load_audio(stereo, sample_rate=RATE)[1] == RATE
     with pytest.raises(AudioError, match="2 channels"):

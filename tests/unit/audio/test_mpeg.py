@@ -152,6 +152,32 @@ def test_two_frames_that_were_appended_are_heard():
     assert len(load_audio(counted() + data[ends[58] : ends[60]])[0]) > len(load_audio(data)[0])
 
 
+def layer_2(rate: int, kbit_per_second: int, n_frames: int) -> bytes:
+    av = pytest.importorskip("av")
+    noise = np.random.default_rng(0).integers(-9_000, 9_000, (1, 1152 * n_frames))
+    block = av.AudioFrame.from_ndarray(noise.astype(np.int16), format="s16", layout="mono")
+    block.sample_rate, block.pts = rate, 0
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp2") as file:
+        stream = file.add_stream("mp2", rate=rate)
+        stream.layout, stream.bit_rate = "mono", 1_000 * kbit_per_second
+        file.mux(stream.encode(block))
+        file.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rate", "bit_rates"),
+    [
+        (44_100, (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384)),
+        (22_050, (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)),
+    ],
+)
+def test_layer_2_is_counted_at_every_bit_rate_that_ffmpeg_writes(rate, bit_rates):
+    for bit_rate in bit_rates:
+        assert count_samples(AudioFile(layer_2(rate, bit_rate, n_frames=6))) == 6 * 1152
+
+
 def test_frames_are_counted_across_damage():
     """By which libmpg123 is found out where it passes over whole frames without an error."""
     data = piped()

@@ -652,6 +652,14 @@ def test_mirror_folder_is_used_in_place(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert hashlib.sha256(wrong).hexdigest() in str(caught.value)
 
 
+def test_an_address_in_capitals_that_ends_in_a_slash_is_a_mirror_too(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", server.url.replace("http", "HTTP") + "/")
+    assert contents(resolve("tiny")) == CONTENTS
+    assert server.asked == [MODEL_PATH, CONFIG_PATH]
+
+
 @pytest.mark.parametrize(
     "value", ["no/such/folder", "ftp://127.0.0.1/weights", "file:///etc", "~nobody/x", "x" * 5_000]
 )

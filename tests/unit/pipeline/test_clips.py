@@ -186,7 +186,7 @@ def test_a_disk_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "c").write_text("a file")
     with pytest.raises(ConfigError, match="cannot write"):
         cut_clips(night, [event(0.0, 1.0)], tmp_path / "c")
-    for options in ({"margin_seconds": -1}, {"max_per_label": 0}):
+    for options in ({"margin_seconds": -1}, {"margin_seconds": 3601}, {"max_per_label": 0}):
         with pytest.raises(ConfigError, match=next(iter(options))):
             cut_clips(night, [event(0.0, 1.0)], tmp_path / "d", **options)
 

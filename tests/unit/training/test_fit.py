@@ -18,7 +18,7 @@ from soundsep.datasets import AudioFolder, Clip, Piece
 from soundsep.errors import AudioError, ConfigError, DatasetError
 from soundsep.training import RECIPES, FitReport, Stage, embedding_cache, fit
 from soundsep.training.calibration import Calibration
-from soundsep.training.cross_validation import group_folds
+from soundsep.training.cross_validation import group_folds, held_out_logits
 from soundsep.training.embedding_cache import EmbeddingCache, embed_files
 from soundsep.training.frame_copies import FrameCopies
 from soundsep.training.frame_learner import FrameLearner
@@ -319,6 +319,36 @@ def test_a_recording_of_several_classes_is_held_out_as_a_whole():
     assert n_folds == 3
     assert folds[::2].tolist() == folds[1::2].tolist()
     assert sorted(folds[::2]) == [0, 1, 2]
+
+
+def test_a_class_of_one_recording_is_never_held_out_nor_what_is_in_that_recording():
+    groups = ["a", "a", "b", "c", "d", "e"]
+    folds, n_folds = group_folds([0, 1, 0, 0, 2, 2], groups, n_folds=5, seed=0)
+    assert n_folds == 2  # of the last class
+    assert folds[:2].tolist() == [-1, -1]
+    assert sorted(folds[2:4]) == sorted(folds[4:]) == [0, 1]
+    folds, n_folds = group_folds([0, 0, 1], ["a", "a", "b"], n_folds=5, seed=0)
+    assert (folds.tolist(), n_folds) == ([-1, -1, -1], 0)
+    with pytest.raises(ConfigError, match="n_folds"):
+        group_folds([0, 0], ["a", "b"], n_folds=1, seed=0)
+
+
+def test_no_clip_is_answered_by_what_learnt_it_or_nothing_of_its_class():
+    class Learner:
+        labels = ("a", "b", "c")
+        targets = torch.tensor([0, 1, 0, 2, 0])
+
+        def learn(self, chosen: np.ndarray) -> list[int]:
+            return chosen.tolist()
+
+        def answer(self, model: list[int], chosen: np.ndarray) -> torch.Tensor:
+            return torch.tensor([[float(i), i in model, 4 in model] for i in chosen])
+
+    folds = np.array([0, 0, 1, 0, -1])
+    logits, held_out = held_out_logits(Learner(), folds, 2, progress=False)
+    assert held_out.tolist() == [True, False, True, False, False]
+    assert logits[held_out].tolist() == [[0, 0, 1], [2, 0, 1]]  # the last clip is always learnt
+    assert not logits[~held_out].any()
 
 
 @pytest.mark.parametrize(
