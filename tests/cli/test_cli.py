@@ -167,7 +167,7 @@ def test_an_unknown_option_shows_the_usage_of_its_command(capsys):
     assert error.endswith("soundsep classify: error: unrecognized arguments: --nonesuch\n")
 
 
-@pytest.mark.parametrize("name", ["-night.wav", "-h.wav", "--hop.wav"])
+@pytest.mark.parametrize("name", ["-night.wav", "-k.wav", "--hop.wav"])
 @pytest.mark.parametrize("others", [[], ["yard.wav"]])
 def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
     name, others, tmp_path, monkeypatch, capsys
