@@ -30,7 +30,7 @@ class _Task:
     Attributes:
         item: Recording as it was given.
         n_bytes: Size of the waveform; while it is read, an estimate from that of the file.
-        waveform: Waveform, once a thread has begun to read; ``None`` before.
+        waveform: Waveform, once a thread is to read it; ``None`` before.
     """
 
     item: Any
@@ -41,8 +41,8 @@ class _Task:
 class _Reader:
     """Threads that read what was added, in order, as far as the bound of memory lets them.
 
-    Whichever thread ends a recording begins the next, so none ever waits: one that the bound holds
-    back has not begun, and whoever takes it reads it then.
+    Whichever thread ends a recording begins the next, so none ever waits: what the bound holds back
+    begins when one before it is taken.
     """
 
     def __init__(self, read: Callable[[Any], Tensor], n_threads: int) -> None:
@@ -67,13 +67,11 @@ class _Reader:
         return partial(self._take, task)
 
     def _take(self, task: _Task) -> Tensor:
-        if os.getpid() != self._process:  # forked: the threads stayed behind
+        # Forked, so that the threads stayed behind; or no thread could be started.
+        if os.getpid() != self._process or task.waveform is None:
             return self._read(task.item)
-        with self._lock:
-            if task.waveform is None and task in self._waiting:
-                self._waiting.remove(task)
         try:
-            return self._read(task.item) if task.waveform is None else task.waveform.result()
+            return task.waveform.result()
         finally:
             with self._lock:
                 self._n_bytes -= task.n_bytes
@@ -88,7 +86,7 @@ class _Reader:
             n_bytes = BYTES_PER_BYTE * _size(task.item)
             try:
                 task.waveform = self._pool.submit(self._work, task)
-            except RuntimeError:  # the interpreter ends, or no thread can be started
+            except RuntimeError:  # closed, the interpreter ends, or no thread can be started
                 self._waiting.clear()
                 return
             task.n_bytes = n_bytes
@@ -111,8 +109,6 @@ class _Reader:
     def close(self) -> None:
         """Read no more, and wait for the threads."""
         if os.getpid() == self._process:
-            with self._lock:
-                self._waiting.clear()
             self._pool.shutdown(cancel_futures=True)
 
 
