@@ -30,19 +30,27 @@ def offset(samples: NDArray[np.float32]) -> float:
     return float(mean) if abs(mean) >= 0.1 * deviation else 0.0
 
 
+def padded(samples: NDArray[np.float32], length: int, padding: str) -> NDArray[np.float32]:
+    """Samples extended at their end to a length, if they are shorter."""
+    n_more = (0, max(0, length - samples.size))
+    if padding == "reflect" and samples.size > 1:
+        # np.pad's "reflect" plays a short recording back and forth, as soundsep does.
+        return np.pad(samples, n_more, mode="reflect")
+    return np.pad(samples, n_more, constant_values=offset(samples))
+
+
 def windows(
     samples: NDArray[np.float32], length: int, hop: int, padding: str
 ) -> list[NDArray[np.float32]]:
     """Overlapping windows of one length; the last one ends with the recording."""
-    if samples.size < length:
-        # np.pad's "reflect" plays a short recording back and forth, as soundsep does.
-        n_more = (0, length - samples.size)
-        if padding == "reflect" and samples.size > 1:
-            samples = np.pad(samples, n_more, mode="reflect")
-        else:
-            samples = np.pad(samples, n_more, constant_values=offset(samples))
+    samples = padded(samples, length, padding)
     last = samples.size - length
     return [samples[start : start + length] for start in [*range(0, last, hop), last]]
+
+
+def is_silent(window: NDArray[np.float32]) -> bool:
+    """Whether a window is one constant value."""
+    return bool(np.ptp(window) <= 2 * SILENCE)
 
 
 def raised(samples: NDArray[np.float32], rate: int, wanted_db: float) -> NDArray[np.float32]:
@@ -63,12 +71,9 @@ def raised(samples: NDArray[np.float32], rate: int, wanted_db: float) -> NDArray
     return np.float32(10 ** (missing / 20)) * (samples - offset) if missing > 0 else samples
 
 
-def main(model: str, recording: str) -> None:
-    """Print the best labels and their scores."""
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    about = session.get_modelmeta().custom_metadata_map
+def read(recording: str, about: dict[str, str]) -> NDArray[np.float32]:
+    """The mean of a recording's channels, (time,), samples from -1 to 1."""
     rate = int(about["sample_rate"])
-
     samples, found_rate = soundfile.read(recording, dtype="float32", always_2d=True)
     if found_rate != rate:
         sys.exit(
@@ -77,7 +82,24 @@ def main(model: str, recording: str) -> None:
         )
     if not len(samples):
         sys.exit(f"{recording} holds no samples")
-    mono = samples.mean(axis=1)
+    if len(samples) < round(float(about["min_seconds"]) * rate):
+        sys.exit(f"{recording} is shorter than {about['min_seconds']} s, too short to analyse")
+    if not np.isfinite(samples).all():
+        sys.exit(f"{recording} holds NaN or infinite samples")
+    mono: NDArray[np.float32] = samples.mean(axis=1)
+    return mono
+
+
+def start(model: str) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
+    """The model in ONNX Runtime, and its metadata."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session, session.get_modelmeta().custom_metadata_map
+
+
+def main(model: str, recording: str) -> None:
+    """Print the best labels and their scores, and with sigmoid which of them are heard."""
+    session, about = start(model)
+    mono, rate = read(recording, about), int(about["sample_rate"])
     length, hop = (round(float(about[name]) * rate) for name in ("window_seconds", "hop_seconds"))
     level = about.get("clip_level_db")
     named = mono if level is None else raised(mono, rate, float(level))
@@ -85,16 +107,17 @@ def main(model: str, recording: str) -> None:
     scores = [
         session.run(["probabilities"], {"waveform": window[np.newaxis]})[0][0]
         for window, own in zip(named_cut, cut, strict=True)
-        if np.ptp(own) > 2 * SILENCE
+        if not is_silent(own)
     ]
     if not scores:
         sys.exit(f"{recording} holds nothing but digital silence")
     # A model that names any number of sounds names one that is in any window.
     pool = np.max if about["activation"] == "sigmoid" else np.mean
     pooled = pool(scores, axis=0)
-    labels = json.loads(about["labels"])
+    labels, thresholds = json.loads(about["labels"]), json.loads(about.get("thresholds", "[]"))
     for index in np.argsort(-pooled)[:N_SHOWN]:
-        print(f"{labels[index]:<20} {pooled[index]:.3f}")
+        heard = "  heard" if thresholds and pooled[index] >= thresholds[index] else ""
+        print(f"{labels[index]:<20} {pooled[index]:.3f}{heard}")
 
 
 if __name__ == "__main__":

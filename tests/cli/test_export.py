@@ -9,13 +9,14 @@ import pytest
 import soundfile
 import torch
 
+from soundsep import example, load_audio
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.cli import main
 from soundsep.export import OnnxClassifier
 from soundsep.frontends import KaldiMelConfig
 from soundsep.pipeline import Pipeline
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_torch.py"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def saved(folder: Path, network: str, **settings) -> Path:
@@ -47,13 +48,16 @@ def exported(model, tmp_path_factory) -> Path:
     return file
 
 
-def without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the example where neither torch nor soundsep can be imported."""
+def without_torch(
+    *arguments: object, example: str = "onnx_without_torch"
+) -> subprocess.CompletedProcess[str]:
+    """Run an example where neither torch nor soundsep can be imported."""
     code = (
         "import runpy, sys\n"
         "sys.modules['torch'] = sys.modules['soundsep'] = None\n"
         f"sys.argv = {['example', *map(str, arguments)]!r}\n"
-        f"runpy.run_path({str(EXAMPLE)!r}, run_name='__main__')\n"
+        f"sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        f"runpy.run_module({example!r}, run_name='__main__')\n"
     )
     return subprocess.run(
         [sys.executable, "-X", "utf8", "-c", code],
@@ -123,6 +127,49 @@ def test_frames_are_a_second_output_and_the_example_takes_the_best_window(tmp_pa
     )
 
 
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("scenes") / "scenes.onnx"
+    assert main(["export", "scenes50-mn04", "--frames", "-o", str(file)]) == 0
+    return file
+
+
+# Whole, with a stretch of silence longer than a window, shorter than one, and one that is a window.
+@pytest.mark.parametrize(
+    ("begin", "end", "gain"), [(0, 30, 1.0), (0, 30, 0.003), (2, 4.4, 1.0), (7, 12, 1.0)]
+)
+def test_the_example_finds_the_events_of_the_pipeline(scenes, begin, end, gain, tmp_path):
+    waveform, rate = load_audio(example("street"), target_rate=16_000)
+    samples = gain * waveform[int(begin * rate) : int(end * rate)].numpy()
+    samples[rate * 14 : rate * 21] = 0
+    soundfile.write(tmp_path / "a.wav", samples, rate, "FLOAT")
+    done = without_torch(scenes, tmp_path / "a.wav", example="onnx_events_without_torch")
+    assert done.returncode == 0, done.stderr
+    expected = [
+        str(event).split()
+        for event in Pipeline.from_pretrained("scenes50-mn04").events(tmp_path / "a.wav")
+    ]
+    found = [line.split() for line in done.stdout.splitlines()]
+    assert expected
+    assert [(*e[:3], e[-1]) for e in found] == [(*e[:3], e[-1]) for e in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert float(one[4]) == pytest.approx(float(other[4]), abs=2e-3)
+
+
+def test_the_example_says_which_labels_reach_their_thresholds(scenes, tmp_path):
+    waveform, rate = load_audio(example("street"), target_rate=16_000)
+    soundfile.write(tmp_path / "a.wav", waveform[: 10 * rate].numpy(), rate)
+    done = without_torch(scenes, tmp_path / "a.wav")
+    heard = [line.split()[0] for line in done.stdout.splitlines() if line.endswith("  heard")]
+    assert tuple(heard) == Pipeline.from_pretrained("scenes50-mn04")(tmp_path / "a.wav").labels
+    assert 0 < len(heard) < 5
+
+
+def test_an_example_of_events_wants_frames(exported, tmp_path):
+    done = without_torch(exported, tmp_path / "a.wav", example="onnx_events_without_torch")
+    assert (done.returncode, "--frames" in done.stderr) == (1, True)
+
+
 def test_a_model_without_frames_has_none_to_export(model, tmp_path, capsys):
     assert main(["export", str(model), "-o", str(tmp_path / "x.onnx"), "--frames"]) == 2
     assert "no frames" in capsys.readouterr().err
@@ -134,6 +181,7 @@ def test_a_model_without_frames_has_none_to_export(model, tmp_path, capsys):
         (8_000, 8_000, "has 8000 Hz, the model hears 32000 Hz"),
         (32_000, 32_000, "silence"),
         (32_000, 0, "no samples"),
+        (32_000, 799, "shorter than 0.025 s"),
     ],
 )
 def test_the_example_says_what_it_cannot_answer(exported, rate, n_samples, reason, tmp_path):

@@ -96,6 +96,7 @@ def _clips(classifier: Classifier) -> Iterator[Tensor]:
         length = max(shortest, n_samples)
         turns = torch.arange(length, dtype=torch.float64) / classifier.sample_rate
         noise = torch.randn(length, generator=generator, dtype=torch.float32)
+        clicks = noise * (torch.rand(length, generator=generator) > 0.999)
         signals = (
             0.1 * noise,
             # Every tone has a trace of noise, as in any recording: where there is none, levels are
@@ -103,8 +104,9 @@ def _clips(classifier: Classifier) -> Iterator[Tensor]:
             0.5 * (2 * math.pi * 440 * turns).sin().float() + 1e-4 * noise,
             (2 * math.pi * (200 + 300 * turns) * turns).sin().float() + 1e-4 * noise,
             1e-4 * noise,
-            noise * (torch.rand(length, generator=generator) > 0.999),
+            clicks,
             torch.zeros_like(noise),
+            0.3 + 3e-3 * clicks,  # an offset is removed however the runtime rounds its mean
         )
         yield torch.stack(signals)
         yield signals[3].unsqueeze(0)

@@ -121,6 +121,7 @@ def _metadata(classifier: Classifier, name: str, *, int8: bool, frames: bool) ->
         "window_seconds": repr(config.window_seconds),
         "hop_seconds": repr(config.hop_seconds),
         "padding": config.padding,
+        "min_seconds": repr(config.min_samples / classifier.sample_rate),
         "min_samples": str(classifier.frontend.min_samples),
         "activation": config.activation,
         "model": name,
