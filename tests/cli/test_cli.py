@@ -167,7 +167,7 @@ def test_an_unknown_option_shows_the_usage_of_its_command(capsys):
     assert error.endswith("soundsep classify: error: unrecognized arguments: --nonesuch\n")
 
 
-@pytest.mark.parametrize("name", ["-night.wav", "-k.wav", "--hop.wav"])
+@pytest.mark.parametrize("name", ["-night.wav", "-h.wav", "-k.wav", "--hop.wav"])
 @pytest.mark.parametrize("others", [[], ["yard.wav"]])
 def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
     name, others, tmp_path, monkeypatch, capsys
@@ -177,6 +177,15 @@ def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
     with pytest.raises(SystemExit):
         main(["events", name, *others])  # as a shell makes of *.wav
     assert f"; the file {name} is given as ./{name}\n" in capsys.readouterr().err
+
+
+def test_help_is_given_beside_a_file_whose_name_begins_as_its_option(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("-h.wav").touch()
+    for help_option in ("-h", "--help"):
+        with pytest.raises(SystemExit, match="0"):
+            main(["events", help_option, "-h.wav"])
+        assert capsys.readouterr().out.startswith("usage: soundsep events")
 
 
 def test_the_bare_command_shows_examples_that_can_be_typed(capsys):
@@ -212,6 +221,14 @@ def test_the_package_runs_as_a_command():
     assert system == f"Python {platform.python_version()}, {platform.platform()}"
     assert f"torch {version('torch')}" in packages
     assert f"soundfile {version('soundfile')}" in packages
+
+
+@pytest.mark.parametrize("command", [["events", "x.wav"], ["events"], ["nonesuch"]])
+def test_versions_are_all_that_is_shown(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version", *command])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"{versions()}\n"
 
 
 def test_a_package_that_is_not_installed_is_said(monkeypatch):

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from soundsep.cli import (
     classify,
@@ -40,6 +40,9 @@ from soundsep.cli.console import discard_pending, note, say, standard_streams
 from soundsep.cli.versions import versions
 from soundsep.errors import SoundsepError, SoundsepWarning, WeightsError
 from soundsep.names import did_you_mean, printable
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["COMMANDS", "make_parser", "run_command"]
 
@@ -93,9 +96,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--version",
-        dest="run",
-        action="store_const",
-        const=_show_versions,
+        action=_ShowVersions,
+        nargs=0,
         help="show the versions of soundsep and of what it uses",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -184,6 +186,13 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error) for words in said)
 
 
+class _ShowVersions(argparse.Action):
+    """Ends, as --help does: whatever follows is not run."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        parser.exit(_run(argparse.Namespace(run=_show_versions)))
+
+
 class _Parser(argparse.ArgumentParser):
     _given: Sequence[str] = ()
 
@@ -200,6 +209,13 @@ class _Parser(argparse.ArgumentParser):
             hint = did_you_mean(options[0].partition("=")[0], known) if options else ""
             self.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
         return found, rest
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        # From Python 3.13 on, argparse takes -h.wav for -h, where it refused the rest before.
+        asked = next((text for text in self._given if text.startswith(("-h", "--h"))), "-h")
+        if asked[:2] == "-h" and asked != "-h":
+            self.error(f"unrecognized arguments: {asked}")
+        super().print_help(file)
 
     def error(self, message: str) -> NoReturn:
         # argparse suggests nothing before Python 3.14.
