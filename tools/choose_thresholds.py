@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from results_file import REPOSITORY
 from soundsep import Pipeline
+from soundsep.classifier.checks import reaches
 from soundsep.classifier.config import DEFAULT_THRESHOLD
 from world_sounds import KINDS, RATE, computed
 
@@ -44,7 +45,7 @@ def least_thresholds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
         scores: (n_sounds, n_labels).
     """
     steps = np.round(np.arange(STEP, 1 + 2 * STEP, STEP), 2)  # none reaches the last
-    n_reaching = (scores >= steps[:, None, None]).sum(axis=1)
+    n_reaching = reaches(scores, steps[:, None, None]).sum(axis=1)
     return steps[np.argmax(n_reaching <= FALSE_ALARMS * len(scores), axis=0)]
 
 

@@ -55,7 +55,7 @@ class Events {
 
   add(start, end, scores) {
     scores.forEach((score, i) => {
-      if (score < model.thresholds[i]) return;
+      if (score < Math.fround(model.thresholds[i])) return;  // scores are of float32
       let event = this.last.get(i);
       if (!event || start > event.end) {
         event = { start, score: 0, row: byId("events").insertRow() };

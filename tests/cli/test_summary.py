@@ -53,6 +53,12 @@ def test_labels_scores_and_times_of_names(table, capsys):
     assert "did you mean 'owl'" in capsys.readouterr().err
 
 
+def test_a_score_equal_to_the_limit_in_float32_reaches_it(table, capsys):
+    table.write_text(f"{HEAD}a.wav,1.0,2.0,owl,{float(np.float32(0.7))},\n")
+    assert main(["summary", str(table), "--min-score", "0.7"]) == 0
+    assert "owl    1" in capsys.readouterr().out
+
+
 def test_a_clock_that_was_reset_is_noted(table, capsys):
     assert main(["summary", str(table)]) == 0
     assert not capsys.readouterr().err

@@ -6,13 +6,15 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from soundsep.classifier.protocol import ClassifierLike
 from soundsep.config import check_choice, check_kind, check_number, check_whole
 from soundsep.errors import ConfigError, ShapeError
 
-__all__ = ["check_classifier", "frame_scores_of", "scores_of"]
+__all__ = ["check_classifier", "frame_scores_of", "reaches", "scores_of"]
 
 ATTRIBUTES = ("config", "labels", "sample_rate", "frame_length", "predict", "frame_scores")
 TOLERANCE = 1e-3  # of a score; runtimes round
@@ -66,7 +68,7 @@ def check_classifier(owner: str, classifier: Any) -> None:
 
 
 def scores_of(classifier: ClassifierLike, windows: Tensor) -> Tensor:
-    """What `ClassifierLike.predict` gives, if it is what a pipeline takes.
+    """What `ClassifierLike.predict` gives, in float32, if it is what a pipeline takes.
 
     Shape:
         windows: (batch, time). Returns (batch, n_labels).
@@ -80,7 +82,7 @@ def scores_of(classifier: ClassifierLike, windows: Tensor) -> Tensor:
 
 
 def frame_scores_of(classifier: ClassifierLike, windows: Tensor) -> Tensor:
-    """What `ClassifierLike.frame_scores` gives, if it is what a pipeline takes.
+    """What `ClassifierLike.frame_scores` gives, in float32, if it is what a pipeline takes.
 
     Shape:
         windows: (batch, time). Returns (batch, n_frames, n_labels), with a frame for every
@@ -96,6 +98,26 @@ def frame_scores_of(classifier: ClassifierLike, windows: Tensor) -> Tensor:
         n_frames = scores.shape[1]
     wanted = (len(windows), n_frames, len(classifier.labels))
     return _checked(f"{name}.frame_scores", scores, wanted)
+
+
+def reaches(scores: ArrayLike, limit: ArrayLike) -> Any:
+    """Whether scores reach a limit, by the one rule for both: compared in float32.
+
+    Scores are computed in float32, in which most limits do not exist. Compared in float64, the
+    score nearest to a limit of 0.7 would be below it. Comparing a float32 tensor with a number
+    rounds the number too, so that tensors need no function.
+
+    Args:
+        scores: A score or an array of them, of any precision.
+        limit: A number, or one for each score.
+
+    Examples:
+        >>> float(np.float32(0.7)) >= 0.7
+        False
+        >>> bool(reaches(float(np.float32(0.7)), 0.7))
+        True
+    """
+    return np.asarray(scores, np.float32) >= np.asarray(limit, np.float32)
 
 
 def _are_names(labels: Any) -> bool:
@@ -132,4 +154,4 @@ def _checked(what: str, scores: Any, wanted: tuple[int, ...]) -> Tensor:
                 f"{what} gave scores from {least:.3g} to {most:.3g}, expected probabilities from 0 "
                 "to 1: apply softmax or sigmoid"
             )
-    return scores
+    return scores.float()

@@ -146,6 +146,7 @@ def _read(arguments: argparse.Namespace, paths: list[str]) -> dict[str, list[Eve
     Raises:
         ConfigError: none is of any of them.
     """
+    from soundsep.classifier.checks import reaches
     from soundsep.pipeline import read_events
 
     events: dict[str, list[Event]] = {path: [] for path in paths}
@@ -162,7 +163,7 @@ def _read(arguments: argparse.Namespace, paths: list[str]) -> dict[str, list[Eve
             strangers.add(path)
             continue
         n_ours += 1
-        if event.score >= arguments.min_score and (not labels or event.label in labels):
+        if reaches(event.score, arguments.min_score) and (not labels or event.label in labels):
             events[recording].append(event)
     if strangers and not n_ours:
         raise ConfigError(

@@ -136,6 +136,7 @@ def _events(arguments: argparse.Namespace) -> Iterator[TimedEvent]:
     from datetime import timedelta
 
     from soundsep.audio import recording_start
+    from soundsep.classifier.checks import reaches
     from soundsep.names import did_you_mean
     from soundsep.pipeline import read_events
 
@@ -144,7 +145,8 @@ def _events(arguments: argparse.Namespace) -> Iterator[TimedEvent]:
         for timed in read_events(table):
             path, event, when = timed
             seen.add(event.label)
-            if (labels and event.label not in labels) or event.score < arguments.min_score:
+            is_wanted = not labels or event.label in labels
+            if not is_wanted or not reaches(event.score, arguments.min_score):
                 continue
             if arguments.time_pattern is not None:
                 start = recording_start(path, pattern=arguments.time_pattern)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.classifier.checks import reaches
 from soundsep.config import check_number
 from soundsep.pipeline.timeline import Event
 
@@ -213,7 +214,7 @@ class EventTracker:
         first, last = self._ends(event)
         if last - first < self._shortest and not event.is_rest:
             return []
-        if event.score < self._rules.min_score:
+        if not reaches(event.score, self._rules.min_score):
             return []
         start, end = (self._offset + at / self._rate for at in (first, last))
         return [Event(start, end, self._labels[index], event.score)]

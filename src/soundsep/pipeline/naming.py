@@ -47,7 +47,7 @@ def name_sounds(
     least = config.unknown_below if unknown else None
     # Thresholds apply to the scores without the weight of sources.
     own = alone.gather(0, where.unsqueeze(0))[0]
-    is_known = least is None or float(own[order[0]]) >= least
+    is_known = least is None or bool(own[order[0]] >= least)
     named = None
     if config.activation == "sigmoid":
         reach = own >= own.new_tensor(config.label_thresholds)

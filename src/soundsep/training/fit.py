@@ -13,6 +13,7 @@ from torch import Tensor
 
 from soundsep.audio import find_recordings, passed_over
 from soundsep.classifier import Classifier
+from soundsep.classifier.checks import reaches
 from soundsep.config import check_choice, check_seed, check_whole
 from soundsep.datasets import AudioFolder, AudioTable, Clip, Piece
 from soundsep.datasets.audio_table import is_table
@@ -192,7 +193,7 @@ def fit(
     classifier, doubt = learner.calibrated(whole, measured.calibration)
     report = replace(measured.report, threshold=doubt.threshold, noise_named=doubt.noise_named)
     if len(measured.confidences):
-        sure = measured.confidences >= doubt.threshold
+        sure = reaches(measured.confidences, doubt.threshold)
         report = replace(report, clips_named=float(sure.mean()))
     return classifier, report
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from soundsep.audio.resampling import resample
 from soundsep.augment.acoustics import noise
 from soundsep.classifier import Classifier
+from soundsep.classifier.checks import reaches
 from soundsep.classifier.scoring import score_waveforms
 
 __all__ = ["Doubt", "noise_windows", "unknown_score"]
@@ -74,9 +75,10 @@ def unknown_score(classifier: Classifier, *, seed: int) -> Doubt:
     rng = np.random.default_rng(seed)
     best = _scores_of_noises(classifier, rng)
     lowest = float(np.sort(best)[-1 - int(MAX_NAMED * len(best))])
-    threshold = min(math.ceil(1_000 * lowest + 1e-6) / 1_000, 1.0)
+    above = 1_000 * lowest + 1e-4  # by more than float32 tells apart, see `reaches`
+    threshold = min(math.ceil(above) / 1_000, 1.0)
     others = _scores_of_noises(classifier, rng)
-    return Doubt(threshold, float((others >= threshold).mean()))
+    return Doubt(threshold, float(reaches(others, threshold).mean()))
 
 
 def _scores_of_noises(classifier: Classifier, rng: np.random.Generator) -> NDArray[np.float64]:

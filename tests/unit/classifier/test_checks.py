@@ -65,6 +65,25 @@ def test_any_object_with_the_attributes_is_a_classifier():
     assert pipe.scores(CLIP, sample_rate=RATE)["loud"].tolist() == [0.75] * 5
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("limit", [0.7, 0.3, 0.1])
+def test_a_score_equal_to_a_limit_in_float32_reaches_it_everywhere(limit, dtype):
+    settings = {"label_thresholds": (limit, limit), "unknown_below": limit}
+    scores = torch.tensor([limit, 0.0]).to(dtype)
+    mine = made(
+        predict=lambda self, waveform: scores.expand(len(waveform), 2),
+        config=SimpleNamespace(**SETTINGS | settings),
+    )
+    pipe = Pipeline(mine, unknown=True)
+    assert pipe(CLIP, sample_rate=RATE).labels == ("loud",)
+    assert len(list(pipe.events(CLIP, sample_rate=RATE))) == 1
+    assert len(list(pipe.events(CLIP, sample_rate=RATE, threshold=limit, min_score=limit))) == 1
+    assert pipe.scores(CLIP, sample_rate=RATE).is_known.all()
+    above = np.nextafter(np.float32(limit), np.float32(1)).item()
+    assert list(pipe.events(CLIP, sample_rate=RATE, threshold=above)) == []
+    assert list(pipe.events(CLIP, sample_rate=RATE, min_score=above)) == []
+
+
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_a_missing_attribute_is_named(name):
     kept = {other: getattr(Loudness(), other) for other in ATTRIBUTES if other != name}

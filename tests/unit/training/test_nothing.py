@@ -32,6 +32,20 @@ def test_a_background_that_is_silent_for_a_while_gives_silence():
     assert 32 < len(silent) < 66  # of 65: the first, and most parts of the background
 
 
+def test_a_score_is_above_that_of_noise_in_float32_too(monkeypatch):
+    """The thousandth above 0.7 in float32, which is below 0.7, is not 0.7."""
+    best = [*np.linspace(0, 0.6, 250), *[0.7] * 6]  # the sixth from above is 0.7
+
+    def scored(_, windows, *, batch_size):
+        for (key, _), score in zip(windows, best, strict=True):
+            yield key, torch.tensor([score, 0.0])
+
+    monkeypatch.setattr(nothing, "score_waveforms", scored)
+    config = SimpleNamespace(window_samples=RATE // 2)
+    doubt = unknown_score(SimpleNamespace(config=config, sample_rate=RATE), seed=0)
+    assert doubt == (0.701, 0.0)
+
+
 def test_noises_other_than_those_that_chose_it_reach_the_score(monkeypatch):
     """A choice on 256 noises leaves 2 % of them above the score, whatever the model is worth."""
     best = iter([np.linspace(0, 1, 256), np.linspace(0.5, 1, 256)])
