@@ -96,8 +96,8 @@ def _run(arguments: argparse.Namespace) -> int:
         recorded, strangers = recorded_seconds(found.paths, time_pattern=arguments.time_pattern)
         if strangers:
             note(
-                f"{len(strangers)} of {len(found.paths)} recordings state no time of day or no "
-                f"length, such as {strangers[0]}"
+                f"{len(strangers)} of {len(found.paths)} recordings state no time of day or "
+                f"cannot be read, such as {strangers[0]}"
             )
     summary = summarize(_events(arguments), recorded=recorded)
     if not summary.labels:

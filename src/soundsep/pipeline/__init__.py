@@ -7,9 +7,10 @@ from soundsep.pipeline.event_table import TimedEvent, read_events
 from soundsep.pipeline.events import Events
 from soundsep.pipeline.microphone import Microphone, listen
 from soundsep.pipeline.pipeline import Pipeline
+from soundsep.pipeline.recorded import recorded_seconds
 from soundsep.pipeline.results import ClipResult, Prediction
 from soundsep.pipeline.stream import Stream
-from soundsep.pipeline.summary import EventSummary, recorded_seconds, summarize
+from soundsep.pipeline.summary import EventSummary, summarize
 from soundsep.pipeline.tabulate import to_csv, to_dataframe
 from soundsep.pipeline.timeline import Event, Gap, Scores
 

@@ -9,8 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soundsep.audio import audio_blocks, recording_start
-from soundsep.errors import AudioError, ConfigError
+from soundsep.errors import ConfigError
 from soundsep.names import printable
 from soundsep.pipeline.event_table import TimedEvent
 from soundsep.pipeline.events import Events
@@ -20,11 +19,10 @@ from soundsep.pipeline.timeline import Event
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EventSummary", "Hour", "recorded_seconds", "summarize"]
+__all__ = ["EventSummary", "Hour", "summarize"]
 
 Hour = tuple[date, int]  # a day, and an hour of it from 0 to 23
 HOURS = tuple(f"{hour:02}" for hour in range(24))
-MAX_SECONDS = 366 * 86_400  # of a recording; a header that states more is damaged
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,49 +168,6 @@ def _timed(events: Iterable[Any]) -> Iterator[tuple[Event, datetime | None]]:
                 "expected events of a pipeline or of read_events, which know their times, got "
                 f"{type(item).__name__}"
             )
-
-
-def recorded_seconds(
-    paths: Iterable[str], *, time_pattern: str | None = None
-) -> tuple[dict[Hour, float], list[str]]:
-    """Length recorded in each hour of each day, by names and headers of recordings.
-
-    Args:
-        paths: The recordings.
-        time_pattern: Format of the time in their names (`soundsep.audio.recording_start`).
-
-    Returns:
-        The seconds, and the recordings that state no time or length, or cannot be opened.
-    """
-    seconds: dict[Hour, float] = {}
-    strangers = []
-    for path in paths:
-        start = recording_start(path, pattern=time_pattern)
-        length = None if start is None else _length(path)
-        if start is None or length is None:
-            strangers.append(path)
-            continue
-        for hour, part in _split(start.replace(tzinfo=None), length):
-            seconds[hour] = seconds.get(hour, 0.0) + part
-    return seconds, strangers
-
-
-def _length(path: str) -> float | None:
-    try:
-        with audio_blocks(path) as blocks:
-            seconds = blocks.duration_seconds
-    except AudioError:
-        return None
-    return None if seconds is None or seconds > MAX_SECONDS else seconds
-
-
-def _split(start: datetime, seconds: float) -> Iterator[tuple[Hour, float]]:
-    """The parts of a time span that lie in each hour."""
-    while seconds > 0:
-        top = start.replace(minute=0, second=0, microsecond=0)
-        part = min(seconds, 3600 - (start - top).total_seconds())
-        yield (start.date(), start.hour), part
-        start, seconds = top + timedelta(hours=1), seconds - part
 
 
 def _hours(hours: float) -> str:

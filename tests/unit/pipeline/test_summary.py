@@ -3,12 +3,10 @@ from __future__ import annotations
 import csv
 from datetime import date, datetime, timedelta, timezone
 
-import numpy as np
 import pytest
-import soundfile
 
 from soundsep import ConfigError
-from soundsep.pipeline import Event, Events, EventSummary, TimedEvent, recorded_seconds, summarize
+from soundsep.pipeline import Event, Events, EventSummary, TimedEvent, summarize
 
 MAY_19, MAY_20, MAY_21 = (date(2024, 5, day) for day in (19, 20, 21))
 
@@ -75,29 +73,6 @@ def test_without_events_and_without_times():
     assert (empty.labels, empty.days, str(empty)) == ((), (), "  all")
     untimed = summarize([heard("dog\n", None)])
     assert str(untimed) == "       all\ndog\\n    1\nwithout a time of day: 1"
-
-
-def test_what_was_recorded_is_split_at_the_hour_and_at_midnight(tmp_path, monkeypatch):
-    def record(name: str, seconds: int) -> str:
-        soundfile.write(tmp_path / name, np.zeros(1_000 * seconds), 1_000)
-        return str(tmp_path / name)
-
-    paths = [
-        record("20240519_225950.wav", 3_620),  # 10 s, an hour, and 10 s after midnight
-        record("20240519_235000+0200.wav", 60),
-        record("dog.wav", 60),
-    ]
-    (tmp_path / "20240519_000000.wav").write_bytes(b"no sound")
-    seconds, strangers = recorded_seconds([*paths, str(tmp_path / "20240519_000000.wav")])
-    assert seconds == {(MAY_19, 22): 10, (MAY_19, 23): 3_660, (MAY_20, 0): 10}
-    assert [path.rpartition("/")[2] for path in strangers] == ["dog.wav", "20240519_000000.wav"]
-    summary = summarize(SEASON[:1], recorded=seconds)
-    assert summary.recorded_hours()[23] == pytest.approx(3_660 / 3_600)
-    assert str(summary).splitlines()[-1].split() == ["recorded", "(h)", "0.0", "0.0", "1.0", "1.0"]
-    seconds, strangers = recorded_seconds(paths[:1], time_pattern="%Y%m%d")
-    assert seconds == {(MAY_19, 0): 3_600, (MAY_19, 1): 20}
-    monkeypatch.setattr("soundsep.pipeline.summary.MAX_SECONDS", 3_600)
-    assert recorded_seconds(paths[:1]) == ({}, paths[:1])  # the header claims what cannot be
 
 
 def test_summaries_are_made_by_hand_too():
