@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from soundsep.audio import AUDIO_SUFFIXES, find_recordings
+from soundsep.audio import AUDIO_SUFFIXES
+from soundsep.audio.find import search_folder
 from soundsep.datasets.label_files import Labelled
 from soundsep.datasets.table import is_file, looking_at
 from soundsep.errors import DatasetError
@@ -34,12 +35,16 @@ class Finder:
     def __init__(self, recordings: str | Path | None) -> None:
         self._root = None if recordings is None else local_path(recordings)
         self._by_name = defaultdict[str, list[Path]](list)
+        self._closed: list[OSError] = []  # folders that could not be searched
         if self._root is not None:
             with looking_at(self._root):
                 exists = self._root.exists()
             if not exists:
                 raise DatasetError(f"no folder or file {self._root}, where recordings should be")
-            for path in map(Path, find_recordings(self._root).paths):
+            found = [str(self._root)]
+            if self._root.is_dir():
+                found = search_folder(self._root, tuple, on_error=self._closed.append)
+            for path in map(Path, found):
                 for key in {path.name.casefold(), path.stem.casefold()}:
                     self._by_name[key].append(path)
 
@@ -61,7 +66,7 @@ class Finder:
                 f"{row.where}: no file {files[missing[0]]}; paths are relative to the folder of "
                 f"the table ({len(missing)} of {len(files)} files are missing), or to the working "
                 f"directory, {Path.cwd()}; recordings= or --recordings names another folder to "
-                f"search{WINDOWS_HINT if chr(92) in row.recording else ''}"
+                f"search{WINDOWS_HINT if chr(92) in row.recording else ''}{self._not_searched}"
             )
         return files
 
@@ -98,9 +103,17 @@ class Finder:
             raise DatasetError(
                 f"{table} does not tell its recording: expected one that is called as the table, "
                 f"such as {RAVEN_ENDING.sub('', table.stem)}.wav, beside it or in the folder given "
-                f"as recordings= or --recordings; {several}"
+                f"as recordings= or --recordings; {several}{self._not_searched}"
             )
         return found[0]
+
+    @property
+    def _not_searched(self) -> str:
+        """What may be why a recording is not found, for messages."""
+        if not self._closed:
+            return ""
+        error = self._closed[0]
+        return f"; the folder {error.filename} cannot be opened: {error.strerror}"
 
 
 def _nearest(found: Sequence[Path], folder: Path) -> list[Path]:

@@ -58,6 +58,32 @@ def test_a_class_that_cannot_be_listed_is_not_called_empty(
     assert len(AudioFolder(tmp_path)) == 5
 
 
+@pytest.mark.parametrize("table", ["clips.csv", "night.txt"])
+def test_a_folder_that_a_table_could_not_be_searched_in_is_named(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "clips.csv").write_text("path,label\na.wav,dog\nb.wav,cat\n")
+    (tmp_path / "night.txt").write_text("1\t2\towl\n2\t3\ttit\n")
+    disk = tmp_path / "disk"
+    (disk / "closed").mkdir(parents=True)
+    for name in ("a.wav", "b.wav", "closed/night.wav"):
+        (disk / name).write_text(name)
+    scandir = os.scandir
+
+    def listed(path: str) -> Any:
+        if path == str(disk / "closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", listed)
+    data = AudioTable(tmp_path / "clips.csv", recordings=disk, partial=True)
+    assert len(data) == 2  # all that it names is elsewhere
+    (disk / "b.wav").rename(disk / "closed" / "b.wav")
+    expected = r"(no file|found none).*; the folder .*closed cannot be opened: Permission denied$"
+    with pytest.raises(DatasetError, match=expected):
+        AudioTable(tmp_path / table, recordings=disk, partial=True)
+
+
 def test_backgrounds_that_cannot_be_listed_are_said_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
