@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from soundsep.audio.level import raised
 from soundsep.classifier import Classifier, ClassifierConfig
+from soundsep.classifier.scoring import clip_gain
 from soundsep.config import check_seed
 from soundsep.devices import forked_rng, to_device
 from soundsep.errors import ConfigError, DatasetError
@@ -73,7 +75,8 @@ def train(
         on_epoch: Called with the metrics of every epoch at its end.
         initial: Classifier of the same labels whose weights the training starts from; it is not
             changed. Its frontend, network and windows replace the recipe's; its temperature and
-            ``unknown_below`` are not used.
+            ``unknown_below`` are not used. Training clips are raised to its ``clip_level_db``, if
+            it has one, as clips will be for the result.
         teacher: Classifier of the same labels whose scores are learnt as well.
         cache: Folder to keep features in for later runs, if no waveform is augmented.
 
@@ -120,6 +123,8 @@ def train(
     )
     if initial is not None:
         config = initial.config.replace(temperature=1.0, unknown_below=None, thresholds=None)
+        # Soft clips are raised, as the trained model will raise them.
+        training = [(raised(clip, clip_gain(initial, clip)), target) for clip, target in training]
     with forked_rng(seed):  # initialisation draws from the global generator
         model = to_device(Classifier(config), device)
         if initial is not None:

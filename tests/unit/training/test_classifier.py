@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from soundsep.audio.level import level_db
 from soundsep.audio.windows import pad_to
 from soundsep.augment import Gain, Mask, Mixup
 from soundsep.classifier import Classifier, ClassifierConfig
@@ -547,6 +548,28 @@ def test_what_was_chosen_for_the_scores_of_an_initial_classifier_is_not_kept(tmp
     config = run(tmp_path, initial=initial)[0].config
     assert (config.temperature, config.unknown_below) == (1.0, None)
     assert initial.config.temperature == 2.0
+
+
+def test_soft_clips_are_raised_to_the_level_of_an_initial_classifier(tmp_path, monkeypatch):
+    """The trained model, which has its config, will hear them so."""
+    heard = []
+
+    def stop(task: ClassifierTask) -> None:
+        heard.extend(task.training)
+        raise Killed
+
+    monkeypatch.setattr(ClassifierTask, "prepare", stop)
+    soft, loud = noise_clips()[0], (noise_clips()[1][0] * 10, 1)
+    with pytest.raises(Killed):
+        run(
+            tmp_path,
+            initial=toy_classifier(clip_level_db=-15.0),
+            training=[(soft[0] * 1e-3, 0), soft, loud],
+        )
+    levels = [level_db(clip, sample_rate=2_000) for clip, _ in heard]
+    assert levels[:2] == pytest.approx([-15, -15], abs=0.01)
+    assert torch.equal(heard[2][0], loud[0])
+    assert [target for _, target in heard] == [0, 0, 1]
 
 
 def test_heads_that_were_fitted_to_the_clips_may_differ_in_their_last_digits(tmp_path):
