@@ -20,7 +20,8 @@ _TIME = r"(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)"
 _FRACTION = r"(?:[._](?P<fraction>\d{3}|\d{6})(?!\d))?"
 _ZONE = r"(?P<zone>Z(?![A-Za-z])|[+-]\d\d:?\d\d)(?!\d)"
 # The first pattern that fits and holds a time that exists counts. No digit may precede or follow
-# it, so that a serial number of 20 digits holds no date.
+# it, so that a serial number of 20 digits holds no date. Times are those of the recorder's clock,
+# with the offset from UTC (`zone`) if the name states it; a name with the group `utc` is in UTC.
 NAME_PATTERNS: Mapping[str, re.Pattern[str]] = {
     recorder: re.compile(rf"(?<!\d){pattern}")
     for recorder, pattern in {
@@ -30,6 +31,7 @@ NAME_PATTERNS: Mapping[str, re.Pattern[str]] = {
         "Anabat, phones": r"(?P<year>(?:19|20)\d\d)-(?P<month>\d\d)-(?P<day>\d\d)"
         r"(?:[_T ]|-(?:birdnet-)?(?:RTSP_\d+-)?)"
         rf"(?P<hour>\d\d)(?P<to>[-:._])(?P<minute>\d\d)(?P=to)(?P<second>\d\d)(?!\d){_FRACTION}(?:{_ZONE})?",
+        "Pixel": rf"(?P<utc>PXL)_{_DAY}_{_TIME}(?P<fraction>\d{{3}})(?!\d)",
         "cameras": rf"{_DAY}{_TIME}(?!\d)",
         "Zoom": rf"{_SHORT_DAY}[_-]{_TIME}(?!\d)",
         "SoundTrap": rf"(?<=\d\.){_SHORT_DAY}{_TIME}(?!\d)",
@@ -157,7 +159,7 @@ def _found(pattern: re.Pattern[str], text: str) -> datetime | None:
         year, month, day, hour, minute, second = (int(part.get(unit) or 0) for unit in units)
         year += 2000 if year < 100 else 0
         fraction = int((part.get("fraction") or "").ljust(6, "0"))
-        zone = _zone(part.get("zone"))
+        zone = timezone.utc if part.get("utc") else _zone(part.get("zone"))
         if year not in _YEARS:
             continue
         try:

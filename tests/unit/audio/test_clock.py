@@ -40,6 +40,11 @@ NAMES = {
     "2024-05-19-birdnet-RTSP_1-03:30:00.wav": "2024-05-19T03:30:00",
     "a.Chan_1-24bps.1277236867.2010-06-22-20-01-07.wav": "2010-06-22T20:01:07",
     "DJI_20240519033000.wav": "2024-05-19T03:30:00",
+    "PXL_20240519_033000123.mp4": "2024-05-19T03:30:00.123000+00:00",  # in UTC, unlike others
+    "PXL_20240519_033000123.TS.mp4": "2024-05-19T03:30:00.123000+00:00",
+    "PXL_20240519_033000123~2.m4a": "2024-05-19T03:30:00.123000+00:00",
+    "PXL_20240519_0330001234.mp4": None,
+    "VID_20240519_033000.mp4": "2024-05-19T03:30:00",
     "20240229_120000.wav": "2024-02-29T12:00:00",
     # What only looks like a date.
     "20241319_033000.wav": None,  # month 13
@@ -73,7 +78,7 @@ def test_names(name, expected):
 def test_the_page_tells_the_truth():
     page = (Path(__file__).parents[3] / "docs" / "night.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| [^|`]+ \| (`.+`) \| (20\S+) \|$", page, re.MULTILINE)
-    assert len(rows) == 9
+    assert len(rows) == 10
     for names, expected in rows:
         for name in re.findall("`(.+?)`", names):
             found = recording_start(name)
