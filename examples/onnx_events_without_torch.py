@@ -87,10 +87,10 @@ def events(
 ) -> Iterator[Event]:
     """The events of every label: from a frame that reaches its threshold to the last that does."""
     frame, labels = float(about["frame_seconds"]), json.loads(about["labels"])
-    thresholds = json.loads(about.get("thresholds", "null")) or [0.5] * len(labels)
+    thresholds = np.float32(json.loads(about.get("thresholds", "null")) or [0.5] * len(labels))
     starts = np.maximum(0, np.arange(len(scores)) - 0.5) * frame
     ends = np.append(starts[1:], duration_seconds)
-    for label, threshold, column in zip(labels, thresholds, scores.T, strict=True):
+    for label, threshold, column in zip(labels, thresholds, np.float32(scores).T, strict=True):
         active = np.flatnonzero(column >= threshold)
         if not active.size:
             continue

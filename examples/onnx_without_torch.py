@@ -116,7 +116,7 @@ def main(model: str, recording: str) -> None:
     pooled = pool(scores, axis=0)
     labels, thresholds = json.loads(about["labels"]), json.loads(about.get("thresholds", "[]"))
     for index in np.argsort(-pooled)[:N_SHOWN]:
-        heard = "  heard" if thresholds and pooled[index] >= thresholds[index] else ""
+        heard = "  heard" if thresholds and pooled[index] >= np.float32(thresholds[index]) else ""
         print(f"{labels[index]:<20} {pooled[index]:.3f}{heard}")
 
 
