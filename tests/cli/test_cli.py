@@ -168,15 +168,26 @@ def test_an_unknown_option_shows_the_usage_of_its_command(capsys):
 
 
 @pytest.mark.parametrize("name", ["-night.wav", "-h.wav", "-k.wav", "--hop.wav"])
-@pytest.mark.parametrize("others", [[], ["yard.wav"]])
+@pytest.mark.parametrize(("before", "after"), [([], []), ([], ["yard.wav"]), (["--hop", "5"], [])])
 def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
-    name, others, tmp_path, monkeypatch, capsys
+    name, before, after, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
     Path(name).touch()
     with pytest.raises(SystemExit):
-        main(["events", name, *others])  # as a shell makes of *.wav
+        main(["events", *before, name, *after])  # as a shell makes of *.wav
     assert f"; the file {name} is given as ./{name}\n" in capsys.readouterr().err
+
+
+def test_help_that_only_argparse_asks_for_is_not_given(tmp_path, monkeypatch, capsys):
+    """That of Python 3.13 takes -h.wav for -h."""
+    monkeypatch.chdir(tmp_path)
+    Path("-h.wav").touch()
+    parser = make_parser()
+    parser._given = ["--hop", "5", "-h.wav"]
+    with pytest.raises(SystemExit, match="2"):
+        parser.print_help()
+    assert "; the file -h.wav is given as ./-h.wav\n" in capsys.readouterr().err
 
 
 def test_help_is_given_beside_a_file_whose_name_begins_as_its_option(tmp_path, monkeypatch, capsys):

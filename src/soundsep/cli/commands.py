@@ -212,9 +212,9 @@ class _Parser(argparse.ArgumentParser):
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         # From Python 3.13 on, argparse takes -h.wav for -h, where it refused the rest before.
-        asked = next((text for text in self._given if text.startswith(("-h", "--h"))), "-h")
-        if asked[:2] == "-h" and asked != "-h":
-            self.error(f"unrecognized arguments: {asked}")
+        asked = filter(re.compile("-h|--h(e|el|elp)?$").match, self._given)
+        if (first := next(asked, "-h")) != "-h" and first[:2] == "-h":
+            self.error(f"unrecognized arguments: {first}")
         super().print_help(file)
 
     def error(self, message: str) -> NoReturn:
