@@ -135,6 +135,12 @@ def test_without_threads_recordings_are_read_in_their_turn(monkeypatch):
     ]
 
 
+def test_with_none_ahead_no_thread_is_started():
+    for item, load in read_ahead(["a", b"bytes"], read, n_ahead=0):
+        assert float(load()[0]) == len(str(item))
+        assert threads() == []
+
+
 def test_nothing_behind_an_array_is_asked_for():
     taken = []
 
