@@ -161,7 +161,7 @@ def test_errors_of_the_client_tell_no_token(model, monkeypatch, message):
     assert not {TOKEN, "abc.def", "hf_AnotherOneOfNobody"} & set(str(e.value).split())
 
 
-@pytest.mark.parametrize("name", ["bees", "a/b/c", "../bees", "me/..", "", "me/be--es"])
+@pytest.mark.parametrize("name", ["bees", "a/b/c", "../bees", "me/..", "", "me/be--es", 5])
 def test_what_is_no_repository_is_refused_before_anything_is_sent(model, monkeypatch, name):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # importing it raises
     with pytest.raises(ConfigError, match="expected org/repo"):
