@@ -96,17 +96,14 @@ class Stream:
         frame = self._frame_seconds
         self._median = None
         if frame is not None:
-            lengths = [
-                2 * round((seconds / frame - 1) / 2) + 1 if seconds > frame else 1
-                for seconds in self._classifier.config.label_medians
-            ]
-            self._median = MedianFilter(lengths)
+            medians = self._classifier.config.label_medians  # seconds
+            self._median = MedianFilter([2 * round((s / frame - 1) / 2) + 1 for s in medians])
         # The score of a frame applies to all of it, that of a window to a part of it.
         self._tracker = EventTracker(
             self._classifier.labels,
             self._rules,
             sample_rate=self._classifier.sample_rate,
-            hop=self._scorer.hop if frame is None else 0,
+            hop=self._scorer.hop,
             trim=round((0.5 - NOTICED) * self._scorer.window) if frame is None else 0,
             offset_seconds=self._offset_seconds,
         )

@@ -109,10 +109,16 @@ def test_a_short_recording_has_the_windows_of_the_pipeline(pipe, n_samples):
     assert (event.start_seconds, event.end_seconds) == (0, n_samples / RATE)
 
 
+def test_an_event_is_no_shorter_than_the_step_between_windows(pipe):
+    audio = recording(30, [("low", 10, 15)])
+    (event,) = pipe.events(audio, hop_seconds=5.0)  # heard in one window
+    assert (event.start_seconds, event.end_seconds) == (10, 15)
+
+
 def test_windows_are_batched(pipe):
     pipe.classifier.n_batches = 0
-    pipe.scores(recording(100, []), batch_size=16)
-    assert pipe.classifier.n_batches == 3  # of 39 windows
+    pipe.scores(recording(100, []), batch_size=20)
+    assert pipe.classifier.n_batches == 2  # of 39 windows, of which the first block ends 25
 
 
 def test_events_come_while_the_file_is_read(pipe):
