@@ -7,13 +7,31 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from soundsep.errors import ConfigError, ShapeError, SoundsepError
 
-__all__ = ["forked_rng", "move", "prepare", "to_device", "told_of_precision"]
+__all__ = ["check_tensor", "forked_rng", "move", "prepare", "to_device", "told_of_precision"]
 
 M = TypeVar("M", bound=nn.Module)
+
+
+def check_tensor(owner: str, value: Any, axes: str) -> None:
+    """Refuse what is no tensor, such as an array.
+
+    Args:
+        owner: Name of the function or class that takes it.
+        value: Value to check.
+        axes: Axes that it should have, for the message.
+
+    Raises:
+        ShapeError: it is something else.
+    """
+    if not isinstance(value, Tensor):
+        raise ShapeError(
+            f"{owner} expects a tensor {axes}, got {type(value).__name__}; torch.as_tensor makes "
+            "one of an array"
+        )
 
 
 def to_device(module: M, device: str | torch.device) -> M:
@@ -42,8 +60,8 @@ def move(module: M, device: str | torch.device) -> M:
         ConfigError: this machine has no such device.
     """
     try:
-        return module.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch raises either
+        return module.to(torch.device(device))  # what is no device would be taken for a dtype
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch raises any
         reason = str(error).splitlines()[0]
         raise ConfigError(f"cannot use the device {str(device)!r}: {reason}") from error
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from soundsep import (
     ClassifierConfig,
     ClipResult,
     Event,
+    Gap,
     Pipeline,
     Prediction,
     Scores,
@@ -27,6 +29,7 @@ from soundsep.augment import Augment, Gain
 from soundsep.datasets import AudioFolder, Clip, load_examples, read_truth
 from soundsep.frontends import GammatoneFrontend, MelFrontend, MFCCFrontend
 from soundsep.models import resnet18
+from soundsep.pipeline import listen
 
 path = soundsep.example("street")
 assert_type(path, Path)
@@ -110,3 +113,25 @@ def load(clips: AudioFolder) -> list[tuple[Tensor, int]]:
 waveform, rate = soundsep.load_audio(path)
 assert_type(waveform, Tensor)
 assert_type(rate, int)
+
+
+class Radio:
+    """A live input of one's own."""
+
+    sample_rate = 16_000
+
+    def blocks(self, stop: threading.Event) -> Iterator[tuple[int, Tensor]]:
+        for _ in range(10):
+            yield 0, torch.zeros(1_600)
+        yield 800, torch.zeros(1_600)
+
+    def __enter__(self) -> Radio:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+heard = list(listen(pipe, Radio(), threshold=0.5))
+assert_type(heard, list[Event | Gap])
+assert heard == [Gap(1.0, 1.05)]

@@ -15,10 +15,10 @@ from soundsep.audio.decode import Decoder
 from soundsep.audio.inputs import unpack
 from soundsep.audio.mixdown import Mixer, check_channel
 from soundsep.audio.resampling import resample
-from soundsep.errors import AudioError
+from soundsep.errors import AudioError, warn
 from soundsep.names import printable
 
-__all__ = ["load_audio"]
+__all__ = ["load_audio", "read_audio"]
 
 MAX_SAMPLES = 2**28  # 1 GiB of float32: 1.7 h of mono at 44.1 kHz
 BLOCK_SAMPLES = 2**18
@@ -41,7 +41,7 @@ def load_audio(
             mp3, aiff, caf, au and more; with the extra ``formats`` also those of phones, browsers
             and cameras: m4a, mp4, mov, 3gp, amr, aac, webm, mkv, wma, ac3, wv, avi.
         sample_rate: Rate of an array, in Hz; by default ``target_rate`` is assumed. Files state
-            their own, so it is not used for them.
+            their own, so it is not used for them; it does not resample.
         target_rate: Rate of the result, in Hz; ``None`` keeps the recording's own.
         mono: Mix the channels: their mean, or one of them where they nearly cancel; see
             `soundsep.audio.Mixer`.
@@ -51,7 +51,8 @@ def load_audio(
         The float32 waveform, (time,) or with ``mono=False`` (channels, time), and its rate in Hz.
 
     Warns:
-        SoundsepWarning: an array was given without ``sample_rate``.
+        SoundsepWarning: an array was given without ``sample_rate``, or a file of another rate
+            with it and without ``target_rate``, which may have been meant.
 
     Raises:
         AudioError: the file does not exist, is not audio, is damaged or truncated, or holds no
@@ -64,6 +65,34 @@ def load_audio(
         >>> waveform, rate = load_audio(stereo, sample_rate=48_000, target_rate=16_000)
         >>> waveform.shape, rate
         (torch.Size([16000]), 16000)
+    """
+    audio, sample_rate = unpack(audio, sample_rate)
+    waveform, rate = read_audio(
+        audio, sample_rate=sample_rate, target_rate=target_rate, mono=mono, channel=channel
+    )
+    if target_rate is None and sample_rate not in (None, rate):
+        warn(
+            f"sample_rate={sample_rate} was not used, for the recording is a file, which states "
+            f"its rate, {rate} Hz; to resample, pass target_rate={sample_rate}"
+        )
+    return waveform, rate
+
+
+def read_audio(
+    audio: AudioInput,
+    *,
+    sample_rate: int | None,
+    target_rate: int | None = None,
+    mono: bool,
+    channel: int | None,
+) -> tuple[Tensor, int]:
+    """What `load_audio` does, for callers to whom ``sample_rate`` was given for arrays alone.
+
+    Returns:
+        The waveform (time,), with ``mono=False`` (channels, time), and its rate in Hz.
+
+    Raises:
+        AudioError: the recording cannot be read.
     """
     target_rate, channel = check_target_rate(target_rate), check_channel(channel)
     audio, sample_rate = unpack(audio, sample_rate)

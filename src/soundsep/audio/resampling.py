@@ -13,6 +13,7 @@ from torch import Tensor
 from soundsep.audio.polyphase import MAX_FACTOR, Polyphase, polyphase
 from soundsep.audio.silence import SILENCE
 from soundsep.config import check_number
+from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError
 
 __all__ = ["StreamingResampler", "resample"]
@@ -47,11 +48,13 @@ def resample(waveform: Tensor, sample_rate: int, target_rate: int) -> Tensor:
 
     Raises:
         ConfigError: a rate is below 1 or a fraction, or one is more than 1000 times the other.
+        ShapeError: the waveform is no tensor.
 
     References:
         Crochiere and Rabiner (1983), "Multirate digital signal processing", chapter 2.
         Kaiser (1974), for the window.
     """
+    check_tensor("resample", waveform, "(..., time)")
     ratio = _ratio(sample_rate, target_rate)
     if ratio == 1:
         return waveform
@@ -101,7 +104,11 @@ class StreamingResampler:
 
         Shape:
             block: (..., time), of any length. Returns (..., time'), which may be empty.
+
+        Raises:
+            ShapeError: the block is no tensor.
         """
+        check_tensor("StreamingResampler", block, "(..., time)")
         samples = block.detach().cpu().numpy()
         self._n_in += samples.shape[-1]
         if self._ratio == 1:

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from soundsep.config import Config, check_range
+from soundsep.devices import check_tensor
 from soundsep.errors import ShapeError
 
 __all__ = ["ClipStep", "check_input"]
 
-LAYOUTS = {2: "waveforms (batch, time)", 3: "features (batch, n_bands, frames)"}
+AXES = {2: "(batch, time)", 3: "(batch, n_bands, frames)"}
+LAYOUTS = {2: f"waveforms {AXES[2]}", 3: f"features {AXES[3]}"}
 
 
 def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
@@ -27,8 +29,9 @@ def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
         n_axes: Numbers of axes that the step takes, of those in `LAYOUTS`.
 
     Raises:
-        ShapeError: another number of axes, an empty batch, or not floating point.
+        ShapeError: no tensor, another number of axes, an empty batch, or not floating point.
     """
+    check_tensor(type(step).__name__, x, " or ".join(AXES[n] for n in n_axes))
     if x.ndim not in n_axes or x.numel() == 0:
         raise ShapeError(
             f"{type(step).__name__} takes {' or '.join(LAYOUTS[n] for n in n_axes)} that are not "

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep._torchaudio import torchaudio
+from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["shift_pitch", "stretch_time"]
@@ -35,7 +36,7 @@ def stretch_time(waveform: Tensor, rate: float, *, n_fft: int = 1024) -> Tensor:
 
     Raises:
         ConfigError: ``rate`` or ``n_fft`` is out of range.
-        ShapeError: there is not a single sample.
+        ShapeError: no tensor, or not a single sample.
 
     Examples:
         >>> stretch_time(torch.randn(2, 16_000), 1.25).shape
@@ -46,6 +47,7 @@ def stretch_time(waveform: Tensor, rate: float, *, n_fft: int = 1024) -> Tensor:
         Laroche and Dolson (1999), "Improved phase vocoder time-scale modification of audio", IEEE
         Trans. Speech and Audio Processing 7(3), for the phases locked to the peaks.
     """
+    check_tensor("stretch_time", waveform, "(..., time)")
     if not 0.25 <= rate <= 4:
         raise ConfigError(f"stretch_time needs a rate from 0.25 to 4, got {rate}")
     return _vocode(waveform, rate, max(1, round(waveform.shape[-1] / rate)), n_fft)
@@ -69,12 +71,13 @@ def shift_pitch(waveform: Tensor, semitones: float, *, n_fft: int = 1024) -> Ten
 
     Raises:
         ConfigError: ``semitones`` or ``n_fft`` is out of range.
-        ShapeError: there is not a single sample.
+        ShapeError: no tensor, or not a single sample.
 
     Examples:
         >>> shift_pitch(torch.randn(2, 16_000), -3.0).shape
         torch.Size([2, 16000])
     """
+    check_tensor("shift_pitch", waveform, "(..., time)")
     if not -24 <= semitones <= 24:
         raise ConfigError(f"shift_pitch needs semitones from -24 to 24, got {semitones}")
     ratio = Fraction(2 ** (semitones / 12)).limit_denominator(MAX_DENOMINATOR)

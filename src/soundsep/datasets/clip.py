@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
+from torch import Tensor
+
 from soundsep.datasets.pieces import Piece
 from soundsep.errors import ConfigError, DatasetError
 
-__all__ = ["Clip", "FoldedClips"]
+__all__ = ["Clip", "FoldedClips", "checked_clips", "checked_examples"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +46,49 @@ class Clip:
         """The file, or the piece of it that the clip is."""
         piece = Piece(self.path, self.start_seconds, self.end_seconds)
         return self.path if piece == Piece(self.path) else piece
+
+
+def checked_clips(what: str, clips: Iterable[Clip]) -> tuple[Clip, ...]:
+    """The clips, if that is what they are.
+
+    Args:
+        what: Beginning of the message, such as ``"evaluate takes clips"``.
+        clips: Value to check.
+
+    Raises:
+        ConfigError: it is something else, such as paths.
+    """
+    given = tuple(clips) if isinstance(clips, Iterable) else (clips,)
+    if others := [type(clip).__name__ for clip in given if not isinstance(clip, Clip)]:
+        raise ConfigError(
+            f"{what} such as those of soundsep.datasets, got a {type(clips).__name__} with "
+            f"{others[0]} in it; write paths and labels of your own into a table with the columns "
+            "path and label, which AudioTable reads"
+        )
+    return given
+
+
+def checked_examples(
+    owner: str, examples: Sequence[tuple[Tensor, int]]
+) -> Sequence[tuple[Tensor, int]]:
+    """The examples, pairs of a waveform and the index of its class, if that is what they are.
+
+    Args:
+        owner: Name of the class that takes them.
+        examples: Value to check; waveforms (time,).
+
+    Raises:
+        ConfigError: it is something else, such as clips.
+    """
+    for example in examples:
+        is_pair = isinstance(example, Sequence) and len(example) == 2
+        if not is_pair or not isinstance(example[0], Tensor):
+            raise ConfigError(
+                f"{owner} takes pairs of a waveform (time,) and the index of its class, such as "
+                f"load_examples makes of clips, got a {type(examples).__name__} with "
+                f"{type(example).__name__} in it"
+            )
+    return examples
 
 
 class FoldedClips(Sequence[Clip]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from soundsep.datasets.clip import Clip
+from soundsep.datasets.clip import Clip, checked_clips
 from soundsep.datasets.pieces import Piece
 from soundsep.errors import ConfigError
 
@@ -58,14 +58,14 @@ def crosswalk(
         labels: The new label set, in the order of the targets.
 
     Raises:
-        ConfigError: the table maps to a label that is not in the set.
+        ConfigError: the table maps to a label that is not in the set, or a clip is none.
     """
     if unknown := sorted(set(table.values()) - set(labels)):
         raise ConfigError(f"the crosswalk maps to {', '.join(unknown)}, not in the label set")
     target = {label: index for index, label in enumerate(labels)}
     found = []
     known_as: dict[tuple[Path | Piece, str], str] = {}  # a clip under its new label: the old one
-    for clip in clips:
+    for clip in checked_clips("crosswalk takes clips", clips):
         if (label := table.get(clip.label)) is None:
             continue
         # A clip that is there twice stays so, for Concatenation to refuse.

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from soundsep.datasets.clip import Clip
+from soundsep.datasets.clip import Clip, checked_clips
 from soundsep.datasets.pieces import Piece, load_pieces
 from soundsep.errors import AudioError
 from soundsep.progress import progress_bar
@@ -99,9 +99,10 @@ def find_near_duplicates(
 
     Raises:
         AudioError: a clip cannot be read.
+        ConfigError: a clip is something else, such as a path.
     """
-    known = tuple(training)
-    asked = known if test is None else tuple(test)
+    known = checked_clips("find_near_duplicates takes clips", training)
+    asked = known if test is None else checked_clips("find_near_duplicates takes clips", test)
     bar = functools.partial(progress_bar, progress=progress, unit="clip")
     # Together, so that a long recording is read once for the fingerprints of all its clips.
     audio = dict.fromkeys(clip.audio for clip in known)

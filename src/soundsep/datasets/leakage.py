@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from soundsep.datasets.clip import Clip, FoldedClips
+from soundsep.datasets.clip import Clip, FoldedClips, checked_clips
 from soundsep.datasets.fingerprint import find_near_duplicates
 from soundsep.errors import DatasetError
 
@@ -47,8 +47,9 @@ def check_leakage(training: Iterable[Clip], test: Iterable[Clip], *, audio: bool
     Raises:
         DatasetError: an origin, or with ``audio`` a recording, is on both sides.
         AudioError: a clip cannot be read for ``audio``.
+        ConfigError: a clip is something else, such as a path.
     """
-    training, test = tuple(training), tuple(test)
+    training, test = (checked_clips("check_leakage takes clips", side) for side in (training, test))
     heard = {clip.origin: clip for clip in training}
     shared = {clip.origin: clip for clip in test if clip.origin in heard}
     if shared:

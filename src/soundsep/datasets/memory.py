@@ -11,7 +11,7 @@ from torch import Tensor
 from soundsep.audio import find_recordings, load_audio
 from soundsep.config import check_number
 from soundsep.datasets.array_cache import ArrayCache
-from soundsep.datasets.clip import Clip
+from soundsep.datasets.clip import Clip, checked_clips
 from soundsep.datasets.pieces import Piece, audio_keys, load_pieces
 from soundsep.errors import AudioError, DatasetError
 from soundsep.files import code_digest
@@ -44,7 +44,9 @@ def load_examples(
 
     Raises:
         AudioError: a clip cannot be read.
+        ConfigError: a clip is something else, such as a path.
     """
+    clips = checked_clips("load_examples takes clips", clips)
     folder = cache and local_path(cache) / f"{sample_rate}hz-{code_digest('audio')[:12]}"
     kept = ArrayCache(folder or None)
     key_of = audio_keys()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from soundsep.config import Config, check_range, check_seed, check_whole
+from soundsep.datasets.clip import checked_examples
 from soundsep.errors import DatasetError
 
 __all__ = ["Mixture", "MixtureConfig", "Mixtures"]
@@ -114,7 +115,8 @@ class Mixtures(Sequence[Mixture]):
     ) -> None:
         check_seed(seed)
         check_whole("n_mixtures", n_mixtures, least=0)
-        self.examples, self.n_mixtures, self.seed = examples, n_mixtures, seed
+        self.examples = checked_examples("Mixtures", examples)
+        self.n_mixtures, self.seed = n_mixtures, seed
         self.config = config or MixtureConfig()
         n_classes = len({target for _, target in examples})
         if n_classes < self.config.n_sources:

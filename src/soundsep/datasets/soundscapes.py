@@ -13,7 +13,7 @@ from torch import Tensor
 from soundsep.augment.acoustics import noise
 from soundsep.config import check_seed, check_whole
 from soundsep.datasets._scene_mixing import PlacedSound, between, mix, power_gain, tell_truth
-from soundsep.datasets.clip import FoldedClips
+from soundsep.datasets.clip import FoldedClips, checked_examples
 from soundsep.datasets.leakage import without_origins_of
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
@@ -60,7 +60,8 @@ class Soundscapes(Sequence[Scene]):
     ) -> None:
         check_seed(seed)
         check_whole("n_scenes", n_scenes, least=0)
-        self.examples, self.n_scenes, self.seed = examples, n_scenes, seed
+        self.examples = checked_examples("Soundscapes", examples)
+        self.n_scenes, self.seed = n_scenes, seed
         self.config = config or SoundscapeConfig()
         self.backgrounds, self.strangers = backgrounds, strangers
         by_class: dict[int, list[int]] = {}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundsep.datasets import Clip, Piece
+from soundsep.datasets.clip import checked_clips
 from soundsep.datasets.pieces import load_pieces
 from soundsep.errors import AudioError, ConfigError, DatasetError
 from soundsep.files import saving
@@ -158,10 +159,11 @@ def evaluate(
         progress: Show a progress bar, if there is a terminal.
 
     Raises:
+        ConfigError: a clip is something else, such as a path.
         DatasetError: there are no clips, or a label the pipeline does not know.
         AudioError: a clip cannot be read.
     """
-    if not clips:
+    if not checked_clips("evaluate takes clips", clips):
         raise DatasetError("there are no clips to evaluate on")
     if unknown := sorted({clip.label for clip in clips} - set(pipeline.labels)):
         raise DatasetError(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from soundsep.audio import resample
 from soundsep.classifier import ClassifierLike
+from soundsep.classifier.checks import check_classifier
 from soundsep.classifier.scoring import clip_gain, clip_windows, score_windows
 from soundsep.datasets import Mixture, Mixtures
 from soundsep.errors import ConfigError, DatasetError
@@ -186,13 +187,14 @@ def measure_naming(
         progress: Show a progress bar, if there is a terminal.
 
     Raises:
-        ConfigError: both a separator and the true sources are requested.
+        ConfigError: ``classifier`` is none, or both a separator and the true sources are requested.
         DatasetError: there are no mixtures.
     """
     if use_true_sources and separator is not None:
         raise ConfigError("the true sources need no separator")
     if not len(mixtures):
         raise DatasetError("there are no mixtures to name")
+    check_classifier("measure_naming", classifier)
     given, wanted = mixtures.config.sample_rate, classifier.sample_rate
 
     def heard() -> Iterator[tuple[int, list[Tensor]]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from soundsep.classifier import ClassifierConfig
 from soundsep.config import check_whole
+from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError, DependencyError, ShapeError, WeightsError
 from soundsep.names import local_path
 
@@ -104,11 +105,7 @@ class OnnxClassifier:
         return self._run(waveform, FRAMES)
 
     def _run(self, waveform: Tensor, output: str) -> Tensor:
-        if not isinstance(waveform, Tensor):
-            raise ShapeError(
-                f"expected a tensor (batch, time), got {type(waveform).__name__}; torch.as_tensor "
-                "makes one of an array"
-            )
+        check_tensor("OnnxClassifier", waveform, "(batch, time)")
         if waveform.ndim != 2 or waveform.shape[0] < 1 or waveform.shape[1] < self.min_samples:
             raise ShapeError(
                 f"expected a waveform (batch, time) of at least {self.min_samples} samples, got "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from soundsep.config import Config, check_range
+from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = [
@@ -43,11 +44,7 @@ def check_waveform(
             (but for that of `torch.autocast`, inside it), of half precision on a CPU, or shorter
             than ``min_samples``.
     """
-    if not isinstance(waveform, Tensor):
-        raise ShapeError(
-            f"{frontend} expects a tensor (batch, time), got {type(waveform).__name__}; "
-            "torch.as_tensor makes one of an array"
-        )
+    check_tensor(frontend, waveform, "(batch, time)")
     if waveform.ndim != 2 or not waveform.is_floating_point() or waveform.shape[0] == 0:
         raise ShapeError(
             f"{frontend} expects a floating-point waveform (batch, time), got "

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from soundsep.devices import check_tensor
+
 __all__ = ["Scaling", "limit_range", "power_to_db", "scale", "standardize"]
 
 Scaling = Literal["none", "standardize", "image"]
@@ -22,7 +24,11 @@ def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10)
 
     Shape:
         power: (...). Returns the same.
+
+    Raises:
+        ShapeError: it is no tensor.
     """
+    check_tensor("power_to_db", power, "(...)")
     # In place only where no gradient needs what was there.
     power = torch.clamp(power, min=amin)
     return (power.log10() if power.requires_grad else power.log10_()).mul_(multiplier)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["permutation_invariant", "reorder", "si_sdr", "si_sdr_improvement", "snr"]
@@ -85,6 +86,7 @@ def si_sdr_improvement(estimate: Tensor, target: Tensor, mixture: Tensor) -> Ten
         ShapeError: estimate and target differ in shape, the mixture does not broadcast to it, or
             there are no samples.
     """
+    check_tensor("si_sdr_improvement", mixture, "(..., time)")
     try:
         mixture = mixture.expand_as(target)
     except RuntimeError as error:
@@ -163,6 +165,8 @@ def _decibels(signal: Tensor, noise: Tensor) -> Tensor:
 
 
 def _check(estimate: Tensor, target: Tensor) -> None:
+    for tensor in (estimate, target):
+        check_tensor("a metric of separation", tensor, "(..., time)")
     if estimate.shape != target.shape or not target.ndim or target.shape[-1] == 0:
         raise ShapeError(
             "estimate and target must have the same shape (..., time), got "

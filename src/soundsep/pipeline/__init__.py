@@ -5,7 +5,7 @@ from __future__ import annotations
 from soundsep.pipeline.clips import cut_clips
 from soundsep.pipeline.event_table import TimedEvent, read_events
 from soundsep.pipeline.events import Events
-from soundsep.pipeline.microphone import Microphone, listen
+from soundsep.pipeline.microphone import LiveInput, Microphone, listen
 from soundsep.pipeline.pipeline import Pipeline
 from soundsep.pipeline.recorded import recorded_seconds
 from soundsep.pipeline.results import ClipResult, Prediction
@@ -20,6 +20,7 @@ __all__ = [
     "EventSummary",
     "Events",
     "Gap",
+    "LiveInput",
     "Microphone",
     "Pipeline",
     "Prediction",

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from soundsep.audio import AudioInput, load_audio, resample
 from soundsep.audio.inputs import name_of
+from soundsep.audio.load import read_audio
 from soundsep.audio.mixdown import to_mono
 from soundsep.classifier import ClassifierLike
 from soundsep.classifier.scoring import audible_windows, clip_gain
@@ -62,7 +63,7 @@ def hear(
     else:
         # The separator gets the recording itself, not what the classifier's rate leaves of it.
         is_mono = separator.config.n_channels == 1
-        given, rate = load_audio(audio, sample_rate=sample_rate, mono=is_mono, channel=channel)
+        given, rate = read_audio(audio, sample_rate=sample_rate, mono=is_mono, channel=channel)
         waveform = resample(to_mono(given, rate), rate, target)
     if waveform.shape[0] < (shortest := classifier.config.min_samples):
         raise AudioError(

@@ -6,7 +6,8 @@ import math
 import queue
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,10 +20,41 @@ from soundsep.pipeline.long_recordings import Listener
 from soundsep.pipeline.stream import Stream
 from soundsep.pipeline.timeline import Event, Gap
 
-__all__ = ["Microphone", "listen"]
+__all__ = ["LiveInput", "Microphone", "listen"]
 
 BLOCK_SECONDS = 0.1
 POLL_SECONDS = 0.2
+
+
+class LiveInput(Protocol):
+    """What `listen` hears: a `Microphone`, or an input of one's own, such as a network stream."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the blocks, in Hz."""
+        ...
+
+    def blocks(self, stop: threading.Event) -> Iterator[tuple[int, Tensor]]:
+        """Samples lost ahead of a block, 0 for none, and the block, (time,).
+
+        Args:
+            stop: Once set, the input ends. It also ends where the iterator does.
+        """
+        ...
+
+    def __enter__(self) -> object:
+        """Start the input."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool | None:
+        """Release the input."""
+        ...
 
 
 class Microphone:
@@ -133,7 +165,7 @@ class Microphone:
 
 def listen(
     pipe: Listener,
-    microphone: Microphone,
+    microphone: LiveInput,
     *,
     stop: threading.Event | None = None,
     threshold: float | Mapping[str, float] | None = None,
@@ -148,7 +180,7 @@ def listen(
 
     Args:
         pipe: Names the sounds.
-        microphone: The input.
+        microphone: The input, a `Microphone` or any other `LiveInput`.
         stop: Once set, the recording ends and the last events are yielded.
         threshold: Score at which an event begins; one for all labels, or by label.
         hop_seconds: Step between windows.
@@ -179,7 +211,7 @@ def listen(
     return _heard(stream, microphone, stop or threading.Event())
 
 
-def _heard(stream: Stream, microphone: Microphone, stop: threading.Event) -> Iterator[Event | Gap]:
+def _heard(stream: Stream, microphone: LiveInput, stop: threading.Event) -> Iterator[Event | Gap]:
     with microphone:
         try:
             for n_lost, block in microphone.blocks(stop):

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from soundsep.audio import AudioInput, load_audio, resample
+from soundsep.audio import AudioInput, resample
+from soundsep.audio.load import read_audio
 from soundsep.audio.windows import pad_to
 from soundsep.config import check_number
 from soundsep.errors import ConfigError
@@ -94,7 +95,7 @@ def load_excerpt(
     check_number("start_seconds", start_seconds, least=0)
     if duration_seconds is not None:
         check_number("duration_seconds", duration_seconds, above=0)
-    waveform, rate = load_audio(audio, sample_rate=sample_rate)
+    waveform, rate = read_audio(audio, sample_rate=sample_rate, mono=True, channel=None)
     seconds = len(waveform) / rate
     if start_seconds >= seconds:
         raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from soundsep.classifier.checks import reaches
 from soundsep.config import check_choice, check_seed, check_whole
 from soundsep.datasets import AudioFolder, AudioTable, Clip, Piece
 from soundsep.datasets.audio_table import is_table
+from soundsep.datasets.clip import checked_clips
 from soundsep.datasets.folder import require_classes
 from soundsep.datasets.subsets import of_several_labels
 from soundsep.errors import ConfigError, DatasetError
@@ -119,7 +120,7 @@ def fit(
     where = str(data) if isinstance(data, (str, Path)) else f"the {type(data).__name__} given"
     if isinstance(data, (str, Path)):
         data = AudioTable(data) if is_table(data) else AudioFolder(data)
-    clips = _clips(data)
+    clips = checked_clips("fit takes a folder, a table, or clips", data)
     labels = _labels(clips)
     known = backbone if isinstance(backbone, Classifier) else Classifier.from_pretrained(backbone)
     base = hearing_soft(as_backbone(known))
@@ -211,17 +212,6 @@ def _found(backgrounds: str | Path | Iterable[str | Path | Piece]) -> list[Path 
             raise ConfigError(f"{found.none_found}, given as a background")
         places += map(Path, found.paths)
     return places
-
-
-def _clips(data: Any) -> tuple[Clip, ...]:
-    clips = tuple(data) if isinstance(data, Iterable) else (data,)
-    if others := [type(clip).__name__ for clip in clips if not isinstance(clip, Clip)]:
-        raise ConfigError(
-            f"fit takes a folder, a table, or clips such as those of soundsep.datasets, got a "
-            f"{type(data).__name__} with {others[0]} in it; write paths and labels of your own "
-            "into a table with the columns path and label"
-        )
-    return clips
 
 
 def _waveforms(clips: Sequence[Clip], base: Classifier) -> list[Tensor]:

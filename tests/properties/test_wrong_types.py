@@ -1,0 +1,122 @@
+"""What people pass by mistake is an error that names what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import soundsep
+from soundsep.audio import StreamingResampler, resample
+from soundsep.augment import Augment, Gain, Mask, shift_pitch, stretch_time
+from soundsep.classifier import Classifier, ClassifierConfig
+from soundsep.datasets import (
+    Clip,
+    Mixtures,
+    Soundscapes,
+    check_leakage,
+    crosswalk,
+    find_near_duplicates,
+    load_examples,
+)
+from soundsep.devices import move
+from soundsep.errors import ConfigError, ShapeError
+from soundsep.evaluation import evaluate, measure_naming
+from soundsep.frontends import power_to_db
+from soundsep.metrics import permutation_invariant, si_sdr, si_sdr_improvement, snr
+from soundsep.pipeline import Pipeline
+from soundsep.training import fit
+
+ARRAY = np.ones((1, 2, 8_000), dtype=np.float32)
+TENSOR = torch.from_numpy(ARRAY)
+CLIP = Clip(path=Path("a.wav"), label="dog", target=0, fold=1, origin="1")
+EXAMPLES = [(torch.ones(16_000), 0), (torch.ones(16_000), 1)]
+
+
+def pipe() -> Pipeline:
+    return Pipeline(Classifier(ClassifierConfig(labels=("dog", "rain"), network="resnet18")))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda array: resample(array, 16_000, 8_000),
+        lambda array: resample(array, 16_000, 16_000),
+        lambda array: StreamingResampler(16_000, 8_000).push(array),
+        lambda array: si_sdr(array, array),
+        lambda array: snr(TENSOR, array),
+        lambda array: si_sdr_improvement(TENSOR, TENSOR, array),
+        lambda array: permutation_invariant(array, array),
+        lambda array: power_to_db(array),
+        lambda array: shift_pitch(array, 1.0),
+        lambda array: stretch_time(array, 1.5),
+        lambda array: Augment([Gain()])(array),
+        lambda array: Augment([Mask()])(array),
+    ],
+)
+@pytest.mark.parametrize("array", [ARRAY, ARRAY.tolist()])
+def test_an_array_is_no_tensor(call, array):
+    with pytest.raises(ShapeError, match=r"expects a tensor \(.*; torch.as_tensor makes one"):
+        call(array)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda paths: load_examples(paths, sample_rate=16_000),
+        lambda paths: evaluate(pipe(), paths),
+        lambda paths: check_leakage([CLIP], paths),
+        lambda paths: check_leakage(paths, [CLIP]),
+        lambda paths: find_near_duplicates(paths),
+        lambda paths: find_near_duplicates([], paths),
+        lambda paths: crosswalk(paths, {"dog": "dog"}, ["dog"]),
+        lambda paths: fit(paths),
+    ],
+)
+@pytest.mark.parametrize("paths", [[Path("a.wav")], ["a.wav"]])
+def test_paths_are_no_clips(call, paths):
+    with pytest.raises(
+        ConfigError, match=r"clips such as .* got a list with \w+ in it.*AudioTable"
+    ):
+        call(paths)
+
+
+@pytest.mark.parametrize("kind", [Soundscapes, Mixtures])
+@pytest.mark.parametrize("given", [[CLIP], ["ab"], [(0, EXAMPLES[0][0])], [EXAMPLES[0][0]]])
+def test_clips_are_no_examples(kind, given):
+    count = {"n_scenes" if kind is Soundscapes else "n_mixtures": 1}
+    with pytest.raises(ConfigError, match=r"takes pairs of a waveform \(time,\).*load_examples"):
+        kind(given, **count)
+
+
+def test_a_pipeline_is_no_classifier():
+    with pytest.raises(ConfigError, match="measure_naming takes a Classifier"):
+        measure_naming(pipe(), Mixtures(EXAMPLES, n_mixtures=1), progress=False)
+
+
+@pytest.mark.parametrize("device", [3.5, torch.float64, torch.ones(1).double(), "warp", None])
+def test_what_is_no_device_does_not_change_the_type_of_the_weights(device):
+    module = torch.nn.Linear(1, 1)
+    with pytest.raises(ConfigError, match="cannot use the device"):
+        move(module, device)
+    assert module.weight.dtype == torch.float32
+
+
+def test_the_rate_of_a_file_is_not_changed_without_a_word():
+    path = soundsep.example("knock")
+    with pytest.warns(soundsep.SoundsepWarning, match="pass target_rate=16000"):
+        _, rate = soundsep.load_audio(path, sample_rate=16_000)
+    assert rate == 24_000
+    with pytest.warns(soundsep.SoundsepWarning, match="pass target_rate=16000"):
+        soundsep.load_audio({"path": str(path), "bytes": None}, sample_rate=16_000)
+
+
+@pytest.mark.filterwarnings("error::soundsep.errors.SoundsepWarning")
+def test_a_rate_that_is_that_of_the_file_or_of_arrays_beside_it_needs_no_word():
+    path = soundsep.example("knock")
+    soundsep.load_audio(path, sample_rate=24_000)
+    soundsep.load_audio(path, sample_rate=44_100, target_rate=16_000)
+    soundsep.load_audio(np.ones(16_000), sample_rate=16_000)
+    pipe()([path, np.random.default_rng(0).normal(size=16_000)], sample_rate=16_000)
