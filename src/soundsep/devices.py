@@ -6,14 +6,39 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from soundsep.errors import ConfigError, ShapeError, SoundsepError
 
-__all__ = ["check_tensor", "forked_rng", "move", "prepare", "to_device", "told_of_precision"]
+__all__ = [
+    "check_rng",
+    "check_tensor",
+    "forked_rng",
+    "move",
+    "prepare",
+    "to_device",
+    "told_of_precision",
+]
 
 M = TypeVar("M", bound=nn.Module)
+
+
+def check_rng(rng: Any) -> None:
+    """Refuse what is taken for a generator of NumPy: a seed, nothing, a generator of torch.
+
+    Args:
+        rng: Value to check.
+
+    Raises:
+        ConfigError: it is one of these.
+    """
+    if rng is None or isinstance(rng, (int, np.integer, torch.Generator)):
+        raise ConfigError(
+            f"rng must be a numpy.random.Generator, such as numpy.random.default_rng(0), got "
+            f"{rng!r:.80}"
+        )
 
 
 def check_tensor(owner: str, value: Any, axes: str) -> None:

@@ -10,12 +10,24 @@ import torch
 
 import soundsep
 from soundsep.audio import StreamingResampler, resample
-from soundsep.augment import Augment, Gain, Mask, shift_pitch, stretch_time
+from soundsep.augment import (
+    Augment,
+    Gain,
+    Mask,
+    add_noise,
+    loudest_view,
+    mask,
+    mixup,
+    random_gain,
+    shift_pitch,
+    stretch_time,
+)
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.datasets import (
     Clip,
     Mixtures,
     Soundscapes,
+    balanced_order,
     check_leakage,
     crosswalk,
     find_near_duplicates,
@@ -60,6 +72,33 @@ def pipe() -> Pipeline:
 def test_an_array_is_no_tensor(call, array):
     with pytest.raises(ShapeError, match=r"expects a tensor \(.*; torch.as_tensor makes one"):
         call(array)
+
+
+FEATURES, WAVES, TARGETS = torch.ones(2, 8, 9), torch.ones(2, 800), torch.eye(2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda rng: random_gain(WAVES, max_db=3.0, rng=rng),
+        lambda rng: add_noise(WAVES, snr_db=3.0, rng=rng),
+        lambda rng: mixup(WAVES, TARGETS, probability=1.0, rng=rng),
+        lambda rng: mask(FEATURES, dim=-1, max_width=3, n_masks=1, rng=rng),
+        lambda rng: loudest_view(WAVES[0], 100, rng=rng),
+        lambda rng: balanced_order([0, 1], rng),
+        lambda rng: Augment([Gain()])(WAVES, rng=rng),
+    ],
+)
+def test_a_seed_is_no_generator(call):
+    with pytest.raises(ConfigError, match=r"such as numpy.random.default_rng\(0\), got 3"):
+        call(3)
+    call(np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("unknown", [0.5, "yes", None])
+def test_a_score_is_no_answer_to_unknown(unknown):
+    with pytest.raises(ConfigError, match="unknown must be one of False, True"):
+        Pipeline(pipe().classifier, unknown=unknown)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from soundsep.augment.layout import Mask, RandomCrop, Roll
 from soundsep.augment.waveforms import Gain, Mixup, Noise, PitchShift, Polarity, TimeStretch
 from soundsep.config import check_seed
+from soundsep.devices import check_rng
 from soundsep.errors import ConfigError
 
 __all__ = ["Augment", "FeatureStep", "Step", "WaveformStep"]
@@ -86,11 +87,13 @@ class Augment(nn.Module):
             (batch, n_classes). Returns x, or (x, targets) if targets were given.
 
         Raises:
-            ConfigError: `Mixup` is among the steps and there are no targets.
+            ConfigError: `Mixup` is among the steps and there are no targets, or ``rng`` is no
+                generator.
             ShapeError: a step does not take this shape or type.
         """
         if self.training:
             rng = self._rng if rng is None else rng
+            check_rng(rng)
             for step in self.steps:
                 if not isinstance(step, Mixup):
                     x = step.apply(x, rng)

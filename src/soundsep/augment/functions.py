@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.devices import check_rng, check_tensor
 from soundsep.errors import ConfigError, ShapeError
 
 __all__ = ["add_noise", "loudest_view", "mask", "mixup", "random_gain", "ring_slice"]
@@ -39,9 +40,12 @@ def loudest_view(
         waveform: (time,). Returns (n_samples,).
 
     Raises:
-        ConfigError: ``n_samples``, ``n_candidates`` or ``max_speed`` is below 1.
-        ShapeError: the clip is not (time,), or empty.
+        ConfigError: ``n_samples``, ``n_candidates`` or ``max_speed`` is below 1, or ``rng`` is no
+            generator.
+        ShapeError: the clip is no tensor, not (time,), or empty.
     """
+    check_tensor("loudest_view", waveform, "(time,)")
+    check_rng(rng)
     if waveform.ndim != 1 or not len(waveform):
         raise ShapeError(f"loudest_view expects one clip (time,), got {tuple(waveform.shape)}")
     if n_samples < 1 or n_candidates < 1 or max_speed < 1:
@@ -90,7 +94,13 @@ def random_gain(waveform: Tensor, *, max_db: float, rng: np.random.Generator) ->
 
     Shape:
         waveform: (batch, time). Returns the same.
+
+    Raises:
+        ConfigError: ``rng`` is no generator.
+        ShapeError: the batch is no tensor.
     """
+    check_tensor("random_gain", waveform, "(batch, time)")
+    check_rng(rng)
     gain_db = rng.uniform(-max_db, max_db, size=(waveform.shape[0], 1))
     return waveform * torch.from_numpy(10 ** (gain_db / 20)).to(waveform)
 
@@ -111,11 +121,17 @@ def add_noise(
     Shape:
         waveform: (batch, time). snr_db: () or (batch,). Returns (batch, time).
 
+    Raises:
+        ConfigError: ``rng`` is no generator.
+        ShapeError: the batch is no tensor.
+
     Examples:
         >>> noisy = add_noise(torch.ones(1, 1000), snr_db=20.0, rng=np.random.default_rng(0))
         >>> round(float((noisy - 1).square().mean()), 6)
         0.01
     """
+    check_tensor("add_noise", waveform, "(batch, time)")
+    check_rng(rng)
     noise = torch.from_numpy(rng.standard_normal(waveform.shape, dtype=np.float32)).to(waveform)
     share = torch.from_numpy(10 ** (-np.atleast_1d(snr_db) / 10)).to(waveform).unsqueeze(1)
     power, noise_power = (v.square().mean(dim=1, keepdim=True) for v in (waveform, noise))
@@ -145,11 +161,18 @@ def mixup(
     Shape:
         waveform: (batch, time). targets: (batch, n_classes). Returns the same two.
 
+    Raises:
+        ConfigError: ``rng`` is no generator.
+        ShapeError: one of them is no tensor.
+
     References:
         Zhang et al. (2018), "mixup: Beyond empirical risk minimization", ICLR.
         Tokozume et al. (2018), "Learning from between-class examples for deep sound recognition",
         ICLR, for the equal levels and the division by the root of the sum of squares.
     """
+    check_tensor("mixup", waveform, "(batch, time)")
+    check_tensor("mixup", targets, "(batch, n_classes)")
+    check_rng(rng)
     n = waveform.shape[0]
     weight = np.where(rng.random(n) < probability, rng.beta(alpha, alpha, size=n), 1.0)
     partner = torch.from_numpy(rng.permutation(n)).to(waveform.device)
@@ -175,9 +198,15 @@ def mask(
     Shape:
         features: (batch, n_bands, frames). Returns the same.
 
+    Raises:
+        ConfigError: ``rng`` is no generator.
+        ShapeError: the features are no tensor.
+
     References:
         Park et al. (2019), "SpecAugment", Interspeech, section 2.
     """
+    check_tensor("mask", features, "(batch, n_bands, frames)")
+    check_rng(rng)
     n, size = features.shape[0], features.shape[dim]
     width = rng.integers(0, min(max_width, size) + 1, size=(n, n_masks, 1))
     start = rng.integers(0, size - width + 1)

@@ -71,7 +71,7 @@ def add_command(commands: Commands) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import_torch()
     from soundsep.checkpoints.registry import PUBLISHED
-    from soundsep.evaluation import measure_events
+    from soundsep.evaluation import EventOptions, measure_events
     from soundsep.evaluation.psds import import_sed_scores_eval
     from soundsep.files import write_bytes
     from soundsep.pipeline import Pipeline
@@ -92,8 +92,11 @@ def _run(arguments: argparse.Namespace) -> int:
     scenes, dataset = scenes_of(arguments, config)
     if not arguments.any_clip:
         refuse_learnt(model, [clip for clip in dataset.clips if clip.fold == arguments.fold])
-    given = {"threshold": arguments.threshold, "hop_seconds": arguments.hop}
-    options = {name: value for name, value in given.items() if value is not None}
+    options: EventOptions = {}
+    if arguments.threshold is not None:
+        options["threshold"] = arguments.threshold
+    if arguments.hop is not None:
+        options["hop_seconds"] = arguments.hop
     metrics = measure_events(
         pipe,
         scenes,

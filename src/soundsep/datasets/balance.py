@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.devices import check_rng
 from soundsep.errors import DatasetError
 
 __all__ = ["balanced_order", "class_weights"]
@@ -55,6 +56,7 @@ def balanced_order(targets: Sequence[int], rng: np.random.Generator) -> NDArray[
         Returns (n,): indices of clips.
 
     Raises:
+        ConfigError: ``rng`` is no generator.
         DatasetError: there are no clips.
 
     Examples:
@@ -62,6 +64,7 @@ def balanced_order(targets: Sequence[int], rng: np.random.Generator) -> NDArray[
         >>> order.tolist().count(5), len(order)
         (3, 6)
     """
+    check_rng(rng)
     target = np.asarray(targets, np.int64)
     classes = rng.permutation(np.flatnonzero(_counts(targets, None)))
     chosen = []

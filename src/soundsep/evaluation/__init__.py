@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soundsep.evaluation.clips import Evaluation, evaluate
-from soundsep.evaluation.events import measure_events
+from soundsep.evaluation.events import EventOptions, measure_events
 from soundsep.evaluation.mixtures import (
     NamingMetrics,
     SeparationMetrics,
@@ -14,6 +14,7 @@ from soundsep.evaluation.psds import polyphonic_scores
 
 __all__ = [
     "Evaluation",
+    "EventOptions",
     "NamingMetrics",
     "SeparationMetrics",
     "evaluate",

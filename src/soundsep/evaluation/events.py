@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 
@@ -16,7 +16,28 @@ from soundsep.metrics import EventMetrics, event_metrics
 from soundsep.pipeline import Event, Pipeline, Scores
 from soundsep.progress import progress_bar
 
-__all__ = ["measure_events"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["EventOptions", "measure_events"]
+
+
+class EventOptions(TypedDict, total=False):
+    """Options of `soundsep.Pipeline.events` that a measurement takes.
+
+    Attributes:
+        threshold: Score at which an event begins; one for all labels, or by label.
+        hop_seconds: Step between windows.
+        min_duration_seconds: Shorter events are dropped.
+        merge_gap_seconds: Events of one label at most this far apart are one.
+        min_score: Events with a lower score are dropped.
+    """
+
+    threshold: float | Mapping[str, float] | None
+    hop_seconds: float | None
+    min_duration_seconds: float
+    merge_gap_seconds: float
+    min_score: float
 
 
 def measure_events(
@@ -27,7 +48,7 @@ def measure_events(
     psds: bool = False,
     batch_size: int = 16,
     progress: bool = True,
-    **options: Any,
+    **options: Unpack[EventOptions],
 ) -> EventMetrics:
     """Find the events of every scene, as a user would, and compare with the truth.
 
@@ -39,7 +60,7 @@ def measure_events(
             extra ``eval``.
         batch_size: Windows per forward pass.
         progress: Show a progress bar, if there is a terminal.
-        options: Further options of `soundsep.Pipeline.events`, such as ``threshold``.
+        options: Further options of `soundsep.Pipeline.events`, see `EventOptions`.
 
     Raises:
         DatasetError: there are no scenes, or a label that the pipeline does not know.

@@ -73,8 +73,8 @@ class Pipeline(Listener):
     Raises:
         ConfigError: ``classifier`` or ``separator`` is a name (see `from_pretrained`) or otherwise
             none, the classifier's settings do not fit its labels, the device does not exist,
-            ``silence_db`` is above 0, ``unknown`` is requested of a softmax classifier without
-            ``unknown_below``, or
+            ``silence_db`` is above 0, ``unknown`` is no bool, or requested of a softmax classifier
+            without ``unknown_below``, or
             ``runtime="onnx"`` of another device than the CPU or of what is not a `Classifier`.
         DependencyError: ``runtime="onnx"``, and the extra is not installed.
         ExportError: ONNX cannot express the network.
@@ -91,6 +91,7 @@ class Pipeline(Listener):
         runtime: Literal["torch", "onnx"] = "torch",
     ) -> None:
         check_classifier("Pipeline", classifier)
+        check_choice("unknown", unknown, (False, True))  # the score is in the classifier's config
         check_choice("runtime", runtime, ("torch", "onnx"))
         if runtime == "onnx":
             _check_onnx(classifier, device)
