@@ -119,6 +119,13 @@ def test_a_median_of_n_frames_drops_what_is_in_fewer_than_half_of_them(n_frames)
         assert [event.label for event in smooth.events(audio, sample_rate=RATE)] == labels
 
 
+def test_a_median_repeats_the_last_frame():
+    smooth = pipe(median_seconds=3 * FRAME_SECONDS)
+    audio = recording(10, [("low", 9.84, 10.0)])  # the last frame alone
+    (event,) = smooth.events(audio, sample_rate=RATE)
+    assert within_half_a_frame(event, ("low", 9.84, 10.0))
+
+
 def test_each_label_has_its_threshold_unless_one_is_given():
     audio = recording(25, [("low", 5.0, 7.0), ("high", 10.0, 12.0)])
     strict = pipe(thresholds=(0.95, 0.5, 0.5))

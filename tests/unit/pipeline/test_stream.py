@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -186,6 +187,32 @@ def test_rows_end_where_the_sound_did_also_before_a_gap(pipe):
     stream.skip(5 * RATE)
     stream.flush()
     assert stream.scores().spans_seconds[-1, 1] == 12
+
+
+def test_after_a_recording_another_begins(pipe):
+    first, second = recording(14, [("low", 0, 14)]), recording(30, [("high", 10, 20)])
+    alone, stream = pipe.stream(keep_scores=True), pipe.stream(keep_scores=True)
+    (expected,) = alone.push(second) + alone.flush()
+    assert [event.label for event in stream.push(first) + stream.flush()] == ["low"]
+    (event,) = stream.push(np.stack([second] * 2)) + stream.flush()  # of other channels
+    assert event == replace(
+        expected,
+        start_seconds=14 + expected.start_seconds,
+        end_seconds=14 + expected.end_seconds,
+    )
+    values = alone.scores().values
+    torch.testing.assert_close(stream.scores().values[-len(values) :], values)
+
+
+@pytest.mark.parametrize("n_seconds", [5, 7, 11])
+def test_a_stream_at_another_rate_hears_all_of_the_recording(pipe, n_seconds):
+    stream = pipe.stream(sample_rate=7_350, keep_scores=True)
+    stream.push(recording(n_seconds, [("low", 0, n_seconds)], 7_350))
+    stream.flush()
+    scores = stream.scores()
+    assert scores.start_seconds[-1].item() == n_seconds - 5
+    assert scores.edges_seconds[-1].item() == n_seconds
+    assert (scores["low"] > 0.9).all()
 
 
 def test_to_skip_nothing_is_no_mistake(pipe):

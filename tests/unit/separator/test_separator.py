@@ -303,6 +303,39 @@ def test_a_network_that_hears_stereo_keeps_two_channels_that_cancel():
     assert torch.equal(three.mixture, left[None])
 
 
+def test_stereo_sources_are_those_of_each_channel():
+    stereo = noise(2, 9_000)
+    apart = [Separator(Bands(), config())(channel, RATE).audio for channel in stereo]
+    together = Separator(Bands(), config(n_channels=2))(stereo, RATE).audio
+    torch.testing.assert_close(together, torch.cat(apart, dim=1))
+
+
+@pytest.mark.parametrize("channel", [None, 1])
+@pytest.mark.parametrize("n_given", [1, 2, 3])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_files_hold_what_a_call_gives(n_channels, n_given, channel, tmp_path):
+    if channel is not None and n_given == 1:
+        pytest.skip("there is no such channel")
+    separator = Separator(Bands(), config(n_channels=n_channels))
+    recording = noise(n_given, 30_000)
+    result = separator(recording, 11_025, channel=channel)
+    paths = separator.separate_to_dir(recording, tmp_path, 11_025, channel=channel)
+    for name, path in paths.items():
+        written, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        assert rate == RATE
+        torch.testing.assert_close(torch.from_numpy(written.T), result[name], atol=1e-6, rtol=0)
+
+
+def test_the_device_is_that_of_the_caller(tmp_path, monkeypatch):
+    monkeypatch.setitem(SEPARATION_NETWORKS, "bands", lambda n_sources: Bands())
+    Separator(Bands(), config(network="bands")).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="device"):
+        Separator.from_pretrained(tmp_path, device="nonesuch")
+    monkeypatch.setattr("soundsep.separator.separator.find_demucs", lambda name: htdemucs())
+    with pytest.raises(ConfigError, match="device"):
+        Separator.from_pretrained("htdemucs", device="nonesuch")
+
+
 def test_an_array_without_a_rate_and_silence_are_said(tmp_path):
     separator = Separator(Bands(), config())
     with pytest.warns(SoundsepWarning, match=f"taken as {RATE} Hz"):
