@@ -80,6 +80,24 @@ def test_a_length_that_is_left_open_is_that_of_the_file(kind, n_channels):
     assert torch.equal(heard, expected)
 
 
+def test_chunks_before_the_sound_are_padded():
+    """To an even length in WAV, to eight bytes in W64; the sound behind them is found."""
+    expected = load_audio(encoded("WAV", "PCM_16"))[0]
+    junk = b"junk" + (5).to_bytes(4, "little") + b"12345\0"
+    wav = encoded("WAV", "PCM_16")
+    at = wav.index(b"data")
+    wav = wav[:at] + junk + wav[at:]
+    for name in (b"RIFF", b"data"):
+        wav = with_field(wav, name, 4, bytes(4))
+    assert torch.equal(load_audio(wav)[0], expected)
+    w64 = encoded("W64", "PCM_16")
+    at = w64.index(b"data\xf3")
+    junk = b"junk" + w64[at + 4 : at + 16] + (29).to_bytes(8, "little") + b"12345\0\0\0"
+    w64 = w64[:at] + junk + w64[at:]
+    for after in (b"", JUNK):
+        assert torch.equal(load_audio(w64 + after)[0], expected)
+
+
 # Refused for what they are, however sound.
 REFUSED = {
     "IRCAM": "IRCAM.* does not state how long",
