@@ -510,7 +510,9 @@ def test_a_cache_without_room_serves_from_a_mirror(
     assert resolve("tiny") == locate.cache_folder(TINY)
 
 
-def test_no_home_serves_from_a_mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_home_serves_from_a_mirror(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def homeless(path: Path) -> Path:
         raise RuntimeError("no home")
 
@@ -523,6 +525,8 @@ def test_no_home_serves_from_a_mirror(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with monkeypatch.context() as patch:
         patch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
         assert resolve("tiny") == mirrored
+        patch.setenv("SOUNDSEP_WEIGHTS", server.url)
+        assert contents(resolve("tiny")) == CONTENTS
     found = put(tmp_path / "checkout" / "weights" / "tiny")  # nothing is to be fetched
     monkeypatch.setattr(locate, "_checkout", lambda: tmp_path / "checkout")
     assert resolve("tiny") == found
