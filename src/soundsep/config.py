@@ -317,7 +317,10 @@ def _choices(config: type[Config]) -> list[tuple[str, tuple[Any, ...]]]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out integers of over 4300 digits
+        text = f"a huge {type(value).__name__}"
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "did_you_mean",
     "label_fault",
     "local_path",
+    "look_alikes",
     "meant",
     "printable",
     "safe_name",
@@ -77,8 +78,22 @@ def meant(name: str, known: Iterable[str]) -> str:
     return name if name in names or len(alike) != 1 else alike[0]
 
 
+def look_alikes(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ only in what `meant` takes for the same.
+
+    Examples:
+        >>> look_alikes(["Dog", "cat", "dog"])
+        [('Dog', 'dog')]
+    """
+    first = dict[str, str]()
+    return [
+        (other, name) for name in names if (other := first.setdefault(_plain(name), name)) != name
+    ]
+
+
 def _plain(name: str) -> str:
-    return name.casefold().replace("_", " ").replace("-", " ")
+    name = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(name.replace("_", " ").replace("-", " ").split())
 
 
 def label_fault(label: str) -> str | None:

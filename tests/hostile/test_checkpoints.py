@@ -165,6 +165,7 @@ BAD: dict[str, Callable[[Path], object]] = {
         header, lambda c: c.update(__metadata__={"klass": "os.system", "args": "touch sprung"})
     ),
     "metadata is a number": partial(header, lambda c: c.update(__metadata__=7)),
+    "metadata is a list": partial(header, lambda c: c.update(__metadata__=[1])),
     "negative shape": partial(entry, shape=[-2, -64]),
     "shape that overflows": partial(entry, shape=[2**62, 4]),
     "shape of words": partial(entry, shape="large"),

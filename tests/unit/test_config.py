@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundsep import Classifier, Pipeline, Separator
-from soundsep.config import Config
+from soundsep.config import Config, check_number
 from soundsep.errors import ConfigError, SoundsepError
 
 
@@ -108,3 +108,8 @@ def test_a_name_given_to_a_constructor_is_told_of_from_pretrained(kind, name):
 def test_another_object_given_to_a_constructor_is_named():
     with pytest.raises(ConfigError, match=r"Pipeline takes a ClassifierLike, got 3$"):
         Pipeline(3)
+
+
+def test_an_integer_that_python_does_not_write_out_is_refused():
+    with pytest.raises(ConfigError, match="x must be a number, got a huge int"):
+        check_number("x", 10**5000)

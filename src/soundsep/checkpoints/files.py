@@ -6,6 +6,7 @@ import json
 import math
 import os
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,7 +40,10 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     data = _read(Path(path), limit=_MAX_CONFIG_BYTES)
     try:
         config = json.loads(
-            data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite
+            data.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_without_doubles,
         )
     except (ValueError, RecursionError) as error:
         raise WeightsError(
@@ -89,8 +93,11 @@ def _checked_size(path: Path, like: Mapping[str, Tensor]) -> int:
             (n_bytes,) = struct.unpack("<Q", file.read(8))
             if n_bytes > _MAX_HEADER_BYTES:
                 raise ValueError(f"its header claims {n_bytes} bytes")
-            header = dict(json.loads(file.read(n_bytes)))
-        notes = sorted(set(header.pop("__metadata__", {})) - {"format"})
+            header = json.loads(file.read(n_bytes))
+        about = header.pop("__metadata__", {}) if isinstance(header, dict) else None
+        if not isinstance(about, dict):
+            raise ValueError("its header is no JSON object of tensors and notes")
+        notes = sorted(set(about) - {"format"})
         found = {name: (str(e["dtype"]), tuple(e["shape"])) for name, e in header.items()}
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error}") from error
@@ -205,3 +212,12 @@ def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
         raise ValueError(f"{text} is out of range")
     return value
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of JSON, of which one reader takes the first of two values, another the last."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"{name[:80]!r} is in it twice")
+    return content

@@ -11,7 +11,7 @@ from pathlib import Path
 from soundsep.audio import audio_blocks
 from soundsep.config import check_number, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
-from soundsep.datasets.folder import require_classes
+from soundsep.datasets.folder import note_look_alikes, require_classes
 from soundsep.datasets.label_files import Labelled, read_labels
 from soundsep.datasets.origins import merge_copies
 from soundsep.datasets.pieces import Piece
@@ -119,7 +119,7 @@ class AudioTable(FoldedClips):
         ]
         pairs = [(file, row.label) for file, row in zip(files, rows, strict=True)]
         origins, doubles = merge_copies(pairs, groups, tables[0].parent)
-        self.notes = tuple(doubles)
+        self.notes = (*doubles, *note_look_alikes(self.labels))
         also = _heard_with(rows, [resolved[file] for file in files])
         self.clips = tuple(
             Clip(

@@ -11,6 +11,7 @@ import numpy as np
 from soundsep.config import check_seed, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.crosswalk import crosswalk
+from soundsep.datasets.folder import note_look_alikes
 from soundsep.datasets.leakage import JoinedClips
 from soundsep.datasets.origins import merge_parts
 from soundsep.errors import ConfigError, DatasetError
@@ -117,7 +118,8 @@ class Concatenation(JoinedClips):
             where = f"{piece[0]} as {piece[1]}" if piece else path
             raise DatasetError(f"{self.name}: {where} is in several parts, or twice in one")
         clips, doubles = merge_parts(mapped)
-        self.notes = (*(note for part in parts for note in getattr(part, "notes", ())), *doubles)
+        notes = [note for part in parts for note in getattr(part, "notes", ())]
+        self.notes = tuple(dict.fromkeys((*notes, *doubles, *note_look_alikes(self.labels))))
         self.clips = _deal(clips, n_folds, seed)
 
 

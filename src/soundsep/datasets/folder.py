@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,11 +15,12 @@ from soundsep.datasets.origins import merge_copies
 from soundsep.datasets.slices import recording_in_name
 from soundsep.datasets.table import looking_at
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.names import label_fault, local_path, printable
+from soundsep.names import label_fault, local_path, look_alikes, printable
 
-__all__ = ["AudioFolder", "require_classes"]
+__all__ = ["AudioFolder", "note_look_alikes", "require_classes"]
 
 MIN_CLIPS = 2  # per class: one for training, one for testing
+MAX_LISTED = 10  # classes in a message
 
 
 class AudioFolder(FoldedClips):
@@ -98,7 +100,21 @@ class AudioFolder(FoldedClips):
             Clip(path=path, label=label, target=targets[label], fold=0, origin=origin)
             for (path, label), origin in zip(clips, origins, strict=True)
         )
-        self.notes = (*notes, *doubles)
+        self.notes = (*notes, *doubles, *note_look_alikes(self.labels))
+
+
+def note_look_alikes(labels: Iterable[str]) -> list[str]:
+    """Notes on classes that are probably one, such as of two ways to write an accent."""
+    return [
+        f"the classes {_told(one)} and {_told(other)} differ only in case, spaces, hyphens or the "
+        "way letters are written; if they are one, give both the same name"
+        for one, other in look_alikes(labels)
+    ]
+
+
+def _told(label: str) -> str:
+    """The label as code, which shows what the eye does not: an accent apart from its letter."""
+    return repr(label) if unicodedata.is_normalized("NFKC", label) else ascii(label)
 
 
 def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: str) -> None:
@@ -121,9 +137,10 @@ def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: st
         )
     counts = Counter(of_clips)
     if few := [f"{label} ({counts[label]})" for label in labels if counts[label] < MIN_CLIPS]:
+        more = f" and {len(few) - MAX_LISTED} more" if len(few) > MAX_LISTED else ""
         raise DatasetError(
             f"{where}: a class needs at least {MIN_CLIPS} clips that can be read, better 5 or "
-            f"more; too few in {', '.join(few)}: add some, or remove the class"
+            f"more; too few in {', '.join(few[:MAX_LISTED])}{more}: add some, or remove the class"
         )
 
 

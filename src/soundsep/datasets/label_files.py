@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from soundsep.datasets.table import read_rows, read_times
+from soundsep.datasets.table import read_times
 from soundsep.errors import DatasetError
 from soundsep.names import label_fault
+from soundsep.pipeline.tables import read_rows
 
 __all__ = ["Labelled", "read_labels"]
 

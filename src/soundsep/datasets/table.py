@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -14,8 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.names import local_path
+from soundsep.pipeline.tables import read_rows
 
-__all__ = ["Columns", "TableDataset", "is_file", "looking_at", "read_rows", "read_times"]
+__all__ = ["Columns", "TableDataset", "is_file", "looking_at", "read_times"]
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 
@@ -36,50 +36,6 @@ class Columns(NamedTuple):
     target: str
     label: str
     origin: str
-
-
-def read_rows(
-    table: Path, needed: Sequence[str], optional: Sequence[str] = ()
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """The rows of a csv table without missing values.
-
-    Args:
-        table: The file, in UTF-8.
-        needed: Required columns.
-        optional: Columns that may be missing; if present, they have a value in every row.
-
-    Returns:
-        The position of each row, for messages, and its values by column.
-
-    Raises:
-        DatasetError: a column or a value is missing, or the file is not such a table.
-    """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            if absent := [name for name in needed if name not in columns]:
-                raise DatasetError(
-                    f"{table}: no column {', '.join(absent)}; found {', '.join(columns) or 'none'}"
-                )
-            names = [*needed, *(name for name in optional if name in columns)]
-            if double := [name for name in names if columns.count(name) > 1]:
-                raise DatasetError(f"{table}: several columns {', '.join(double)}")
-            for row in reader:
-                where = f"{table}, line {reader.line_num}"
-                # DictReader fills a short row with None, and files what is too much under None.
-                if missing := [name for name in names if not (row[name] or "").strip()]:
-                    raise DatasetError(f"{where}: a value is missing: {', '.join(missing)}")
-                if None in row:
-                    raise DatasetError(
-                        f"{where}: more values than columns; put a value with a comma in quotes"
-                    )
-                yield where, row
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DatasetError(f"{table} is not a table of comma-separated text: {error}") from error
-    except OSError as error:
-        raise DatasetError(f"{table} cannot be read: {error.strerror}") from error
 
 
 def is_file(path: Path) -> bool:

@@ -17,12 +17,13 @@ from typing import Any
 
 from soundsep.datasets.label_files import read_labels
 from soundsep.datasets.scene import Scene
-from soundsep.datasets.table import read_rows, read_times
+from soundsep.datasets.table import read_times
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.files import parse_json, saving
 from soundsep.metrics import LabelledSpan
 from soundsep.names import label_fault, local_path
 from soundsep.pipeline import Event
+from soundsep.pipeline.tables import read_rows
 
 __all__ = ["read_truth", "true_events", "write_truth"]
 

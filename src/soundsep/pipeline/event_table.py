@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from soundsep.errors import ConfigError, DatasetError, DependencyError
 from soundsep.files import parse_json
-from soundsep.names import local_path
+from soundsep.names import label_fault, local_path
+from soundsep.pipeline.tables import read_rows
 from soundsep.pipeline.timeline import Event
 
 __all__ = ["TimedEvent", "read_events"]
 
 NEEDED = ("start_seconds", "end_seconds", "label")
+MAX_SECONDS = 1e10  # three centuries, so that the time of day of every event exists
+YEARS = range(1860, 2600)  # those of recordings and of what began that much later
 
 
 class TimedEvent(NamedTuple):
@@ -52,31 +54,28 @@ def read_events(path: str | Path, *, kind: str | None = None) -> Iterator[TimedE
     if kind not in readers:
         raise ConfigError(f"{path}: expected a table of events in .csv, .jsonl or .parquet")
     try:
-        for number, row in readers[kind](path):
-            yield _event(f"{path}, {'row' if kind == 'parquet' else 'line'} {number}", row)
+        for where, row in readers[kind](path):
+            yield _event(where, row)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         if isinstance(error, ConfigError):
             raise
         raise DatasetError(f"{path} is not a table of events: {error}") from error
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            yield reader.line_num, row
+def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    return read_rows(path, NEEDED, exact=True)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8") as file:
+def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield number, parse_json(line)
+                yield f"{path}, line {number}", parse_json(line)
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
@@ -90,7 +89,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         for batch in file.iter_batches():
             for row in batch.to_pylist():
                 number += 1
-                yield number, row
+                yield f"{path}, row {number}", row
 
 
 def _event(where: str, row: Any) -> TimedEvent:
@@ -98,18 +97,30 @@ def _event(where: str, row: Any) -> TimedEvent:
         absent = [name for name in NEEDED if isinstance(row, Mapping) and name not in row]
         hint = f"; the table has no {' and no '.join(absent)}" if absent else ""
         raise DatasetError(f"{where}: expected values for {', '.join(NEEDED)}{hint}")
+    numbers = [row["start_seconds"], row["end_seconds"], row.get("score")]
+    label, told = row["label"], row.get("start_time") or None
+    if not isinstance(label, str) or any(isinstance(number, bool) for number in numbers):
+        raise DatasetError(f"{where}: expected a text as label, and numbers, got {label!r:.80}")
+    if fault := _label_fault(label.strip()):
+        raise DatasetError(f"{where}: not a label: {fault}")
     try:
-        start, end = float(row["start_seconds"]), float(row["end_seconds"])
-        score = float(1.0 if row.get("score") in (None, "") else row["score"])
-        told = row.get("start_time") or None
+        start, end = float(numbers[0]), float(numbers[1])
+        score = float(1.0 if numbers[2] in (None, "") else numbers[2])
         when = None if told is None else datetime.fromisoformat(str(told).replace("Z", "+00:00"))
     except (TypeError, ValueError, OverflowError) as error:  # a list, no number, a huge one
         raise DatasetError(f"{where}: {error}") from error
-    if not 0 <= start <= end or not math.isfinite(end) or not 0 <= score <= 1:
+    if not 0 <= start <= end <= MAX_SECONDS or not 0 <= score <= 1:
         raise DatasetError(
-            f"{where}: expected a start of at least 0 s, an end not before it and a score from 0 "
-            f"to 1, got {start} to {end} with {score}"
+            f"{where}: expected a start of at least 0 s, an end not before it, at most "
+            f"{MAX_SECONDS:g} s, and a score from 0 to 1, got {start} to {end} with {score}"
+        )
+    if when is not None and when.year not in YEARS:
+        raise DatasetError(
+            f"{where}: expected a start_time from {YEARS[0]} to {YEARS[-1]}, got {told!s:.80}"
         )
     path = row.get("path")
-    label = str(row["label"])
-    return TimedEvent(path if isinstance(path, str) else "", Event(start, end, label, score), when)
+    event = Event(start, end, label.strip(), score)
+    return TimedEvent(path if isinstance(path, str) else "", event, when)
+
+
+_label_fault = lru_cache(maxsize=1024)(label_fault)  # a table repeats few labels many times

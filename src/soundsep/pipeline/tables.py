@@ -1,21 +1,21 @@
-"""Tables of plain values, written to CSV files and pandas data frames."""
+"""Tables of plain values, written to CSV files and pandas data frames, and read from CSV files."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from soundsep.errors import DependencyError
+from soundsep.errors import DatasetError, DependencyError
 from soundsep.files import saving
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "clock_time", "csv_line", "is_number", "valid_text"]
+__all__ = ["Table", "clock_time", "csv_line", "is_number", "read_rows", "valid_text"]
 
 N_DECIMALS = 4
 NUMBERS = ("start_seconds", "end_seconds", "duration_seconds", "score")  # and score_1, ...
@@ -111,3 +111,60 @@ class Table(NamedTuple):
         frame = pd.DataFrame(cells, columns=[*self.columns])
         # Without a value in any row, pandas cannot know it.
         return frame.astype({name: "float64" for name in self.columns if is_number(name)})
+
+
+def read_rows(
+    table: Path, needed: Sequence[str], optional: Sequence[str] = (), *, exact: bool = False
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a csv table without missing values.
+
+    Args:
+        table: The file, in UTF-8.
+        needed: Required columns.
+        optional: Columns that may be missing; if present, they have a value in every row.
+        exact: Take values as they are, as for names of files: with spaces in front, and with any
+            bytes.
+
+    Returns:
+        The position of each row, for messages, and its values by column.
+
+    Raises:
+        DatasetError: a column or a value is missing, or the file is not such a table.
+    """
+    errors = "surrogateescape" if exact else "strict"
+    try:
+        with table.open(newline="", encoding="utf-8-sig", errors=errors) as file:
+            # strict: a quotation mark that nothing closes would swallow all rows behind it.
+            reader = csv.DictReader(file, skipinitialspace=not exact, strict=True)
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            if absent := [name for name in needed if name not in columns]:
+                raise DatasetError(
+                    f"{table}: no column {', '.join(absent)}; found "
+                    f"{', '.join(columns) or 'none'}{_hint(columns)}"
+                )
+            names = [*needed, *(name for name in optional if name in columns)]
+            if double := [name for name in names if columns.count(name) > 1]:
+                raise DatasetError(f"{table}: several columns {', '.join(double)}")
+            for row in reader:
+                where = f"{table}, line {reader.line_num}"
+                # DictReader fills a short row with None, and files what is too much under None.
+                if missing := [name for name in names if not (row[name] or "").strip()]:
+                    raise DatasetError(f"{where}: a value is missing: {', '.join(missing)}")
+                if None in row:
+                    raise DatasetError(
+                        f"{where}: more values than columns; put a value with a comma in quotes"
+                    )
+                yield where, row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DatasetError(f"{table} is not a table of comma-separated text: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"{table} cannot be read: {error.strerror}") from error
+
+
+def _hint(columns: Sequence[str]) -> str:
+    """What to do about a first line with another separator or encoding, as Excel writes."""
+    text = ",".join(columns)
+    if "\0" in text:
+        return "; save it as UTF-8"
+    return "; separate the columns by commas" if ";" in text or "\t" in text else ""

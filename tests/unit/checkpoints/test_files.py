@@ -201,6 +201,7 @@ BAD_CONFIGS = {
     "deep": b"[" * 200_000,
     "long number": b'{"a": ' + b"9" * 10_000 + b"}",
     "latin-1": '{"a": "é"}'.encode("latin-1"),
+    "key twice": b'{"a": {"b": 1, "b": 2}}',
     "list": b"[1]",
     "number": b"1",
 }

@@ -120,6 +120,12 @@ def test_what_looks_like_a_mistake_is_noted(tmp_path):
     assert len(notes) == 3
 
 
+def test_classes_that_look_alike_are_noted(tmp_path):
+    make(tmp_path, *(f"{c}/{n}.wav" for c in ("caf\u00e9", "cafe\u0301", "dog") for n in "12"))
+    (note,) = AudioFolder(tmp_path).notes
+    assert "differ only in case" in note
+
+
 def test_links_that_lead_in_a_circle_do_no_harm(tmp_path):
     make(tmp_path, "a/1.wav", "a/2.wav", "b/1.wav", "b/2.wav")
     try:
