@@ -198,7 +198,7 @@ def test_files_and_waveforms_that_do_not_fit_are_refused(tmp_path):
     for shape in [(8_000,), (0, 8_000), (1, 513)]:
         with pytest.raises(ShapeError, match="514 samples"):
             exported.predict(torch.zeros(shape))
-    with pytest.raises(ShapeError, match=r"expected a tensor .*got ndarray"):
+    with pytest.raises(ShapeError, match=r"expects a tensor .*got ndarray"):
         exported.predict(np.zeros((1, 8_000), np.float32))
     with pytest.raises(WeightsError, match=r"absent\.onnx is no file"):
         OnnxClassifier(tmp_path / "absent.onnx")
