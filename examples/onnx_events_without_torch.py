@@ -82,25 +82,26 @@ def smoothed(scores: NDArray[np.float64], about: dict[str, str]) -> NDArray[np.f
     return smooth
 
 
-def events(
-    scores: NDArray[np.float64], about: dict[str, str], duration_seconds: float
-) -> Iterator[Event]:
+def events(scores: NDArray[np.float64], about: dict[str, str], n_samples: int) -> Iterator[Event]:
     """The events of every label: from a frame that reaches its threshold to the last that does."""
-    frame, labels = float(about["frame_seconds"]), json.loads(about["labels"])
+    rate, labels = int(about["sample_rate"]), json.loads(about["labels"])
+    frame = round(float(about["frame_seconds"]) * rate)
     thresholds = np.float32(json.loads(about.get("thresholds", "null")) or [0.5] * len(labels))
+    # In samples, of which a gap of exactly a second has a whole number.
     starts = np.maximum(0, np.arange(len(scores)) - 0.5) * frame
-    ends = np.append(starts[1:], duration_seconds)
+    ends = np.append(starts[1:], n_samples)
     for label, threshold, column in zip(labels, thresholds, np.float32(scores).T, strict=True):
         active = np.flatnonzero(column >= threshold)
         if not active.size:
             continue
         is_new = [
             column[one:other].min() < RELEASE * threshold
-            and starts[other] - ends[one] > MERGE_GAP_SECONDS
+            and starts[other] - ends[one] > MERGE_GAP_SECONDS * rate
             for one, other in pairwise(active)
         ]
         for part in np.split(active, np.flatnonzero(is_new) + 1):
-            yield Event(starts[part[0]], ends[part[-1]], label, column[part].max())
+            begin, end = starts[part[0]] / rate, ends[part[-1]] / rate
+            yield Event(begin, end, label, column[part].max())
 
 
 def main(model: str, recording: str) -> None:
@@ -110,7 +111,7 @@ def main(model: str, recording: str) -> None:
         sys.exit(f"{model} has no frames; export it with --frames")
     samples = read(recording, about)
     scores = smoothed(frame_scores(session, about, samples), about)
-    for event in sorted(events(scores, about, samples.size / int(about["sample_rate"]))):
+    for event in sorted(events(scores, about, samples.size)):
         print(f"{event[0]:8.2f} - {event[1]:8.2f} s  {event[3]:.3f}  {event[2]}")
 
 

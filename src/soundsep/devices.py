@@ -26,15 +26,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def check_rng(rng: Any) -> None:
-    """Refuse what is taken for a generator of NumPy: a seed, nothing, a generator of torch.
+    """Refuse what is no generator of NumPy, such as a seed or a generator of torch.
 
     Args:
         rng: Value to check.
 
     Raises:
-        ConfigError: it is one of these.
+        ConfigError: it is none.
     """
-    if rng is None or isinstance(rng, (int, np.integer, torch.Generator)):
+    if not isinstance(rng, np.random.Generator):
         raise ConfigError(
             f"rng must be a numpy.random.Generator, such as numpy.random.default_rng(0), got "
             f"{rng!r:.80}"

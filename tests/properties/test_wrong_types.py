@@ -92,12 +92,15 @@ FEATURES, WAVES, TARGETS = torch.ones(2, 8, 9), torch.ones(2, 800), torch.eye(2)
 def test_a_seed_is_no_generator(call):
     with pytest.raises(ConfigError, match=r"such as numpy.random.default_rng\(0\), got 3"):
         call(3)
+    for wrong in (0.5, "3", np.random):
+        with pytest.raises(ConfigError, match=r"rng must be a numpy.random.Generator"):
+            call(wrong)
     call(np.random.default_rng(3))
 
 
-@pytest.mark.parametrize("unknown", [0.5, "yes", None])
+@pytest.mark.parametrize("unknown", [0.5, 1.0, 0, "yes", None])
 def test_a_score_is_no_answer_to_unknown(unknown):
-    with pytest.raises(ConfigError, match="unknown must be one of False, True"):
+    with pytest.raises(ConfigError, match="unknown must be True or False"):
         Pipeline(pipe().classifier, unknown=unknown)
 
 
@@ -123,11 +126,14 @@ def test_paths_are_no_clips(call, paths):
 
 
 @pytest.mark.parametrize("kind", [Soundscapes, Mixtures])
-@pytest.mark.parametrize("given", [[CLIP], ["ab"], [(0, EXAMPLES[0][0])], [EXAMPLES[0][0]]])
+@pytest.mark.parametrize("given", [[CLIP], ["ab"], [(EXAMPLES[0][0],)], [EXAMPLES[0][0]]])
 def test_clips_are_no_examples(kind, given):
     count = {"n_scenes" if kind is Soundscapes else "n_mixtures": 1}
     with pytest.raises(ConfigError, match=r"takes pairs of a waveform \(time,\).*load_examples"):
         kind(given, **count)
+    for wrong in ((np.ones(16_000, np.float32), 0), (0, EXAMPLES[0][0])):
+        with pytest.raises(ShapeError, match=r"expects a tensor \(time,\)"):
+            kind([wrong], **count)
 
 
 def test_a_pipeline_is_no_classifier():

@@ -21,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if all went well, 1 if some recordings failed, 2 if nothing could be done, 130 after
         Ctrl-C, 143 after SIGTERM, 129 after SIGHUP.
+
+    Raises:
+        SystemExit: after ``--help``, ``--version`` and wrong usage.
     """
     try:
         # Imported here, since Ctrl-C may come meanwhile; Python's own import may lose it too.

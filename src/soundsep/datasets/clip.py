@@ -10,6 +10,7 @@ from typing import overload
 from torch import Tensor
 
 from soundsep.datasets.pieces import Piece
+from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError, DatasetError
 
 __all__ = ["Clip", "FoldedClips", "checked_clips", "checked_examples"]
@@ -79,15 +80,17 @@ def checked_examples(
 
     Raises:
         ConfigError: it is something else, such as clips.
+        ShapeError: a waveform is no tensor.
     """
     for example in examples:
-        is_pair = isinstance(example, Sequence) and len(example) == 2
-        if not is_pair or not isinstance(example[0], Tensor):
+        is_pair = isinstance(example, Sequence) and not isinstance(example, str)
+        if not is_pair or len(example) != 2:
             raise ConfigError(
                 f"{owner} takes pairs of a waveform (time,) and the index of its class, such as "
                 f"load_examples makes of clips, got a {type(examples).__name__} with "
                 f"{type(example).__name__} in it"
             )
+        check_tensor(owner, example[0], "(time,)")
     return examples
 
 

@@ -31,11 +31,13 @@ class _Task:
         item: Recording as it was given.
         n_bytes: Size of the waveform; while it is read, an estimate from that of the file.
         waveform: Waveform, once a thread is to read it; ``None`` before.
+        is_dropped: Whether no thread is to read it, even if it is in the pool's queue.
     """
 
     item: Any
     n_bytes: int = 0
     waveform: Future[Tensor] | None = None
+    is_dropped: bool = False
 
 
 class _Reader:
@@ -87,6 +89,7 @@ class _Reader:
             try:
                 task.waveform = self._pool.submit(self._work, task)
             except RuntimeError:  # closed, the interpreter ends, or no thread can be started
+                task.is_dropped = True  # the pool queues it before it starts a thread
                 self._waiting.clear()
                 return
             task.n_bytes = n_bytes
@@ -94,6 +97,9 @@ class _Reader:
             self._n_running += 1
 
     def _work(self, task: _Task) -> Tensor:
+        with self._lock:
+            if task.is_dropped:
+                return torch.empty(0, device="cpu")  # whoever takes it reads it
         n_bytes = 0
         try:
             waveform = self._read(task.item)

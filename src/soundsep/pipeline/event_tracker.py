@@ -79,8 +79,7 @@ class EventTracker:
         labels: Names of the scores.
         rules: Thresholds and durations of events.
         sample_rate: Rate of the positions, in Hz.
-        hop: Length that every event has at least, before ``min_duration_seconds`` is applied, in
-            samples.
+        hop: Trimming leaves an event at least this long, in samples.
         trim: Samples to remove at both ends of an event.
         offset_seconds: Time of position 0.
     """

@@ -39,6 +39,10 @@ class LiveInput(Protocol):
 
         Args:
             stop: Once set, the input ends. It also ends where the iterator does.
+
+        Raises:
+            AudioError: the input broke off; the events so far are given first.
+            OSError: likewise, such as a connection that was lost.
         """
         ...
 
@@ -220,7 +224,7 @@ def _heard(stream: Stream, microphone: LiveInput, stop: threading.Event) -> Iter
                     yield from stream.skip(n_lost)
                     yield Gap(at, stream.duration_seconds)
                 yield from stream.push(block)
-        except AudioError:
+        except (AudioError, OSError):  # of an input of one's own, such as a lost connection
             yield from stream.flush()
             raise
     yield from stream.flush()

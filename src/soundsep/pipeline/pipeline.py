@@ -91,7 +91,11 @@ class Pipeline(Listener):
         runtime: Literal["torch", "onnx"] = "torch",
     ) -> None:
         check_classifier("Pipeline", classifier)
-        check_choice("unknown", unknown, (False, True))  # the score is in the classifier's config
+        if not isinstance(unknown, bool):
+            raise ConfigError(
+                f"unknown must be True or False, for the score is in the classifier's config, got "
+                f"{unknown!r:.80}"
+            )
         check_choice("runtime", runtime, ("torch", "onnx"))
         if runtime == "onnx":
             _check_onnx(classifier, device)

@@ -23,7 +23,8 @@ def recorded_seconds(
     """Length recorded in each hour of each day, as far as the recordings can be read.
 
     A truncated recording counts up to where it breaks off. Such recordings are read to find that
-    out, as are MP3 and M4A, whose last sample is not found otherwise; all others are only opened.
+    out, as are MP3 and the formats of the extra ``formats``, whose last sample is not found
+    otherwise; of all others only the end is read.
 
     Args:
         paths: The recordings.
@@ -52,7 +53,9 @@ def _readable_seconds(path: str) -> float:
     try:
         with audio_blocks(path) as blocks:
             rate, stated = blocks.sample_rate, blocks.duration_seconds
-            if stated is not None and _is_there(path, round(stated * rate) - 1):
+            if stated is not None and (
+                stated > MAX_SECONDS or _is_there(path, round(stated * rate) - 1)
+            ):
                 return stated
             for block in blocks:
                 n_samples += len(block)

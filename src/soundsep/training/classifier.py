@@ -102,6 +102,8 @@ def train(
             frontend=initial.config.frontend,
             window_seconds=initial.config.window_seconds,
         )
+        # Soft clips are raised, as the trained model will raise them.
+        training = [(raised(clip, clip_gain(initial, clip)), target) for clip, target in training]
     folder = make_folder(output)
     settings = {
         "recipe": recipe.to_dict(),
@@ -123,8 +125,6 @@ def train(
     )
     if initial is not None:
         config = initial.config.replace(temperature=1.0, unknown_below=None, thresholds=None)
-        # Soft clips are raised, as the trained model will raise them.
-        training = [(raised(clip, clip_gain(initial, clip)), target) for clip, target in training]
     with forked_rng(seed):  # initialisation draws from the global generator
         model = to_device(Classifier(config), device)
         if initial is not None:

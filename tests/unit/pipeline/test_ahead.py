@@ -135,6 +135,33 @@ def test_without_threads_recordings_are_read_in_their_turn(monkeypatch):
     ]
 
 
+def test_where_some_threads_can_be_started_nothing_is_read_twice(monkeypatch):
+    started, start = [], threading.Thread.start
+
+    def start_one(self):
+        started.append(self)
+        if len(started) > 1:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(ahead.torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    monkeypatch.setattr(ahead, "_size", len)
+    read_items = []
+
+    def slowly(item):
+        read_items.append(item)
+        time.sleep(0.01)
+        return read(item)
+
+    reader = ahead._Reader(slowly, 4)
+    for get in [reader.add(item) for item in "abcdef"]:
+        get()
+    reader.close()
+    assert sorted(read_items) == [*"abcdef"]
+    assert (reader._n_running, reader._n_bytes) == (0, 0)
+
+
 def test_with_none_ahead_no_thread_is_started():
     for item, load in read_ahead(["a", b"bytes"], read, n_ahead=0):
         assert float(load()[0]) == len(str(item))

@@ -7,6 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from soundsep import (
     AudioError,
@@ -157,6 +158,26 @@ def test_a_device_that_stops_is_told_after_the_last_event(pipe, device):
     heard = listen(pipe, Microphone())
     assert next(heard).label == "loud"
     with pytest.raises(AudioError, match="unplugged"):
+        next(heard)
+
+
+def test_the_event_before_a_lost_connection_is_given(pipe):
+    class Connection:
+        sample_rate = RATE
+
+        def blocks(self, stop):
+            yield 0, torch.from_numpy(loud_from_to(1, 0, 1))
+            raise ConnectionResetError("gone")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    heard = listen(pipe, Connection())
+    assert next(heard).label == "loud"
+    with pytest.raises(ConnectionResetError):
         next(heard)
 
 
