@@ -25,10 +25,11 @@ def tone(hz: float, seconds: float = 1.0) -> torch.Tensor:
     return torch.sin(2 * math.pi * hz * time).float()
 
 
-class FixedSpeed:
+class FixedSpeed(np.random.Generator):
     """Draws the end of the range that plays fastest (1) or slowest (-1)."""
 
     def __init__(self, end: int) -> None:
+        super().__init__(np.random.PCG64(0))
         self.end = end
 
     def uniform(self, low: float, high: float) -> float:
