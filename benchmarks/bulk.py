@@ -110,7 +110,7 @@ def tag(clips: Path, output: Path, *options: str, kill: bool) -> None:
     ):
         while kill and process.poll() is None:
             time.sleep(0.01)
-            workers = busy_workers(process.pid) if any(output.glob("part-*")) else []
+            workers = workers_of(process.pid) if any(output.glob("part-*")) else []
             if workers:
                 os.kill(workers[0], signal.SIGKILL)
                 break
@@ -121,8 +121,8 @@ def tag(clips: Path, output: Path, *options: str, kill: bool) -> None:
             sys.exit("it was over before a worker could be killed; give it more clips")
 
 
-def busy_workers(driver: int) -> list[int]:
-    """Processes of the actors that a program of Ray keeps busy; they are below it."""
+def workers_of(driver: int) -> list[int]:
+    """Processes of the actors of a program of Ray, busy or not; they are below it."""
     parents, titles = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -138,7 +138,7 @@ def busy_workers(driver: int) -> list[int]:
     return [
         pid
         for pid, title in titles.items()
-        if title.startswith("ray::MapWorker") and ".submit" in title and is_below(pid)
+        if title.startswith("ray::MapWorker") and is_below(pid)
     ]
 
 
