@@ -136,9 +136,7 @@ def workers_of(driver: int) -> list[int]:
         return pid == driver or (pid in parents and is_below(parents[pid]))
 
     return [
-        pid
-        for pid, title in titles.items()
-        if title.startswith("ray::MapWorker") and is_below(pid)
+        pid for pid, title in titles.items() if title.startswith("ray::MapWorker") and is_below(pid)
     ]
 
 
