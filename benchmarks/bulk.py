@@ -110,7 +110,7 @@ def tag(clips: Path, output: Path, *options: str, kill: bool) -> None:
     ):
         while kill and process.poll() is None:
             time.sleep(0.01)
-            workers = workers_of(process.pid) if any(output.glob("part-*")) else []
+            workers = busy_workers(process.pid) if any(output.glob("part-*")) else []
             if workers:
                 os.kill(workers[0], signal.SIGKILL)
                 break
@@ -121,8 +121,8 @@ def tag(clips: Path, output: Path, *options: str, kill: bool) -> None:
             sys.exit("it was over before a worker could be killed; give it more clips")
 
 
-def workers_of(driver: int) -> list[int]:
-    """Processes of the actors of a program of Ray, busy or not; they are below it."""
+def busy_workers(driver: int) -> list[int]:
+    """Processes of the actors that a program of Ray keeps busy; they are below it."""
     parents, titles = {}, {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -136,7 +136,9 @@ def workers_of(driver: int) -> list[int]:
         return pid == driver or (pid in parents and is_below(parents[pid]))
 
     return [
-        pid for pid, title in titles.items() if title.startswith("ray::MapWorker") and is_below(pid)
+        pid
+        for pid, title in titles.items()
+        if title.startswith("ray::MapWorker") and ".submit" in title and is_below(pid)
     ]
 
 
