@@ -85,7 +85,8 @@ def _signature(
         return "", result
     signature = signature and _ARRAY.sub(r"NDArray[\1]", signature)
     result = result and _ARRAY.sub(r"NDArray[\1]", result)
-    return signature and signature.replace("<factory>", "MelConfig()"), result
+    signature = signature and signature.replace("<factory>", "MelConfig()")
+    return signature and re.sub(r"[\w.~]*\bModel_co\b", "ClassifierLike", signature), result
 
 
 def _types_of_attributes(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Subset
 from typing_extensions import assert_type
 
 import soundsep
@@ -26,7 +27,18 @@ from soundsep import (
     Separation,
 )
 from soundsep.augment import Augment, Gain
-from soundsep.datasets import AudioFolder, Clip, load_examples, read_truth
+from soundsep.classifier import ClassifierLike
+from soundsep.datasets import (
+    AudioFolder,
+    Clip,
+    Mixture,
+    Mixtures,
+    Scene,
+    Soundscapes,
+    load_examples,
+    read_truth,
+)
+from soundsep.export import ExportReport, OnnxClassifier, export_onnx
 from soundsep.frontends import GammatoneFrontend, MelFrontend, MFCCFrontend
 from soundsep.models import resnet18
 from soundsep.pipeline import listen
@@ -37,7 +49,8 @@ assert_type(soundsep.list_examples(), tuple[str, ...])
 assert_type(soundsep.list_models(), tuple[str, ...])
 
 pipe = Pipeline.from_pretrained(soundsep.list_models()[0])
-assert_type(pipe, Pipeline)
+assert_type(pipe, Pipeline[Classifier])
+assert_type(pipe.classifier, Classifier)
 
 # One in, one out: a path, bytes, arrays, a dictionary as data sets of Hugging Face have them.
 result = pipe(path)
@@ -109,6 +122,24 @@ def load(clips: AudioFolder) -> list[tuple[Tensor, int]]:
     assert_type(clips[:2], tuple[Clip, ...])
     return load_examples(clips, sample_rate=16_000)
 
+
+def loaders(clips: AudioFolder, scenes: Soundscapes, mixtures: Mixtures) -> None:
+    assert_type(DataLoader(clips, batch_size=None), DataLoader[Clip])
+    assert_type(DataLoader(scenes, collate_fn=list), DataLoader[Scene])
+    assert_type(Subset(mixtures, [1, 2]), Subset[Mixture])
+
+
+def export(pipe: Pipeline[Classifier], path: Path) -> None:
+    assert_type(export_onnx(pipe.classifier, path), ExportReport)
+    assert_type(Pipeline(OnnxClassifier(path)), Pipeline[OnnxClassifier])
+
+
+def any_pipeline(pipe: Pipeline) -> tuple[str, ...]:
+    assert_type(pipe.classifier, ClassifierLike)
+    return pipe.labels
+
+
+assert_type(any_pipeline(pipe), tuple[str, ...])
 
 waveform, rate = soundsep.load_audio(path)
 assert_type(waveform, Tensor)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import NoReturn, overload
 
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from soundsep.datasets.pieces import Piece
 from soundsep.devices import check_tensor
@@ -94,7 +95,7 @@ def checked_examples(
     return examples
 
 
-class FoldedClips(Sequence[Clip]):
+class FoldedClips(Sequence[Clip], Dataset[Clip]):
     """Clips with the folds of a protocol.
 
     Attributes:
@@ -126,6 +127,10 @@ class FoldedClips(Sequence[Clip]):
     def __getitem__(self, index: int | slice) -> Clip | tuple[Clip, ...]:
         """A clip, or the clips of a slice."""
         return self.clips[index]
+
+    def __add__(self, other: object) -> NoReturn:
+        """Refused: a `Dataset` would join the clips, and mix up the targets of two label sets."""
+        raise ConfigError(f"{type(self).__name__} cannot be added: Concatenation joins data sets")
 
     def __repr__(self) -> str:
         """Its name and size."""

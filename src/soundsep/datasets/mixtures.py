@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from soundsep.config import Config, check_range, check_seed, check_whole
 from soundsep.datasets.clip import checked_examples
@@ -82,7 +83,7 @@ class Mixture:
         return self.sources.sum(dim=0)
 
 
-class Mixtures(Sequence[Mixture]):
+class Mixtures(Sequence[Mixture], Dataset[Mixture]):
     """A list of mixtures, each made when it is accessed.
 
     The clips of a mixture are of different classes. The clips, their levels and their crops depend

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from soundsep.augment.acoustics import noise
 from soundsep.config import check_seed, check_whole
@@ -27,7 +28,7 @@ N_TRIES = 50
 MAX_KEPT_BYTES = 4 * 2**30  # of sounds at other speeds; all 2000 clips of ESC-50 take 2.2 GB
 
 
-class Soundscapes(Sequence[Scene]):
+class Soundscapes(Sequence[Scene], Dataset[Scene]):
     """A list of scenes, each made when it is accessed.
 
     A scene depends only on the seed and its index. Classes are drawn equally often, then a clip of

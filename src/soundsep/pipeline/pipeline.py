@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence, Set, ValuesView
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, overload
+from typing import Any, Generic, Literal, Protocol, cast, overload
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from soundsep.audio import AudioInput
 from soundsep.audio.inputs import is_many
@@ -31,6 +32,9 @@ from soundsep.separator import Separator
 
 __all__ = ["Pipeline"]
 
+# Covariant: whoever takes a `Pipeline` of anything that scores takes one of a `Classifier` too.
+Model_co = TypeVar("Model_co", bound=ClassifierLike, covariant=True, default=ClassifierLike)
+
 
 class Column(Protocol):
     """A column of a table, such as a pandas Series."""
@@ -40,7 +44,7 @@ class Column(Protocol):
         ...
 
 
-class Pipeline(Listener):
+class Pipeline(Listener, Generic[Model_co]):
     """Identifies the sounds in recordings of any format, rate and length.
 
     A recording is downmixed, resampled to the classifier's rate and cut into overlapping windows.
@@ -82,7 +86,7 @@ class Pipeline(Listener):
 
     def __init__(
         self,
-        classifier: ClassifierLike,
+        classifier: Model_co,
         *,
         separator: Separator | None = None,
         unknown: bool = False,
@@ -117,7 +121,7 @@ class Pipeline(Listener):
                 f"{type(classifier).__name__} is not a torch module and cannot be moved to "
                 f"{str(device)!r}; leave out the device"
             )
-        self.classifier = classifier
+        self.classifier: Model_co = classifier
         self.separator = separator
         self.unknown, self.silence_db = unknown, silence_db
         self.runtime = runtime
@@ -127,7 +131,7 @@ class Pipeline(Listener):
 
     @property
     def _model(self) -> ClassifierLike:
-        classifier = self.classifier
+        classifier: ClassifierLike = self.classifier
         # A subclass may do anything with its network.
         return self._inference.of(classifier) if type(classifier) is Classifier else classifier
 
@@ -141,7 +145,7 @@ class Pipeline(Listener):
         silence_db: float | None = None,
         device: str | torch.device = "cpu",
         runtime: Literal["torch", "onnx"] = "torch",
-    ) -> Pipeline:
+    ) -> Pipeline[Classifier]:
         """A pipeline around `Classifier.from_pretrained`, and `Separator.from_pretrained`.
 
         Args:
@@ -162,9 +166,9 @@ class Pipeline(Listener):
         """
         if separator is not None and not isinstance(separator, Separator):
             separator = Separator.from_pretrained(separator, device=device)
-        classifier = Classifier.from_pretrained(name_or_dir)
-        return cls(
-            classifier,
+        of_any: type[Pipeline[Any]] = cls  # a subclass may be of one kind of classifier
+        return of_any(
+            Classifier.from_pretrained(name_or_dir),
             separator=separator,
             unknown=unknown,
             silence_db=silence_db,

@@ -117,3 +117,10 @@ def test_a_recording_of_two_parts_is_never_learnt_from_when_it_is_tested_on():
     parts = [[clip("1", "dog", 1, "7"), clip("2", "dog", 1)], [clip("3", "dog", 2, "7")]]
     training, test = Concatenation(parts).split(2)
     assert ([c.path.stem for c in training], [c.path.stem for c in test]) == (["2"], ["3"])
+
+
+def test_data_sets_are_not_added_with_a_plus(tmp_path):
+    """PyTorch would join the clips and leave the targets, which stand for other labels."""
+    data = AudioTable(write(tmp_path))
+    with pytest.raises(ConfigError, match=r"AudioTable cannot be added: Concatenation joins"):
+        data + data
