@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 import torch
+from typing_extensions import Unpack
 
 from soundsep.audio.silence import is_silent
 from soundsep.datasets import Soundscapes, true_events
@@ -15,9 +16,6 @@ from soundsep.evaluation.psds import import_sed_scores_eval, polyphonic_scores
 from soundsep.metrics import EventMetrics, event_metrics
 from soundsep.pipeline import Event, Pipeline, Scores
 from soundsep.progress import progress_bar
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
 
 __all__ = ["EventOptions", "measure_events"]
 

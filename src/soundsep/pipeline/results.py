@@ -6,14 +6,12 @@ import html
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from soundsep.errors import AudioError
 from soundsep.names import printable
 from soundsep.pipeline.reading import reading, text, texts
-
-if TYPE_CHECKING:
-    from soundsep.separator import Separation
+from soundsep.separator import Separation
 
 __all__ = ["ClipResult", "Prediction"]
 

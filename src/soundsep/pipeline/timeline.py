@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from torch import Tensor
+
 from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean, printable
 from soundsep.pipeline.reading import reading, text
@@ -14,7 +16,6 @@ from soundsep.pipeline.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
 
 __all__ = ["Event", "Gap", "Scores"]
 

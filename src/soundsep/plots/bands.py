@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from soundsep.audio import AudioInput
 from soundsep.frontends import (
@@ -32,7 +33,6 @@ from soundsep.plots.spectrogram import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from typing_extensions import Unpack
 
 __all__ = ["draw_bands", "mel_centres", "mel_columns", "mel_config", "plot_gammatone", "plot_mel"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from typing_extensions import Unpack
+
 from soundsep.audio import AudioInput
 from soundsep.names import printable
 from soundsep.pipeline.timeline import Event
@@ -14,7 +16,6 @@ from soundsep.plots.picture import Picture, PictureOptions
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from typing_extensions import Unpack
 
 __all__ = ["name_rows", "plot_events"]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from typing_extensions import Unpack
 
 from soundsep.audio import AudioInput
 from soundsep.errors import ConfigError
@@ -17,7 +18,6 @@ from soundsep.plots.picture import HEIGHT, Picture, PictureOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from typing_extensions import Unpack
 
 __all__ = ["plot_mfcc"]
 

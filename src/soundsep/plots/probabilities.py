@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from typing_extensions import Unpack
 
 from soundsep.audio import AudioInput
 from soundsep.checkpoints.registry import DEFAULT_EVENT_MODEL
@@ -20,7 +21,6 @@ from soundsep.plots.sound import draw_waveform
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from typing_extensions import Unpack
 
 __all__ = ["plot_probabilities", "plot_scores"]
 

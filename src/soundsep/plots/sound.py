@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 from soundsep.audio import AudioInput
 from soundsep.frontends import power_to_db
@@ -30,7 +31,6 @@ from soundsep.plots.spectrogram import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from typing_extensions import Unpack
 
 __all__ = [
     "below_loudest",

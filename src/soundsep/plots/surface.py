@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from typing_extensions import Unpack
 
 from soundsep.audio import AudioInput
 from soundsep.plots.bands import mel_centres, mel_columns, mel_config
@@ -14,7 +15,6 @@ from soundsep.plots.sound import LEVEL_LABEL, RANGE_DB, below_loudest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from typing_extensions import Unpack
 
 __all__ = ["plot_3d"]
 

@@ -1,0 +1,60 @@
+"""Annotations resolve at run time, as for tools that make forms, checks or commands of them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any, get_type_hints
+
+import matplotlib.axes
+import matplotlib.figure
+import pandas as pd
+import pytest
+
+import soundsep
+from soundsep.evaluation import Evaluation
+
+# What the modules import only where it is used: the extras, and for one picture all of evaluation.
+LATER = {
+    "pd": pd,
+    "Axes": matplotlib.axes.Axes,
+    "Figure": matplotlib.figure.Figure,
+    "Evaluation": Evaluation,
+}
+PACKAGES = [
+    "soundsep",
+    *(f"soundsep.{m.name}" for m in pkgutil.iter_modules(soundsep.__path__) if m.ispkg),
+]
+
+
+def public() -> dict[str, Any]:
+    """Functions, classes and their methods, under the names by which a user knows them."""
+    found: dict[str, Any] = {}
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        for name in getattr(module, "__all__", ()):
+            one = getattr(module, name)
+            if not getattr(one, "__module__", "").startswith("soundsep."):
+                continue  # an alias, a constant
+            found[f"{package}.{name}"] = one
+            for method in dir(one) if inspect.isclass(one) else ():
+                value = inspect.getattr_static(one, method)
+                plain = getattr(value, "__func__", getattr(value, "fget", value))
+                is_ours = getattr(plain, "__module__", "").startswith("soundsep.")
+                if is_ours and inspect.isfunction(plain) and not method.startswith("_"):
+                    found[f"{package}.{name}.{method}"] = plain
+    return found
+
+
+PUBLIC = public()
+
+
+def test_the_names_are_found():
+    some = ("fit", "Pipeline.events", "Scores.edges_seconds", "evaluation.measure_events")
+    assert {f"soundsep.{name}" for name in some} <= {*PUBLIC}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_hints_resolve(name):
+    get_type_hints(PUBLIC[name], localns=LATER)
