@@ -41,8 +41,9 @@ def public() -> dict[str, Any]:
             for method in dir(one) if inspect.isclass(one) else ():
                 value = inspect.getattr_static(one, method)
                 plain = getattr(value, "__func__", getattr(value, "fget", value))
-                is_ours = getattr(plain, "__module__", "").startswith("soundsep.")
-                if is_ours and inspect.isfunction(plain) and not method.startswith("_"):
+                if not inspect.isfunction(plain) or method.startswith("_"):
+                    continue
+                if plain.__module__.startswith("soundsep."):
                     found[f"{package}.{name}.{method}"] = plain
     return found
 
