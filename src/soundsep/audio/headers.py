@@ -85,7 +85,9 @@ def _riff(file: AudioFile) -> Extent | None:
                 file.patch(at - 4, bytes(4))
                 n_bytes = 0
             if not mpeg:
-                return None
+                # Of an RF64 that was cut libsndfile tells only by the length of the whole file.
+                is_cut = n_64 == n_bytes > rest and not is_left_open(n_bytes)
+                return (at, at + n_bytes) if is_cut else None
             open_ended = is_left_open(n_bytes)
             file.narrow(at, None if open_ended else at + n_bytes)
             return 0, None if open_ended else n_bytes

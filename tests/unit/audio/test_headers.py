@@ -233,6 +233,44 @@ def test_a_wav_of_megabytes_is_as_long_as_its_header_tells(told):
             load_audio(data)
 
 
+def rf64_that_tells(n_bytes: int, container: str = "RF64") -> bytes:
+    """One second, of ``2 * RATE`` bytes; the length of the whole file stays right."""
+    if container == "WAV":
+        return with_field(encoded("WAV", "PCM_16"), b"data", 4, n_bytes.to_bytes(4, "little"))
+    return with_field(encoded("RF64", "PCM_16"), b"ds64", 16, n_bytes.to_bytes(8, "little"))
+
+
+@pytest.mark.parametrize("container", ["WAV", "RF64"])
+def test_the_length_of_the_sound_counts_and_not_only_that_of_the_file(container):
+    whole = load_audio(encoded(container, "PCM_16"))[0]
+    for after in (b"", JUNK):
+        part = load_audio(rf64_that_tells(RATE, container) + after)[0]
+        assert torch.equal(part, whole[: RATE // 2])
+    with pytest.raises(AudioError, match="truncated: only 80%"):
+        load_audio(rf64_that_tells(RATE * 5 // 2, container))
+
+
+def test_a_negative_length_of_a_caf_is_refused_but_for_the_one_that_means_an_open_end():
+    data = encoded("CAF", "PCM_16")
+    for n_bytes in (-2, -(2**63)):
+        with pytest.raises(AudioError, match="malformed"):
+            load_audio(with_field(data, b"data", 4, n_bytes.to_bytes(8, "big", signed=True)))
+
+
+@pytest.mark.parametrize("n_bytes", [0, 10])
+def test_a_chunk_of_another_format_before_the_sound_of_an_aiff_is_passed_over(n_bytes):
+    data = encoded("AIFF", "PCM_16")
+    at = data.index(b"SSND")
+    other = b"BODY" + n_bytes.to_bytes(4, "big") + bytes(n_bytes)
+    assert torch.equal(load_audio(data[:at] + other + data[at:])[0], load_audio(data)[0])
+
+
+def test_a_header_of_no_bytes_does_not_repeat_itself_without_end():
+    data = encoded("AU", "G721_32")
+    started_early = with_field(data, b".snd", 4, bytes(4) + MINUS_ONE[:4])
+    assert len(load_audio(started_early)[0]) >= RATE
+
+
 def test_a_voc_of_several_blocks_is_refused():
     """libsndfile hears the heads of the later ones as sound."""
     data = encoded("VOC", "PCM_16")[:-1]

@@ -248,6 +248,28 @@ def test_mp3_in_wav_is_what_its_frames_are(make, extensible):
         assert torch.equal(torch.cat(blocks), expected)
 
 
+@pytest.mark.parametrize("make", [counted, piped])
+def test_mp3_in_rf64_ends_where_its_long_length_says(make):
+    frames = make()
+    expected = load_audio(frames)[0]
+
+    def rf64(n_bytes: int) -> bytes:
+        wav = mpeg_wav(frames)
+        at = wav.index(b"data") + 4
+        ds64 = b"ds64" + struct.pack("<I3QI", 28, len(wav) + 28, n_bytes, 0, 0)
+        open_32 = b"\xff" * 4
+        return b"RF64" + open_32 + b"WAVE" + ds64 + wav[12:at] + open_32 + wav[at + 4 :]
+
+    marker = bytes(len(frames) % 2) + b"LIST\x14\0\0\0adtlabcd01234567abcd"
+    for n_bytes in (len(frames), 0, 2**64 - 1):
+        for after in (b"", marker):
+            assert torch.equal(load_audio(rf64(n_bytes) + after)[0], expected)
+    one_frame = frame(frames[:4]).n_bytes
+    assert len(load_audio(rf64(len(frames) - one_frame))[0]) <= len(expected)
+    with pytest.raises(AudioError, match="truncated: only 50%"):
+        load_audio(rf64(2 * len(frames)))
+
+
 @pytest.mark.parametrize("n_frames", [2, 3, 10, 40])
 def test_short_mp3_in_wav_is_complete(n_frames):
     data, end = piped(), 0
