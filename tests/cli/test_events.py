@@ -185,6 +185,17 @@ def test_parquet_is_made_of_what_is_done_and_gone_on_with(card, tmp_path, capsys
         assert parquet.read_table(quiet).num_rows == 0
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "txt"])
+def test_what_is_done_without_an_event_is_not_done_again(ending, clip, tmp_path, capsys):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    output = tmp_path / f"events.{ending}"
+    for option in ("--overwrite", "--resume"):
+        assert run(clip, "--min-score", "0.9", "-o", str(output), option) == 0
+        assert output.exists()
+    assert "1 done before" in capsys.readouterr().err
+
+
 def test_parquet_needs_pyarrow_and_a_file(clip, tmp_path, monkeypatch, capsys):
     assert run(clip, "--format", "parquet") == 2
     assert "needs -o FILE" in capsys.readouterr().err

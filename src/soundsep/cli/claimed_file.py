@@ -91,8 +91,12 @@ class ClaimedFile:
                 os.ftruncate(self._file, size)
             self.size = size
 
+    def keep(self) -> None:
+        """Leave the file when it is closed, even if it is empty."""
+        self._is_ours = False
+
     def close(self) -> None:
-        """Release the file, once; an empty one that was created here is removed."""
+        """Release the file, once; an empty one that was created here is removed, unless kept."""
         if not self._is_open:
             return
         self._is_open = False

@@ -24,7 +24,7 @@ class OneFile:
     rest, which a stopped run has left of an unfinished one.
 
     Args:
-        path: The file; created with the first line.
+        path: The file; created with the first line, or the first recording that is read to its end.
         lines: Format of the lines.
         settings: Whether to resume or overwrite an existing file.
         record: Path of the record, if not the default.
@@ -123,7 +123,8 @@ class OneFile:
             failure = {"error": str(error)}
             raise
         else:
-            self._append(title)
+            # Without a row too: a resumed run believes the record only of a file that exists.
+            self._append(title).keep()
         finally:
             if failure or sys.exc_info()[0] is None:
                 self._record.write([{"path": path, "bytes": [start, self._size], **failure}])
@@ -132,12 +133,13 @@ class OneFile:
     def _size(self) -> int:
         return self._file.size if self._file else 0
 
-    def _append(self, lines: list[str]) -> None:
+    def _append(self, lines: list[str]) -> ClaimedFile:
         if self._file is None:
             self._file = ClaimedFile(self.path, may_exist=False)
         if not self._file.size:
             lines = [*self._lines.head(), *lines]
         self._file.append(encoded(lines))
+        return self._file
 
     def close(self) -> None:
         """See `Sink`."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -53,22 +52,13 @@ class ParquetFile:
                 "beside it; --overwrite starts over"
             )
         self._file = OneFile(self._rows, lines, settings, record=record_of(path, ""))
-        self.done = self._file.done
-        self._has_any = False
-
-    @contextmanager
-    def recording(self, path: str) -> Iterator[Callable[[Any], None]]:
-        """See `Sink`."""
-        with self._file.recording(path) as write:
-            yield write
-        self._has_any = True
+        self.done, self.recording = self._file.done, self._file.recording
 
     def close(self) -> None:
         """Write the file, unless there is nothing to write."""
         self._file.close()
-        if self._has_any or self._rows.is_file():
+        if self._rows.is_file():
             with writing(self._path):
-                self._rows.touch()
                 _convert(self._rows, self._path, self._columns)
 
 
