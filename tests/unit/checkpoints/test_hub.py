@@ -15,7 +15,7 @@ import torch
 from fake_hub import COMMIT, fake_hub
 
 from soundsep import Classifier, ClassifierConfig
-from soundsep.checkpoints.hub import push_folder
+from soundsep.checkpoints.hub import is_repository, push_folder
 from soundsep.cli import main
 from soundsep.errors import ConfigError, WeightsError
 
@@ -159,6 +159,20 @@ def test_errors_of_the_client_tell_no_token(model, monkeypatch, message):
     assert e.value.__cause__ is None
     assert e.value.__suppress_context__
     assert not {TOKEN, "abc.def", "hf_AnotherOneOfNobody"} & set(str(e.value).split())
+
+
+def test_a_given_token_of_any_form_is_not_told(model, monkeypatch):
+    token = "of-another-hub+1"
+    pushed(monkeypatch, Stub(error=RuntimeError(f"no right to write with {token}.")))
+    with pytest.raises(WeightsError, match=r"no right to write with \*\*\*\.") as caught:
+        model.push_to_hub("me/bees", token=token)
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("n_org", [96, 97])
+@pytest.mark.parametrize("n_name", [96, 97])
+def test_names_of_repositories_have_96_characters_at_most(n_org, n_name):
+    assert is_repository(f"{'o' * n_org}/{'n' * n_name}") == (n_org == n_name == 96)
 
 
 @pytest.mark.parametrize("name", ["bees", "a/b/c", "../bees", "me/..", "", "me/be--es", 5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import io
@@ -13,6 +14,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -340,14 +342,43 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
             resolve("tiny")
 
 
-def test_timeout_the_caller_has_set_is_respected(mirror: Server) -> None:
+def test_timeout_the_caller_has_set_is_respected(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "ATTEMPTS", 1)
+    mirror.planned[MODEL_PATH] = [mirror.stall(1000)]
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(7.5)
+    socket.setdefaulttimeout(0.2)
+    start = time.monotonic()
     try:
-        resolve("tiny")
-        assert socket.getdefaulttimeout() == 7.5
+        with pytest.raises(WeightsError, match="timed out"):
+            resolve("tiny")
+        assert socket.getdefaulttimeout() == 0.2
     finally:
         socket.setdefaulttimeout(before)
+    assert time.monotonic() - start < fetch.TIMEOUT_SECONDS / 2
+
+
+def test_a_file_of_no_table_has_2_gib_at_most(server: Server) -> None:
+    most = 2**31
+    server.planned["/x"] = [send(b"", promise=most), send(b"", promise=most + 1)]
+    with pytest.raises(ConnectionError, match=f"ended after 0 of {most}"):
+        fetch.receive(f"{server.url}/x", io.BytesIO(), size=None, progress=False)
+    with pytest.raises(ValueError, match=f"announces {most + 1} bytes"):
+        fetch.receive(f"{server.url}/x", io.BytesIO(), size=None, progress=False)
+
+
+@pytest.mark.parametrize("announced", ["1e3", "many", "262144, 262144"])
+def test_a_length_that_is_no_number_is_refused(mirror: Server, announced: str) -> None:
+    def reply(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", announced)
+        handler.end_headers()
+
+    mirror.planned[MODEL_PATH] = [reply] * 9
+    with pytest.raises(WeightsError, match="attempts made: 1"):
+        resolve("tiny")
+    assert list(locate.cache_folder(TINY).iterdir()) == []
 
 
 @pytest.mark.parametrize("damage", [WEIGHTS[:-1] + b"\x00", WEIGHTS[:100], b""])
@@ -357,6 +388,24 @@ def test_damaged_cache_is_repaired(mirror: Server, damage: bytes) -> None:
     mirror.asked.clear()
     assert contents(resolve("tiny")) == CONTENTS
     assert mirror.asked == [MODEL_PATH]  # the config was good
+
+
+def test_a_cached_file_that_the_disk_cannot_read_is_fetched_again(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, digest = resolve("tiny"), fetch.file_digest
+    broken = folder / "model.safetensors"
+    inode = broken.stat().st_ino
+
+    def read(path: Path) -> str:
+        if path.stat().st_ino == inode:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return digest(path)
+
+    monkeypatch.setattr(fetch, "file_digest", read)
+    mirror.asked.clear()
+    assert contents(resolve("tiny")) == CONTENTS
+    assert mirror.asked == [MODEL_PATH]
 
 
 def test_killed_download_is_repaired_and_swept(mirror: Server) -> None:
@@ -456,6 +505,18 @@ def test_offline_0_is_online(mirror: Server, monkeypatch: pytest.MonkeyPatch) ->
     assert contents(resolve("tiny")) == CONTENTS
 
 
+@pytest.mark.parametrize("variable", ["SOUNDSEP_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_is_said_in_the_words_of_huggingface_hub(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for value in ("1", "on", "YES", "True", " true "):
+        monkeypatch.setenv(variable, value)
+        assert locate.is_offline(), value
+    for value in ("", "0", "off", "no", "false", "10"):
+        monkeypatch.setenv(variable, value)
+        assert not locate.is_offline(), value
+
+
 def test_filled_cache_works_read_only() -> None:
     folder = put(locate.cache_folder(TINY))
     for path in (*folder.iterdir(), folder):
@@ -494,6 +555,23 @@ def test_cache_that_cannot_be_written_serves_from_a_mirror(
     with watched() as events:
         assert resolve("tiny") == mirrored
     assert events == []
+
+
+def test_a_cache_that_is_there_and_may_not_be_written_serves_from_a_mirror(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tempfile.TemporaryFile
+
+    def closed(*args: Any, dir: Path | None = None) -> Any:
+        if dir is not None and dir.is_relative_to(locate.cache_root()):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir))
+        return made(*args, dir=dir)
+
+    monkeypatch.setattr(cache.tempfile, "TemporaryFile", closed)
+    with pytest.warns(SoundsepWarning, match="the cache cannot be written.*Permission denied"):
+        folder = resolve("tiny")
+    assert contents(folder) == CONTENTS
+    assert not folder.is_relative_to(locate.cache_root())
 
 
 def test_a_cache_without_room_serves_from_a_mirror(
@@ -611,6 +689,23 @@ def test_server_that_drips_is_given_up(mirror: Server, monkeypatch: pytest.Monke
         resolve("tiny")
     assert time.monotonic() - start < 20
     assert list(locate.cache_folder(TINY).iterdir()) == []
+
+
+def test_server_that_sends_much_around_little_content_is_given_up(
+    mirror: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pad(handler: http.server.BaseHTTPRequestHandler) -> None:
+        with suppress(OSError):
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(300):
+                mirror.released.wait(0.01)
+                handler.wfile.write(b"1;" + b"x" * 60_000 + b"\r\na\r\n")
+
+    monkeypatch.setattr(fetch, "SPAN_SECONDS", 0.2)
+    monkeypatch.setattr(fetch, "ATTEMPTS", 1)
+    mirror.planned[MODEL_PATH] = [pad]
+    with pytest.raises(WeightsError, match="too slowly, below 4096 bytes per second"):
+        resolve("tiny")
 
 
 @pytest.mark.parametrize(
