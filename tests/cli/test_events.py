@@ -265,7 +265,7 @@ def test_clips_are_cut_out_and_gone_on_with(ending, card, tmp_path, capsys):
 def test_clips_of_a_damaged_recording_are_cut_and_counted(tmp_path, capsys):
     night, clips = tmp_path / "night.wav", tmp_path / "clips"
     samples = tone(16_000 * 40, 1e-3)
-    for second in (1, 5, 14):  # it is read in blocks of 2^17 samples, to 16.4 s
+    for second in (1, 5, 16):  # it breaks off after 20 s
         samples[16_000 * second : 16_000 * (second + 2)] *= 500
     soundfile.write(night, samples, 16_000)
     night.write_bytes(night.read_bytes()[: 2 * 16_000 * 20])

@@ -80,11 +80,17 @@ class AudioBlocks:
         self._blocks = self._iterate()
 
     def _iterate(self) -> Iterator[Tensor]:
+        damage = None
         try:
-            for samples in self._decoded():
-                yield self._resampled(self._mixer.push(samples))
+            try:
+                for samples in self._decoded():
+                    yield self._resampled(self._mixer.push(samples))
+            except AudioError as error:
+                damage = error
             yield self._resampled(self._mixer.flush())
             yield self._resampler.flush()
+            if damage is not None:
+                raise damage
         finally:
             self.close()
 
@@ -138,7 +144,7 @@ def audio_blocks(
     """Read a recording of any length block by block, in constant memory.
 
     The blocks joined equal the result of `load_audio`, with the same checks. Damage is raised when
-    it is reached, after the blocks before it were yielded.
+    it is reached, after all that could be decoded before it was yielded.
 
     Args:
         audio: Anything `load_audio` takes.

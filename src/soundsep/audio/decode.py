@@ -99,6 +99,7 @@ class Decoder:
         self._held: list[NDArray[np.float32]] = []  # (frames, channels), not given yet
         self._n_held = self._n_read = 0
         self._ended = False
+        self._failure: AudioError | None = None  # raised once all before it was given
 
     def _opened(self) -> Reader:
         contents = contents_of(self._audio.peek(0, HEAD_BYTES))
@@ -127,13 +128,16 @@ class Decoder:
             Returns (channels, time).
 
         Raises:
-            AudioError: the file is damaged, cut off or empty, or holds NaN or Inf.
+            AudioError: the file is damaged, cut off or empty, or holds NaN or Inf. What could be
+                decoded before the damage is returned first.
         """
         if self._n_held < n_frames and not self._ended:
             with interrupts_held():
                 while self._n_held < n_frames and not self._ended:
                     self._fetch(n_frames - self._n_held)
         if not self._n_held:
+            if self._failure is not None:
+                raise self._failure
             return np.empty((self.n_channels, 0), np.float32)
         held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held)
         block = np.ascontiguousarray(held[:n_frames].T)
@@ -150,7 +154,10 @@ class Decoder:
         samples = np.empty((size, self.n_channels), np.float32)
         n_here = 0
         for _ in range(0, size, REQUEST):
-            n_now = self._request(samples[n_here : n_here + REQUEST])
+            try:
+                n_now = self._request(samples[n_here : n_here + REQUEST])
+            except AudioError as error:
+                n_now, self._failure = 0, error
             if not n_now:
                 self._ended = True
                 break

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from soundsep.audio import audio_blocks
+from soundsep.audio.length import readable_seconds
 from soundsep.config import check_number, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.folder import note_look_alikes, require_classes
@@ -139,13 +139,15 @@ class AudioTable(FoldedClips):
     def unlabelled(self, *, seconds: float = 10.0, n_most: int = 200) -> tuple[Piece, ...]:
         """Parts of the recordings that no line labels, as backgrounds for `soundsep.fit`.
 
+        A truncated recording has parts up to where it breaks off.
+
         Args:
             seconds: Length of a part; shorter ones are given where there is no more between two
                 labels, but none below a second.
             n_most: Number of parts at most, spread evenly over the recordings.
 
         Raises:
-            AudioError: a recording cannot be read.
+            AudioError: nothing of a recording can be read.
             ConfigError: ``seconds`` is not above 0, or ``n_most`` not at least 1.
         """
         seconds = check_number("seconds", seconds, above=0)
@@ -155,10 +157,12 @@ class AudioTable(FoldedClips):
             spans[clip.path].append((clip.start_seconds, clip.end_seconds or math.inf))
         found = []
         for path, taken in spans.items():
-            with audio_blocks(path) as blocks:
-                length = blocks.duration_seconds
-            if length is None:  # known only once it is read: up to the last label
-                length = max((end for _, end in taken if end < math.inf), default=0.0)
+            if (
+                0.0,
+                math.inf,
+            ) in taken:  # labelled as a whole, however long
+                continue
+            length = readable_seconds(path)
             position = 0.0
             for start, end in (*sorted(taken), (length, length)):
                 n_parts = math.ceil(max(min(start, length) - position, 0.0) / seconds)

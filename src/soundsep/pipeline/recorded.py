@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-import soundfile
-
-from soundsep.audio import audio_blocks, recording_start
+from soundsep.audio import recording_start
+from soundsep.audio.length import readable_seconds
 from soundsep.errors import AudioError
 from soundsep.pipeline.summary import Hour
 from soundsep.progress import progress_bar
@@ -38,39 +38,16 @@ def recorded_seconds(
     strangers = []
     for path in progress_bar([*paths], progress=progress, unit="file", desc="measuring"):
         start = recording_start(path, pattern=time_pattern)
-        length = 0.0 if start is None else _readable_seconds(path)
+        length = 0.0
+        if start is not None:
+            with suppress(AudioError):
+                length = readable_seconds(path)
         if start is None or not 0 < length <= MAX_SECONDS:
             strangers.append(path)
             continue
         for hour, part in _split(start.replace(tzinfo=None), length):
             seconds[hour] = seconds.get(hour, 0.0) + part
     return seconds, strangers
-
-
-def _readable_seconds(path: str) -> float:
-    """Length of what can be heard of a recording: up to its end, or to where it is damaged."""
-    n_samples = 0
-    try:
-        with audio_blocks(path) as blocks:
-            rate, stated = blocks.sample_rate, blocks.duration_seconds
-            if stated is not None and (
-                stated > MAX_SECONDS or _is_there(path, round(stated * rate) - 1)
-            ):
-                return stated
-            for block in blocks:
-                n_samples += len(block)
-    except AudioError:
-        pass
-    return n_samples / rate if n_samples else 0.0
-
-
-def _is_there(path: str, sample: int) -> bool:
-    """Whether libsndfile finds a sample, without reading those before it."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            return file.seek(sample) == sample and len(file.read(1)) == 1
-    except (OSError, RuntimeError, TypeError, ValueError):  # at odd headers too
-        return False
 
 
 def _split(start: datetime, seconds: float) -> Iterator[tuple[Hour, float]]:

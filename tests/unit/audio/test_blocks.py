@@ -202,3 +202,19 @@ def test_memory_does_not_grow_with_the_length():
 def test_what_is_no_rate_is_refused(rates):
     with pytest.raises(ConfigError, match="a rate must be a number"):
         resample(torch.zeros(10), *rates)
+
+
+@pytest.mark.parametrize("target", [44_100, 16_000])
+@pytest.mark.parametrize("size", [997, 30_011, 2**20])
+def test_all_before_damage_is_heard(target, size):
+    """Also what a block, the channels' mix and the resampler held when it was reached."""
+    signal = noise(4 * 44_100, 2).numpy().T
+    data = wav(signal)
+    n_left = 3 * 44_100 + 17
+    cut = data[: len(data) - 4 * (len(signal) - n_left)]
+    whole = load_audio(wav(signal[:n_left]), target_rate=target)[0]
+    heard = []
+    with pytest.raises(AudioError, match=r"truncated: only 75%"):  # noqa: PT012 - the last of them
+        for block in audio_blocks(cut, target_rate=target, block_samples=size):
+            heard.append(block)
+    torch.testing.assert_close(torch.cat(heard), whole, atol=1e-6, rtol=0)

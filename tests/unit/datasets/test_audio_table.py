@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
-from soundsep.datasets import AudioTable, Clip, Piece, audio_table
+from soundsep.datasets import AudioTable, Clip, Piece
+from soundsep.datasets.pieces import load_pieces
 from soundsep.errors import ConfigError, DatasetError
 
 ROWS = "path,label,fold,group\na1.wav,a,1,x\nsub/a2.wav,a,2,y\nb1.wav,b,1,z\nb2.wav,b,2,w\n"
@@ -289,19 +288,28 @@ def test_what_nobody_labelled_is_background(tmp_path):
     assert AudioTable(table, partial=True).unlabelled() == ()
 
 
-def test_where_a_length_is_unknown_all_is_background_up_to_the_last_label(tmp_path, monkeypatch):
-    recording = write_night(tmp_path, "night.wav")
-
-    @contextmanager
-    def blocks(path):
-        yield SimpleNamespace(duration_seconds=None)
-
-    monkeypatch.setattr(audio_table, "audio_blocks", blocks)
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+def test_a_truncated_recording_has_background_as_far_as_it_is_heard(suffix, tmp_path):
+    """Its header still states a minute, and that of an MP3 no length at all."""
+    path = tmp_path / f"night.{suffix}"
+    rng = np.random.default_rng(0)
+    soundfile.write(path, 0.1 * rng.standard_normal(60 * 16_000), 16_000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     table = tmp_path / "t.csv"
-    table.write_text(f"{TIMES}night.wav,5,6,owl\nnight.wav,8,9,tit\n")
-    data = AudioTable(table, partial=True)
-    assert data.unlabelled() == (Piece(recording, 0.0, 5.0), Piece(recording, 6.0, 8.0))
-    table.write_text("path,label\nnight.wav,owl\n")  # the whole recording
+    table.write_text(f"{TIMES}{path.name},5,6,owl\n{path.name},8,10,tit\n")
+    parts = AudioTable(table, partial=True).unlabelled()
+    assert parts[:2] == (Piece(path, 0.0, 5.0), Piece(path, 6.0, 8.0))
+    assert parts[-1].end_seconds == pytest.approx(30, abs=0.5)
+    for target_rate in (16_000, 44_100):
+        for part, waveform in load_pieces(parts, target_rate=target_rate):
+            length = part.end_seconds - part.start_seconds
+            assert len(waveform) == pytest.approx(length * target_rate, abs=2)
+
+
+def test_a_recording_that_one_line_labels_as_a_whole_is_not_even_read(tmp_path):
+    (tmp_path / "night.wav").write_bytes(b"no sound")
+    table = tmp_path / "t.csv"
+    table.write_text("path,label\nnight.wav,owl\n")
     assert AudioTable(table, partial=True).unlabelled() == ()
 
 

@@ -54,7 +54,7 @@ def test_a_truncated_recording_counts_as_far_as_it_is_heard(suffix, tmp_path):
             pass
     assert recorded_seconds([str(path)]) == ({(MAY_19, 22): heard}, [])
     assert 10 < heard < 40
-    path.write_bytes(path.read_bytes()[:400])
+    path.write_bytes(path.read_bytes()[:20])
     assert recorded_seconds([str(path)]) == ({}, [str(path)])
 
 
