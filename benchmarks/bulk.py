@@ -1,4 +1,4 @@
-"""Cost of a clip when a folder is tagged: plain pipeline, command line, Ray, Ray with a kill.
+"""Cost of a clip when a folder is tagged: plain pipeline, command line, its processes, Ray.
 
 Each way is a command of its own, and its start counts. In the last one a worker of Ray is killed
 in the middle. The results are checked: every recording is there once, and only those that are
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("model", help="a name of `soundsep models`, a folder, or org/repo")
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--broken", type=int, default=20, help="how many of them are broken")
-    parser.add_argument("--workers", type=int, default=2, help="of Ray")
+    parser.add_argument("--workers", type=int, default=2, help="of Ray, and other processes")
     add_json_option(parser)
     arguments = parser.parse_args()
     root = Path(os.environ.get("SOUNDSEP_TEST_DATA", "../shared"))
@@ -46,12 +46,14 @@ def main() -> None:
     if not files:
         sys.exit(f"no clips of ESC-50 below {root}; SOUNDSEP_TEST_DATA says where they are")
     ray = f"Ray, {arguments.workers} workers"
+    plain, alone = "plain pipeline", "`soundsep classify --output`"
+    shared = f"the same with `--processes {arguments.workers}`"
     base, ratios = 0.0, {}
     print("| way | seconds | ms a clip | time / plain pipeline |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         clips = Path(temporary, "clips")
         broken = plant(files, clips, arguments.broken)
-        for way in ("plain pipeline", "`soundsep classify --output`", ray, f"{ray}, one killed"):
+        for way in (plain, alone, shared, ray, f"{ray}, one killed"):
             output = Path(temporary, way.replace("`", ""))
             print(way, file=sys.stderr)
             began = time.perf_counter()
@@ -62,16 +64,17 @@ def main() -> None:
                     "--model", arguments.model, "--workers", str(arguments.workers),
                     kill=way.endswith("killed"),
                 )  # fmt: skip
-            elif way.startswith("plain"):
+            elif way == plain:
                 run("-c", PLAIN, clips, output, arguments.model)
             else:
-                options = ["--output", output, "--model", arguments.model]
+                n = arguments.workers if way == shared else 1
+                options = ["--output", output, "--model", arguments.model, "--processes", str(n)]
                 run("-m", "soundsep.cli", "classify", clips, *options)
             seconds = time.perf_counter() - began
             base = base or seconds
             check(output, clips, broken)
             ms = 1e3 * seconds / len(files)
-            if not way.startswith("plain"):
+            if way != plain:
                 ratios[f"{way.replace('`', '')} / plain pipeline"] = seconds / base
             print(f"| {way} | {seconds:.1f} | {ms:.1f} | {seconds / base:.2f} |", flush=True)
     save_ratios(arguments.json, "bulk", ratios)

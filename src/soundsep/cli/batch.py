@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soundsep.cli.console import note
 
-__all__ = ["go_through"]
+__all__ = ["go_through", "groups_of"]
 
 
 def go_through(
@@ -49,7 +49,7 @@ def go_through(
         with progress_bar(
             total=len(recordings), initial=n_before, unit="file", progress=many
         ) as bar:
-            for group in _groups(left, group_size):
+            for group in groups_of(left, group_size):
                 for error in work(group):
                     n_done += 1
                     n_failed += error is not None
@@ -76,7 +76,8 @@ def _counted(n: int, n_failed: int) -> str:
     return f"{n} recordings, none failed" if n > 1 else "1 recording, done"
 
 
-def _groups(paths: Sequence[str], size: int) -> Iterator[list[str]]:
+def groups_of(paths: Sequence[str], size: int) -> Iterator[list[str]]:
+    """So many recordings at a time, in order; the last group may be smaller."""
     iterator = iter(paths)
     while group := list(islice(iterator, size)):
         yield group

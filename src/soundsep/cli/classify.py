@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soundsep.cli.batch import go_through
+from soundsep.cli.batch import go_through, groups_of
 from soundsep.cli.console import note, say
 from soundsep.cli.formats import (
     RESULT_FORMATS,
@@ -27,6 +28,7 @@ from soundsep.cli.options import (
     add_device,
     add_doubt,
     add_model,
+    add_processes,
     add_runtime,
     at_least_1,
 )
@@ -35,6 +37,7 @@ from soundsep.cli.parquet import sink_of
 from soundsep.cli.recordings import add_recordings, add_resume, given_recordings
 from soundsep.cli.results_file import ResultsFile
 from soundsep.cli.sinks import Settings
+from soundsep.cli.workers import shared_out
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -94,6 +97,7 @@ def add_command(commands: Commands) -> None:
     add_device(command)
     add_runtime(command)
     add_batch_size(command)
+    add_processes(command)
     command.set_defaults(run=_run)
 
 
@@ -110,9 +114,17 @@ def _run(arguments: argparse.Namespace) -> int:
             hint="--resume continues it, --overwrite starts over",
         )
     check_time_pattern(arguments.time_pattern, recordings)
+    pipe = _pipeline(arguments)
+    if output is None:
+        return _classify(arguments, pipe, recordings, None)
+    with closing(_output(arguments, pipe)) as results:
+        return _classify(arguments, pipe, recordings, results)
+
+
+def _pipeline(arguments: argparse.Namespace) -> Pipeline:
     from soundsep.pipeline import Pipeline
 
-    pipe = Pipeline.from_pretrained(
+    return Pipeline.from_pretrained(
         arguments.model,
         separator=arguments.separator,
         unknown=arguments.unknown,
@@ -120,10 +132,6 @@ def _run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         runtime=arguments.runtime,
     )
-    if output is None:
-        return _classify(arguments, pipe, recordings, None)
-    with closing(_output(arguments, pipe)) as results:
-        return _classify(arguments, pipe, recordings, results)
 
 
 def _output(arguments: argparse.Namespace, pipe: Pipeline) -> ResultsFile | TableFile:
@@ -177,13 +185,12 @@ class TableFile:
         self._sink = sink_of(arguments.output, kind, lines, settings, lines.columns)
         self.done = self._sink.done
 
-    def write_results(self, results: Iterable[ClipResult]) -> None:
-        """Add one row per result, failures included."""
-        for result in results:
-            with suppress(AudioError), self._sink.recording(str(result.path)) as write:
-                write(result)
-                if result.error is not None:
-                    raise AudioError(result.error)
+    def write(self, result: ClipResult) -> None:
+        """Add the row of a result, or of a failure."""
+        with suppress(AudioError), self._sink.recording(str(result.path)) as write:
+            write(result)
+            if result.error is not None:
+                raise AudioError(result.error)
 
     def close(self) -> None:
         """Close the file."""
@@ -209,9 +216,57 @@ def _classify(
     output: ResultsFile | TableFile | None,
 ) -> int:
     done = dict(output.done) if output else {}
+
+    def work(group: list[str]) -> Iterator[str | None]:
+        for result in islice(answers, len(group)):
+            if isinstance(output, TableFile):
+                output.write(result)
+            elif output:
+                output.write([_timed(result, arguments.time_pattern)])
+            else:
+                _show(result, arguments)
+            yield result.error
+
+    left = [path for path in recordings if path not in done]
+    with closing(_results(arguments, pipe, left)) as answers:
+        return go_through(
+            recordings,
+            work,
+            done=done,
+            group_size=arguments.batch_size,
+            output=arguments.output,
+            can_resume=output is not None,
+            always_sum_up=output is not None,
+        )
+
+
+def _results(
+    arguments: argparse.Namespace, pipe: Pipeline, paths: list[str]
+) -> Generator[ClipResult]:
+    """The results of recordings, in order; one that failed has its error."""
+    groups = list(groups_of(paths, arguments.batch_size))
+    n_processes = min(arguments.processes, len(groups))
+    if n_processes < 2:
+        yield from _heard(arguments, pipe, paths)
+        return
+    in_process = partial(_hears, arguments)
+    with closing(shared_out(groups, in_process, n_processes=n_processes)) as answers:
+        for results in answers:
+            yield from results
+
+
+def _hears(arguments: argparse.Namespace) -> Callable[[list[str]], list[ClipResult]]:
+    """What gives the results of some recordings, in a process of its own."""
+    pipe = _pipeline(arguments)
+    return lambda paths: list(_heard(arguments, pipe, paths))
+
+
+def _heard(
+    arguments: argparse.Namespace, pipe: Pipeline, paths: Iterable[str]
+) -> Generator[ClipResult]:
     # One call for all of them: the files of the next group are read while one is classified.
-    answers = pipe(
-        (path for path in recordings if path not in done),
+    return pipe(
+        iter(paths),
         top_k=arguments.top,
         batch_size=arguments.batch_size,
         channel=arguments.channel,
@@ -219,35 +274,14 @@ def _classify(
         errors="return",
     )
 
-    def work(group: list[str]) -> Iterator[str | None]:
-        results = list(islice(answers, len(group)))
-        if isinstance(output, TableFile):
-            output.write_results(results)
-        elif output:
-            output.write(_timed(result, arguments.time_pattern) for result in results)
-        else:
-            _show(results, arguments)
-        return (result.error for result in results)
 
-    return go_through(
-        recordings,
-        work,
-        done=done,
-        group_size=arguments.batch_size,
-        output=arguments.output,
-        can_resume=output is not None,
-        always_sum_up=output is not None,
-    )
-
-
-def _show(results: Iterable[ClipResult], arguments: argparse.Namespace) -> None:
-    for result in results:
-        if arguments.json:
-            say(json.dumps(_timed(result, arguments.time_pattern)))
-        elif result.error is not None:
-            note(result.error)
-        else:
-            say(result.table(arguments.top))
+def _show(result: ClipResult, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        say(json.dumps(_timed(result, arguments.time_pattern)))
+    elif result.error is not None:
+        note(result.error)
+    else:
+        say(result.table(arguments.top))
 
 
 def _timed(result: ClipResult, pattern: str | None) -> dict[str, Any]:

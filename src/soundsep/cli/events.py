@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from soundsep.cli.batch import go_through
 from soundsep.cli.clips import Clips, add_clips
@@ -22,16 +22,24 @@ from soundsep.cli.formats import (
     check_time_pattern,
     format_of,
 )
-from soundsep.cli.options import Commands, add_batch_size, add_channel, add_device, add_runtime
+from soundsep.cli.options import (
+    Commands,
+    add_batch_size,
+    add_channel,
+    add_device,
+    add_processes,
+    add_runtime,
+)
 from soundsep.cli.output import check_output, refuse_recordings
 from soundsep.cli.parquet import rows_of, sink_of
 from soundsep.cli.recordings import add_recordings, add_resume, given_recordings, own_places
 from soundsep.cli.sinks import EachToItsFile, Screen, Settings, Sink
+from soundsep.cli.workers import shared_out
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from soundsep.audio import FoundRecordings
-    from soundsep.pipeline import Pipeline, TimedEvent
+    from soundsep.pipeline import Event, Pipeline, TimedEvent
 
 __all__ = ["add_command"]
 
@@ -75,6 +83,7 @@ def add_command(commands: Commands) -> None:
     add_device(command)
     add_runtime(command)
     add_batch_size(command)
+    add_processes(command)
     command.set_defaults(run=_run)
 
 
@@ -109,17 +118,17 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     check_time_pattern(arguments.time_pattern, found.paths)
     pipe = load_pipeline(arguments)
-    options = found_options(arguments, pipe) | {"channel": arguments.channel}
     clips = Clips(arguments, found.places) if arguments.clips else None
     with closing(_sink(arguments, kind, outputs, pipe, titles=many)) as sink:
         if clips and sink.done:
             clips.go_on_with(_earlier(output, kind))
+        left = [path for path in found.paths if path not in sink.done]
 
         def work(group: list[str]) -> Iterator[str | None]:
             (path,) = group
             try:
                 with sink.recording(path) as write:
-                    for event in pipe.events(path, progress=not many, **options):
+                    for event in next(answers):
                         write(event)
                         if clips:
                             clips.add(path, event)
@@ -129,14 +138,63 @@ def _run(arguments: argparse.Namespace) -> int:
             else:
                 yield None
 
-        status = go_through(
-            found.paths,
-            work,
-            done=dict(sink.done),
-            output=output,
-            can_resume=not isinstance(sink, Screen),
-        )
+        with closing(_events(arguments, pipe, left, progress=not many)) as answers:
+            status = go_through(
+                found.paths,
+                work,
+                done=dict(sink.done),
+                output=output,
+                can_resume=not isinstance(sink, Screen),
+            )
     return max(status, clips.cut()) if clips else status
+
+
+def _events(
+    arguments: argparse.Namespace, pipe: Pipeline, paths: list[str], *, progress: bool
+) -> Generator[Iterable[Event]]:
+    """The events of each recording, in order; an `AudioError` may end them."""
+    n_processes = min(arguments.processes, len(paths))
+    if n_processes < 2:
+        find = _finder(arguments, pipe, progress=progress)
+        yield from map(find, paths)
+        return
+    in_process = partial(_finds, arguments)
+    with closing(shared_out(paths, in_process, n_processes=n_processes)) as answers:
+        yield from map(_Found.events_or_error, answers)
+
+
+class _Found(NamedTuple):
+    """What another process found in a recording."""
+
+    events: list[Event]
+    error: AudioError | None
+
+    def events_or_error(self) -> Iterator[Event]:
+        yield from self.events
+        if self.error is not None:
+            raise self.error
+
+
+def _finds(arguments: argparse.Namespace) -> Callable[[str], _Found]:
+    """What finds the events of a recording, in a process of its own."""
+    find = _finder(arguments, load_pipeline(arguments), progress=False)
+
+    def found(path: str) -> _Found:
+        events: list[Event] = []
+        try:
+            events.extend(find(path))
+        except AudioError as error:
+            return _Found(events, error)
+        return _Found(events, None)
+
+    return found
+
+
+def _finder(
+    arguments: argparse.Namespace, pipe: Pipeline, *, progress: bool
+) -> Callable[[str], Iterable[Event]]:
+    options = found_options(arguments, pipe) | {"channel": arguments.channel}
+    return partial(pipe.events, progress=progress, **options)
 
 
 def _earlier(output: Path, kind: str) -> Iterator[TimedEvent]:

@@ -23,6 +23,7 @@ __all__ = [
     "add_doubt",
     "add_model",
     "add_overwrite",
+    "add_processes",
     "add_runtime",
     "add_seed",
     "at_least_0",
@@ -106,6 +107,18 @@ def add_batch_size(command: argparse.ArgumentParser) -> None:
         default=16,
         metavar="N",
         help="windows per forward pass (default: 16)",
+    )
+
+
+def add_processes(command: argparse.ArgumentParser) -> None:
+    """--processes."""
+    command.add_argument(
+        "--processes",
+        type=at_least_1,
+        default=1,
+        metavar="N",
+        help="share out many recordings among N processes, each with a model of its own; one for "
+        "each core is fastest (default: 1)",
     )
 
 

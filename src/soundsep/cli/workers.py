@@ -1,0 +1,164 @@
+"""Work that is shared out among processes, each with a model of its own; answers in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from soundsep.cli.startup import import_torch
+from soundsep.errors import ConfigError, SoundsepError
+
+__all__ = ["shared_out"]
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+TASKS_EACH = 2  # given out or answered ahead, so that no process waits for a slow one
+
+
+def shared_out(
+    tasks: Iterable[Task], prepare: Callable[[], Callable[[Task], Answer]], *, n_processes: int
+) -> Generator[Answer]:
+    """The answers to tasks, in order, from several processes.
+
+    They share torch's threads, and end with the generator. Warnings are raised here again.
+
+    Args:
+        tasks: What is to be answered; a few are given out ahead.
+        prepare: Called once in each process; what it returns answers a task. It, the tasks and the
+            answers are pickled.
+        n_processes: How many there are.
+
+    Raises:
+        ConfigError: a process was ended by somebody else.
+        Exception: what answering a task raised, in its place.
+    """
+    import torch
+
+    n_threads = max(1, torch.get_num_threads() // n_processes)
+    free = SimpleQueue[_Worker]()
+    with ExitStack() as stack:
+        threads = ThreadPoolExecutor(n_processes, thread_name_prefix="soundsep-worker")
+        stack.callback(threads.shutdown, cancel_futures=True)  # after their processes have ended
+        with _without_ctrl_c():
+            for _ in range(n_processes):
+                worker = _Worker(prepare, n_threads)
+                stack.callback(worker.close)
+                free.put(worker)
+
+        def ask(task: Task) -> tuple[Any, list[Any]]:
+            worker = free.get()
+            try:
+                return worker.ask(task)
+            finally:
+                free.put(worker)
+
+        waiting = deque[Future[tuple[Any, list[Any]]]]()
+        for task in tasks:
+            waiting.append(threads.submit(ask, task))
+            if len(waiting) == TASKS_EACH * n_processes:
+                yield _taken(*waiting.popleft().result())
+        while waiting:
+            yield _taken(*waiting.popleft().result())
+
+
+def _taken(answer: Any, warned: list[Any]) -> Any:
+    for about in warned:
+        warnings.warn_explicit(*about)
+    if isinstance(answer, _Failure):
+        raise answer.error
+    return answer
+
+
+class _Failure:
+    """What was raised instead of an answer."""
+
+    def __init__(self, error: Exception) -> None:
+        is_told = isinstance(error, (SoundsepError, MemoryError, OSError))  # by the command
+        self.error = error if is_told else RuntimeError(traceback.format_exc())
+
+
+class _Worker:
+    """One process; a thread at a time asks it."""
+
+    def __init__(self, prepare: Callable[[], Callable[[Any], Any]], n_threads: int) -> None:
+        context = multiprocessing.get_context("spawn")  # torch does not survive a fork
+        self._connection, its = context.Pipe()
+        self._process = context.Process(target=_serve, args=(its, prepare, n_threads), daemon=True)
+        self._process.start()
+        its.close()  # so that its end is noticed
+
+    def ask(self, task: Any) -> tuple[Any, list[Any]]:
+        """The answer to a task, and the warnings on the way."""
+        try:
+            self._connection.send(task)
+            found: tuple[Any, list[Any]] = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            code = self._process.exitcode or 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise ConfigError(
+                f"one of the processes has ended ({how}); if memory was short, fewer --processes "
+                "need less"
+            ) from None
+        return found
+
+    def close(self) -> None:
+        """End the process, whatever it does; whoever waits for it learns that."""
+        self._process.terminate()
+        self._process.join()
+
+
+def _serve(
+    connection: Connection, prepare: Callable[[], Callable[[Any], Any]], n_threads: int
+) -> None:
+    """Answer tasks until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # see `_without_ctrl_c`
+    import_torch()
+    import torch
+    from tqdm import tqdm
+
+    torch.set_num_threads(n_threads)
+    tqdm.set_lock(threading.RLock())  # its own is shared with processes, and would be left behind
+    warned: list[Any] = []
+    with warnings.catch_warnings(), suppress(EOFError, OSError):
+        warnings.showwarning = lambda *about, **_: warned.append(about[:4])
+        answer = prepare()
+        warned.clear()  # whoever shares out has a model too, and was warned
+        while True:
+            task = connection.recv()
+            try:
+                found = answer(task)
+            except Exception as error:
+                found = _Failure(error)
+            connection.send((found, warned))
+            warned.clear()
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Processes started here are not reached by Ctrl-C, which a terminal sends to all of them.
+
+    Each would print a traceback. The one who shares out ends them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its start would undo what follows
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,173 @@
+"""``--processes``: the same output as from one, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep.cli import main
+from soundsep.cli.workers import shared_out
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    config = ClassifierConfig(
+        labels=("dog", "rain"),
+        network="mn04",
+        frontend=MelConfig(n_mels=32),
+        window_seconds=0.5,
+        hop_seconds=0.5,
+    )
+    folder = tmp_path_factory.mktemp("model")
+    Classifier(config).save_pretrained(folder)
+    return str(folder)
+
+
+def fill(folder: Path, n: int) -> Path:
+    """So many recordings, each of another length; one is none, one is cut off."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(n):
+        noise = 0.1 * rng.standard_normal(RATE // 2 + 400 * i)
+        soundfile.write(folder / f"{i:03}.flac", noise, RATE)
+    (folder / "001.flac").write_bytes(b"no sound")
+    whole = (folder / "004.flac").read_bytes()
+    (folder / "004.flac").write_bytes(whole[: len(whole) // 2])
+    return folder
+
+
+def rows(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_clips_have_the_same_results_in_the_same_order(model, tmp_path, capsys):
+    clips = fill(tmp_path / "clips", 11)
+    found = {}
+    for n in (1, 2):
+        output = tmp_path / f"{n}.jsonl"
+        options = ["--model", model, "--batch-size", 3, "--processes", n, "-o", output]
+        assert main(["classify", *map(str, options), str(clips)]) == 1
+        found[n] = rows(output)
+        said = capsys.readouterr().err
+        assert said == f"soundsep: 2 of 11 recordings failed; the results are in {output}\n"
+    assert [Path(row["path"]).name for row in found[2]] == [f"{i:03}.flac" for i in range(11)]
+    for one, two in zip(found[1], found[2], strict=True):  # torch sums in another order
+        for row in (one, two):
+            row["predictions"] = {p["label"]: p["score"] for p in row.get("predictions", ())}
+            row.pop("label", None)
+        assert two.pop("predictions") == pytest.approx(one.pop("predictions"), abs=2e-6)
+        assert one == two
+
+
+def test_events_and_what_was_found_before_damage_are_the_same(model, tmp_path, capsys):
+    recordings = fill(tmp_path / "recordings", 6)
+    said, tables = [], []
+    for n in ("1", "2"):
+        table = tmp_path / f"{n}.jsonl"
+        options = ["--model", model, "--threshold", "0.01", "--processes", n, "-o", str(table)]
+        assert main(["events", *options, str(recordings)]) == 1
+        said.append(capsys.readouterr().err.replace(str(table), "table"))
+        tables.append(rows(table))
+    assert said[0] == said[1]
+    assert {Path(row["path"]).name for row in tables[1]} >= {"000.flac", "005.flac"}
+    for one, two in zip(*tables, strict=True):
+        assert two.pop("score") == pytest.approx(one.pop("score"), abs=2e-6)
+        assert one == two
+
+
+def test_one_group_of_recordings_needs_no_other_process(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("soundsep.cli.classify.shared_out", None)
+    monkeypatch.setattr("soundsep.cli.events.shared_out", None)
+    clips = fill(tmp_path / "clips", 5)
+    assert main(["classify", "--model", model, "--processes", "9", str(clips)]) == 1
+    assert main(["events", "--model", model, "--processes", "9", str(clips / "000.flac")]) == 0
+
+
+def start(model: str, clips: Path, output: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A run that has written something, and the processes it has started."""
+    options = ["--model", model, "--batch-size", "2", "--processes", "2", "-o", str(output)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "soundsep.cli", "classify", *options, str(clips)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What runs in the background of a shell is started deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while process.poll() is None and (not output.exists() or not output.stat().st_size):
+        time.sleep(0.005)
+    started = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return process, [n for n in map(int, started) if b"spawn_main" in command_of(n)]
+
+
+def command_of(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""  # it has ended
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "SIGKILL", "SIGKILL to one"])
+def test_a_run_that_is_stopped_leaves_nothing_and_goes_on(how, model, tmp_path, capsys):
+    clips, output = fill(tmp_path / "clips", 300), tmp_path / "out.jsonl"
+    process, workers = start(model, clips, output)
+    assert len(workers) == 2
+    with process:
+        if how == "Ctrl-C":  # which a terminal sends to all of its processes
+            os.killpg(process.pid, signal.SIGINT)
+        elif how == "SIGKILL to one":
+            os.kill(workers[1], signal.SIGKILL)
+        else:
+            process.send_signal(signal.Signals[how])
+        message = process.stderr.read()
+    codes = {"Ctrl-C": 130, "SIGTERM": 143, "SIGKILL": -9, "SIGKILL to one": 2}
+    assert process.returncode == codes[how]
+    assert "Traceback" not in message
+    assert "resource_tracker" not in message
+    if how == "SIGKILL to one":
+        assert "error: one of the processes has ended (signal 9)" in message
+    end = time.monotonic() + 10
+    while any(command_of(worker) for worker in workers) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(command_of(worker) for worker in workers)
+    n_written = len(rows(output))
+    assert 0 < n_written < 300
+    options = ["--model", model, "--processes", "2", "-o", str(output), "--resume"]
+    assert main(["classify", *options, str(clips)]) == 1
+    assert [Path(row["path"]).name for row in rows(output)] == [f"{i:03}.flac" for i in range(300)]
+    assert f"{n_written} done before" in capsys.readouterr().err
+
+
+def test_an_error_and_a_warning_come_where_the_answer_would():
+    answers = shared_out([2, 4, 0, 5], partial(partial, operator.truediv, 8), n_processes=2)
+    assert [next(answers), next(answers)] == [4, 2]
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        next(answers)
+    raising = partial(partial, operator.methodcaller("read_text"))
+    with pytest.raises(FileNotFoundError):
+        next(shared_out([Path("gone")], raising, n_processes=1))
+    with pytest.warns(UserWarning, match="^heard$"):
+        assert next(shared_out(["heard"], partial(partial, warnings.warn), n_processes=1)) is None
+
+
+def test_processes_share_the_threads(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    asked = ["__import__('torch').get_num_threads()"]
+    assert list(shared_out(asked, partial(partial, eval), n_processes=2)) == [2]
