@@ -34,10 +34,10 @@ def shared_out(
     They share torch's threads, and end with the generator. Warnings are raised here again.
 
     Args:
-        tasks: What is to be answered; a few are given out ahead.
-        prepare: Called once in each process; what it returns answers a task. It, the tasks and the
-            answers are pickled.
-        n_processes: How many there are.
+        tasks: Tasks, of which a few are given out ahead.
+        prepare: Function called once in each process; what it returns answers a task. It, the
+            tasks and the answers are pickled.
+        n_processes: Number of processes.
 
     Raises:
         ConfigError: a process was ended by somebody else.
