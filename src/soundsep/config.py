@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from soundsep.errors import ConfigError
+from soundsep.names import path_text
 
 __all__ = [
     "Config",
@@ -250,7 +251,7 @@ def check_kind(owner: str, value: Any, kind: type) -> None:
         return
     hint = ""
     if isinstance(value, (str, os.PathLike)):
-        hint = f"; {owner}.from_pretrained({os.fspath(value)!r}) loads what is called so"
+        hint = f"; {owner}.from_pretrained({path_text(value)!r}) loads what is called so"
     raise ConfigError(f"{owner} takes a {kind.__name__}, got {_shown(value)}{hint}")
 
 

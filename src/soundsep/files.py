@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from soundsep._version import __version__
 from soundsep.errors import ConfigError
-from soundsep.names import local_path, printable
+from soundsep.names import local_path, path_text, printable
 
 if sys.platform == "win32":
     import msvcrt
@@ -128,7 +128,7 @@ def saving(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     except OSError as error:
         reason = error.strerror or error
-        raise ConfigError(f"cannot write {printable(os.fspath(path))}: {reason}") from error
+        raise ConfigError(f"cannot write {printable(path_text(path))}: {reason}") from error
 
 
 def _can_be(path: Path) -> bool:

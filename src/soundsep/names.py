@@ -18,6 +18,7 @@ __all__ = [
     "local_path",
     "look_alikes",
     "meant",
+    "path_text",
     "printable",
     "safe_name",
 ]
@@ -114,6 +115,22 @@ def label_fault(label: str) -> str | None:
     return None
 
 
+def path_text(path: str | os.PathLike[str]) -> str:
+    """A path as text.
+
+    Args:
+        path: Path as the user gave it, also one of another library, which may fetch a file for it.
+
+    Raises:
+        ConfigError: it gives no path, whatever it raises instead.
+    """
+    try:
+        return os.fsdecode(path)
+    except Exception as error:
+        reason = printable(str(error))
+        raise ConfigError(f"expected a path, got a {type(path).__name__}: {reason}") from error
+
+
 def local_path(path: str | os.PathLike[str]) -> Path:
     """Expand ``~`` to a home folder, unless a file of that name exists.
 
@@ -124,9 +141,9 @@ def local_path(path: str | os.PathLike[str]) -> Path:
         path: Path as the user gave it.
 
     Raises:
-        ConfigError: there is no such user, or no home folder.
+        ConfigError: there is no such user, or no home folder; or it is no path.
     """
-    literal = Path(path)
+    literal = Path(path_text(path))
     first = literal.parts[0] if literal.parts else ""
     is_home = first == "~" or (isinstance(path, str) and path.startswith("~"))
     if not is_home or os.path.lexists(literal):
@@ -134,7 +151,7 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     try:
         return literal.expanduser()
     except RuntimeError as error:
-        raise ConfigError(f"{printable(str(path))}: {error}; write the folder out") from error
+        raise ConfigError(f"{printable(str(literal))}: {error}; write the folder out") from error
 
 
 def safe_name(text: str, max_bytes: int = 100) -> str:

@@ -9,7 +9,13 @@ import pytest
 import torch
 
 import soundsep
-from soundsep.audio import StreamingResampler, resample
+from soundsep.audio import (
+    StreamingResampler,
+    audio_blocks,
+    find_recordings,
+    recording_start,
+    resample,
+)
 from soundsep.augment import (
     Augment,
     Gain,
@@ -24,6 +30,9 @@ from soundsep.augment import (
 )
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.datasets import (
+    ESC50,
+    AudioFolder,
+    AudioTable,
     Clip,
     Mixtures,
     Soundscapes,
@@ -32,18 +41,26 @@ from soundsep.datasets import (
     crosswalk,
     find_near_duplicates,
     load_examples,
+    load_recordings,
+    read_truth,
+    write_truth,
 )
 from soundsep.devices import move
 from soundsep.errors import ConfigError, ShapeError
 from soundsep.evaluation import evaluate, measure_naming
+from soundsep.export import OnnxClassifier, export_onnx
 from soundsep.frontends import power_to_db
 from soundsep.metrics import permutation_invariant, si_sdr, si_sdr_improvement, snr
-from soundsep.pipeline import Pipeline
+from soundsep.pipeline import Pipeline, cut_clips, read_events, to_csv
+from soundsep.plots import plot_curves, plot_waveform
+from soundsep.report import write_report
+from soundsep.separator import Separator
 from soundsep.training import fit
 
 ARRAY = np.ones((1, 2, 8_000), dtype=np.float32)
 TENSOR = torch.from_numpy(ARRAY)
 CLIP = Clip(path=Path("a.wav"), label="dog", target=0, fold=1, origin="1")
+EVENT = soundsep.Event(0.0, 1.0, "dog", 0.9)
 EXAMPLES = [(torch.ones(16_000), 0), (torch.ones(16_000), 1)]
 
 
@@ -165,3 +182,55 @@ def test_a_rate_that_is_that_of_the_file_or_of_arrays_beside_it_needs_no_word():
     soundsep.load_audio(path, sample_rate=44_100, target_rate=16_000)
     soundsep.load_audio(np.ones(16_000), sample_rate=16_000)
     pipe()([path, np.random.default_rng(0).normal(size=16_000)], sample_rate=16_000)
+
+
+class Cloud:
+    """A path that fetches its file, and cannot."""
+
+    def __fspath__(self) -> str:
+        raise OSError("the bucket is gone")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        soundsep.load_audio,
+        audio_blocks,
+        lambda path: pipe()(path),
+        lambda path: list(pipe().events(path)),
+        lambda path: pipe().scores(path),
+        recording_start,
+        find_recordings,
+        Pipeline.from_pretrained,
+        Separator.from_pretrained,
+        Pipeline,
+        lambda path: pipe().classifier.save_pretrained(path),
+        AudioFolder,
+        AudioTable,
+        ESC50,
+        read_truth,
+        lambda path: write_truth(path, [], duration_seconds=1.0),
+        lambda path: list(read_events(path)),
+        lambda path: to_csv([], path),
+        lambda path: cut_clips(path, [EVENT], "clips"),
+        lambda path: cut_clips("a.wav", [EVENT], path),
+        lambda path: write_report({path: []}, "a.html"),
+        lambda path: write_report({}, path),
+        lambda path: export_onnx(pipe().classifier, path),
+        OnnxClassifier,
+        lambda path: load_recordings(path, sample_rate=16_000),
+        plot_waveform,
+        lambda path: plot_waveform(np.ones(16_000), sample_rate=16_000, path=path),
+        plot_curves,
+    ],
+)
+def test_a_path_that_raises_instead_is_an_error_of_ours(call):
+    with pytest.raises(soundsep.SoundsepError, match="got a Cloud: the bucket is gone"):
+        call(Cloud())
+
+
+def test_a_path_that_raises_costs_the_other_recordings_nothing():
+    bad, good = pipe()([Cloud(), soundsep.example("knock")], errors="return")
+    assert "the bucket is gone" in bad.error
+    assert bad.path is None
+    assert good.error is None

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from soundsep.audio.file import AudioFile
 from soundsep.audio.headers import chunks
 from soundsep.errors import AudioError, ConfigError
+from soundsep.names import path_text
 
 __all__ = ["NAME_PATTERNS", "recording_start"]
 
@@ -93,7 +94,7 @@ def recording_start(path: str | os.PathLike[str], *, pattern: str | None = None)
         The time, with a zone if the recorder stated one; ``None`` if there is no time.
 
     Raises:
-        ConfigError: ``pattern`` holds other letters, or not a whole date.
+        ConfigError: ``pattern`` holds other letters, or not a whole date; or ``path`` is no path.
 
     Examples:
         >>> recording_start("SITE1_20240519_033000.wav").isoformat()
@@ -103,10 +104,11 @@ def recording_start(path: str | os.PathLike[str], *, pattern: str | None = None)
         >>> recording_start("12.5.2024 early.wav", pattern="%d.%m.%Y") is None
         True
     """
+    pure = PurePath(path_text(path))
     if pattern is not None:
-        whole = PurePath(path).as_posix() if "/" in pattern else PurePath(path).name
+        whole = pure.as_posix() if "/" in pattern else pure.name
         return _found(_compiled(pattern), whole)
-    named, written = _by_name(PurePath(path)), _by_header(path)
+    named, written = _by_name(pure), _by_header(path)
     if named is None or written is None:
         return named or written
     if named.tzinfo is None and written.tzinfo is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from soundsep.errors import AudioError, ConfigError
-from soundsep.names import local_path, printable
+from soundsep.names import local_path, path_text, printable
 
 __all__ = ["AudioFile", "UnreadableError"]
 
@@ -227,7 +227,10 @@ def _open(audio: Any) -> tuple[str, BinaryIO, bool]:
 
 
 def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
-    audio = os.fsdecode(audio)
+    try:
+        audio = path_text(audio)
+    except ConfigError as error:
+        raise AudioError(str(error)) from error
     if not audio:  # pathlib takes it as the current folder
         raise AudioError("the path is empty; expected the path of a recording")
     path, title = Path(audio), printable(audio)

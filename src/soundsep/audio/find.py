@@ -12,7 +12,7 @@ from pathlib import Path
 
 from soundsep.audio.suffixes import AUDIO_SUFFIXES
 from soundsep.errors import ConfigError
-from soundsep.names import local_path, printable
+from soundsep.names import local_path, path_text, printable
 
 __all__ = [
     "FoundRecordings",
@@ -66,11 +66,14 @@ def find_recordings(*names: str | os.PathLike[str]) -> FoundRecordings:
 
     Args:
         names: Files, folders, or patterns of the module `glob`, including ``**``.
+
+    Raises:
+        ConfigError: one is no path.
     """
     places: dict[str, str] = {}
     seen: Counter[str] = Counter()
     empty = []
-    for name in (os.fspath(name) for name in names):
+    for name in map(path_text, names):
         path = _meant(name)
         if os.path.isdir(path):
             found = search_folder(path, seen.update)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 
 from soundsep.audio.arrays import is_array
 from soundsep.config import check_number
-from soundsep.errors import AudioError
-from soundsep.names import printable
+from soundsep.errors import AudioError, ConfigError
+from soundsep.names import path_text, printable
 
 __all__ = ["is_many", "name_of", "path_of", "unpack"]
 
@@ -83,7 +84,8 @@ def path_of(audio: object) -> str | None:
     if isinstance(audio, Mapping):  # of a data set of Hugging Face
         audio = audio.get("path")
     if isinstance(audio, (str, os.PathLike)):
-        return str(os.fsdecode(audio))  # a plain one: strings of NumPy are none
+        with suppress(ConfigError):  # the message is for whoever opens it
+            return str(path_text(audio))  # a plain one: strings of NumPy are none
     name = getattr(audio, "name", None)
     return name if isinstance(name, str) else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,10 @@ from torch import Tensor
 from soundsep.audio.arrays import from_array, is_array, rate_of_array
 from soundsep.audio.checks import AudioInput, Samples, check_format, check_target_rate
 from soundsep.audio.decode import Decoder
-from soundsep.audio.inputs import unpack
+from soundsep.audio.inputs import name_of, unpack
 from soundsep.audio.mixdown import Mixer, check_channel
 from soundsep.audio.resampling import resample
 from soundsep.errors import AudioError, warn
-from soundsep.names import printable
 
 __all__ = ["load_audio", "read_audio"]
 
@@ -105,9 +103,8 @@ def read_audio(
         if target_rate is not None:
             waveform, rate = resample(waveform, rate, target_rate), target_rate
     except MemoryError as error:
-        name = os.fsdecode(audio) if isinstance(audio, (str, os.PathLike)) else "the recording"
         raise AudioError(
-            f"{printable(name)} does not fit into memory; cut it into shorter files, "
+            f"{name_of(audio)} does not fit into memory; cut it into shorter files, "
             "or process it in blocks with Pipeline.events"
         ) from error
     return (waveform[0] if mono else waveform), rate

@@ -18,7 +18,7 @@ from soundsep.checkpoints.hub import fetch_repository, is_repository
 from soundsep.checkpoints.locate import cache_folder, find_local, find_published
 from soundsep.checkpoints.registry import PUBLISHED, PublishedModel, Upstream
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.names import did_you_mean, local_path
+from soundsep.names import did_you_mean, local_path, path_text
 
 __all__ = ["resolve"]
 
@@ -46,8 +46,8 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
             f"expected the name or the folder of a model, got {type(name_or_folder).__name__}; one "
             "that is loaded already goes into the constructor, such as Pipeline(classifier)"
         )
-    text = os.fspath(name_or_folder)
-    if not isinstance(text, str) or not text.strip() or not text.isprintable():
+    text = path_text(name_or_folder)
+    if not text.strip() or not text.isprintable():
         raise ConfigError(_unknown(text))
     if isinstance(name_or_folder, str) and text in PUBLISHED:
         model = PUBLISHED[text]

@@ -21,7 +21,7 @@ from soundsep.datasets.table import read_times
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.files import parse_json, saving
 from soundsep.metrics import LabelledSpan
-from soundsep.names import label_fault, local_path
+from soundsep.names import label_fault, local_path, path_text
 from soundsep.pipeline import Event
 from soundsep.pipeline.tables import read_rows
 
@@ -74,7 +74,7 @@ def write_truth(
     Raises:
         ConfigError: the suffix is none of these, or the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path_text(path))
     spans = [
         (round(e.start_seconds, N_DECIMALS), round(e.end_seconds, N_DECIMALS), e.label)
         for e in events

@@ -24,7 +24,7 @@ from soundsep.config import check_number, check_whole
 from soundsep.errors import AudioError, ConfigError
 from soundsep.files import replacing
 from soundsep.interrupts import interrupts_held
-from soundsep.names import local_path, printable, safe_name
+from soundsep.names import local_path, path_text, printable, safe_name
 from soundsep.pipeline.timeline import Event
 
 __all__ = ["BestEvents", "ClipFile", "cut_clips", "place_clips", "write_clips"]
@@ -116,7 +116,7 @@ def cut_clips(
     """
     best = BestEvents(max_per_label)
     for event in events:
-        best.add(os.fspath(path), event)
+        best.add(path_text(path), event)
     clips = place_clips(best.by_recording(), folder, margin_seconds=margin_seconds)
     for recording, files in clips.items():
         deque(write_clips(recording, files, overwrite=overwrite), maxlen=0)

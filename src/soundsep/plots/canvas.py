@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from soundsep.errors import ConfigError, DependencyError
 from soundsep.files import saving
+from soundsep.names import path_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ def new_figure(path: str | Path | None, width: float, height: float) -> Figure:
         ) from error
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     formats = figure.canvas.get_supported_filetypes()
-    if path is not None and (ending := Path(path).suffix.lower().removeprefix(".")) not in formats:
+    if path is not None and (ending := _ending(path)) not in formats:
         raise ConfigError(
             f"{path} cannot be written: expected a name that ends in "
             f"{', '.join(f'.{known}' for known in sorted(formats))}, got {ending!r}"
@@ -75,8 +76,12 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
     """
     if path is not None:
         with saving(path) as temporary:
-            figure.savefig(temporary, format=Path(path).suffix.lower().removeprefix("."))
+            figure.savefig(temporary, format=_ending(path))
     return figure
+
+
+def _ending(path: str | Path) -> str:
+    return Path(path_text(path)).suffix.lower().removeprefix(".")
 
 
 def set_title(axes: Axes, title: str | None, path: object) -> None:
@@ -88,7 +93,7 @@ def set_title(axes: Axes, title: str | None, path: object) -> None:
         path: Recording, whose name is used if it is a path.
     """
     if title is None:
-        title = Path(path).name if isinstance(path, (str, os.PathLike)) else ""
+        title = Path(path_text(path)).name if isinstance(path, (str, os.PathLike)) else ""
     # File names can hold anything: bytes that are not text, line breaks, dollar signs.
     title = " ".join(title.encode("utf-8", "replace").decode().split())
     if len(title) > MAX_TITLE:

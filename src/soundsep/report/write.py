@@ -13,7 +13,7 @@ from soundsep.audio import recording_start
 from soundsep.config import check_choice, check_number, check_whole
 from soundsep.errors import AudioError, ConfigError
 from soundsep.files import saving
-from soundsep.names import local_path, printable
+from soundsep.names import local_path, path_text, printable
 from soundsep.pipeline.event_table import TimedEvent
 from soundsep.pipeline.events import Events
 from soundsep.pipeline.timeline import Event
@@ -151,7 +151,7 @@ class _Media:
 
 def _by_recording(events: Found) -> dict[str, list[Event]]:
     if isinstance(events, Mapping):
-        return {os.fspath(path): list(group) for path, group in events.items()}
+        return {path_text(path): list(group) for path, group in events.items()}
     found: dict[str, list[Event]] = {}
     for item in [events] if isinstance(events, Events) else events:
         if isinstance(item, Events):

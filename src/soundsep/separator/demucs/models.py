@@ -50,7 +50,7 @@ def find_demucs(name_or_folder: str | os.PathLike[str]) -> nn.Module | None:
         folder = local_path(name_or_folder)
         if not folder.is_dir() or (folder / "config.json").is_file():
             return None
-    except (OSError, ValueError, TypeError):  # too long; no such user's home; no path at all
+    except (OSError, ValueError):  # too long; no such user's home; no path at all
         return None
     bags = sorted(path.name for path in folder.glob("*.yaml"))
     if len(bags) == 1:
