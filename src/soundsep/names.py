@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from soundsep.errors import ConfigError
@@ -21,9 +21,11 @@ __all__ = [
     "path_text",
     "printable",
     "safe_name",
+    "unknown_labels",
 ]
 
 MAX_LABEL = 200  # characters
+_MAX_TOLD = 60  # labels that a message lists: all of most models, not the 527 of AudioSet
 # Control characters, invisible formats (of no width, or for the direction of text), halves of
 # characters, and line separators: a terminal obeys them, or shows nothing.
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -54,15 +56,48 @@ def printable(text: str, *, keep: str = "") -> str:
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A hint for the end of a sentence about an unknown name; empty if no known one is similar.
 
+    The only name that holds the unknown one as a word counts too.
+
     Examples:
         >>> did_you_mean("esc50-mn4", ["esc50-mn04", "urban11-mn04"])
         ", did you mean 'esc50-mn04'?"
         >>> did_you_mean("Siren", ["dog", "siren"]), did_you_mean("x", ["dog"])
         (", did you mean 'siren'?", '')
+        >>> did_you_mean("knock", ["door_wood_knock", "dog"])
+        ", did you mean 'door_wood_knock'?"
     """
-    names = {other.casefold(): other for other in known}
-    close = difflib.get_close_matches(str(name).casefold(), names, n=1, cutoff=0.6)
-    return f", did you mean {names[close[0]]!r}?" if close else ""
+    asked, names = str(name).casefold(), {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(asked, names, n=1, cutoff=0.6)
+    if not close:
+        close = [other for other in names if _is_word_of(asked, other)]
+    return f", did you mean {names[close[0]]!r}?" if len(close) == 1 else ""
+
+
+def _is_word_of(word: str, name: str) -> bool:
+    """Whether a name of several words holds one, in the singular or with an s."""
+    parts = (part for part in re.split(r"\W|_", name) if len(part) > 2)
+    return word.removesuffix("s") in {part.removesuffix("s") for part in parts}
+
+
+def unknown_labels(unknown: Iterable[str], known: Sequence[str]) -> str:
+    """What is wrong with labels that a model does not have, and which it has.
+
+    Examples:
+        >>> unknown_labels(["whale"], ["dog", "siren"])
+        "the model knows no label 'whale'; it knows dog; siren"
+        >>> unknown_labels(["sirn"], [f"class {i}" for i in range(50)] + ["siren"])
+        "the model knows no label 'sirn', did you mean 'siren'?"
+    """
+    asked = sorted(unknown, key=str)
+    hints = [did_you_mean(label, known) for label in asked]
+    told = [f"{label!r}{hint}" for label, hint in zip(asked, hints, strict=True)]
+    more = f" and {len(told) - 5} more" if len(told) > 5 else ""
+    message = f"the model knows no label {'; '.join(told[:5])}{more}"
+    if all(hints):
+        return message
+    rest = len(known) - _MAX_TOLD
+    others = f" and {rest} others: `soundsep models NAME` lists them" if rest > 0 else ""
+    return f"{message}; it knows {'; '.join(known[:_MAX_TOLD])}{others}"
 
 
 def meant(name: str, known: Iterable[str]) -> str:

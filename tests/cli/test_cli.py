@@ -118,6 +118,14 @@ def test_models_of_single_folds_are_listed_on_request(capsys):
     assert names[0] == DEFAULT_MODEL
 
 
+def test_what_is_said_of_models_fits_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["models"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "https:" not in line]
+    assert max(map(len, lines)) <= 60
+    assert all(line.startswith(" " * 4) for line in lines if line.lstrip().startswith("non-com"))
+
+
 def test_a_model_is_shown_with_its_labels_files_and_card(capsys):
     assert main(["models", DEFAULT_MODEL]) == 0
     text = capsys.readouterr().out

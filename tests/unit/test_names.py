@@ -8,7 +8,8 @@ import pytest
 from soundsep import ClassifierConfig, SeparatorConfig
 from soundsep.audio import load_audio
 from soundsep.errors import AudioError, ConfigError
-from soundsep.names import label_fault, local_path, printable
+from soundsep.labels import ESC50_LABELS
+from soundsep.names import label_fault, local_path, printable, unknown_labels
 
 
 @pytest.mark.parametrize(
@@ -112,3 +113,24 @@ def test_errors_show_names_escaped(tmp_path):
         with pytest.raises(AudioError, match=r"a\\x1b\[31m\\n\.wav") as error:
             load_audio(odd)
         assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("bird", "chirping_birds"), ("Bells", "church_bells"), ("knock", "door_wood_knock")],
+)
+def test_a_word_of_a_label_finds_it(asked, meant):
+    told = unknown_labels([asked], ESC50_LABELS)
+    assert told == f"the model knows no label {asked!r}, did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("asked", ["whale", "door", "s", ""])
+def test_a_label_that_is_like_none_or_several_lists_all(asked):
+    told = unknown_labels([asked], ESC50_LABELS)
+    assert told == f"the model knows no label {asked!r}; it knows {'; '.join(ESC50_LABELS)}"
+
+
+def test_many_labels_are_not_all_listed():
+    told = unknown_labels([f"whale {i}" for i in range(7)], [f"Sound, {i}" for i in range(527)])
+    assert "'whale 4' and 2 more; it knows Sound, 0; Sound, 1;" in told
+    assert told.endswith(" and 467 others: `soundsep models NAME` lists them")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from soundsep.cli.options import DEFAULT_EVENT_MODEL, add_doubt, add_model
 from soundsep.cli.startup import import_torch
 from soundsep.errors import ConfigError
-from soundsep.names import did_you_mean, meant
+from soundsep.names import meant, unknown_labels
 
 if TYPE_CHECKING:
     from soundsep.pipeline import Pipeline
@@ -88,8 +88,7 @@ def load_pipeline(arguments: argparse.Namespace) -> Pipeline:
         ]
     asked = {label for label, _ in arguments.threshold or () if label is not None}
     if unknown := {*asked, *(arguments.label or ())} - set(pipe.labels):
-        hints = (f"{label!r}{did_you_mean(label, pipe.labels)}" for label in sorted(unknown))
-        raise ConfigError(f"the model knows no label {'; '.join(hints)}")
+        raise ConfigError(unknown_labels(unknown, pipe.labels))
     return pipe
 
 

@@ -90,8 +90,8 @@ def add_command(commands: Commands) -> None:
         "--group",
         metavar="REGEX",
         help="the part of a file name that identifies the recording the file was cut from; clips "
-        "of one recording are held out together (default: the folder below the class, else the "
-        "file)",
+        "of one recording are held out together (default: the folder below the class, else what "
+        "files cut from one recording have in common, such as garden-1.wav and garden-2.wav)",
     )
     command.add_argument(
         "--folds",

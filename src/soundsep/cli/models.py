@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,14 +73,28 @@ def _run(arguments: argparse.Namespace) -> int:
 def _show(row: dict[str, Any]) -> None:
     default = ", the default" * row["default"] + ", the default for events" * row["events_default"]
     say(f"{row['name']}  ({row['size_mb']} MB{default})")
-    say(f"  {row['description']}")
+    _say_below(row["description"])
     if result := row["result"]:
-        say(f"  {_figure(result)} on {result['data']}, {result['protocol']}")
+        _say_below(f"{_figure(result)} on {result['data']}, {result['protocol']}")
     if row["reported"]:
-        say(f"  {row['reported']}, reported by its authors")
+        _say_below(f"{row['reported']}, reported by its authors")
     if not row["verified"]:
         say(f"  not verified here, so download it by hand: {row['url']}")
-    say(f"  licence: {row['licence']}")
+    _say_below(f"licence: {row['licence']}")
+
+
+def _say_below(text: str) -> None:
+    """Print below the name of a model, in lines that fit the terminal."""
+    width = shutil.get_terminal_size().columns
+    lines = textwrap.wrap(
+        text,
+        width,
+        break_long_words=False,
+        break_on_hyphens=False,
+        initial_indent="  ",
+        subsequent_indent="    ",
+    )
+    say("\n".join(lines))
 
 
 def _show_details(row: dict[str, Any]) -> None:
@@ -86,7 +102,7 @@ def _show_details(row: dict[str, Any]) -> None:
     for address in row["addresses"]:
         say(f"  published at {address}")
     if row["labels"]:
-        say(f"  {len(row['labels'])} labels: {'; '.join(row['labels'])}")
+        _say_below(f"{len(row['labels'])} labels: {'; '.join(row['labels'])}")
     if row["card"]:
         say(f"\n{row['card']}")
 

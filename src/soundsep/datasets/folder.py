@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from soundsep.audio import AUDIO_SUFFIXES
 from soundsep.audio.find import is_passed_over, kind_passed_over, search_folder
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.origins import merge_copies
@@ -132,8 +131,7 @@ def require_classes(labels: Sequence[str], of_clips: Iterable[str], *, where: st
         found = f"one class, {labels[0]!r}" if labels else "no subfolder with audio files"
         raise DatasetError(
             f"{where}: expected at least two classes, in a folder one subfolder each with audio "
-            f"files ({', '.join(AUDIO_SUFFIXES)}), found {found}; a second one can hold anything "
-            "else, such as background"
+            f"files, found {found}; a second one can hold anything else, such as background"
         )
     counts = Counter(of_clips)
     if few := [f"{label} ({counts[label]})" for label in labels if counts[label] < MIN_CLIPS]:

@@ -24,6 +24,7 @@ from soundsep.metrics import (
     confusion_matrix,
 )
 from soundsep.metrics.classification import most_confused
+from soundsep.names import unknown_labels
 from soundsep.pipeline import Pipeline, Prediction
 
 __all__ = ["Evaluation", "evaluate"]
@@ -165,10 +166,8 @@ def evaluate(
     """
     if not checked_clips("evaluate takes clips", clips):
         raise DatasetError("there are no clips to evaluate on")
-    if unknown := sorted({clip.label for clip in clips} - set(pipeline.labels)):
-        raise DatasetError(
-            f"the model does not know the labels {', '.join(unknown[:5])}; it was made for others"
-        )
+    if unknown := {clip.label for clip in clips} - set(pipeline.labels):
+        raise DatasetError(unknown_labels(unknown, pipeline.labels))
     index = {label: i for i, label in enumerate(pipeline.labels)}
     best = _best(pipeline, clips, batch_size=batch_size, n_shifts=n_shifts, progress=progress)
     # A sound that is heard at the same time is no wrong answer.

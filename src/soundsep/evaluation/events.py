@@ -14,6 +14,7 @@ from soundsep.datasets import Soundscapes, true_events
 from soundsep.errors import DatasetError
 from soundsep.evaluation.psds import import_sed_scores_eval, polyphonic_scores
 from soundsep.metrics import EventMetrics, event_metrics
+from soundsep.names import unknown_labels
 from soundsep.pipeline import Event, Pipeline, Scores
 from soundsep.progress import progress_bar
 
@@ -67,10 +68,8 @@ def measure_events(
     """
     if not len(scenes):
         raise DatasetError("there are no scenes to find events in")
-    if unknown := sorted(set(labels) - set(pipeline.labels)):
-        raise DatasetError(
-            f"the model does not know the labels {', '.join(unknown[:5])}; it was made for others"
-        )
+    if unknown := set(labels) - set(pipeline.labels):
+        raise DatasetError(unknown_labels(unknown, pipeline.labels))
     rate = scenes.config.sample_rate
     tables: list[tuple[Scores, list[Event]]] = []
 

@@ -12,7 +12,7 @@ from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import ClassifierLike
 from soundsep.config import check_number
 from soundsep.errors import ConfigError
-from soundsep.names import did_you_mean
+from soundsep.names import unknown_labels
 from soundsep.pipeline.event_tracker import EventRules
 from soundsep.pipeline.events import Events, find_events
 from soundsep.pipeline.stream import Stream
@@ -233,8 +233,7 @@ class Listener:
     def _check_labels(self, labels: Collection[str]) -> None:
         known = self.classifier.labels
         if unknown := [label for label in labels if label not in known]:
-            hints = (f"{label!r}{did_you_mean(label, known)}" for label in unknown)
-            raise ConfigError(f"the model knows no label {'; '.join(hints)}")
+            raise ConfigError(unknown_labels(unknown, known))
 
     def _rate_of(self, audio: AudioInput, sample_rate: int | None) -> int | None:
         """The rate given; for an array without one the model's own, with one warning."""
