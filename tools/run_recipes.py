@@ -96,15 +96,13 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     from soundsep.training import get_recipe
 
     lines = [
-        "| recipe | accuracy | macro F1 | project | data | clips | epochs | minutes | on "
-        "| weights |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| recipe | accuracy | macro F1 | project | clips | epochs | minutes | weights |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| `{name}` | {r['accuracy']:.2%} | {r['macro_f1']:.2%} | "
-        f"{REPORTED.get(name, 'not known')} | {SHORT[get_recipe(name).data]} | "
-        f"{r['n_test_clips']} | {r['epochs']} | {r['minutes']} | "
-        f"{ON.get(r['device'], r['device'])} | "
+        f"{REPORTED.get(name, 'not known')} | {r['n_test_clips']} {SHORT[get_recipe(name).data]} | "
+        f"{r['epochs']} | {r['minutes']} {ON.get(r['device'], r['device'])} | "
         f"{r['n_parameters'] / 1e6:.1f} M |"
         for name, r in results.items()
     ]
