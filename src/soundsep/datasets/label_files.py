@@ -11,7 +11,7 @@ from typing import NamedTuple
 from soundsep.datasets.table import read_times
 from soundsep.errors import DatasetError
 from soundsep.names import label_fault
-from soundsep.pipeline.tables import read_rows
+from soundsep.pipeline.tables import read_rows, utf8_fault
 
 __all__ = ["Labelled", "read_labels"]
 
@@ -142,7 +142,7 @@ def _lines(table: Path) -> list[tuple[str, list[str]]]:
     except OSError as error:
         raise DatasetError(f"{table} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{table} is no text of labels: {error}") from error
+        raise DatasetError(f"{table} {utf8_fault(error.object)}") from error
     rows = ([_cell(text) for text in line.split("\t")] for line in text.split("\n"))
     return [
         (f"{table}, line {number}", cells) for number, cells in enumerate(rows, 1) if any(cells)

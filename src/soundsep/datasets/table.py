@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.names import local_path
-from soundsep.pipeline.tables import read_rows
+from soundsep.pipeline.tables import numeral, read_rows
 
 __all__ = ["Columns", "TableDataset", "is_file", "looking_at", "read_times"]
 
@@ -78,7 +78,7 @@ def read_times(where: str, start: Any, end: Any) -> tuple[float, float]:
         DatasetError: one of the two is no number, or they are not in order and finite.
     """
     try:
-        first, last = float(start), float(end)
+        first, last = float(numeral(start)), float(numeral(end))
     except ValueError as error:
         raise DatasetError(f"{where}: expected times in seconds, got {start!r}, {end!r}") from error
     if not 0 <= first <= last < math.inf:
@@ -147,7 +147,7 @@ class TableDataset(FoldedClips):
     def _read_row(self, where: str, row: dict[str, str]) -> Clip:
         names = self.columns
         try:
-            fold, target = int(row[names.fold]), int(row[names.target])
+            fold, target = (int(numeral(row[name])) for name in (names.fold, names.target))
         except ValueError as error:
             raise DatasetError(
                 f"{where}: {names.fold} and {names.target} must be integers"

@@ -23,7 +23,7 @@ from soundsep.files import parse_json, saving
 from soundsep.metrics import LabelledSpan
 from soundsep.names import label_fault, local_path, path_text
 from soundsep.pipeline import Event
-from soundsep.pipeline.tables import read_rows
+from soundsep.pipeline.tables import numeral, read_rows, utf8_fault
 
 __all__ = ["read_truth", "true_events", "write_truth"]
 
@@ -181,12 +181,14 @@ def _observations(path: Path) -> Iterator[tuple[str, Any, Any, Any]]:
         content = parse_json(path.read_text("utf-8"))
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} {utf8_fault(error.object)}") from error
     except ValueError as error:
         raise DatasetError(f"{path} is not JSON: {error}") from error
     try:
         rows = [row for annotation in content["annotations"] for row in annotation["data"]]
         for number, row in enumerate(rows):
-            start, length = float(row["time"]), float(row["duration"])
+            start, length = float(numeral(row["time"])), float(numeral(row["duration"]))
             end = round(start + length, N_DECIMALS)
             yield f"{path}, observation {number}", start, end, row["value"]
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from soundsep.errors import ConfigError, DatasetError, DependencyError
 from soundsep.files import parse_json
 from soundsep.names import label_fault, local_path
-from soundsep.pipeline.tables import read_rows
+from soundsep.pipeline.tables import numeral, read_rows, utf8_fault
 from soundsep.pipeline.timeline import Event
 
 __all__ = ["TimedEvent", "read_events"]
@@ -58,6 +58,8 @@ def read_events(path: str | Path, *, kind: str | None = None) -> Iterator[TimedE
             yield _event(where, row)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} {utf8_fault(error.object)}") from error
     except ValueError as error:
         if isinstance(error, ConfigError):
             raise
@@ -104,8 +106,8 @@ def _event(where: str, row: Any) -> TimedEvent:
     if fault := _label_fault(label.strip()):
         raise DatasetError(f"{where}: not a label: {fault}")
     try:
-        start, end = float(numbers[0]), float(numbers[1])
-        score = float(1.0 if numbers[2] in (None, "") else numbers[2])
+        start, end = float(numeral(numbers[0])), float(numeral(numbers[1]))
+        score = float(1.0 if numbers[2] in (None, "") else numeral(numbers[2]))
         when = None if told is None else datetime.fromisoformat(str(told).replace("Z", "+00:00"))
     except (TypeError, ValueError, OverflowError) as error:  # a list, no number, a huge one
         raise DatasetError(f"{where}: {error}") from error

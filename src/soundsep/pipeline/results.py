@@ -11,6 +11,7 @@ from typing import Any
 from soundsep.errors import AudioError
 from soundsep.names import printable
 from soundsep.pipeline.reading import reading, text, texts
+from soundsep.pipeline.tables import numeral
 from soundsep.separator import Separation
 
 __all__ = ["ClipResult", "Prediction"]
@@ -54,7 +55,7 @@ class Prediction:
         with reading(cls, data):
             heard_in = data.get("heard_in")
             where = None if heard_in is None else text(heard_in)
-            return cls(text(data["label"]), float(data["score"]), where)
+            return cls(text(data["label"]), float(numeral(data["score"])), where)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -180,7 +181,7 @@ class ClipResult:
             return cls(
                 predictions=predictions,
                 path=path,
-                duration_seconds=float(data["duration_seconds"]),
+                duration_seconds=float(numeral(data["duration_seconds"])),
                 is_known=label is not None,
                 named=None
                 if named is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,9 +16,19 @@ from soundsep.files import saving
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Table", "clock_time", "csv_line", "is_number", "read_rows", "valid_text"]
+__all__ = [
+    "Table",
+    "clock_time",
+    "csv_line",
+    "is_number",
+    "numeral",
+    "read_rows",
+    "utf8_fault",
+    "valid_text",
+]
 
 N_DECIMALS = 4
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NUMBERS = ("start_seconds", "end_seconds", "duration_seconds", "score")  # and score_1, ...
 
 
@@ -113,6 +124,38 @@ class Table(NamedTuple):
         return frame.astype({name: "float64" for name in self.columns if is_number(name)})
 
 
+def numeral(value: Any) -> Any:
+    """What a table holds as a number, for `float` or `int`; these also take ``1_0`` for 10.
+
+    Raises:
+        ValueError: it is a text with an underscore.
+
+    Examples:
+        >>> float(numeral("1.5")), int(numeral(3))
+        (1.5, 3)
+    """
+    if isinstance(value, str) and "_" in value:
+        raise ValueError(f"expected a number, got {value!r:.50}")
+    return value
+
+
+def utf8_fault(begin: bytes) -> str:
+    r"""What is wrong with a table that is not in UTF-8, and what to do.
+
+    Args:
+        begin: Its first bytes.
+
+    Examples:
+        >>> utf8_fault("path".encode("utf-16"))
+        'is in UTF-16, which Excel calls Unicode text; save it in UTF-8 (Excel: "CSV UTF-8")'
+    """
+    if begin.startswith(UTF_16):
+        found = "is in UTF-16, which Excel calls Unicode text"
+    else:
+        found = "is not text in UTF-8"
+    return f'{found}; save it in UTF-8 (Excel: "CSV UTF-8")'
+
+
 def read_rows(
     table: Path, needed: Sequence[str], optional: Sequence[str] = (), *, exact: bool = False
 ) -> Iterator[tuple[str, dict[str, str]]]:
@@ -133,7 +176,12 @@ def read_rows(
     """
     errors = "surrogateescape" if exact else "strict"
     try:
-        with table.open(newline="", encoding="utf-8-sig", errors=errors) as file:
+        with (
+            table.open("rb") as stream,
+            io.TextIOWrapper(stream, "utf-8-sig", errors, newline="") as file,
+        ):
+            if exact and (begin := stream.peek(2)[:2]) in UTF_16:
+                raise DatasetError(f"{table} {utf8_fault(begin)}")
             # strict: a quotation mark that nothing closes would swallow all rows behind it.
             reader = csv.DictReader(file, skipinitialspace=not exact, strict=True)
             columns = [name.strip() for name in reader.fieldnames or ()]
@@ -156,7 +204,9 @@ def read_rows(
                         f"{where}: more values than columns; put a value with a comma in quotes"
                     )
                 yield where, row
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{table} {utf8_fault(error.object)}") from error
+    except csv.Error as error:
         raise DatasetError(f"{table} is not a table of comma-separated text: {error}") from error
     except OSError as error:
         raise DatasetError(f"{table} cannot be read: {error.strerror}") from error

@@ -12,7 +12,7 @@ from torch import Tensor
 from soundsep.errors import ConfigError
 from soundsep.names import did_you_mean, printable
 from soundsep.pipeline.reading import reading, text
-from soundsep.pipeline.tables import Table
+from soundsep.pipeline.tables import Table, numeral
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +59,10 @@ class Event:
             ConfigError: ``data`` is something else.
         """
         with reading(cls, data):
-            start, end = float(data["start_seconds"]), float(data["end_seconds"])
-            return cls(start, end, text(data["label"]), float(data["score"]))
+            start, end, score = (
+                float(numeral(data[name])) for name in ("start_seconds", "end_seconds", "score")
+            )
+            return cls(start, end, text(data["label"]), score)
 
     def __str__(self) -> str:
         """One line, aligned with those of other events."""

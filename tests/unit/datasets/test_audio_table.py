@@ -85,7 +85,7 @@ def test_what_is_no_table_is_refused(tmp_path):
         AudioTable(tmp_path / "gone.csv")
     table = write(tmp_path)
     table.write_bytes(b"\xff\xfe\x00path")
-    with pytest.raises(DatasetError, match="not a table of comma-separated text"):
+    with pytest.raises(DatasetError, match="is in UTF-16"):
         AudioTable(table)
 
 

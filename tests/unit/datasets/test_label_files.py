@@ -70,6 +70,7 @@ def test_times_of_raven_over_several_files_are_those_in_the_file(tmp_path):
         ("a.txt", "1.0\t2.0\towl\n1.0\t2.0\t\n", r"line 2: the label at 1 s has no text"),
         ("a.txt", "1.0\t2.0\n", r"line 1: the label at 1 s has no text"),
         ("a.txt", "1.0\t1.0\towl\n", r"line 1: the label marks a point, at 1 s"),
+        ("a.txt", "1_0\t20\towl\n", "line 1: expected times in seconds"),
         ("a.txt", "1.0\tinf\towl\n", "line 1: expected a start of at least 0 s and an end"),
         ("a.txt", "just a note\n", r"line 1: expected start, end and label, separated by tabs"),
         ("a.txt", "1.0\t2.0\tow\u202el\n", "line 1: a class needs another name"),
@@ -86,7 +87,7 @@ def test_wrong_lines_are_refused_with_their_place(tmp_path, name, text, message)
 
 def test_what_is_no_text_is_refused(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"RIFF\xff\xfe\x00")
-    with pytest.raises(DatasetError, match="is no text of labels"):
+    with pytest.raises(DatasetError, match="is not text in UTF-8"):
         read_labels(tmp_path / "a.txt")
 
 

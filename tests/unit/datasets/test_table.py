@@ -1,4 +1,4 @@
-"""Data sets in places that cannot be looked at."""
+"""Data sets in places that cannot be looked at, and tables in other encodings."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from soundsep.datasets import ESC50, AudioFolder, AudioTable, UrbanSound8K, load_recordings
+from soundsep.datasets import (
+    ESC50,
+    AudioFolder,
+    AudioTable,
+    UrbanSound8K,
+    load_recordings,
+    read_truth,
+)
 from soundsep.errors import DatasetError
+from soundsep.pipeline import read_events
 
 
 @pytest.mark.parametrize("kind", [ESC50, UrbanSound8K, AudioFolder, AudioTable])
@@ -116,3 +124,36 @@ def test_clips_that_cannot_be_looked_at_are_not_called_missing(
     given = tmp_path / "clips.csv" if kind is AudioTable else tmp_path
     with pytest.raises(DatasetError, match=r"1-1-A-0\.wav cannot be opened: Permission denied"):
         kind(given)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("a.csv", AudioTable),
+        ("a.txt", AudioTable),  # what Excel calls Unicode text has this suffix
+        ("meta/esc50.csv", lambda path: ESC50(path.parents[1])),
+        ("a.csv", lambda path: list(read_events(path))),
+        ("a.jsonl", lambda path: list(read_events(path))),
+        ("a.csv", read_truth),
+        ("a.txt", read_truth),
+        ("a.jams", read_truth),
+    ],
+)
+def test_a_table_in_utf_16_is_refused_with_how_to_save_it(
+    name: str, read: Callable[[Path], object], encoding: str, tmp_path: Path
+):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    text = "path,label,start_seconds,end_seconds\nsir\xe8ne.wav,sir\xe8ne,1,2\n"
+    path.write_bytes(f"\ufeff{text}".encode(encoding))
+    with pytest.raises(
+        DatasetError, match=r'is in UTF-16.*; save it in UTF-8 \(Excel: "CSV UTF-8"'
+    ):
+        read(path)
+
+
+def test_a_table_in_an_old_encoding_is_refused_with_how_to_save_it(tmp_path: Path):
+    (tmp_path / "a.csv").write_bytes("path,label\na.wav,sir\xe8ne\n".encode("cp1252"))
+    with pytest.raises(DatasetError, match=r"a\.csv is not text in UTF-8; save it in UTF-8"):
+        AudioTable(tmp_path / "a.csv")

@@ -65,6 +65,7 @@ def test_tables_of_events_with_other_columns_are_read_in_order(tmp_path):
         ("", "no column start_seconds, end_seconds, label; found none"),
         ("start_seconds,label\n1,dog\n", "no column end_seconds"),
         ("start_seconds,end_seconds,label\n1,x,dog\n", "line 2: expected times in seconds"),
+        ("start_seconds,end_seconds,label\n1,1_0,dog\n", "line 2: expected times in seconds"),
         ("start_seconds,end_seconds,label\n3,2,dog\n", "line 2: expected a start"),
         ("start_seconds,end_seconds,label\n-1,2,dog\n", "line 2: expected a start"),
         (
@@ -93,6 +94,10 @@ def test_a_bad_table_is_an_error_that_names_the_line(tmp_path, text, message):
         ("[]", "is not a JAMS file of events"),
         ('{"annotations": [{"data": [{"time": 1}]}]}', "is not a JAMS file of events"),
         ('{"annotations": [{"data": {"time": [1]}}]}', "is not a JAMS file of events"),
+        (
+            '{"annotations": [{"data": [{"time": "1_0", "duration": 1, "value": "a"}]}]}',
+            "expected a number, got '1_0'",
+        ),
         (
             '{"annotations": [{"data": [{"time": 1%s, "duration": 1, "value": "a"}]}]}'
             % ("0" * 400),

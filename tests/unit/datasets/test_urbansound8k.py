@@ -90,6 +90,7 @@ def test_slice_in_the_folder_of_another_fold_is_missing(tmp_path):
     [
         ({"fold": "11"}, "line 4: fold 11"),
         ({"fold": "one"}, "line 4: fold and classID must be integers"),
+        ({"fold": "1_0"}, "line 4: fold and classID must be integers"),
         ({"classID": "10"}, "classID 10 is out of range"),
         ({"classID": "1"}, "classID 1 is car_horn, not air_conditioner"),
         ({"fsID": ""}, "a value is missing"),

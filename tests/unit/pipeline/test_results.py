@@ -103,6 +103,7 @@ def test_a_prediction_of_other_types_is_refused(wrong):
         {"labels": [3]},
         {"predictions": "dog"},
         {"duration_seconds": 10**400},
+        {"duration_seconds": "1_0"},
     ],
 )
 def test_a_result_of_other_types_is_refused(wrong):
@@ -110,7 +111,7 @@ def test_a_result_of_other_types_is_refused(wrong):
         ClipResult.from_dict(RESULT.to_dict() | wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"label": None}, {"start_seconds": 10**400}])
+@pytest.mark.parametrize("wrong", [{"label": None}, {"start_seconds": 10**400}, {"score": "0.1_5"}])
 def test_an_event_of_other_types_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"expected what Event\.to_dict gives"):
         Event.from_dict(Event(1.25, 2.5, "dog", 0.75).to_dict() | wrong)
