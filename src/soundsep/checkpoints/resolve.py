@@ -47,7 +47,7 @@ def resolve(name_or_folder: str | os.PathLike[str], *, progress: bool = True) ->
             "that is loaded already goes into the constructor, such as Pipeline(classifier)"
         )
     text = path_text(name_or_folder)
-    if not text.strip() or not text.isprintable():
+    if not text.strip():
         raise ConfigError(_unknown(text))
     if isinstance(name_or_folder, str) and text in PUBLISHED:
         model = PUBLISHED[text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from pathlib import Path
@@ -61,6 +62,13 @@ def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     assert resolve("~/mine") == tmp_path / "mine"
     with pytest.raises(WeightsError, match="cannot write"):
         write_checkpoint("~nobody-of-that-name/mine", CONFIG, TENSORS)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of folders are narrower there")
+@pytest.mark.parametrize("name", ["夜\u3000鳥", "My\u00a0models/bees", "a\nb", "./tab\t"])
+def test_a_folder_may_have_any_name(name: str) -> None:
+    write_checkpoint(name, CONFIG, TENSORS)
+    assert resolve(name) == Path(name)
 
 
 @pytest.mark.parametrize("lacking", ["config.json", "model.safetensors"])

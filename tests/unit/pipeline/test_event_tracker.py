@@ -49,6 +49,7 @@ def spans(events: list[Event]) -> list[tuple[float, float]]:
         ([0, 0, 0, 0.6, 0, 0], {"min_duration_seconds": 2}, []),
         ([0, 0, 0.6], {}, [(2, 3.3)]),  # the last window speaks until the end
         ([0.6, 0.3, 0.3], {}, [(0, 1)]),
+        ([0, 0.5, 0], {}, [(1, 2)]),  # a score equal to the threshold reaches it
         ([0.6, 0.6], {"threshold": 0.7}, []),
     ],
 )
@@ -151,6 +152,12 @@ def test_an_event_is_given_once_it_is_certain():
     assert tracker.certain_until_seconds == 105
 
 
+def test_the_last_event_is_given_in_silence_once_the_gap_is_over():
+    tracker = EventTracker(LABELS[:1], EventRules(merge_gap_seconds=1.5), sample_rate=10)
+    given = [len(push(tracker, [score], 10 * i)) for i, score in enumerate([0.9, 0, 0, 0], 1)]
+    assert given == [0, 0, 1, 0]
+
+
 def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
     rows = [(0.9, 0.9 if i % 4 else 0.0) for i in range(MAX_SECONDS + 10)]
     tracker = EventTracker(LABELS, EventRules(), sample_rate=1)
@@ -205,11 +212,11 @@ def test_the_least_score_is_enough():
 
 
 def test_the_cut_of_an_hour_leaves_an_hour_whole():
-    rows = [(0.9,)] * MAX_SECONDS
-    tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=1)
-    assert not [e for i, row in enumerate(rows, 1) for e in push(tracker, row, i)]
-    assert spans(push(tracker, [0.0], MAX_SECONDS + 1)) == [(0, MAX_SECONDS)]
-    assert not tracker.flush(MAX_SECONDS + 1)  # no rest
+    rows = [(0.9,)] * 3_600
+    tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=10)
+    assert not [e for i, row in enumerate(rows, 1) for e in push(tracker, row, 10 * i)]
+    assert spans(push(tracker, [0.0], 36_010)) == [(0, 3_600)]
+    assert not tracker.flush(36_010)  # no rest
 
 
 @pytest.mark.parametrize(
@@ -220,6 +227,8 @@ def test_the_cut_of_an_hour_leaves_an_hour_whole():
         {"threshold": float("nan")},
         {"min_duration_seconds": -1},
         {"merge_gap_seconds": float("inf")},
+        {"merge_gap_seconds": 3_600},
+        {"min_duration_seconds": 3_600},
     ],
 )
 def test_rules_out_of_range_are_refused(rules):

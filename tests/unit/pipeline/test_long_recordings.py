@@ -109,6 +109,23 @@ def test_the_median_drops_what_is_shorter_and_bridges_what_is():
     assert [event.label for event in events] == ["low", "high"]
 
 
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(("n_between", "n_events"), [(6, 1), (7, 2)])
+def test_by_default_a_second_is_bridged_and_no_event_is_too_short(n_between, n_events, live):
+    ends = 4.88, 5.04  # of one frame
+    next_start = ends[1] + n_between * FRAME_SECONDS
+    audio = recording(10, [("low", *ends), ("low", next_start, next_start + FRAME_SECONDS)])
+    plain = pipe(median_seconds=0.0)
+    if live:
+        stream = plain.stream()
+        events = stream.push(audio) + stream.flush()
+    else:
+        events = list(plain.events(audio, sample_rate=RATE))
+    assert len(events) == n_events
+    assert events[0].start_seconds == pytest.approx(ends[0])
+    assert events[-1].end_seconds == pytest.approx(next_start + FRAME_SECONDS)
+
+
 @pytest.mark.parametrize("n_frames", [1, 3, 5, 7])
 def test_a_median_of_n_frames_drops_what_is_in_fewer_than_half_of_them(n_frames):
     least = n_frames // 2 + 1
@@ -134,6 +151,10 @@ def test_each_label_has_its_threshold_unless_one_is_given():
     events = list(strict.events(audio, sample_rate=RATE, threshold=0.8))
     assert [event.label for event in events] == ["low", "high"]
     assert list(pipe().events(audio, sample_rate=RATE, threshold=0.95)) == []
+    own = list(strict.events(audio, sample_rate=RATE, threshold={"high": 0.8}))
+    assert [event.label for event in own] == ["high"]  # the others keep those of the model
+    own = list(strict.events(audio, sample_rate=RATE, threshold={"low": 0.8, "high": 0.95}))
+    assert [event.label for event in own] == ["low"]
 
 
 def test_labels_thresholds_of_some_and_a_least_score():
@@ -188,6 +209,8 @@ def test_unknown_holds_in_events_streams_and_scores():
         assert bool(scores.is_known.any()) == bool(n_events)
         assert scores["low"].max() > 0.85  # the scores themselves stay
         assert (doubting(audio, sample_rate=RATE).label == "low") == bool(n_events)
+        strict = doubting.events(audio, sample_rate=RATE, min_score=0.95)  # the higher one counts
+        assert list(strict) == []
         trusting = pipe(unknown_below=unknown_below)
         assert len(list(trusting.events(audio, sample_rate=RATE))) == 1
         assert trusting.scores(audio, sample_rate=RATE).is_known.any()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import io
 from dataclasses import replace
 
@@ -120,6 +121,27 @@ def test_windows_are_batched(pipe):
     pipe.classifier.n_batches = 0
     pipe.scores(recording(100, []), batch_size=20)
     assert pipe.classifier.n_batches == 2  # of 39 windows, of which the first block ends 25
+
+
+def test_events_of_a_file_wait_for_full_batches_and_those_of_live_sound_do_not(pipe):
+    pipe.classifier.n_batches = 0
+    list(pipe.events(recording(100, []), batch_size=20))
+    assert pipe.classifier.n_batches == 2
+    stream = pipe.stream(batch_size=20)
+    for n_windows, block in enumerate(recording(15, []).reshape(6, -1)):  # a step each
+        pipe.classifier.n_batches = 0
+        stream.push(block)
+        assert pipe.classifier.n_batches == (n_windows > 0)
+
+
+def test_the_options_of_a_stream_have_the_defaults_of_events(pipe):
+    of_events, of_streams, of_scores = (
+        {name: option.default for name, option in inspect.signature(hear).parameters.items()}
+        for hear in (pipe.events, pipe.stream, pipe.scores)
+    )
+    assert of_streams.pop("keep_scores") is False
+    assert of_streams.items() <= of_events.items()
+    assert of_scores.items() <= of_events.items()
 
 
 def test_events_come_while_the_file_is_read(pipe):
