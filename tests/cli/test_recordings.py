@@ -335,6 +335,23 @@ def test_events_go_on_after_a_kill_in_the_middle_of_a_recording(models, card, tm
         assert record.read_bytes().endswith(lines[-1])
 
 
+@pytest.mark.parametrize("places", [5, [], [5], [5, 3], ["0", "9"], [0, 9.5], [-1, 9], None])
+def test_a_record_that_was_changed_by_hand_is_refused(models, card, tmp_path, capsys, places):
+    output, record = tmp_path / "out.csv", tmp_path / ".out.csv.jsonl"
+    given = ("events", models, card, "-o", output)
+    assert run(*given) == 1
+    *lines, last = record.read_text("utf-8").splitlines()
+    changed = json.dumps(json.loads(last) | {"bytes": places})
+    record.write_text("\n".join([*lines, changed, ""]), "utf-8")
+    written = output.read_bytes()
+    for options in (("--resume",), ("--resume", "--retry-failed")):
+        capsys.readouterr()
+        assert run(*given, *options) == 2
+        message = f"line {len(lines) + 1} of {record} was not written by soundsep events"
+        assert message in capsys.readouterr().err
+        assert output.read_bytes() == written
+
+
 FORMATS = [
     ("classify", "out.jsonl"),
     ("classify", "out.csv"),

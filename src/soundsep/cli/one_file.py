@@ -52,7 +52,7 @@ class OneFile:
             command=settings.command,
             resume=settings.resume and exists,
             overwrite=True,
-            keep=("bytes",),
+            has_spans=True,
         )
         try:
             if exists:
@@ -68,14 +68,14 @@ class OneFile:
 
     def _kept_size(self) -> int:
         assert self._file is not None
-        start, *end = self._record.last.get("bytes", [0, 0])
+        start, *end = self._record.last_span
         size = self._file.size
         if size < start or (end and size != end[0]):
             raise ConfigError(
                 f"{self.path} was changed since soundsep wrote it and cannot be resumed; name "
                 "another file, or give --overwrite to start over"
             )
-        return size if end else int(start)
+        return size if end else start
 
     def _check_head(self) -> None:
         """Refuse a table that another version began, whose columns may be others."""
@@ -97,7 +97,7 @@ class OneFile:
         head, written = encoded(self._lines.head()), self.path.read_bytes()
         parts, lines, size = [head if kept else b""], [], len(head)
         for path in kept:
-            start, end = self._record.kept[path]["bytes"]
+            start, end = self._record.spans[path]
             rows = written[max(start, len(head)) : end]  # the first rows follow the head
             parts.append(rows)
             lines.append({"path": path, "bytes": [size, size + len(rows)]})

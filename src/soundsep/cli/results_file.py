@@ -31,14 +31,15 @@ class ResultsFile:
         resume: Continue an existing file.
         retry_failed: When resuming, forget the recordings that failed.
         overwrite: Replace an existing file.
-        keep: Keys of a line to read back into `kept`.
+        has_spans: The lines have ``bytes``, to be read back into `spans`: where in the output the
+            rows of a recording begin and, if it was finished, where they end.
         shared: Let several runs and models write to the file; lines of other models are ignored.
 
     Attributes:
         done: Whether the recording failed, for every path in the file.
         begun: Paths whose output an earlier run began to write; it may be there, whole or in part.
-        kept: The values of the keys in ``keep``, for every path in the file.
-        last: The kept values of the last line.
+        spans: The bytes of the output, for every path in the file.
+        last_span: Those of the last line.
 
     Raises:
         ConfigError: the file exists and neither option is given, another run writes it, it cannot
@@ -56,16 +57,17 @@ class ResultsFile:
         resume: bool,
         retry_failed: bool = False,
         overwrite: bool,
-        keep: tuple[str, ...] = (),
+        has_spans: bool = False,
         shared: bool = False,
     ) -> None:
-        self.path, self._command, self._keep, self._shared = path, command, keep, shared
+        self.path, self._command, self._shared = path, command, shared
+        self._has_spans = has_spans
         self._marks = {"model": model, "weights": weights}
         self._marks |= {"options": options} if options else {}
         self.done: dict[str, bool] = {}
         self.begun: set[str] = set()
-        self.kept: dict[str, dict[str, Any]] = {}
-        self.last: dict[str, Any] = {}
+        self.spans: dict[str, list[int]] = {}
+        self.last_span = [0, 0]
         if path.is_dir():
             raise ConfigError(f"{path} is a folder; name a file in it")
         if is_regular(path) and not (resume or overwrite or shared):
@@ -98,6 +100,8 @@ class ResultsFile:
                     path, model = record["path"], record["model"]
                     if not isinstance(path, str) or not isinstance(model, str):
                         raise TypeError("the path or the model is not a string")
+                    if self._has_spans:
+                        _check_span(record["bytes"], finished=not record.get("unfinished"))
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     if self._shared:
                         continue
@@ -148,8 +152,8 @@ class ResultsFile:
         else:
             self.done[path] = "error" in record
             self.begun.discard(path)
-        if self._keep:
-            self.last = self.kept[path] = {k: record[k] for k in self._keep if k in record}
+        if self._has_spans:
+            self.last_span = self.spans[path] = record["bytes"]
 
     def write(self, results: Iterable[Mapping[str, Any]]) -> None:
         """Add one line per result.
@@ -175,7 +179,7 @@ class ResultsFile:
         """
         records = [{**result, **self._marks} for result in results]
         self._file, output = replaced({self._file: json_lines(records), output: data})
-        self.done, self.begun, self.kept, self.last = {}, set(), {}, {}
+        self.done, self.begun, self.spans, self.last_span = {}, set(), {}, [0, 0]
         for record in records:
             self._remember(record)
         return output
@@ -183,6 +187,12 @@ class ResultsFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _check_span(span: Any, *, finished: bool) -> None:
+    is_list = isinstance(span, list) and len(span) == 1 + finished
+    if not is_list or any(type(place) is not int for place in span) or not 0 <= span[0] <= span[-1]:
+        raise TypeError(f"{span!r:.50} are no places in the output")
 
 
 def _described(marks: Mapping[str, Any], with_weights: bool) -> str:
