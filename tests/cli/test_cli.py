@@ -335,13 +335,16 @@ def test_the_installed_command_answers_without_loading_torch():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
-def test_a_full_disk_is_one_line_of_error():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["recipes", "models", "--help", "classify -h", "--version", ""])
+def test_a_full_disk_is_one_line_of_error(command, unbuffered):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "soundsep.cli", "recipes"],
+            [sys.executable, "-m", "soundsep.cli", *command.split()],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

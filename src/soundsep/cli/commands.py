@@ -160,6 +160,11 @@ def _show_hints(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _show_help(text: str, file: SupportsWrite[str] | None, arguments: argparse.Namespace) -> int:
+    (file or sys.stdout).write(text)
+    return 0
+
+
 def _show_versions(arguments: argparse.Namespace) -> int:
     say(versions())
     return 0
@@ -215,7 +220,10 @@ class _Parser(argparse.ArgumentParser):
         asked = filter(re.compile("-h|--h(e|el|elp)?$").match, self._given)
         if (first := next(asked, "-h")) != "-h" and first[:2] == "-h":
             self.error(f"unrecognized arguments: {first}")
-        super().print_help(file)
+        # argparse itself passes over a full disk.
+        show = partial(_show_help, self.format_help(), file)
+        if status := _run(argparse.Namespace(run=show)):
+            self.exit(status)
 
     def error(self, message: str) -> NoReturn:
         # argparse suggests nothing before Python 3.14.

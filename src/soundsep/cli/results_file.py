@@ -38,8 +38,8 @@ class ResultsFile:
     Attributes:
         done: Whether the recording failed, for every path in the file.
         begun: Paths whose output an earlier run began to write; it may be there, whole or in part.
-        spans: The bytes of the output, for every path in the file.
-        last_span: Those of the last line.
+        spans: Places in the output, for every path in the file.
+        last_span: Places that the last line states.
 
     Raises:
         ConfigError: the file exists and neither option is given, another run writes it, it cannot
