@@ -96,7 +96,7 @@ class GammatoneFrontend(nn.Module):
         config: Settings.
 
     Shape:
-        waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, n_bands, frames)
+        waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_bands, frames)
         with ``frames = 1 + time // hop_length``, the lowest band first.
 
     Raises:
@@ -125,6 +125,11 @@ class GammatoneFrontend(nn.Module):
     def centre_frequencies(self) -> Tensor:
         """Centre of every band in Hz, (n_bands,), in float64."""
         return erb_centres(self.config.n_bands, self.config.f_min, self.config.f_max)
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveforms, in Hz; nothing is resampled here."""
+        return self.config.sample_rate
 
     @property
     def min_samples(self) -> int:

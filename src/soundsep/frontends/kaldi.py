@@ -101,7 +101,7 @@ class KaldiMelFrontend(nn.Module):
         config: Settings.
 
     Shape:
-        waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, n_mels, frames)
+        waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_mels, frames)
         with ``frames = 1 + (time - 1) // hop_length``.
 
     Raises:
@@ -136,6 +136,11 @@ class KaldiMelFrontend(nn.Module):
     def filters(self) -> Tensor:
         """Weight of every frequency bin in every band, (n_fft // 2 + 1, n_mels)."""
         return self.spectrogram.filters
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveforms, in Hz; nothing is resampled here."""
+        return self.config.sample_rate
 
     @property
     def min_samples(self) -> int:

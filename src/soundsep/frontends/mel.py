@@ -128,7 +128,7 @@ class MelFrontend(nn.Module):
         config: Settings, or the name of one of `MEL_PRESETS`.
 
     Shape:
-        waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, n_mels, frames)
+        waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_mels, frames)
         with ``frames = 1 + time // hop_length``.
 
     Raises:
@@ -167,6 +167,11 @@ class MelFrontend(nn.Module):
     def filters(self) -> Tensor:
         """Weight of every frequency bin in every band, (n_fft // 2 + 1, n_mels)."""
         return self.spectrogram.filters
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveforms, in Hz; nothing is resampled here."""
+        return self.config.sample_rate
 
     @property
     def min_samples(self) -> int:

@@ -68,7 +68,7 @@ class MFCCFrontend(nn.Module):
         config: Settings, or the name of one of `MFCC_PRESETS`.
 
     Shape:
-        waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, n_mfcc, frames)
+        waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_mfcc, frames)
         with ``frames = 1 + time // hop_length``.
 
     Raises:
@@ -92,6 +92,11 @@ class MFCCFrontend(nn.Module):
         dct = _cosine_transform(config.n_mfcc, config.n_mels)
         self.register_buffer("dct", dct.float(), persistent=False)
         self.dct: Tensor
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveforms, in Hz; nothing is resampled here."""
+        return self.config.sample_rate
 
     @property
     def min_samples(self) -> int:

@@ -55,7 +55,7 @@ class WaveformFrontend(nn.Module):
         config: Settings.
 
     Shape:
-        waveform: (batch, time), mono, at ``config.sample_rate``. Returns (batch, 1, time).
+        waveform: (batch, time), mono, at `sample_rate`. Returns (batch, 1, time).
 
     Raises:
         ConfigError: the settings are those of another frontend.
@@ -69,6 +69,11 @@ class WaveformFrontend(nn.Module):
     def __init__(self, config: WaveformConfig | None = None) -> None:
         super().__init__()
         self.config = own_config(config, WaveformConfig)
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the waveforms, in Hz; nothing is resampled here."""
+        return self.config.sample_rate
 
     @property
     def min_samples(self) -> int:

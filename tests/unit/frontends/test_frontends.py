@@ -50,6 +50,9 @@ def test_kind_settings_and_module_belong_together(kind):
     frontend = build_frontend(classifier.frontend)
     assert type(frontend).__name__ == type(config).__name__.replace("Config", "Frontend")
     assert frontend.config == config
+    assert frontend.sample_rate == config.sample_rate
+    with pytest.raises(AttributeError):
+        frontend.sample_rate = 11_025  # the settings are what counts
     assert repr(config) in repr(frontend)
 
 
