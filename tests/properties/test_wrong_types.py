@@ -153,6 +153,24 @@ def test_clips_are_no_examples(kind, given):
             kind([wrong], **count)
 
 
+class Loading(list[tuple[torch.Tensor, int]]):
+    """Examples that are loaded when they are asked for."""
+
+    n_loaded = 0
+
+    def __iter__(self):
+        for example in super().__iter__():
+            self.n_loaded += 1
+            yield example
+
+
+@pytest.mark.parametrize("kind", [Soundscapes, Mixtures])
+def test_examples_are_looked_at_once(kind):
+    examples = Loading(EXAMPLES)
+    kind(examples, **{"n_scenes" if kind is Soundscapes else "n_mixtures": 1})
+    assert examples.n_loaded == len(EXAMPLES)
+
+
 def test_a_pipeline_is_no_classifier():
     with pytest.raises(ConfigError, match="measure_naming takes a Classifier"):
         measure_naming(pipe(), Mixtures(EXAMPLES, n_mixtures=1), progress=False)

@@ -14,7 +14,7 @@ from soundsep.datasets.pieces import Piece
 from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError, DatasetError
 
-__all__ = ["Clip", "FoldedClips", "checked_clips", "checked_examples"]
+__all__ = ["Clip", "FoldedClips", "checked_clips", "checked_targets"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,10 +70,10 @@ def checked_clips(what: str, clips: Iterable[Clip]) -> tuple[Clip, ...]:
     return given
 
 
-def checked_examples(
-    owner: str, examples: Sequence[tuple[Tensor, int]]
-) -> Sequence[tuple[Tensor, int]]:
-    """The examples, pairs of a waveform and the index of its class, if that is what they are.
+def checked_targets(owner: str, examples: Sequence[tuple[Tensor, int]]) -> list[int]:
+    """The classes of examples, if these are pairs of a waveform and the index of its class.
+
+    Each is taken once, since a sequence may load them as they are asked for.
 
     Args:
         owner: Name of the class that takes them.
@@ -83,6 +83,7 @@ def checked_examples(
         ConfigError: it is something else, such as clips.
         ShapeError: a waveform is no tensor.
     """
+    targets = []
     for example in examples:
         is_pair = isinstance(example, Sequence) and not isinstance(example, str)
         if not is_pair or len(example) != 2:
@@ -92,7 +93,8 @@ def checked_examples(
                 f"{type(example).__name__} in it"
             )
         check_tensor(owner, example[0], "(time,)")
-    return examples
+        targets.append(example[1])
+    return targets
 
 
 class FoldedClips(Sequence[Clip], Dataset[Clip]):

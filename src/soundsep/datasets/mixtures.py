@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from soundsep.config import Config, check_range, check_seed, check_whole
-from soundsep.datasets.clip import checked_examples
+from soundsep.datasets.clip import checked_targets
 from soundsep.errors import DatasetError
 
 __all__ = ["Mixture", "MixtureConfig", "Mixtures"]
@@ -116,10 +116,11 @@ class Mixtures(Sequence[Mixture], Dataset[Mixture]):
     ) -> None:
         check_seed(seed)
         check_whole("n_mixtures", n_mixtures, least=0)
-        self.examples = checked_examples("Mixtures", examples)
+        self.examples = examples
+        self._targets = checked_targets("Mixtures", examples)
         self.n_mixtures, self.seed = n_mixtures, seed
         self.config = config or MixtureConfig()
-        n_classes = len({target for _, target in examples})
+        n_classes = len({*self._targets})
         if n_classes < self.config.n_sources:
             raise DatasetError(
                 f"a mixture of {self.config.n_sources} classes cannot be made from clips of "
@@ -149,7 +150,7 @@ class Mixtures(Sequence[Mixture], Dataset[Mixture]):
         for _ in range(N_TRIES):
             clip = int(rng.integers(len(self.examples)))
             crop = self._crop(self.examples[clip][0], rng)
-            is_known = self.examples[clip][1] in {self.examples[i][1] for i in chosen}
+            is_known = self._targets[clip] in {self._targets[i] for i in chosen}
             if is_known or crop.square().mean().sqrt() < SILENCE_RMS:
                 continue
             chosen.append(clip)
@@ -164,7 +165,7 @@ class Mixtures(Sequence[Mixture], Dataset[Mixture]):
         mixed = torch.stack(sources)
         # Loud parts that meet may exceed full scale, which a file could not hold.
         mixed /= mixed.sum(dim=0).abs().max().clamp(min=1.0)
-        targets = tuple(self.examples[i][1] for i in chosen)
+        targets = tuple(self._targets[i] for i in chosen)
         return Mixture(sources=mixed, targets=targets, clips=tuple(chosen))
 
     def _crop(self, waveform: Tensor, rng: np.random.Generator) -> Tensor:

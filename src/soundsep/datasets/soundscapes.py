@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from soundsep.augment.acoustics import noise
 from soundsep.config import check_seed, check_whole
 from soundsep.datasets._scene_mixing import PlacedSound, between, mix, power_gain, tell_truth
-from soundsep.datasets.clip import FoldedClips, checked_examples
+from soundsep.datasets.clip import FoldedClips, checked_targets
 from soundsep.datasets.leakage import without_origins_of
 from soundsep.datasets.memory import load_examples
 from soundsep.datasets.scene import Scene, SceneEvent, SoundscapeConfig
@@ -61,12 +61,12 @@ class Soundscapes(Sequence[Scene], Dataset[Scene]):
     ) -> None:
         check_seed(seed)
         check_whole("n_scenes", n_scenes, least=0)
-        self.examples = checked_examples("Soundscapes", examples)
+        self.examples = examples
         self.n_scenes, self.seed = n_scenes, seed
         self.config = config or SoundscapeConfig()
         self.backgrounds, self.strangers = backgrounds, strangers
         by_class: dict[int, list[int]] = {}
-        for index, (_, target) in enumerate(examples):
+        for index, target in enumerate(checked_targets("Soundscapes", examples)):
             by_class.setdefault(target, []).append(index)
         if not by_class:
             raise DatasetError("there are no clips to make scenes of")
