@@ -171,7 +171,11 @@ def _timed(events: Iterable[Any]) -> Iterator[tuple[Event, datetime | None]]:
 
 
 def _hours(hours: float) -> str:
-    return "." if not hours else f"{hours:.1f}" if hours < 10 else f"{hours:.0f}"
+    if not hours:
+        return "."
+    if hours < 0.05:  # a minute every hour is not nothing
+        return f"{hours:.1g}"
+    return f"{hours:.1f}" if hours < 10 else f"{hours:.0f}"
 
 
 def _aligned(lines: list[list[str]]) -> str:
