@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import runpy
 import shutil
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,20 @@ def _signature(
     signature: str | None,
     result: str | None,
 ) -> tuple[str | None, str | None]:
-    """Names of types as they are written, and the default of a dataclass, not "<factory>"."""
+    """Names of types as they are written, and the defaults of a dataclass, not "<factory>"."""
     if signature == "(*args, **kwargs)":  # of a protocol, which has no constructor
         return "", result
     signature = signature and _ARRAY.sub(r"NDArray[\1]", signature)
-    result = result and _ARRAY.sub(r"NDArray[\1]", result)
-    signature = signature and signature.replace("<factory>", "MelConfig()")
+    result = result and re.sub(r"^[\w.~]*\bC$", "Self", _ARRAY.sub(r"NDArray[\1]", result))
+    for one in fields(obj) if signature and "<factory>" in signature else ():
+        if one.default_factory is not MISSING:
+            signature = signature.replace("<factory>", _made_by(one.default_factory), 1)
     return signature and re.sub(r"[\w.~]*\bModel_co\b", "ClassifierLike", signature), result
+
+
+def _made_by(factory: Any) -> str:
+    """A default: of a class its name, of a lambda or a private function nothing."""
+    return "..." if factory.__name__.startswith(("_", "<")) else f"{factory.__name__}()"
 
 
 def _types_of_attributes(

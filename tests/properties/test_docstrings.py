@@ -30,7 +30,8 @@ def definitions(file: Path) -> Iterator[tuple[str, Function | ast.ClassDef, ast.
         for child in node.body:
             if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 continue
-            if child.name.startswith("_") or "overload" in decorators(child):
+            hidden = child.name.startswith("_") and child.name != "__call__"  # in the reference
+            if hidden or "overload" in decorators(child):
                 continue
             yield f"{name}{child.name}", child, node if isinstance(node, ast.ClassDef) else None
             if isinstance(child, ast.ClassDef):

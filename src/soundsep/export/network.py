@@ -93,7 +93,7 @@ class Session:
         self._session: Any = None
 
     def __call__(self, features: Tensor) -> Tensor:
-        """The output for one input, on the CPU."""
+        """The output for one input (batch, ...), on the CPU."""
         # What is forked has none of the threads, and would wait for them without end.
         key = os.getpid(), torch.get_num_threads()
         if key != self._key:

@@ -78,10 +78,10 @@ class Tagger:
             batch: A column of paths or of bytes, and any others, each (rows,).
 
         Returns:
-            A ``pyarrow.Table`` with a row for each, in the same order: the columns of the batch
-            without the bytes, and ``labels`` (list of strings, best first), ``scores`` (list of
-            floats, 0 to 1) and ``error`` (string). Of a recording that cannot be tagged both lists
-            are empty, of any other ``error`` is null. The types are the same in every batch.
+            A ``pyarrow.Table`` with a row for each, in the same order. It has the columns of the
+            batch without the bytes, and ``labels`` (list of strings, best first), ``scores`` (list
+            of floats, 0 to 1) and ``error`` (string). Of a recording that cannot be tagged both
+            lists are empty, of any other ``error`` is null. The types are the same in every batch.
 
         Raises:
             ConfigError: the batch does not have the column.

@@ -266,8 +266,8 @@ class Pipeline(Listener, Generic[Model_co]):
             channel: Use this channel only, counted from 0; by default all are mixed.
 
         Returns:
-            One result, or a list in the order of the input. For an iterator, an iterator: results
-            are yielded ``batch_size`` at a time. Of lists and iterators, as many files again (at
+            One result, or a list in the order of the input. For an iterator, an iterator that
+            yields results ``batch_size`` at a time. Of lists and iterators, as many files again (at
             most 64 and 256 MiB) are read ahead in threads.
 
         Raises:
