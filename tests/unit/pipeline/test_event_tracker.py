@@ -122,6 +122,62 @@ def test_the_gap_that_is_merged_is_that_between_the_events_given(hop, merge_gap_
     assert min(gaps) > merge_gap_seconds
 
 
+def trimmed(start: int, end: int, trims: tuple[int, int], hop: int) -> tuple[int, int]:
+    """Ends of an event that keeps a row, with what is missing given back at both ends."""
+    first, last = start + trims[0], end - trims[1]
+    given_back = max(0, min(hop - (last - first), sum(trims)))
+    at_start = given_back * trims[0] // max(1, sum(trims))
+    return first - at_start, last + given_back - at_start
+
+
+def as_documented(
+    scores: list[float], ends: list[int], *, gap: int, hop: int, trim: int
+) -> list[tuple[float, float, float]]:
+    """Events by looking at the whole recording at once, at 10 Hz and a threshold of 0.5."""
+    begins, raw = [0, *ends[:-1]], list[list]()
+    last_active = -1
+    for i, score in enumerate(scores):
+        if score < 0.5:
+            continue
+        between = scores[last_active + 1 : i]
+        is_near = raw and begins[i] - raw[-1][1] + 2 * trim <= gap
+        if raw and (is_near or min(between, default=1.0) >= 0.25):
+            raw[-1][1:3] = ends[i], max(raw[-1][2], score)
+        else:
+            raw.append([begins[i], ends[i], score, trim if begins[i] else 0])
+        last_active = i
+    found = list[list]()
+    for start, end, score, at_start in raw:
+        trims = at_start, 0 if end == ends[-1] else trim
+        if found:
+            old, old_end, old_score, old_trims = found[-1]
+            between = trimmed(start, end, trims, hop)[0] - trimmed(old, old_end, old_trims, hop)[1]
+            if between <= gap:
+                found[-1] = [old, end, max(score, old_score), (old_trims[0], trims[1])]
+                continue
+        found.append([start, end, score, trims])
+    return [
+        (*(at / 10 for at in trimmed(start, end, trims, hop)), score)
+        for start, end, score, trims in found
+    ]
+
+
+@pytest.mark.parametrize("trim", [0, 3, 12, 30])
+@pytest.mark.parametrize("hop", [5, 10, 25])
+def test_events_are_those_of_the_rules_whatever_comes_when(hop, trim):
+    generator = random.Random(hop + trim)
+    for _ in range(300):
+        n, gap = generator.randint(1, 25), hop * generator.randint(0, 20) // 2
+        scores = generator.choices([0.0, 0.25, 0.5, 0.75], k=n)
+        ends = [(i + 1) * hop for i in range(n)]
+        rules = EventRules(merge_gap_seconds=gap / 10)
+        tracker = EventTracker(LABELS[:1], rules, sample_rate=10, hop=hop, trim=trim)
+        events = tracker.push(torch.tensor(scores)[:, None], torch.tensor(ends))
+        events += tracker.flush(ends[-1])
+        found = [(event.start_seconds, event.end_seconds, event.score) for event in events]
+        assert found == as_documented(scores, ends, gap=gap, hop=hop, trim=trim)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_rows_at_once_give_the_events_of_one_after_the_other(seed):
     """Quiet hours between them, so that most rows are passed over."""
@@ -153,9 +209,9 @@ def test_an_event_is_given_once_it_is_certain():
 
 
 def test_the_last_event_is_given_in_silence_once_the_gap_is_over():
-    tracker = EventTracker(LABELS[:1], EventRules(merge_gap_seconds=1.5), sample_rate=10)
-    given = [len(push(tracker, [score], 10 * i)) for i, score in enumerate([0.9, 0, 0, 0], 1)]
-    assert given == [0, 0, 1, 0]
+    tracker = EventTracker(LABELS[:1], EventRules(), sample_rate=10, hop=10, trim=5)
+    given = [len(push(tracker, [score], 10 * i)) for i, score in enumerate([0, 1, 0, 0, 0], 1)]
+    assert given == [0, 0, 0, 1, 0]
 
 
 def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
@@ -193,17 +249,21 @@ def test_what_ends_within_the_hour_is_trimmed_although_silence_reaches_beyond_it
     assert spans(events + tracker.flush(len(scores))) == [(10 + 3, 10 + MAX_SECONDS - 3)]
 
 
+@pytest.mark.parametrize("begin", [0, 5_000])
 @pytest.mark.parametrize(
     ("more", "expected"),
     [(0, [(0, MAX_SECONDS - 3)]), (1, [(0, MAX_SECONDS - 13), (MAX_SECONDS - 9, MAX_SECONDS + 1)])],
 )
-def test_merged_events_last_an_hour_at_most(more, expected):
+def test_merged_events_last_an_hour_at_most(more, expected, begin):
     rules = EventRules(merge_gap_seconds=5.0)
     tracker = EventTracker(LABELS[:1], rules, sample_rate=1, hop=10, trim=3)
-    n = MAX_SECONDS + more
+    n = begin + MAX_SECONDS + more
+    events = push(tracker, [0.0], begin) if begin else []
     pushes = [(0.9, n - 11), (0.0, n - 10), (0.9, n), (0.0, n + 100)]
-    events = [e for score, end in pushes for e in push(tracker, [score], end)]
-    assert spans(events + tracker.flush(n + 100)) == expected
+    events += [e for score, end in pushes for e in push(tracker, [score], end)]
+    found = [(start - begin, end - begin) for start, end in spans(events + tracker.flush(n + 100))]
+    trim = 3 if begin else 0  # a recording begins with its sound
+    assert found == [(expected[0][0] + trim, expected[0][1]), *expected[1:]]
 
 
 def test_the_least_score_is_enough():
