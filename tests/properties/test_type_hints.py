@@ -7,19 +7,19 @@ import inspect
 import pkgutil
 from typing import Any, get_type_hints
 
-import matplotlib.axes
-import matplotlib.figure
-import pandas as pd
 import pytest
 
 import soundsep
 from soundsep.evaluation import Evaluation
 
+pd = pytest.importorskip("pandas")
+Axes = pytest.importorskip("matplotlib.axes").Axes
+Figure = pytest.importorskip("matplotlib.figure").Figure
 # What the modules import only where it is used: the extras, and for one picture all of evaluation.
 LATER = {
     "pd": pd,
-    "Axes": matplotlib.axes.Axes,
-    "Figure": matplotlib.figure.Figure,
+    "Axes": Axes,
+    "Figure": Figure,
     "Evaluation": Evaluation,
 }
 PACKAGES = [
