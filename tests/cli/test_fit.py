@@ -86,7 +86,7 @@ def test_mistakes_are_answered_before_the_work(folder, backbone, tmp_path, capsy
     (tmp_path / "file").touch()
     for arguments, message in (
         ((tmp_path / "gone", "-o", tmp_path / "m"), "no folder"),
-        ((folder / "low", "-o", tmp_path / "m"), "at least two classes"),
+        ((folder / "low", "-o", tmp_path / "m"), "give the one above it"),
         ((folder, "-o", tmp_path / "file"), "cannot write to"),
         ((folder, "-o", tmp_path / "m", "--group", "("), "not a regular expression"),
         ((folder, "-o", tmp_path / "m", "--folds", 1, "--backbone", backbone), "n_folds must be"),

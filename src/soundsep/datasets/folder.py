@@ -89,6 +89,11 @@ class AudioFolder(FoldedClips):
             raise DatasetError(f"{self.root}: a class needs another name: {faults[0]}")
         targets = {label: target for target, label in enumerate(self.labels)}
         clips = [(path, label) for label in self.labels for path in found[label]]
+        if n_loose and not clips:
+            raise DatasetError(
+                f"{self.root}: expected a subfolder per class with its audio files, found "
+                f"{n_loose} outside of any; if this folder is a class, give the one above it"
+            )
         if not clips or not partial:
             require_classes(self.labels, (label for _, label in clips), where=str(self.root))
         names = [_recording(path, self.root / label, pattern) for path, label in clips]
