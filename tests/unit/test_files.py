@@ -122,6 +122,58 @@ def test_files_in_memory_are_files():
         assert not files.is_stream(Path(file.name))
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no /dev/fd on this system")
+def test_a_file_by_a_name_in_dev_is_written_to_and_not_replaced(tmp_path):
+    path = tmp_path / "log"
+    with path.open("ab") as log:
+        by_number = Path(f"/dev/fd/{log.fileno()}")  # as /dev/stdout may be
+        assert files.is_stream(by_number)
+        files.write_bytes(by_number, b"one ")
+        files.write_bytes(by_number, b"two")
+    assert path.read_bytes() == b"one two"
+    assert names(tmp_path) == ["log"]
+
+
+def test_a_name_that_is_too_long_is_no_stream():
+    assert not files.is_stream(Path("x" * 5_000))
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), BrokenPipeError, "Broken pipe"),
+        (OSError(errno.ENOSPC, "No space left"), ConfigError, r"cannot write .*a: No space left$"),
+        (OSError("not even a number"), ConfigError, r"cannot write .*a: not even a number$"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_an_error_of_ours(error, raised, message, tmp_path):
+    with pytest.raises(raised, match=message), files.saving(tmp_path / "a"):
+        raise error
+    assert names(tmp_path) == []
+
+
+def test_a_lock_is_held_until_its_file_is_closed(tmp_path):
+    path = tmp_path / "lock"
+    with path.open("w") as first, path.open("w") as second:
+        assert files.lock(first.fileno())
+        assert not files.lock(second.fileno())
+        first.close()
+        assert files.lock(second.fileno())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows locks otherwise")
+@pytest.mark.parametrize(
+    ("number", "is_ours"), [(errno.EAGAIN, False), (errno.EACCES, False), (errno.ENOLCK, True)]
+)
+def test_a_disk_without_locks_stops_nobody(number, is_ours, tmp_path, monkeypatch):
+    def refuse(file, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    with (tmp_path / "lock").open("w") as file:
+        assert files.lock(file.fileno()) == is_ours
+
+
 def test_a_disk_that_does_not_take_it_is_told_before_the_name_is_given(tmp_path, monkeypatch):
     def refuse(number):
         raise OSError(28, "No space left on device")

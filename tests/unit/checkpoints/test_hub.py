@@ -136,6 +136,7 @@ def test_only_the_files_of_a_model_are_sent(model, monkeypatch):
     (_, options), (_, (name, created)), (_, (upload, sent)) = stub.calls
     assert options["token"] == TOKEN
     assert (name, created) == ("me/bees", {"private": False, "exist_ok": True})
+    assert upload["repo_id"] == name
     assert sorted(upload["allow_patterns"]) == ["README.md", "config.json", "model.safetensors"]
     assert set(upload["allow_patterns"]) == sent
 

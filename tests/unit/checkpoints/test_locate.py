@@ -760,7 +760,14 @@ def test_an_address_in_capitals_that_ends_in_a_slash_is_a_mirror_too(
 
 
 @pytest.mark.parametrize(
-    "value", ["no/such/folder", "ftp://127.0.0.1/weights", "file:///etc", "~nobody/x", "x" * 5_000]
+    "value",
+    [
+        "no/such/folder",
+        "ftp://127.0.0.1/weights",
+        "file:///etc",
+        "~nobody-of-that-name/x",
+        "x" * 5_000,
+    ],
 )
 def test_mirror_must_be_folder_or_http(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SOUNDSEP_WEIGHTS", value)
@@ -799,11 +806,35 @@ def test_weights_beside_an_installed_package_are_not_a_checkout(
         resolve("tiny")
 
 
+def test_a_package_in_a_folder_called_src_is_no_checkout_by_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    put(tmp_path / "app" / "weights" / "tiny")
+    copied = tmp_path / "app" / "src" / "soundsep" / "checkpoints" / "locate.py"
+    monkeypatch.setattr(locate, "__file__", str(copied))
+    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="not complete in the cache"):
+        resolve("tiny")
+
+
+def test_a_mirror_that_lacks_a_file_or_holds_a_model_of_yours_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = put(tmp_path / "checkout" / "weights" / "tiny")
+    monkeypatch.setattr(locate, "_checkout", lambda: tmp_path / "checkout")
+    mirror = tmp_path / "mirror"
+    (put(mirror / "tiny") / "model.safetensors").unlink()
+    (put(mirror) / "config.json").write_bytes(b"{}")  # called as every model's is
+    monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(mirror))
+    assert resolve("tiny") == found
+
+
 @pytest.mark.parametrize(
     ("note", "found"),
     [
         ('{{"url": "{uri}", "dir_info": {{}}}}', True),
         ('{{"url": "https://example.org/soundsep.whl"}}', False),
+        ('{{"url": "https://example.org{path}"}}', False),  # of another machine
         ('{{"url": 3}}', False),
         ("not JSON", False),
         ("", False),
@@ -820,7 +851,7 @@ def test_checkout_that_the_package_was_installed_from(
     class Distribution:
         def read_text(self, name: str) -> str:
             assert name == "direct_url.json"
-            return note.format(uri=checkout.as_uri())
+            return note.format(uri=checkout.as_uri(), path=checkout.as_uri()[7:])
 
     monkeypatch.setattr(locate.metadata, "distribution", lambda _: Distribution())
     if found:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from soundsep import Event
 from soundsep.errors import ConfigError
 from soundsep.evaluation.psds import score_table
-from soundsep.metrics import F1Score, event_metrics
+from soundsep.metrics import EventMetrics, F1Score, event_metrics
 
 
 def event(start: float, end: float, label: str = "dog") -> Event:
@@ -72,6 +74,28 @@ def test_print_and_json():
         "n_found": 1,
     }
     assert plain["psds1"] is None
+
+
+def test_json_has_no_more_digits_than_mean_something():
+    two_of_three = F1Score(n_hits=2, n_true=3, n_found=3)
+    metrics = EventMetrics(
+        n_recordings=3,
+        hours=1 / 3,
+        collar=two_of_three,
+        collar_200ms=two_of_three,
+        overlap=F1Score(n_hits=1, n_true=3, n_found=2),
+        labels=two_of_three,
+        error_rate=2 / 3,
+        psds1=0.0,
+        psds2=1 / 3,
+    )
+    plain = metrics.to_dict()
+    assert plain["collar"]["f1"] == plain["error_rate"] == 0.666667
+    assert plain["psds2"] == plain["hours"] == 0.333333
+    assert (plain["psds1"], plain["spurious_per_hour"]) == (0, 3)
+    longer = replace(metrics, hours=7 / 3).to_dict()
+    assert longer["spurious_per_hour"] == 0.429
+    assert "PSDS 1                                   0.000\nPSDS 2" in str(metrics)
 
 
 def test_no_length_is_refused():
