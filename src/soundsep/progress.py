@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
-__all__ = ["is_terminal", "progress_bar", "write_line"]
+__all__ = ["is_terminal", "leave_nothing_shared", "progress_bar", "write_line"]
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -34,3 +35,11 @@ def write_line(text: str, stream: TextIO | None) -> None:
     """Print a line without breaking a bar on the same terminal; do nothing without a stream."""
     if stream is not None:
         tqdm.write(text, file=stream)
+
+
+def leave_nothing_shared() -> None:
+    """Give bars a lock of this process alone, which may then be ended at any time.
+
+    That of tqdm is shared with other processes, and would be reported as left behind.
+    """
+    tqdm.set_lock(threading.RLock())

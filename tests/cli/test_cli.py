@@ -312,7 +312,7 @@ def test_help_begins_with_a_commands_own_options(capsys):
         main(["classify", "--help"])
     options = re.findall(r"^  (?:-\w \w+, )?(--[\w-]+)", capsys.readouterr().out, re.MULTILINE)
     assert options[:3] == ["--model", "--top", "--separator"]
-    assert options[-3:] == ["--device", "--runtime", "--batch-size"]
+    assert options[-3:] == ["--runtime", "--batch-size", "--processes"]
 
 
 @pytest.mark.parametrize("k", ["0", "-1", "x"])

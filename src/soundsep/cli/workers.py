@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
 import traceback
 import warnings
 from collections import deque
@@ -126,10 +125,11 @@ def _serve(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # see `_without_ctrl_c`
     import_torch()
     import torch
-    from tqdm import tqdm
+
+    from soundsep.progress import leave_nothing_shared
 
     torch.set_num_threads(n_threads)
-    tqdm.set_lock(threading.RLock())  # its own is shared with processes, and would be left behind
+    leave_nothing_shared()
     warned: list[Any] = []
     with warnings.catch_warnings(), suppress(EOFError, OSError):
         warnings.showwarning = lambda *about, **_: warned.append(about[:4])
