@@ -9,7 +9,15 @@ from soundsep import ClassifierConfig, SeparatorConfig
 from soundsep.audio import load_audio
 from soundsep.errors import AudioError, ConfigError
 from soundsep.labels import ESC50_LABELS
-from soundsep.names import label_fault, local_path, printable, unknown_labels
+from soundsep.names import (
+    label_fault,
+    local_path,
+    look_alikes,
+    meant,
+    printable,
+    safe_name,
+    unknown_labels,
+)
 
 
 @pytest.mark.parametrize(
@@ -134,3 +142,53 @@ def test_many_labels_are_not_all_listed():
     told = unknown_labels([f"whale {i}" for i in range(7)], [f"Sound, {i}" for i in range(527)])
     assert "'whale 4' and 2 more; it knows Sound, 0; Sound, 1;" in told
     assert told.endswith(" and 467 others: `soundsep models NAME` lists them")
+
+
+def test_a_name_that_is_there_is_meant_whatever_looks_like_it():
+    assert meant("Dog", ["dog", "Dog"]) == "Dog"
+    assert meant("DOG", ["dog", "Dog"]) == "DOG"  # either could be meant
+    assert meant("cafe\u0301 door", ["CAF\u00c9_Door", "cafe door"]) == "CAF\u00c9_Door"
+
+
+def test_names_that_look_alike_are_told_in_pairs_and_one_name_twice_is_none():
+    names = ["Door Knock", "cat", "door_knock", "DOOR-KNOCK", "cat", "\uff43at"]
+    assert look_alikes(names) == [
+        ("Door Knock", "door_knock"),
+        ("Door Knock", "DOOR-KNOCK"),
+        ("cat", "\uff43at"),
+    ]
+
+
+@pytest.mark.parametrize(("n_unknown", "more"), [(5, ""), (6, " and 1 more")])
+@pytest.mark.parametrize(("n_known", "others"), [(60, ""), (61, " and 1 others: ")])
+def test_many_unknown_labels_and_many_known_ones_are_counted(n_unknown, more, n_known, others):
+    unknown = [f"?{i}" for i in range(n_unknown)]
+    told = unknown_labels(unknown, [f"class {i}" for i in range(n_known)])
+    assert "'?4'" in told
+    assert "'?5'" not in told
+    assert f"{more}; it knows class 0; " in told
+    assert told.count(others) == 1 if others else "others" not in told
+    assert "class 59" in told
+    assert "class 60" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("NUL", "_NUL"),
+        ("com1.wav", "_com1.wav"),
+        ("COM\u00b9", "_COM\u00b9"),
+        ("com10", "com10"),
+        ("console", "console"),
+        ("a/b\\c:d*e", "a_b_c_d_e"),
+        ("..hidden. ", "hidden"),
+        ("a\x00\u202eb", "a_b"),
+        ("cafe\u0301", "caf\u00e9"),
+        ("\u0928\u0926\u0940", "\u0928\u0926\u0940"),
+        ("", "_"),
+        ("x" * 101, "x" * 100),
+        ("\u65e5" * 34, "\u65e5" * 33),  # of three bytes each, and none is cut in two
+    ],
+)
+def test_a_safe_name_is_one_on_every_system(text, name):
+    assert safe_name(text) == name
