@@ -96,7 +96,7 @@ def main(folder: Path) -> None:
         path = folder / f"{name}.ogg"
         soundfile.write(path, samples, OUTPUT_RATE, subtype="VORBIS", compression_level=COMPRESSION)
         events = [Event(p.start_seconds, p.end_seconds, p.label, 1.0) for p in placed]
-        write_truth(path.with_suffix(".csv"), events, duration_seconds=seconds)
+        write_truth(events, path.with_suffix(".csv"), duration_seconds=seconds)
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -74,6 +74,14 @@ def test_an_unknown_label_gets_a_hint(clip, capsys):
     assert "no label 'roster', did you mean 'rooster'?" in capsys.readouterr().err
 
 
+def test_what_is_not_on_the_screen_is_said_to_be_elsewhere(clip, tmp_path, capsys):
+    table = tmp_path / "night.csv"
+    assert run(clip, "-o", str(table)) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"soundsep: 1 recording, done; the results are in {table}\n"
+
+
 def test_what_the_model_doubts_can_be_left_out(clip, monkeypatch, capsys):
     pipe, given = Pipeline.from_pretrained("any"), {}
     monkeypatch.setattr(

@@ -227,7 +227,7 @@ class Cloud:
         AudioTable,
         ESC50,
         read_truth,
-        lambda path: write_truth(path, [], duration_seconds=1.0),
+        lambda path: write_truth([], path, duration_seconds=1.0),
         lambda path: list(read_events(path)),
         lambda path: to_csv([], path),
         lambda path: cut_clips(path, [EVENT], "clips"),

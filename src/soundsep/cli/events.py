@@ -145,6 +145,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 done=dict(sink.done),
                 output=output,
                 can_resume=not isinstance(sink, Screen),
+                always_sum_up=output is not None,
             )
     return max(status, clips.cut()) if clips else status
 

@@ -81,8 +81,8 @@ def _run(arguments: argparse.Namespace) -> int:
             write_bytes(wave, sound)
             for suffix in (".csv", ".json"):
                 write_truth(
-                    wave.with_suffix(suffix),
                     events,
+                    wave.with_suffix(suffix),
                     duration_seconds=seconds,
                     title=wave.name,
                     notes=notes,

@@ -55,8 +55,8 @@ def true_events(scene: Scene, labels: Sequence[str]) -> list[Event]:
 
 
 def write_truth(
-    path: str | Path,
     events: Sequence[LabelledSpan],
+    path: str | Path,
     *,
     duration_seconds: float,
     title: str = "",
@@ -65,8 +65,8 @@ def write_truth(
     """Write events as csv, or as JSON if the name ends in ``.json`` or ``.jams``.
 
     Args:
-        path: File to write.
         events: Events with a label, a start and an end.
+        path: File to write.
         duration_seconds: Length of the recording; JSON only.
         title: Name of the recording; JSON only.
         notes: Further values for JSON.

@@ -19,18 +19,18 @@ EVENTS = [
 @pytest.mark.parametrize("name", ["t.csv", "T.CSV", "t.json", "t.JAMS"])
 def test_what_is_written_is_read_again(tmp_path, name):
     path = tmp_path / "folder" / name
-    write_truth(path, EVENTS, duration_seconds=600.0, title="t.wav")
+    write_truth(EVENTS, path, duration_seconds=600.0, title="t.wav")
     assert read_truth(path) == EVENTS
-    write_truth(path, [], duration_seconds=600.0)
+    write_truth([], path, duration_seconds=600.0)
     assert read_truth(path) == []
 
 
 def test_the_files_are_what_others_read(tmp_path):
-    write_truth(tmp_path / "t.csv", EVENTS[::2], duration_seconds=600.0)
+    write_truth(EVENTS[::2], tmp_path / "t.csv", duration_seconds=600.0)
     assert (tmp_path / "t.csv").read_bytes().decode() == (
         "start_seconds,end_seconds,label\n0.0,1.24,dog\n12.34,12.38,Tür\n"
     )
-    write_truth(tmp_path / "t.jams", EVENTS, duration_seconds=600.0, title="t.wav", notes={"a": 1})
+    write_truth(EVENTS, tmp_path / "t.jams", duration_seconds=600.0, title="t.wav", notes={"a": 1})
     content = json.loads((tmp_path / "t.jams").read_text())
     assert content["file_metadata"]["duration"] == 600.0
     assert content["file_metadata"]["title"] == "t.wav"
@@ -123,7 +123,7 @@ def test_bad_json_is_an_error_that_names_the_file(tmp_path, text, message):
 
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"in \.csv, \.json or \.jams"):
-        write_truth(tmp_path / "t.txt", EVENTS, duration_seconds=1.0)
+        write_truth(EVENTS, tmp_path / "t.txt", duration_seconds=1.0)
     with pytest.raises(ConfigError, match=r"in \.csv, \.json or \.jams"):
         read_truth(tmp_path / "t.wav")
     with pytest.raises(DatasetError, match="cannot be read"):
