@@ -11,6 +11,7 @@ from soundsep.metrics import (
     classification_metrics,
     confusion_matrix,
 )
+from soundsep.metrics.classification import most_confused
 
 
 def test_rows_are_targets_and_columns_predictions():
@@ -31,6 +32,13 @@ def test_perfect_predictions_are_1_whatever_classes_are_absent():
     figures = classification_metrics(confusion_matrix([4, 1], [4, 1], n_classes=50))
     assert (figures.accuracy, figures.macro_f1) == (1.0, 1.0)
     assert (figures.macro_precision, figures.macro_recall) == (1.0, 1.0)
+
+
+def test_mistakes_are_told_from_the_most_frequent_on_and_nothing_else_is():
+    confusion = np.array([[9, 1, 0], [3, 9, 1], [0, 0, 0]])
+    mistakes = [(3, "b", "a"), (1, "a", "b"), (1, "b", "c")]  # equal ones in the order of labels
+    for n in range(5):
+        assert most_confused(confusion, "abc", n) == mistakes[:n]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +73,14 @@ def test_calibration_error_by_hand():
     error = calibration_error(confidences, correct, n_bins=2)
     assert error == pytest.approx((lower + upper) / 4)
     assert calibration_error(confidences, correct, n_bins=1) == pytest.approx((2.2 - 2) / 4)
+
+
+def test_calibration_is_measured_in_15_bins():
+    for confidences, apart in (([0.066, 0.067], True), ([0.067, 0.13], False)):
+        error = calibration_error(confidences, [True, False])
+        gaps = confidences[0] - 1, confidences[1]
+        assert error == pytest.approx(sum(map(abs, gaps)) / 2 if apart else abs(sum(gaps)) / 2)
+        assert error == calibration_error(confidences, [True, False], n_bins=15)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def test_snr_counts_loudness():
 def test_silence_is_not_given_a_number_that_looks_like_one():
     sound, silence = parts(100), torch.zeros(100)
     assert si_sdr(sound, silence).isnan()
+    assert si_sdr(silence, silence).isnan()
     assert si_sdr(silence, sound) == -math.inf
     both = si_sdr(torch.stack((silence, sound)), torch.stack((sound, 2 * sound)))
     assert both[0] == -math.inf
@@ -61,6 +62,32 @@ def test_a_silent_target_leaves_the_others_their_order():
     targets = torch.cat([sound, torch.zeros_like(sound)], dim=1)
     estimates = torch.cat([0.01 * parts(1, 1, 401)[..., 1:], 0.97 * sound], dim=1)
     assert permutation_invariant(estimates, targets, snr)[1].tolist() == [[1, 0]]
+
+
+def test_an_order_without_a_lost_source_is_better_whatever_the_others_gain():
+    values = torch.tensor([[-math.inf, 0.0, -9.0], [-9.0, 5.0, 0.0], [0.0, -9.0, 5.0]])
+
+    def metric(estimate, target):
+        return values[target[:, 0].long(), estimate[:, 0].long()]
+
+    numbers = torch.arange(3.0).reshape(1, 3, 1)
+    chosen, order = permutation_invariant(numbers, numbers, metric)
+    assert order.tolist() == [[1, 2, 0]]
+    assert chosen.tolist() == [[0, 0, 0]]
+
+
+def test_six_sources_can_be_paired():
+    sources = parts(1, 6, 20)
+    _, order = permutation_invariant(sources.flip(1), sources)
+    assert order.tolist() == [[5, 4, 3, 2, 1, 0]]
+
+
+def test_a_target_without_a_number_leaves_the_others_their_order():
+    targets = parts(1, 3, 400)
+    targets[:, 2] = 0.0  # si_sdr is NaN
+    estimates = targets[:, [1, 0, 2]] + 0.1 * parts(1, 3, 401)[..., 1:]
+    _, order = permutation_invariant(estimates, targets)
+    assert order.tolist() == [[1, 0, 2]]
 
 
 def test_any_metric_of_which_more_is_better_will_do():
