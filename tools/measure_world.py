@@ -45,7 +45,7 @@ from soundsep.evaluation import measure_events, measure_naming
 from soundsep.files import write_json
 from soundsep.metrics import F1Score
 from world_pages import RESULTS, plain_table
-from world_sounds import KINDS, RATE, SECONDS, computed, in_room, pieces, recordings
+from world_sounds import KINDS, MACHINES, RATE, SECONDS, computed, in_room, pieces, recordings
 
 DATA = Path(os.environ.get("SOUNDSEP_TEST_DATA") or REPOSITORY.parent / "shared") / "data"
 BASELINE = "esc50-mn04-fold5"  # whose speed others are compared with
@@ -182,6 +182,12 @@ class World:
         }
         return {name: one.named() for name, one in heard.items()} | stricter
 
+    def machines(self, pipe: Pipeline) -> dict[str, float]:
+        """Computed machines that get a label."""
+        return {
+            kind: answers(pipe, computed(kind, seed=self.options.seed)).named() for kind in MACHINES
+        }
+
     def mixtures(self, pipe: Pipeline) -> dict[str, float]:
         """Two sounds at once, by the protocol of ``soundsep evaluate-mixtures``."""
         mixtures = Mixtures(self.examples, n_mixtures=N_MIXTURES, seed=self.options.seed)
@@ -256,6 +262,7 @@ LINES: dict[str, Callable[[World, Pipeline], dict[str, Any]]] = {
     "single": World.single,
     "noise": World.noise,
     "strangers": World.strangers,
+    "machines": World.machines,
     "mixtures": World.mixtures,
     "labels": World.labels,
     "events": World.events,

@@ -81,6 +81,23 @@ def _chord(rng: np.random.Generator) -> Wave:
     return wave
 
 
+def _knocks(rng: np.random.Generator) -> Wave:
+    """A machine that knocks 8 to 40 times a second and rings, over pink noise."""
+    wave = np.zeros(N_SAMPLES)
+    spaces = (1 + 0.1 * rng.standard_normal(N_SAMPLES // 100)).clip(0.3)
+    times = np.cumsum(spaces) / np.exp(rng.uniform(np.log(8), np.log(40)))
+    at = (times[times < SECONDS] * RATE).astype(int)
+    wave[at] = 1 + 0.3 * rng.standard_normal(len(at))
+    ring = np.zeros(RATE // 4)
+    for _ in range(rng.integers(2, 7)):
+        hz = np.exp(rng.uniform(np.log(300), np.log(7_000)))
+        fall = np.exp(rng.uniform(np.log(0.002), np.log(0.08)))
+        ring += rng.uniform(0.1, 1) * (np.exp(-TIME / fall) * _tone(hz, rng.random()))[: len(ring)]
+    wave = signal.fftconvolve(wave, ring)[:N_SAMPLES]
+    noise = _coloured(rng, 0.5)
+    return wave / np.std(wave) + 10 ** (rng.uniform(-20, 0) / 20) * noise / np.std(noise)
+
+
 KINDS: dict[str, Callable[[np.random.Generator], Wave]] = {
     "white noise": lambda rng: rng.standard_normal(N_SAMPLES),
     "pink noise": lambda rng: _coloured(rng, 0.5),
@@ -91,6 +108,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Wave]] = {
     "clicks": _clicks,
     "chords": _chord,
 }
+MACHINES = {"knocks": _knocks}  # computed strangers: sounds of none of the labels, but no noise
 
 
 def computed(kind: str, *, seed: int) -> list[Tensor]:
@@ -98,7 +116,7 @@ def computed(kind: str, *, seed: int) -> list[Tensor]:
     waves = []
     for case in range(N_OF_KIND):
         rng = np.random.default_rng((seed, case))
-        wave = KINDS[kind](rng)
+        wave = (KINDS | MACHINES)[kind](rng)
         reference = np.abs(wave).max() if kind == "clicks" else np.sqrt(np.mean(wave**2))
         gain = 10 ** (LEVELS_DB[case % len(LEVELS_DB)] / 20) / reference
         waves.append(torch.from_numpy((gain * wave).clip(-1, 1).astype(np.float32)))
