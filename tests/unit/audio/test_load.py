@@ -500,6 +500,26 @@ def test_ogg_streams_are_chained_where_one_begins_late(flags, chained):
         assert file.size == (len(data) or len(b"junk"))
 
 
+def ogg_page_at(granule: int, n_bytes: int) -> bytes:
+    """A page that states a position; without contents it has no segments either."""
+    page = ogg_page(2, n_bytes) if n_bytes else b"OggS\0\2" + bytes(21)
+    return page[:6] + granule.to_bytes(8, "little") + page[14:]
+
+
+def test_the_last_position_of_an_ogg_is_known_if_all_pages_are():
+    largest = 254 * 255 + 10  # bytes of a page of 255 segments
+    positions = [(100, 500), (2**64 - 1, largest), (300, 10), (200, 0)]  # the second states none
+    data = b"".join(ogg_page_at(*page) for page in positions)
+    for after in (b"", b"junk" * 100):
+        file = AudioFile(data + after)
+        assert settle_ogg(file) == 300
+        assert file.size == len(data)
+    for damaged in (data[:600] + b"x" + data[600:], data[:-1], data + b"xOggS"):
+        file = AudioFile(damaged)
+        assert settle_ogg(file) is None
+        assert file.size == len(damaged)
+
+
 def test_a_stream_of_nothing_but_headers_is_refused():
     data = encoded("ogg", tone())
     with pytest.raises(AudioError):

@@ -108,6 +108,12 @@ def test_rankings_without_an_average_precision_are_refused(relevant, scores):
         average_precision(relevant, scores)
 
 
+@pytest.mark.parametrize("relevant", [[True, False, False, True], [False, True, True, False]])
+def test_equal_scores_share_one_step_of_a_ranking_whatever_their_order(relevant):
+    assert average_precision(relevant, [0.5] * 4) == 0.5
+    assert average_precision([*relevant, True], [0.5] * 4 + [0.9]) == (1 + 2 * 3 / 5) / 3
+
+
 def test_few_answers_look_miscalibrated_even_when_they_are_not():
     assert calibration_floor(np.ones(10)) == 0
     # One bin of 100 answers at .5: the mean of |right - 50| / 100 is sqrt(2 / pi) x .05.
