@@ -25,6 +25,7 @@ from soundsep.errors import AudioError, ConfigError
 from soundsep.files import replacing
 from soundsep.interrupts import interrupts_held
 from soundsep.names import local_path, path_text, printable, safe_name
+from soundsep.pipeline.tables import N_DECIMALS
 from soundsep.pipeline.timeline import Event
 
 __all__ = ["BestEvents", "ClipFile", "cut_clips", "place_clips", "write_clips"]
@@ -51,8 +52,8 @@ class BestEvents:
     def add(self, path: str, event: Event) -> None:
         """Add an event of a recording; among equal scores the first wins."""
         self._n_seen += 1
-        heap = self._kept[event.label]
-        heapq.heappush(heap, (event.score, -self._n_seen, path, event))
+        heap, (_, score) = self._kept[event.label], _listed(event)
+        heapq.heappush(heap, (score, -self._n_seen, path, event))
         if self._most is not None and len(heap) > self._most:
             heapq.heappop(heap)
 
@@ -63,6 +64,15 @@ class BestEvents:
         for _, _, path, event in sorted(kept, key=lambda item: -item[1]):
             found[path].append(event)
         return dict(found)
+
+
+def _listed(event: Event) -> tuple[float, float]:
+    """Start and score as a table of any kind holds them.
+
+    From an event and from its row in a table, the same clips are chosen, under the same names.
+    """
+    row = event.to_dict()
+    return round(row["start_seconds"], N_DECIMALS), round(row["score"], N_DECIMALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +161,10 @@ def place_clips(
         files = placed.setdefault(recording, [])
         for event in sorted(found, key=lambda e: (e.label, e.start_seconds)):
             label = safe_name(event.label, max_bytes=80)
-            hours, rest = divmod(round(event.start_seconds, 2), 3600)
+            listed_start, score = _listed(event)
+            hours, rest = divmod(round(listed_start, 2), 3600)
             begin = f"{int(hours):02}h{int(rest // 60):02}m{rest % 60:05.2f}s"
-            stem = f"{name}_{begin}_{label}_{event.score:.3f}"
+            stem = f"{name}_{begin}_{label}_{score:.3f}"
             place, number = f"{label}/{stem}", 1
             while (key := unicodedata.normalize("NFKC", place).casefold()) in taken:
                 number += 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import soundfile
 
 from soundsep import AudioError, ConfigError, Event
 from soundsep.audio import audio_blocks
+from soundsep.cli.formats import EventLines
 from soundsep.pipeline import clips as clips_module
 from soundsep.pipeline import cut_clips
 from soundsep.pipeline.clips import BestEvents, place_clips
+from soundsep.pipeline.event_table import read_events
 
 RATE = 48_000
 not_on_windows = pytest.mark.skipif(os.name == "nt", reason="there are no such limits")
@@ -150,6 +152,24 @@ def test_no_two_clips_have_one_file():
     assert len(set(paths)) == 6
     named = place_clips({"x/night.wav": events[:1]}, "c", names={"x/night.wav": "x/night"})
     assert named["x/night.wav"][0].path.name == "x_night_00h00m01.00s_a_b_0.500.wav"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_an_event_and_its_row_in_a_table_give_the_same_clips(kind, tmp_path):
+    rng, table = np.random.default_rng(0), tmp_path / f"events.{kind}"
+    starts = sorted(rng.uniform(0, 4000, 2000).tolist())
+    events = [event(start, start + 1, score=float(rng.uniform(0.9, 0.95))) for start in starts]
+    lines = EventLines(kind, high_hz=8_000.0, titles=False)
+    rows = [*lines.head(), *(lines.line("a.wav", e) for e in events)]
+    table.write_text("".join(f"{row}\n" for row in rows), "utf-8")
+
+    def names(heard: Iterable[Event]) -> list[str]:
+        best = BestEvents(1000)
+        for e in heard:
+            best.add("a.wav", e)
+        return [clip.path.name for clip in place_clips(best.by_recording(), "c")["a.wav"]]
+
+    assert names(found for _, found, _ in read_events(table)) == names(events)
 
 
 def test_times_sort_and_round_without_60_seconds():
