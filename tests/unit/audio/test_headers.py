@@ -98,6 +98,23 @@ def test_chunks_before_the_sound_are_padded():
         assert torch.equal(load_audio(w64 + after)[0], expected)
 
 
+@pytest.mark.parametrize("container", ["RF64", "CAF", "W64"])
+def test_a_hundred_chunks_before_a_sound_of_open_length_are_passed_over(container):
+    data = encoded(container, "PCM_16")
+    if container == "RF64":
+        at, junk = data.index(b"fmt "), b"junk" + (4).to_bytes(4, "little") + b"1234"
+        data = with_field(data, b"ds64", 8, bytes(24))
+    elif container == "CAF":
+        at, junk = data.index(b"data"), b"free" + (4).to_bytes(8, "big") + b"1234"
+        data = with_field(data, b"data", 4, MINUS_ONE)
+    else:
+        at = data.index(b"data\xf3")
+        junk = b"junk" + data[at + 4 : at + 16] + (32).to_bytes(8, "little") + bytes(8)
+        data = with_field(data, b"data\xf3", 16, bytes(8))
+    expected = load_audio(encoded(container, "PCM_16"))[0]
+    assert torch.equal(load_audio(data[:at] + 100 * junk + data[at:])[0], expected)
+
+
 # Refused for what they are, however sound.
 REFUSED = {
     "IRCAM": "IRCAM.* does not state how long",
@@ -221,11 +238,13 @@ def test_a_wav_beyond_4_gib_is_as_long_as_its_file(told):
         assert len(next(blocks)) == 2**17
 
 
+@pytest.mark.parametrize("n_padding", [0, 1])
 @pytest.mark.parametrize("told", [0, 2**20])
-def test_a_wav_of_megabytes_is_as_long_as_its_header_tells(told):
+def test_a_wav_of_megabytes_is_as_long_as_its_header_tells(told, n_padding):
     """Only an impossible length is mended: other chunks may follow the sound."""
     data = LongWav(2**20, told)
-    data.head = data.head[:4] + (data.length - 8).to_bytes(4, "little") + data.head[8:]
+    length = data.length - 8 - n_padding  # which some programs do not count
+    data.head = data.head[:4] + length.to_bytes(4, "little") + data.head[8:]
     if told:
         assert len(load_audio(data)[0]) == told // 2
     else:
