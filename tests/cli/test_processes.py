@@ -52,6 +52,11 @@ def fill(folder: Path, n: int) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    return fill(tmp_path_factory.mktemp("many") / "clips", 300)
+
+
 def rows(file: Path) -> list[dict]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
@@ -92,8 +97,7 @@ def test_events_and_what_was_found_before_damage_are_the_same(model, tmp_path, c
 
 
 def test_one_group_of_recordings_needs_no_other_process(model, tmp_path, monkeypatch):
-    monkeypatch.setattr("soundsep.cli.classify.shared_out", None)
-    monkeypatch.setattr("soundsep.cli.events.shared_out", None)
+    monkeypatch.setattr("soundsep.cli.workers.shared_out", None)
     clips = fill(tmp_path / "clips", 5)
     assert main(["classify", "--model", model, "--processes", "9", str(clips)]) == 1
     assert main(["events", "--model", model, "--processes", "9", str(clips / "000.flac")]) == 0
@@ -123,11 +127,20 @@ def command_of(process: int) -> bytes:
         return b""  # it has ended
 
 
+def have_ended(processes: list[int]) -> bool:
+    end = time.monotonic() + 10
+    while (still := any(map(command_of, processes))) and time.monotonic() < end:
+        time.sleep(0.01)
+    return not still
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "SIGKILL", "SIGKILL to one"])
-def test_a_run_that_is_stopped_leaves_nothing_and_goes_on(how, model, tmp_path, capsys):
-    clips, output = fill(tmp_path / "clips", 300), tmp_path / "out.jsonl"
-    process, workers = start(model, clips, output)
+@pytest.mark.parametrize(
+    "how", ["Ctrl-C", "SIGTERM", "SIGTERM, one is stopped", "SIGKILL", "SIGKILL to one"]
+)
+def test_a_run_that_is_stopped_leaves_nothing_and_goes_on(how, model, many, tmp_path, capsys):
+    output = tmp_path / "out.jsonl"
+    process, workers = start(model, many, output)
     assert len(workers) == 2
     with process:
         if how == "Ctrl-C":  # which a terminal sends to all of its processes
@@ -135,22 +148,21 @@ def test_a_run_that_is_stopped_leaves_nothing_and_goes_on(how, model, tmp_path, 
         elif how == "SIGKILL to one":
             os.kill(workers[1], signal.SIGKILL)
         else:
-            process.send_signal(signal.Signals[how])
+            if how.endswith("stopped"):  # as by Ctrl-Z, or a debugger
+                os.kill(workers[1], signal.SIGSTOP)
+            process.send_signal(signal.Signals[how.partition(",")[0]])
         message = process.stderr.read()
-    codes = {"Ctrl-C": 130, "SIGTERM": 143, "SIGKILL": -9, "SIGKILL to one": 2}
-    assert process.returncode == codes[how]
+    codes = {"Ctrl-C": 130, "SIGKILL": -9, "SIGKILL to one": 2}
+    assert process.returncode == codes.get(how, 143)
     assert "Traceback" not in message
     assert "resource_tracker" not in message
     if how == "SIGKILL to one":
         assert "error: one of the processes has ended (signal 9)" in message
-    end = time.monotonic() + 10
-    while any(command_of(worker) for worker in workers) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not any(command_of(worker) for worker in workers)
+    assert have_ended(workers)
     n_written = len(rows(output))
     assert 0 < n_written < 300
-    options = ["--model", model, "--processes", "2", "-o", str(output), "--resume"]
-    assert main(["classify", *options, str(clips)]) == 1
+    options = ["--model", model, "-o", str(output), "--resume"]
+    assert main(["classify", *options, str(many)]) == 1
     assert [Path(row["path"]).name for row in rows(output)] == [f"{i:03}.flac" for i in range(300)]
     assert f"{n_written} done before" in capsys.readouterr().err
 
@@ -165,6 +177,33 @@ def test_an_error_and_a_warning_come_where_the_answer_would():
         next(shared_out([Path("gone")], raising, n_processes=1))
     with pytest.warns(UserWarning, match="^heard$"):
         assert next(shared_out(["heard"], partial(partial, warnings.warn), n_processes=1)) is None
+
+
+def test_what_fails_before_the_first_task_comes_in_its_place():
+    with pytest.raises(FileNotFoundError):
+        next(shared_out([1, 2], Path("gone").read_text, n_processes=2))
+
+
+def test_a_warning_of_several_processes_is_given_once():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        list(shared_out(["heard", "heard"], partial(partial, warnings.warn), n_processes=2))
+    assert [str(one.message) for one in caught] == ["heard"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
+def test_a_process_in_a_long_recording_ends_with_the_one_that_was_killed():
+    busy = "print(__import__('os').getpid(), flush=True) or __import__('time').sleep(600)"
+    code = (
+        "from functools import partial\n"
+        "from soundsep.cli.workers import shared_out\n"
+        f"next(shared_out([{busy!r}], partial(partial, eval), n_processes=1))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        worker = int(process.stdout.readline())
+        assert b"spawn_main" in command_of(worker)
+        process.kill()
+    assert have_ended([worker])
 
 
 def test_processes_share_the_threads(monkeypatch):

@@ -37,7 +37,6 @@ from soundsep.cli.parquet import sink_of
 from soundsep.cli.recordings import add_recordings, add_resume, given_recordings
 from soundsep.cli.results_file import ResultsFile
 from soundsep.cli.sinks import Settings
-from soundsep.cli.workers import shared_out
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -249,6 +248,8 @@ def _results(
     if n_processes < 2:
         yield from _heard(arguments, pipe, paths)
         return
+    from soundsep.cli.workers import shared_out
+
     in_process = partial(_hears, arguments)
     with closing(shared_out(groups, in_process, n_processes=n_processes)) as answers:
         for results in answers:

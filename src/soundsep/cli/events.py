@@ -34,7 +34,6 @@ from soundsep.cli.output import check_output, refuse_recordings
 from soundsep.cli.parquet import rows_of, sink_of
 from soundsep.cli.recordings import add_recordings, add_resume, given_recordings, own_places
 from soundsep.cli.sinks import EachToItsFile, Screen, Settings, Sink
-from soundsep.cli.workers import shared_out
 from soundsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
@@ -159,6 +158,8 @@ def _events(
         find = _finder(arguments, pipe, progress=progress)
         yield from map(find, paths)
         return
+    from soundsep.cli.workers import shared_out
+
     in_process = partial(_finds, arguments)
     with closing(shared_out(paths, in_process, n_processes=n_processes)) as answers:
         yield from map(_Found.events_or_error, answers)

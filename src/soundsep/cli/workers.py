@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 import traceback
 import warnings
 from collections import deque
@@ -30,17 +32,18 @@ def shared_out(
 ) -> Generator[Answer]:
     """The answers to tasks, in order, from several processes.
 
-    They share torch's threads, and end with the generator. Warnings are raised here again.
+    They share torch's threads, and end with the generator, or with this process. Warnings are
+    raised here again, each once.
 
     Args:
         tasks: Tasks, of which a few are given out ahead.
-        prepare: Function called once in each process; what it returns answers a task. It, the
-            tasks and the answers are pickled.
+        prepare: Function called once in each process, at its first task; what it returns answers a
+            task. It, the tasks and the answers are pickled.
         n_processes: Number of processes.
 
     Raises:
         ConfigError: a process was ended by somebody else.
-        Exception: what answering a task raised, in its place.
+        Exception: what preparing for a task or answering it raised, in its place.
     """
     import torch
 
@@ -62,21 +65,22 @@ def shared_out(
             finally:
                 free.put(worker)
 
+        seen: dict[Any, Any] = {}  # warnings, which several processes may give
+
+        def taken(answer: Any, warned: list[Any]) -> Any:
+            for about in warned:
+                warnings.warn_explicit(*about, registry=seen)
+            if isinstance(answer, _Failure):
+                raise answer.error
+            return answer
+
         waiting = deque[Future[tuple[Any, list[Any]]]]()
         for task in tasks:
             waiting.append(threads.submit(ask, task))
             if len(waiting) == TASKS_EACH * n_processes:
-                yield _taken(*waiting.popleft().result())
+                yield taken(*waiting.popleft().result())
         while waiting:
-            yield _taken(*waiting.popleft().result())
-
-
-def _taken(answer: Any, warned: list[Any]) -> Any:
-    for about in warned:
-        warnings.warn_explicit(*about)
-    if isinstance(answer, _Failure):
-        raise answer.error
-    return answer
+            yield taken(*waiting.popleft().result())
 
 
 class _Failure:
@@ -114,7 +118,7 @@ class _Worker:
 
     def close(self) -> None:
         """End the process, whatever it does; whoever waits for it learns that."""
-        self._process.terminate()
+        self._process.kill()  # one that was stopped (SIGSTOP) does not obey anything less
         self._process.join()
 
 
@@ -123,6 +127,7 @@ def _serve(
 ) -> None:
     """Answer tasks until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # see `_without_ctrl_c`
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import_torch()
     import torch
 
@@ -131,18 +136,28 @@ def _serve(
     torch.set_num_threads(n_threads)
     leave_nothing_shared()
     warned: list[Any] = []
+    answer = None
     with warnings.catch_warnings(), suppress(EOFError, OSError):
         warnings.showwarning = lambda *about, **_: warned.append(about[:4])
-        answer = prepare()
-        warned.clear()  # whoever shares out has a model too, and was warned
         while True:
             task = connection.recv()
             try:
+                if answer is None:
+                    answer = prepare()
+                    warned.clear()  # whoever shares out has a model too, and was warned
                 found = answer(task)
             except Exception as error:
                 found = _Failure(error)
             connection.send((found, warned))
             warned.clear()
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, even in a recording of a whole night."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager
