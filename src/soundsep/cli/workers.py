@@ -68,8 +68,8 @@ def shared_out(
         seen: dict[Any, Any] = {}  # warnings, which several processes may give
 
         def taken(answer: Any, warned: list[Any]) -> Any:
-            for about in warned:
-                warnings.warn_explicit(*about, registry=seen)
+            for message, kind, file, line in warned:
+                warnings.warn_explicit(message, kind, file, line, registry=seen)
             if isinstance(answer, _Failure):
                 raise answer.error
             return answer
