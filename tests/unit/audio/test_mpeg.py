@@ -250,13 +250,19 @@ def test_mp3_in_wav_is_what_its_frames_are(make, extensible):
 
 def test_mp2_in_wav_is_what_its_frames_are():
     frames = layer_2(22_050, 64, n_frames=20)
-    wav = mpeg_wav(frames)
-    at = wav.index(b"fmt ") + 8
-    assert wav[at : at + 2] == b"\x55\0"
-    wav = wav[:at] + b"\x50\0" + wav[at + 2 :] + bytes(len(frames) % 2)
+
+    def mp2_wav(n_bytes: int) -> bytes:
+        wav = mpeg_wav(frames, n_bytes)
+        at = wav.index(b"fmt ") + 8
+        assert wav[at : at + 2] == b"\x55\0"
+        return wav[:at] + b"\x50\0" + wav[at + 2 :]
+
     expected = load_audio(frames)[0]
     assert len(expected) == 20 * 1_152
-    assert torch.equal(load_audio(wav + b"LIST\x14\0\0\0adtlabcd01234567abcd")[0], expected)
+    after = bytes(len(frames) % 2) + b"LIST\x14\0\0\0adtlabcd01234567abcd"
+    assert torch.equal(load_audio(mp2_wav(len(frames)) + after)[0], expected)
+    with pytest.raises(AudioError, match="truncated: only 50%"):
+        load_audio(mp2_wav(2 * len(frames)))
 
 
 @pytest.mark.parametrize("make", [counted, piped])
