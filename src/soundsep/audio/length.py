@@ -13,10 +13,11 @@ __all__ = ["readable_seconds"]
 
 
 def readable_seconds(path: str | Path) -> float:
-    """Length of what can be heard of a recording: up to its end, or to where it is damaged.
+    """Length of what can be heard of a recording: up to its end, or to where it breaks off.
 
     Truncated recordings are read to find that out, as are MP3 and the formats of the extra
-    ``formats``, whose last sample is not found otherwise; of all others only the end is read.
+    ``formats``, whose last sample is not found otherwise. Of all others only the end is read, so
+    that damage before it does not count.
 
     Args:
         path: The recording.

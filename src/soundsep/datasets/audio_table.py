@@ -157,11 +157,8 @@ class AudioTable(FoldedClips):
             spans[clip.path].append((clip.start_seconds, clip.end_seconds or math.inf))
         found = []
         for path, taken in spans.items():
-            if (
-                0.0,
-                math.inf,
-            ) in taken:  # labelled as a whole, however long
-                continue
+            if (0.0, math.inf) in taken:
+                continue  # labelled as a whole, however long
             length = readable_seconds(path)
             position = 0.0
             for start, end in (*sorted(taken), (length, length)):
