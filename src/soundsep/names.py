@@ -96,7 +96,7 @@ def unknown_labels(unknown: Iterable[str], known: Sequence[str]) -> str:
     if all(hints):
         return message
     rest = len(known) - _MAX_TOLD
-    others = f" and {rest} others: `soundsep models NAME` lists them" if rest > 0 else ""
+    others = f" and {rest} more: `soundsep models NAME` lists them" if rest > 0 else ""
     return f"{message}; it knows {'; '.join(known[:_MAX_TOLD])}{others}"
 
 
@@ -151,7 +151,7 @@ def label_fault(label: str) -> str | None:
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
-    """A path as text.
+    """A path as text, a plain string also of one of NumPy.
 
     Args:
         path: Path as the user gave it, also one of another library, which may fetch a file for it.
@@ -160,10 +160,10 @@ def path_text(path: str | os.PathLike[str]) -> str:
         ConfigError: it gives no path, whatever it raises instead.
     """
     try:
-        return os.fsdecode(path)
+        return str(os.fsdecode(path))
     except Exception as error:
         reason = printable(str(error))
-        raise ConfigError(f"expected a path, got a {type(path).__name__}: {reason}") from error
+        raise ConfigError(f"expected a path, got {type(path).__name__}: {reason}") from error
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:

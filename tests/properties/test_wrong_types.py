@@ -243,7 +243,7 @@ class Cloud:
     ],
 )
 def test_a_path_that_raises_instead_is_an_error_of_ours(call):
-    with pytest.raises(soundsep.SoundsepError, match="got a Cloud: the bucket is gone"):
+    with pytest.raises(soundsep.SoundsepError, match="got Cloud: the bucket is gone"):
         call(Cloud())
 
 

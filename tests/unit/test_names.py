@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from soundsep import ClassifierConfig, SeparatorConfig
@@ -14,6 +15,7 @@ from soundsep.names import (
     local_path,
     look_alikes,
     meant,
+    path_text,
     printable,
     safe_name,
     unknown_labels,
@@ -141,7 +143,13 @@ def test_a_label_that_is_like_none_or_several_lists_all(asked):
 def test_many_labels_are_not_all_listed():
     told = unknown_labels([f"whale {i}" for i in range(7)], [f"Sound, {i}" for i in range(527)])
     assert "'whale 4' and 2 more; it knows Sound, 0; Sound, 1;" in told
-    assert told.endswith(" and 467 others: `soundsep models NAME` lists them")
+    assert told.endswith(" and 467 more: `soundsep models NAME` lists them")
+
+
+@pytest.mark.parametrize("path", ["a.wav", b"a.wav", Path("a.wav"), np.str_("a.wav")])
+def test_a_path_as_text_is_a_plain_string(path):
+    assert type(path_text(path)) is str
+    assert path_text(path) == "a.wav"
 
 
 def test_a_name_that_is_there_is_meant_whatever_looks_like_it():
@@ -160,14 +168,14 @@ def test_names_that_look_alike_are_told_in_pairs_and_one_name_twice_is_none():
 
 
 @pytest.mark.parametrize(("n_unknown", "more"), [(5, ""), (6, " and 1 more")])
-@pytest.mark.parametrize(("n_known", "others"), [(60, ""), (61, " and 1 others: ")])
+@pytest.mark.parametrize(("n_known", "others"), [(60, ""), (61, " and 1 more: ")])
 def test_many_unknown_labels_and_many_known_ones_are_counted(n_unknown, more, n_known, others):
     unknown = [f"?{i}" for i in range(n_unknown)]
     told = unknown_labels(unknown, [f"class {i}" for i in range(n_known)])
     assert "'?4'" in told
     assert "'?5'" not in told
     assert f"{more}; it knows class 0; " in told
-    assert told.count(others) == 1 if others else "others" not in told
+    assert told.count(others) == 1 if others else "models NAME" not in told
     assert "class 59" in told
     assert "class 60" not in told
 

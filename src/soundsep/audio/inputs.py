@@ -85,7 +85,7 @@ def path_of(audio: object) -> str | None:
         audio = audio.get("path")
     if isinstance(audio, (str, os.PathLike)):
         with suppress(ConfigError):  # the message is for whoever opens it
-            return str(path_text(audio))  # a plain one: strings of NumPy are none
+            return path_text(audio)
     name = getattr(audio, "name", None)
     return name if isinstance(name, str) else None
 
