@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import soundfile
 import torch
 
 from soundsep import Classifier, ClassifierConfig, MelConfig
-from soundsep.cli import main
+from soundsep.cli import main, workers
 from soundsep.cli.workers import shared_out
 
 RATE = 16_000
@@ -39,12 +40,12 @@ def model(tmp_path_factory) -> str:
     return str(folder)
 
 
-def fill(folder: Path, n: int) -> Path:
+def fill(folder: Path, n: int, *, step: int = 400) -> Path:
     """So many recordings, each of another length; one is none, one is cut off."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for i in range(n):
-        noise = 0.1 * rng.standard_normal(RATE // 2 + 400 * i)
+        noise = 0.1 * rng.standard_normal(RATE // 2 + step * i)
         soundfile.write(folder / f"{i:03}.flac", noise, RATE)
     (folder / "001.flac").write_bytes(b"no sound")
     whole = (folder / "004.flac").read_bytes()
@@ -54,7 +55,7 @@ def fill(folder: Path, n: int) -> Path:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
-    return fill(tmp_path_factory.mktemp("many") / "clips", 300)
+    return fill(tmp_path_factory.mktemp("many") / "clips", 300, step=100)
 
 
 def rows(file: Path) -> list[dict]:
@@ -204,6 +205,20 @@ def test_a_process_in_a_long_recording_ends_with_the_one_that_was_killed():
         assert b"spawn_main" in command_of(worker)
         process.kill()
     assert have_ended([worker])
+
+
+def test_no_wait_for_an_answer_is_without_an_end(monkeypatch):
+    """Windows would not notice Ctrl-C in it."""
+    waits = []
+
+    def noted(futures: list[Future], timeout: float) -> None:
+        waits.append(timeout)
+        wait(futures, timeout=timeout)
+
+    monkeypatch.setattr(workers, "wait", noted)
+    assert list(shared_out([1.2], partial(partial, time.sleep), n_processes=1)) == [None]
+    assert len(waits) > 2
+    assert max(waits) <= 0.5
 
 
 def test_processes_share_the_threads(monkeypatch):

@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -25,6 +25,7 @@ Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
 TASKS_EACH = 2  # given out or answered ahead, so that no process waits for a slow one
+WAIT_SECONDS = 0.5  # on Windows, Ctrl-C is not noticed in a wait without an end
 
 
 def shared_out(
@@ -67,7 +68,10 @@ def shared_out(
 
         seen: dict[Any, Any] = {}  # warnings, which several processes may give
 
-        def taken(answer: Any, warned: list[Any]) -> Any:
+        def taken(future: Future[tuple[Any, list[Any]]]) -> Any:
+            while not future.done():
+                wait([future], timeout=WAIT_SECONDS)
+            answer, warned = future.result()
             for message, kind, file, line in warned:
                 warnings.warn_explicit(message, kind, file, line, registry=seen)
             if isinstance(answer, _Failure):
@@ -78,9 +82,9 @@ def shared_out(
         for task in tasks:
             waiting.append(threads.submit(ask, task))
             if len(waiting) == TASKS_EACH * n_processes:
-                yield taken(*waiting.popleft().result())
+                yield taken(waiting.popleft())
         while waiting:
-            yield taken(*waiting.popleft().result())
+            yield taken(waiting.popleft())
 
 
 class _Failure:
