@@ -136,9 +136,7 @@ def have_ended(processes: list[int]) -> bool:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
-@pytest.mark.parametrize(
-    "how", ["Ctrl-C", "SIGTERM", "SIGTERM, one is stopped", "SIGKILL", "SIGKILL to one"]
-)
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM, one is stopped", "SIGKILL", "SIGKILL to one"])
 def test_a_run_that_is_stopped_leaves_nothing_and_goes_on(how, model, many, tmp_path, capsys):
     output = tmp_path / "out.jsonl"
     process, workers = start(model, many, output)
