@@ -17,6 +17,7 @@ import soundfile
 from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
 from soundsep.cli import main
 from soundsep.pipeline import read_events
+from soundsep.pipeline.events import EVENT_COLUMNS
 
 
 class LevelMeter(Classifier):
@@ -202,6 +203,30 @@ def test_what_is_done_without_an_event_is_not_done_again(ending, clip, tmp_path,
         assert run(clip, "--min-score", "0.9", "-o", str(output), option) == 0
         assert output.exists()
     assert "1 done before" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "txt"])
+def test_recordings_that_all_failed_are_tried_again_only_when_asked_for(ending, tmp_path, capsys):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    output, broken = tmp_path / f"events.{ending}", tmp_path / "broken.wav"
+    broken.write_bytes(b"no sound")
+
+    def heard(*options: str, status: int = 1) -> str:
+        kind = "table" if ending == "txt" else ending
+        assert run(str(broken), "-o", str(output), "--format", kind, *options) == status
+        assert output.exists()
+        return capsys.readouterr().err
+
+    assert "cannot be read" in heard()
+    if ending == "csv":
+        assert output.read_text().splitlines() == [",".join(EVENT_COLUMNS)]
+    again = heard("--resume")
+    assert "1 done before" in again
+    assert "cannot be read" not in again
+    assert "cannot be read" in heard("--resume", "--retry-failed")
+    soundfile.write(broken, tone(16_000, 0.5), 16_000)
+    heard("--resume", "--retry-failed", status=0)
 
 
 def test_parquet_needs_pyarrow_and_a_file(clip, tmp_path, monkeypatch, capsys):

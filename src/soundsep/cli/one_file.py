@@ -24,7 +24,7 @@ class OneFile:
     rest, which a stopped run has left of an unfinished one.
 
     Args:
-        path: The file; created with the first line, or the first recording that is read to its end.
+        path: The file; created with the first line, or when the first recording is done or failed.
         lines: Format of the lines.
         settings: Whether to resume or overwrite an existing file.
         record: Path of the record, if not the default.
@@ -120,13 +120,12 @@ class OneFile:
         try:
             yield write
         except AudioError as error:
-            failure = {"error": str(error)}
+            failure, title = {"error": str(error)}, []
             raise
-        else:
-            # Without a row too: a resumed run believes the record only of a file that exists.
-            self._append(title).keep()
         finally:
             if failure or sys.exc_info()[0] is None:
+                # Without a row too: a resumed run believes the record only of a file that exists.
+                self._append(title).keep()
                 self._record.write([{"path": path, "bytes": [start, self._size], **failure}])
 
     @property
