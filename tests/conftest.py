@@ -10,6 +10,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.errors import DependencyError
 from soundsep.evaluation.psds import import_sed_scores_eval
 
@@ -35,6 +36,21 @@ def sed_scores_eval() -> ModuleType:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip("needs the extra eval")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A saved classifier that is small and untrained; modules with other needs have their own."""
+    config = ClassifierConfig(
+        labels=("dog", "rain", "siren"),
+        network="mn04",
+        frontend=MelConfig(n_mels=32),
+        window_seconds=0.5,
+        hop_seconds=0.5,
+    )
+    folder = tmp_path_factory.mktemp("model")
+    Classifier(config).save_pretrained(folder)
+    return str(folder)
 
 
 @pytest.fixture(scope="module")

@@ -16,26 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.cli import main
 from soundsep.cli.batch import go_through
 from soundsep.cli.claimed_file import ClaimedFile
 
 N_MANY = 400
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> str:
-    config = ClassifierConfig(
-        labels=("dog", "rain"),
-        network="mn04",
-        frontend=MelConfig(n_mels=32),
-        window_seconds=0.5,
-        hop_seconds=0.5,
-    )
-    folder = tmp_path_factory.mktemp("model")
-    Classifier(config).save_pretrained(folder)
-    return str(folder)
 
 
 def fill(folder: Path, n: int) -> None:
@@ -75,7 +60,7 @@ def test_output_holds_a_line_of_every_recording_and_a_summary_ends_it(
     assert classify(model, clips, clips / "000.wav", "--output", output) == 1
     assert names(output) == ["000.wav", "001.wav", "002.wav", "003.wav", "004.wav"]
     first, second = records(output)[:2]
-    assert first["predictions"][0]["label"] in ("dog", "rain")
+    assert first["predictions"][0]["label"] in ("dog", "rain", "siren")
     assert "cannot be read as audio" in second["error"]
     assert {record["model"] for record in records(output)} == {model}
     printed = capsys.readouterr()
@@ -91,7 +76,7 @@ def test_a_table_has_a_row_for_every_recording(model, clips, tmp_path, capsys):
     assert [Path(row["path"]).stem[:3] for row in rows] == ["000", "001", "002", "003", "004"]
     assert [row["start_time"] for row in rows] == ["2024-05-19T03:30:00.000", *[""] * 4]
     assert "cannot be read as audio" in rows[1]["error"]
-    assert rows[0]["label"] == rows[0]["label_1"] in ("dog", "rain")
+    assert rows[0]["label"] == rows[0]["label_1"] in ("dog", "rain", "siren")
     assert rows[0]["duration_seconds"] == "0.5000"
     assert f"1 of 5 recordings failed; the results are in {table}" in capsys.readouterr().err
     whole = table.read_bytes()

@@ -19,25 +19,10 @@ import pytest
 import soundfile
 import torch
 
-from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.cli import main, workers
 from soundsep.cli.workers import shared_out
 
 RATE = 16_000
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> str:
-    config = ClassifierConfig(
-        labels=("dog", "rain"),
-        network="mn04",
-        frontend=MelConfig(n_mels=32),
-        window_seconds=0.5,
-        hop_seconds=0.5,
-    )
-    folder = tmp_path_factory.mktemp("model")
-    Classifier(config).save_pretrained(folder)
-    return str(folder)
 
 
 def fill(folder: Path, n: int, *, step: int = 400) -> Path:

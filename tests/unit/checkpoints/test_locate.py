@@ -794,24 +794,15 @@ def test_order_is_cache_mirror_checkout(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert resolve("tiny") == cache
 
 
-def test_weights_beside_an_installed_package_are_not_a_checkout(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(("folder", "is_project"), [("site-packages", True), ("src", False)])
+def test_weights_beside_a_package_are_a_checkout_only_in_src_of_a_project(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str, is_project: bool
 ) -> None:
-    put(tmp_path / "lib" / "weights" / "tiny")
-    (tmp_path / "lib" / "pyproject.toml").write_text("")
-    installed = tmp_path / "lib" / "site-packages" / "soundsep" / "checkpoints" / "locate.py"
+    put(tmp_path / "weights" / "tiny")
+    if is_project:
+        (tmp_path / "pyproject.toml").write_text("")
+    installed = tmp_path / folder / "soundsep" / "checkpoints" / "locate.py"
     monkeypatch.setattr(locate, "__file__", str(installed))
-    monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
-    with pytest.raises(WeightsError, match="not complete in the cache"):
-        resolve("tiny")
-
-
-def test_a_package_in_a_folder_called_src_is_no_checkout_by_itself(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    put(tmp_path / "app" / "weights" / "tiny")
-    copied = tmp_path / "app" / "src" / "soundsep" / "checkpoints" / "locate.py"
-    monkeypatch.setattr(locate, "__file__", str(copied))
     monkeypatch.setenv("SOUNDSEP_OFFLINE", "1")
     with pytest.raises(WeightsError, match="not complete in the cache"):
         resolve("tiny")

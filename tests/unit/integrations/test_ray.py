@@ -7,30 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 
-from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline, load_audio
+from soundsep import ConfigError, Pipeline, load_audio
 from soundsep.integrations.ray import Tagger
 from soundsep.pipeline import call
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra ray")
-
-LABELS = ("dog", "rain", "siren")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> str:
-    torch.manual_seed(0)
-    config = ClassifierConfig(
-        labels=LABELS,
-        network="mn04",
-        frontend=MelConfig(n_mels=32),
-        window_seconds=0.5,
-        hop_seconds=0.5,
-    )
-    folder = tmp_path_factory.mktemp("model")
-    Classifier(config).save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")
