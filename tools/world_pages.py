@@ -1,7 +1,11 @@
-"""What `measure_world` found, as tables: in a terminal, on a page of the docs and in cards."""
+"""What `measure_world` found, as tables: in a terminal, on a page of the docs and in cards.
+
+And in short in the published results, from which `soundsep models` shows it.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,7 @@ SHOWN = (
     ("time of events, to `esc50-mn04`", "speed.events_ratio", ".2f"),
 )
 WEIGHTS = REPOSITORY / "weights"
+PUBLISHED = REPOSITORY / "src" / "soundsep" / "published_results.json"
 
 
 def rows_of(results: dict[str, Any]) -> list[list[str]]:
@@ -98,19 +103,20 @@ def pooled_table(results: dict[str, Any]) -> str:
 
 def _cell(entries: dict[str, Any], place: str, form: str) -> str:
     """The mean of the models, and its range where there are several."""
-    values = [value for entry in entries.values() if (value := _at(entry, place)) is not None]
+    values = _values(entries, place)
     if not values:
         return ""
-    mean, low, high = (
-        format(value, form) for value in (sum(values) / len(values), min(values), max(values))
-    )
+    mean, low, high = (format(value, form) for value in (_mean(values), min(values), max(values)))
     return mean if low == high else f"{mean} ({low.removesuffix('%')} to {high})"
 
 
-def markdown_table(results: dict[str, Any]) -> str:
-    """For a card: a column of each model."""
-    heads = [_head({name: entry}) for name, entry in results.items()]
-    return _markdown([["figure", *heads], ["---"] * (len(heads) + 1), *rows_of(results)])
+def _values(entries: dict[str, Any], place: str) -> list[float]:
+    """What stands at ``a.b`` of each model of which it was measured."""
+    return [value for entry in entries.values() if (value := _at(entry, place)) is not None]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _markdown(rows: list[list[str]]) -> str:
@@ -118,17 +124,42 @@ def _markdown(rows: list[list[str]]) -> str:
 
 
 def pages(results: dict[str, Any]) -> dict[Path, str]:
-    """The page on scenes, and the cards of models that have a place for it."""
-    wanted = {REPOSITORY / "docs" / "scenes.md": pooled_table(results)}
-    for name, entry in results.items():
-        card = WEIGHTS / name / "README.md"
-        if has_place(card):
-            wanted[card] = markdown_table({name: entry})
-    for family, entries in families(results).items():
-        card = WEIGHTS / family / "README.md"
-        if len(entries) > 1 and has_place(card):
-            wanted[card] = pooled_table(entries)
-    return {page: filled(page, "world", text) for page, text in wanted.items()}
+    """The page on scenes, the cards that have a place for it, and the published results."""
+    models = {name: {name: entry} for name, entry in results.items()}
+    models |= {name: entries for name, entries in families(results).items() if len(entries) > 1}
+    models = {name: entries for name, entries in models.items() if has_place(card_of(name))}
+    tables = {card_of(name): entries for name, entries in models.items()}
+    tables[REPOSITORY / "docs" / "scenes.md"] = results
+    wanted = {page: filled(page, "world", pooled_table(shown)) for page, shown in tables.items()}
+    return wanted | {PUBLISHED: json.dumps(published(models), indent=2) + "\n"}
+
+
+def published(models: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The published results, with those models of which nothing else is in them."""
+    told: dict[str, Any] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    return told | {
+        name: summary(entries)
+        for name, entries in models.items()
+        if "accuracy" not in told.get(name, {})  # else by `update_results`
+    }
+
+
+def summary(entries: dict[str, Any]) -> dict[str, Any]:
+    """What `soundsep models` shows of a model: of several folds the means."""
+    folds = [entry["fold"] for entry in entries.values()]
+    n = len(folds)
+    several = f"mean over {n} folds, each held out of one of {n} models"
+    return {
+        "data": "scenes and clips of ESC-50 at 16 kHz",
+        "protocol": several if n > 1 else f"fold {folds[0]} held out",
+        "events_f1": round(_mean(_values(entries, "events.collar.f1")), 6),
+        "clips_accuracy": round(_mean(_values(entries, "single.accuracy")), 6),
+    }
+
+
+def card_of(name: str) -> Path:
+    """The card of a model of that name, which need not be there."""
+    return WEIGHTS / name / "README.md"
 
 
 def has_place(card: Path) -> bool:

@@ -111,6 +111,12 @@ def test_models_are_listed(capsys):
     assert [row["name"] for row in rows if row["events_default"]] == [DEFAULT_EVENT_MODEL]
 
 
+def test_every_model_is_listed_with_a_figure(capsys):
+    assert main(["models", "--all"]) == 0
+    for block in re.split(r"\n(?=\S)", capsys.readouterr().out):
+        assert re.search(r" (\d\d\.\d\d%|0\.\d\d\d|\d\.\d dB) ", block), block
+
+
 def test_models_of_single_folds_are_listed_on_request(capsys):
     assert main(["models", "--all", "--json"]) == 0
     names = [row["name"] for row in json.loads(capsys.readouterr().out)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world_pages import pooled_table
+from world_pages import pooled_table, summary
 
 
 def test_models_of_several_folds_are_one_column() -> None:
@@ -18,3 +18,26 @@ def test_models_of_several_folds_are_one_column() -> None:
     assert "| single clips | 50.0% | 50.0% (25.0 to 75.0%) |" in lines
     assert "| labels of scenes with 0 to 4 sounds, F1 | 0.250 |  |" in lines
     assert not any("noise" in line for line in lines)
+
+
+def test_the_figures_of_a_model_of_all_folds_are_means_of_those_without_one() -> None:
+    def measured(fold: int, f1: float, accuracy: float) -> dict[str, object]:
+        events = {"collar": {"f1": f1}}
+        return {"fold": fold, "events": events, "single": {"accuracy": accuracy}}
+
+    both = {"a-fold1": measured(1, 0.5, 0.8), "a-fold2": measured(2, 0.6, 0.9)}
+    assert (
+        summary(both).items()
+        >= {
+            "protocol": "mean over 2 folds, each held out of one of 2 models",
+            "events_f1": 0.55,
+            "clips_accuracy": 0.85,
+        }.items()
+    )
+    assert (
+        summary({"a-fold2": both["a-fold2"]}).items()
+        >= {
+            "protocol": "fold 2 held out",
+            "events_f1": 0.6,
+        }.items()
+    )

@@ -145,6 +145,11 @@ def _card(path: Path) -> str | None:
 def _figure(result: dict[str, Any]) -> str:
     if "accuracy" in result:
         return f"{result['accuracy']:.2%}"
+    if "events_f1" in result:
+        return (
+            f"F1 {result['events_f1']:.2f} for events within 1 s and accuracy "
+            f"{result['clips_accuracy']:.2%} for single clips"
+        )
     return f"SI-SDR improvement {result['si_sdr_improvement_mean_db']:.1f} dB"
 
 
