@@ -48,7 +48,7 @@ def measure(esc50: Path, urbansound8k: Path, *names: str) -> dict[str, dict[str,
         clips = dataset.split(protocol["test_fold"])[1]
         evaluation = evaluate(pipe, clips, progress=True)
         figures = evaluation.to_dict()
-        del figures["labels"], figures["confusion"]
+        del figures["labels"], figures["confusion"], figures["skipped"]
         shifted = evaluate(pipe, clips, progress=True, n_shifts=N_SHIFTS)
         least = pipe.classifier.config.unknown_below or 0.0
         foreign = best_scores(pipe, strangers(name, esc50, urbansound8k, held_out=True))

@@ -163,6 +163,28 @@ def test_clips_of_ones_own_are_all_measured(measure, tmp_path):
         assert measure("held3", *where)[1]["n_clips"] == n
 
 
+def test_a_clip_that_cannot_be_used_costs_the_others_nothing(models, tmp_path, monkeypatch, capsys):
+    """As `soundsep fit` of the same folder; the exit code is 1."""
+
+    class Halting(Parrot):
+        def __call__(self, audio, **options):
+            assert options["errors"] == "return"
+            _, *rest = super().__call__(audio)
+            return [ClipResult(error="the first is broken"), *rest]
+
+    monkeypatch.setitem(models, "halting", Halting(ESC50_LABELS))
+    _own(tmp_path / "mine")
+    output = tmp_path / "figures.json"
+    where = ["--data", str(tmp_path / "mine"), "-o", str(output)]
+    assert main(["evaluate", "halting", *where]) == 1
+    figures = json.loads(output.read_text())
+    assert figures["n_clips"] == 4
+    assert [one["reason"] for one in figures["skipped"]] == ["the first is broken"]
+    printed = capsys.readouterr()
+    assert "left out: the first is broken" in printed.out
+    assert "clips that could not be used: 1" in printed.err
+
+
 def test_folds_of_ones_own_are_those_of_the_training(measure, esc50, tmp_path, monkeypatch):
     _own(tmp_path / "mine")
     monkeypatch.chdir(tmp_path / "mine")

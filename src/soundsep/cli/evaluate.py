@@ -34,7 +34,8 @@ def add_command(commands: Commands) -> None:
         help="measure how well a model names clips",
         description="Classify every clip of one fold of a data set, or of your own folder or table "
         "of clips. Print accuracy, macro precision, recall and F1, calibration and the most common "
-        "confusions, and write them with the whole confusion matrix to a file.",
+        "confusions, and write them with the whole confusion matrix to a file. A clip that cannot "
+        "be used is reported and left out, and the exit code is 1.",
         epilog="example: soundsep evaluate runs/fold5/ema --data ESC-50 --fold 5",
     )
     command.add_argument("model", metavar="MODEL", help="a name, a folder, or org/repo")
@@ -132,7 +133,9 @@ def _run(arguments: argparse.Namespace) -> int:
     with writing(output):
         evaluation.save(output)
     say(f"wrote {output}, with the whole confusion matrix")
-    return 0
+    if evaluation.skipped:
+        note(f"clips that could not be used: {len(evaluation.skipped)}; the file says why")
+    return 1 if evaluation.skipped else 0
 
 
 def _output(arguments: argparse.Namespace, where: str) -> Path:
@@ -167,6 +170,9 @@ def _open(
         annotations=arguments.annotations,
         folds=[wanted] if wanted else None,
     )
+    if fold or not isinstance(dataset, AudioFolder):  # how recordings are told concerns folds
+        for warning in dataset.notes:
+            note(f"warning: {warning}")
     is_own = isinstance(dataset, (AudioFolder, AudioTable))
     if held_out not in (None, wanted) and not is_own and not arguments.any_fold:
         raise ConfigError(
@@ -216,4 +222,4 @@ def _measure(arguments: argparse.Namespace, pipe: Pipeline, dataset: FoldedClips
     from soundsep.evaluation import evaluate
 
     batch_size, n_shifts = arguments.batch_size, arguments.shifts
-    return evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts)
+    return evaluate(pipe, dataset.clips, batch_size=batch_size, n_shifts=n_shifts, errors="skip")

@@ -12,7 +12,7 @@ from soundsep.audio.length import readable_seconds
 from soundsep.config import check_number, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.folder import note_look_alikes, require_classes
-from soundsep.datasets.label_files import Labelled, read_labels
+from soundsep.datasets.label_files import Labelled, misnamed_columns, read_labels
 from soundsep.datasets.origins import merge_copies
 from soundsep.datasets.pieces import Piece
 from soundsep.datasets.table import looking_at
@@ -113,13 +113,14 @@ class AudioTable(FoldedClips):
         if not partial:
             require_classes(self.labels, (row.label for row in rows), where=where)
         resolved = {file: str(file.resolve()) for file in dict.fromkeys(files)}
-        _refuse_doubles(rows, [resolved[file] for file in files])
+        ignored = [note for table in tables if (note := misnamed_columns(table))]
+        _refuse_doubles(rows, [resolved[file] for file in files], hints=ignored)
         groups = [
             (row.group or "").strip() or resolved[f] for row, f in zip(rows, files, strict=True)
         ]
         pairs = [(file, row.label) for file, row in zip(files, rows, strict=True)]
         origins, doubles = merge_copies(pairs, groups, tables[0].parent)
-        self.notes = (*doubles, *note_look_alikes(self.labels))
+        self.notes = (*ignored, *doubles, *note_look_alikes(self.labels))
         also = _heard_with(rows, [resolved[file] for file in files])
         self.clips = tuple(
             Clip(
@@ -172,7 +173,9 @@ class AudioTable(FoldedClips):
         return tuple(found[i * len(found) // n] for i in range(n))
 
 
-def _refuse_doubles(rows: Sequence[Labelled], files: Sequence[str]) -> None:
+def _refuse_doubles(
+    rows: Sequence[Labelled], files: Sequence[str], *, hints: Sequence[str]
+) -> None:
     keys = [
         (file, row.start_seconds, row.end_seconds, row.label if row.end_seconds else "")
         for row, file in zip(rows, files, strict=True)
@@ -180,7 +183,8 @@ def _refuse_doubles(rows: Sequence[Labelled], files: Sequence[str]) -> None:
     if double := [key for key, n in Counter(keys).items() if n > 1]:
         row = rows[keys.index(double[0], keys.index(double[0]) + 1)]
         times = "" if row.end_seconds is None else f" from {row.start_seconds:g} s as {row.label}"
-        raise DatasetError(f"{row.where}: {double[0][0]}{times} is listed more than once")
+        message = f"{row.where}: {double[0][0]}{times} is listed more than once"
+        raise DatasetError("; ".join((message, *hints)))
 
 
 def _heard_with(rows: Sequence[Labelled], files: Sequence[str]) -> list[tuple[str, ...]]:

@@ -20,6 +20,9 @@ __all__ = ["AudioFolder", "note_look_alikes", "require_classes"]
 
 MIN_CLIPS = 2  # per class: one for training, one for testing
 MAX_LISTED = 10  # classes in a message
+# Names of the parts of a data set that was split before.
+TRAINING = ("train", "training")
+SPLITS = {*TRAINING, "val", "valid", "validation", "dev", "test", "testing", "eval", "evaluation"}
 
 
 class AudioFolder(FoldedClips):
@@ -54,8 +57,9 @@ class AudioFolder(FoldedClips):
         notes: Likely mistakes in the folder that do not prevent its use.
 
     Raises:
-        DatasetError: the folder does not exist, it holds fewer than two classes with audio, a class
-            has fewer than two clips, ``group`` does not match a file, or a folder cannot be opened.
+        DatasetError: the folder does not exist, it holds fewer than two classes with audio, or
+            parts such as ``train`` and ``test`` in their place, a class has fewer than two clips,
+            ``group`` does not match a file, or a folder cannot be opened.
         ConfigError: ``group`` is not a regular expression.
     """
 
@@ -87,6 +91,12 @@ class AudioFolder(FoldedClips):
             notes.append(f"audio files outside of the subfolders, left out: {n_loose}")
         if faults := [fault for label in self.labels if (fault := label_fault(label))]:
             raise DatasetError(f"{self.root}: a class needs another name: {faults[0]}")
+        if len(self.labels) > 1 and SPLITS.issuperset(map(str.casefold, self.labels)):
+            raise DatasetError(
+                f"{self.root}: {' and '.join(self.labels)} are parts of a split, not classes; give "
+                f"one of them to learn from, such as {self.root / _first_part(self.labels)}, and "
+                "measure on another"
+            )
         targets = {label: target for target, label in enumerate(self.labels)}
         clips = [(path, label) for label in self.labels for path in found[label]]
         if n_loose and not clips:
@@ -105,6 +115,11 @@ class AudioFolder(FoldedClips):
             for (path, label), origin in zip(clips, origins, strict=True)
         )
         self.notes = (*notes, *doubles, *note_look_alikes(self.labels))
+
+
+def _first_part(parts: Sequence[str]) -> str:
+    """The part to train on, if its name tells."""
+    return next((part for part in parts if part.casefold() in TRAINING), parts[0])
 
 
 def note_look_alikes(labels: Iterable[str]) -> list[str]:

@@ -13,9 +13,15 @@ from soundsep.errors import DatasetError
 from soundsep.names import label_fault
 from soundsep.pipeline.tables import read_rows, utf8_fault
 
-__all__ = ["Labelled", "read_labels"]
+__all__ = ["Labelled", "misnamed_columns", "read_labels"]
 
 TIMES = ("start_seconds", "end_seconds")
+OPTIONAL = ("path", "fold", "group", *TIMES)
+# What others call them, which may also be something else.
+OTHER_NAMES = {
+    "start_seconds": ("start", "onset", "begin"),
+    "end_seconds": ("end", "offset", "stop"),
+}
 # Raven leaves the name of the column of labels to its user; these are in use, the first first.
 RAVEN_LABELS = ("annotation", "label", "species", "common name", "class", "tag")
 RAVEN_START, RAVEN_END = "Begin Time (s)", "End Time (s)"
@@ -62,10 +68,30 @@ def read_labels(table: Path) -> list[Labelled]:
     return rows
 
 
+def misnamed_columns(table: Path) -> str | None:
+    """A note on columns of a ``.csv`` table that are ignored because of their names.
+
+    Without its times a sound is the whole file, and without its group a recording of its own.
+    """
+    if table.suffix.lower() != ".csv":
+        return None
+    header = _header(table)
+    meant = {
+        column: name
+        for name in OPTIONAL
+        for column in sorted(header)
+        if name not in header and column.casefold() in (name, *OTHER_NAMES.get(name, ()))
+    }
+    if not meant:
+        return None
+    renamed = ", ".join(f"{column!r} to {name}" for column, name in meant.items())
+    return f"{table}: columns with other names are ignored; if they are meant, rename {renamed}"
+
+
 def _csv(table: Path) -> Iterator[Labelled]:
     # The events of one recording, beside it and under its name, need not name it.
     needed = ("label",) if {*TIMES} <= _header(table) else ("path", "label")
-    for where, row in read_rows(table, needed, ("path", "fold", "group", *TIMES)):
+    for where, row in read_rows(table, needed, OPTIONAL):
         times: tuple[float, float | None] = (0.0, None)
         if lacking := [name for name in TIMES if name not in row]:
             if len(lacking) == 1:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundsep.config import check_choice
 from soundsep.datasets import Clip, Piece
 from soundsep.datasets.clip import checked_clips
 from soundsep.datasets.pieces import load_pieces
@@ -25,7 +26,7 @@ from soundsep.metrics import (
 )
 from soundsep.metrics.classification import most_confused
 from soundsep.names import unknown_labels
-from soundsep.pipeline import Pipeline, Prediction
+from soundsep.pipeline import ClipResult, Pipeline, Prediction
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -41,12 +42,14 @@ class Evaluation:
         targets: Index of each clip's class, (n_clips,).
         answers: Index of each clip's best label, (n_clips,).
         scores: Score of each clip's best label, (n_clips,).
+        skipped: Path of each clip that was left out, and the reason.
     """
 
     labels: tuple[str, ...]
     targets: NDArray[np.int64]
     answers: NDArray[np.int64]
     scores: NDArray[np.float64]
+    skipped: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def pooled(cls, parts: Sequence[Evaluation]) -> Evaluation:
@@ -62,6 +65,7 @@ class Evaluation:
             targets=np.concatenate([part.targets for part in parts]),
             answers=np.concatenate([part.answers for part in parts]),
             scores=np.concatenate([part.scores for part in parts]),
+            skipped=tuple(one for part in parts for one in part.skipped),
         )
 
     @property
@@ -92,6 +96,7 @@ class Evaluation:
             "calibration_error": round(self.calibration_error, 6),
             "labels": list(self.labels),
             "confusion": self.confusion.tolist(),
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
         }
 
     def save(self, path: str | Path) -> None:
@@ -139,6 +144,7 @@ class Evaluation:
         ]
         if mistakes := self.most_confused(N_CONFUSIONS_PRINTED):
             lines += ["most confused:", *(f"  {n} x {t} taken for {p}" for n, t, p in mistakes)]
+        lines += [f"left out: {reason}" for _, reason in self.skipped]
         return "\n".join(lines)
 
 
@@ -148,6 +154,7 @@ def evaluate(
     *,
     batch_size: int = 16,
     n_shifts: int = 1,
+    errors: Literal["raise", "skip"] = "raise",
     progress: bool = True,
 ) -> Evaluation:
     """Classify every clip from its file, as a user would, and compare with its label.
@@ -157,19 +164,37 @@ def evaluate(
         clips: Labelled clips; the caller must make sure that the model was not trained on them.
         batch_size: Windows per forward pass.
         n_shifts: Number of circular shifts of every window to average.
+        errors: ``"raise"`` stops at the first clip that cannot be classified, such as a silent one;
+            ``"skip"`` leaves such clips out of the metrics and lists them.
         progress: Show a progress bar, if there is a terminal.
 
     Raises:
-        ConfigError: a clip is something else, such as a path.
-        DatasetError: there are no clips, or a label the pipeline does not know.
-        AudioError: a clip cannot be read.
+        ConfigError: a clip is something else, such as a path, or ``errors`` is another word.
+        DatasetError: there are no clips, or none that can be classified, or a label the pipeline
+            does not know.
+        AudioError: a clip cannot be classified, and ``errors`` is ``"raise"``.
     """
+    check_choice("errors", errors, ("raise", "skip"))
     if not checked_clips("evaluate takes clips", clips):
         raise DatasetError("there are no clips to evaluate on")
     if unknown := {clip.label for clip in clips} - set(pipeline.labels):
         raise DatasetError(unknown_labels(unknown, pipeline.labels))
     index = {label: i for i, label in enumerate(pipeline.labels)}
-    best = _best(pipeline, clips, batch_size=batch_size, n_shifts=n_shifts, progress=progress)
+    skipped: dict[Path | Piece, str] = {}
+    options: dict[str, Any] = {
+        "batch_size": batch_size,
+        "n_shifts": n_shifts,
+        "progress": progress,
+    }
+    if errors == "skip":
+        options["errors"] = "return"
+    found = _best(pipeline, [clip.audio for clip in clips], skipped, **options)
+    clips = [clip for clip in clips if clip.audio in found]
+    if not clips:
+        raise DatasetError(
+            f"none of the {len(skipped)} clips can be classified: {next(iter(skipped.values()))}"
+        )
+    best = [found[clip.audio] for clip in clips]
     # A sound that is heard at the same time is no wrong answer.
     true = [p.label if p.label in c.also else c.label for c, p in zip(clips, best, strict=True)]
     return Evaluation(
@@ -177,24 +202,43 @@ def evaluate(
         targets=np.array([index[label] for label in true]),
         answers=np.array([index[prediction.label] for prediction in best]),
         scores=np.array([prediction.score for prediction in best]),
+        skipped=tuple((str(one), reason) for one, reason in skipped.items()),
     )
 
 
-def _best(pipeline: Pipeline, clips: Sequence[Clip], **options: Any) -> list[Prediction]:
-    """The best label of every clip; each long recording is read once for all of its pieces."""
-    audio = [clip.audio for clip in clips]
-    if not any(isinstance(one, Piece) for one in audio):
-        paths = [clip.path for clip in clips]
-        return [result.best for result in pipeline(paths, top_k=1, **options)]
+def _best(
+    pipeline: Pipeline,
+    audio: Sequence[Path | Piece],
+    skipped: dict[Path | Piece, str],
+    **options: Any,
+) -> dict[Path | Piece, Prediction]:
+    """The best label of each; what has none is added to ``skipped``, if errors are returned.
+
+    Each long recording is read once for all of its pieces.
+    """
     order: list[Path | Piece] = []
+    results: list[ClipResult]
+    if not any(isinstance(one, Piece) for one in audio):
+        order += audio
+        results = pipeline([one for one in audio if isinstance(one, Path)], top_k=1, **options)
+    else:
 
-    def heard() -> Iterator[dict[str, Any]]:
-        for one, waveform in load_pieces(audio, target_rate=pipeline.sample_rate):
-            if isinstance(waveform, AudioError):
-                raise waveform
-            order.append(one)
-            yield {"array": waveform, "sampling_rate": pipeline.sample_rate}
+        def heard() -> Iterator[dict[str, Any]]:
+            for one, waveform in load_pieces(audio, target_rate=pipeline.sample_rate):
+                if not isinstance(waveform, AudioError):
+                    order.append(one)
+                    rate = pipeline.sample_rate
+                    yield {"path": str(one), "array": waveform, "sampling_rate": rate}
+                elif "errors" in options:
+                    skipped[one] = str(waveform)
+                else:
+                    raise waveform
 
-    best = [result.best for result in pipeline(heard(), top_k=1, **options)]
-    found = dict(zip(order, best, strict=True))
-    return [found[one] for one in audio]
+        results = list(pipeline(heard(), top_k=1, **options))
+    found = {}
+    for one, result in zip(order, results, strict=True):
+        if result.error is None:
+            found[one] = result.best
+        else:
+            skipped[one] = result.error
+    return found

@@ -28,7 +28,8 @@ def group_folds(
     Args:
         targets: Index of the class of each clip.
         groups: Name of the group of each clip.
-        n_folds: Largest number of folds, at least 2; there are no more than a class has groups.
+        n_folds: Largest number of folds, at least 2; there are no more than the largest class has
+            groups. A class of fewer is missing from some of them.
         seed: Seed of the order in which equal groups are assigned.
 
     Shape:
@@ -53,16 +54,19 @@ def group_folds(
     np.add.at(counts, (group, target), 1)
     groups_of_class = (counts > 0).sum(axis=0)
     alone = groups_of_class < 2
-    if alone.all():
+    never = counts[:, alone].sum(axis=1) > 0  # groups that are in no fold
+    # As many folds as the largest class allows: fewer would take clips of every class from the
+    # training because one class is small.
+    n_folds = min(n_folds, int((counts[~never] > 0).sum(axis=0).max(initial=0)))
+    if n_folds == 0:
         return np.full(len(target), -1), 0
-    n_folds = min(n_folds, int(groups_of_class[~alone].min()))
     share = counts / np.maximum(counts.sum(axis=0), 1)  # of each class, in each group
     fold_of_group = np.full(len(counts), -1)
     filled = np.zeros((n_folds, counts.shape[1]))
     order = np.random.default_rng(seed).permutation(len(counts))
     # The largest first: small ones can then even out the rest.
     for index in order[np.argsort(-share.max(axis=1)[order], kind="stable")]:
-        if counts[index, alone].any():
+        if never[index]:
             continue
         after = filled[None] + np.eye(n_folds)[:, :, None] * share[index]
         # Ties, as between folds that lack this class, go to the one with the fewest clips.

@@ -69,7 +69,7 @@ def fit(
     features, as that of EfficientAT: soft windows are amplified.
 
     A class with a single recording is learnt, but nothing is measured on it. There are no more
-    folds than the smallest other class has recordings.
+    folds than the largest class has recordings.
 
     Args:
         data: A folder (see `soundsep.datasets.AudioFolder`), a ``.csv`` or ``.txt`` table

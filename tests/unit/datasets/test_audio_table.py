@@ -51,6 +51,21 @@ def test_without_the_optional_columns_every_file_is_a_recording(tmp_path):
         data.split(1)
 
 
+def test_columns_that_are_nearly_known_are_not_ignored_in_silence(tmp_path):
+    """Times under other names would leave whole files to learn, and `Group` a leak."""
+    text = "path,label,start,end,Group\na1.wav,a,0,1,x\nsub/a2.wav,a,0,1,x\nb1.wav,b,0,1,y\n"
+    table = write(tmp_path, text + "b2.wav,b,0,1,z\n")
+    (note,) = AudioTable(table).notes
+    assert "rename 'Group' to group, 'start' to start_seconds, 'end' to end_seconds" in note
+    table.write_text(f"{text}b1.wav,b,3,4,y\n")
+    with pytest.raises(DatasetError, match=r"listed more than once; .*rename .*'start' to start_s"):
+        AudioTable(table)
+    table.write_text(text.replace("start,end,Group", "start_seconds,end_seconds,end,notes"))
+    with pytest.raises(DatasetError, match="at least 2 clips"):  # no b2.wav in it
+        AudioTable(table)
+    assert AudioTable(table, partial=True).notes == ()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -43,6 +43,21 @@ def test_subfolders_are_classes_and_everything_else_is_passed_over(tmp_path):
     assert data.passed_over == {"hidden .wav": 3, ".md": 1, ".txt": 1}
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Test", "Training", "dev")])
+def test_parts_of_a_split_are_no_classes(tmp_path, names):
+    """A model would learn to tell them apart, and nothing would say so."""
+    make(tmp_path, *(f"{name}/{label}/{i}.wav" for name in names for label in "ab" for i in "12"))
+    with pytest.raises(DatasetError, match=r"are parts of a split, not classes.*[tT]rain") as error:
+        AudioFolder(tmp_path)
+    assert " and ".join(names) in str(error.value)
+    assert AudioFolder(tmp_path / names[0]).labels == ("a", "b")
+
+
+def test_one_class_may_be_called_as_a_part_of_a_split(tmp_path):
+    make(tmp_path, "train/1.wav", "train/2.wav", "tram/1.wav", "tram/2.wav")
+    assert AudioFolder(tmp_path).labels == ("train", "tram")
+
+
 @pytest.mark.parametrize("name", ["god\u202e", "a\u200bb", "\u3164", "x" * 201, "\x1b[31m"])
 def test_a_class_whose_name_cannot_be_shown_is_refused(tmp_path, name):
     make(tmp_path, f"{name}/1.wav", f"{name}/2.wav", "b/1.wav", "b/2.wav")

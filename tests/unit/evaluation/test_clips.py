@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundsep import AudioError, ClipResult, ConfigError, DatasetError, Prediction
+from soundsep import (
+    AudioError,
+    Classifier,
+    ClassifierConfig,
+    ClipResult,
+    ConfigError,
+    DatasetError,
+    Pipeline,
+    Prediction,
+)
 from soundsep.datasets import Clip
 from soundsep.evaluation import Evaluation, evaluate
 
@@ -19,10 +28,15 @@ class Oracle:
 
     labels = LABELS
 
-    def __call__(self, audio, **_):
-        if any(path.name == "broken" for path in audio):
+    def __call__(self, audio, *, errors="raise", **_):
+        if errors == "raise" and any(path.name == "broken" for path in audio):
             raise AudioError("broken")
-        return [ClipResult(predictions=(Prediction(path.name, 0.5),)) for path in audio]
+        return [
+            ClipResult(path=str(path), error="it is broken")
+            if path.name == "broken"
+            else ClipResult(predictions=(Prediction(path.name, 0.5),))
+            for path in audio
+        ]
 
 
 def clip(tmp_path, label: str, answer: str) -> Clip:
@@ -85,6 +99,21 @@ def test_nothing_to_evaluate_unknown_labels_and_bad_clips(tmp_path):
         evaluate(Oracle(), [clip(tmp_path, "dog", "broken")])
 
 
+def test_clips_that_cannot_be_classified_may_be_left_out(tmp_path):
+    pairs = [("dog", "dog"), ("rain", "broken"), ("siren", "rain")]
+    clips = [clip(tmp_path, *pair) for pair in pairs]
+    evaluation = evaluate(Oracle(), clips, errors="skip")
+    assert evaluation.confusion.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
+    broken = {"path": str(tmp_path / "broken"), "reason": "it is broken"}
+    assert evaluation.to_dict()["skipped"] == [broken]
+    assert "left out: it is broken" in str(evaluation)
+    assert len(Evaluation.pooled([evaluation, evaluation]).skipped) == 2
+    with pytest.raises(DatasetError, match="none of the 1 clips can be classified: it is broken"):
+        evaluate(Oracle(), clips[1:2], errors="skip")
+    with pytest.raises(ConfigError, match="errors"):
+        evaluate(Oracle(), clips, errors="hide")
+
+
 def test_folds_are_pooled_clip_by_clip(tmp_path):
     folds = [[("dog", "dog")], [("rain", "dog"), ("rain", "rain"), ("dog", "siren")]]
     parts = [evaluate(Oracle(), [clip(tmp_path, *pair) for pair in fold]) for fold in folds]
@@ -124,3 +153,21 @@ def test_pieces_of_recordings_are_heard_and_other_sounds_in_them_are_no_mistakes
     late = replace(clips[0], start_seconds=5, end_seconds=6)
     with pytest.raises(AudioError, match="is no part of the recording"):
         evaluate(Loudness(), [late])
+    rest = evaluate(Loudness(), [*clips, late], errors="skip")
+    assert rest.confusion.tolist() == evaluation.confusion.tolist()
+    assert [path for path, _ in rest.skipped] == [str(late.audio)]
+
+
+def test_a_silent_piece_is_named(tmp_path):
+    pipe = Pipeline(Classifier(ClassifierConfig(labels=LABELS, network="cnn4")))
+    wave = np.zeros(64_000)
+    wave[:32_000] = np.random.default_rng(0).normal(0, 0.1, 32_000)
+    soundfile.write(tmp_path / "a.wav", wave, pipe.sample_rate)
+    first, silent = (
+        replace(clip(tmp_path, "dog", "a.wav"), start_seconds=a, end_seconds=a + 1) for a in (0, 3)
+    )
+    evaluation = evaluate(pipe, [first, silent], errors="skip", progress=False)
+    assert evaluation.n_clips == 1
+    ((path, reason),) = evaluation.skipped
+    assert path == str(silent.audio)
+    assert reason.startswith(f"{path} is digital silence")

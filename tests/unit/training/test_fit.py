@@ -209,7 +209,7 @@ def test_small_and_unequal_classes_are_warned_of(tones, tmp_path, backbone):
     for i in range(6, 20):
         write_tone(tones / "high" / f"{i}.wav", *RANGES_HZ["high"], rng)
     report = run(tones, backbone)[1]
-    assert report.n_folds == 2
+    assert report.n_folds == 5  # the class of two does not decide
     assert report.clips_per_class == (20, 2, 6)
     assert any("expect little of low (2)" in warning for warning in report.warnings)
     assert any("from 2 to 20 clips" in warning for warning in report.warnings)
@@ -319,6 +319,20 @@ def test_a_recording_of_several_classes_is_held_out_as_a_whole():
     assert n_folds == 3
     assert folds[::2].tolist() == folds[1::2].tolist()
     assert sorted(folds[::2]) == [0, 1, 2]
+
+
+def test_a_small_class_takes_no_folds_from_the_others():
+    """With two folds for its sake, all classes would be measured by models of half the clips."""
+    targets = [0] * 10 + [1] * 10 + [2] * 2
+    folds, n_folds = group_folds(targets, [f"g{i}" for i in range(22)], n_folds=5, seed=0)
+    assert n_folds == 5
+    assert np.bincount(folds[:10]).tolist() == np.bincount(folds[10:20]).tolist() == [2] * 5
+    assert folds[20] != folds[21]
+
+
+def test_what_is_in_one_recording_only_does_not_keep_others_from_being_measured():
+    folds, n_folds = group_folds([0, 1, 0], ["a", "a", "b"], n_folds=5, seed=0)
+    assert (folds.tolist(), n_folds) == ([-1, -1, 0], 1)
 
 
 def test_a_class_of_one_recording_is_never_held_out_nor_what_is_in_that_recording():
