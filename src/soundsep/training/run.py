@@ -9,11 +9,13 @@ from typing import Any
 
 import torch
 
+from soundsep.audio.silence import is_silent
 from soundsep.classifier import Classifier
 from soundsep.config import check_seed
 from soundsep.datasets import Clip, Concatenation, load_examples
 from soundsep.datasets.clip import FoldedClips
 from soundsep.datasets.subsets import few_of_each, hold_out, not_learnt
+from soundsep.errors import AudioError
 from soundsep.evaluation import Evaluation, evaluate
 from soundsep.files import read_json_lines
 from soundsep.names import local_path
@@ -118,7 +120,7 @@ def train_recipe(
     Raises:
         ConfigError: the recipe, fold, seed or device does not exist, the recipe does not fit the
             data, a clip has several labels, or ``output`` cannot be created or holds another run.
-        AudioError: a clip cannot be read.
+        AudioError: a clip cannot be read, or one of ``fold`` is silent or too short to be named.
         DatasetError: there are too few clips, or a recording is on both sides of the split.
         WeightsError: a backbone or teacher is not available, a saved state is damaged, or the
             training diverged.
@@ -148,7 +150,7 @@ def train_recipe(
         device=device,
         progress=progress,
     )
-    models = run.train(training, held_out, folder, on_epoch=on_epoch)
+    models = run.train(training, held_out, folder, test=test, on_epoch=on_epoch)
     if calibrate:
         others = run.train(rest, asked, folder / "calibration")
         for model, other in zip(models, others, strict=True):
@@ -194,16 +196,24 @@ class _Run:
         held_out: Sequence[Clip],
         output: Path,
         *,
+        test: Sequence[Clip] = (),
         on_epoch: Callable[[dict[str, Any]], None] | None = None,
     ) -> TrainedClassifier:
-        """The models after the last epoch."""
+        """The models after the last epoch, if they will be able to name every clip of the test."""
         initial = self._probe(self.recipe.backbone, training)
-        rate = (initial.config if initial else self.recipe).frontend.sample_rate
+        features = (initial.config if initial else self.recipe).frontend
+        rate = features.sample_rate
+        held_out_examples = self.examples(held_out, rate)
+        self._check_test(
+            test,
+            held_out_examples if test is held_out else self.examples(test, rate),
+            shortest=features.win_length,
+        )
         return train(
             self.recipe,
             labels=self.labels,
             training=self.examples(training, rate),
-            held_out=self.examples(held_out, rate),
+            held_out=held_out_examples,
             output=output,
             seed=self.seed,
             device=self.device,
@@ -218,6 +228,16 @@ class _Run:
         """The clips in memory, or the few that ``limit`` allows."""
         few = few_of_each(clips, self.limit)
         return load_examples(few, sample_rate=sample_rate, cache=self.cache, progress=self.progress)
+
+    def _check_test(
+        self, test: Sequence[Clip], examples: Sequence[Example], *, shortest: int
+    ) -> None:
+        for clip, (waveform, _) in zip(few_of_each(test, self.limit), examples, strict=True):
+            if len(waveform) < shortest or is_silent(waveform):
+                raise AudioError(
+                    f"{clip.audio} is held out for the test, but silent or too short to be named; "
+                    "remove it"
+                )
 
     def _probe(self, name: str | None, clips: Sequence[Clip]) -> Classifier | None:
         """A published model with a head that is fitted only to these clips."""

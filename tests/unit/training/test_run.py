@@ -10,8 +10,8 @@ import soundfile
 import torch
 
 from soundsep import Classifier
-from soundsep.datasets import AudioFolder
-from soundsep.errors import ConfigError
+from soundsep.datasets import AudioFolder, AudioTable
+from soundsep.errors import AudioError, ConfigError
 from soundsep.frontends import MelConfig
 from soundsep.training import Recipe, Stage, train_recipe
 from soundsep.training.classifier_task import ClassifierTask
@@ -94,6 +94,33 @@ def _is_in(folder: AudioFolder, fold: int) -> bool:
 
     _, test = Concatenation([folder]).split(fold)
     return any(clip.label == "once" for clip in test)
+
+
+@pytest.mark.parametrize("samples", [np.full(8_000, 0.1), np.ones(100)], ids=["silent", "short"])
+@pytest.mark.parametrize("validation_fold", [None, 1])
+def test_a_clip_that_cannot_be_named_is_told_before_the_training(
+    samples, validation_fold, tmp_path, monkeypatch
+):
+    """After the training, nothing would be left but to train again."""
+    rng = np.random.default_rng(0)
+    lines = ["path,label,fold"]
+    for label in ("hiss", "hum"):
+        for fold in (1, 2, 3):
+            name = f"{label}{fold}.wav"
+            soundfile.write(tmp_path / name, 0.1 * rng.standard_normal(8_000), 16_000)
+            lines.append(f"{name},{label},{fold}")
+    soundfile.write(tmp_path / "hum3.wav", samples, 16_000)
+    (tmp_path / "clips.csv").write_text("\n".join(lines))
+    monkeypatch.setattr(ClassifierTask, "loss", lambda *_: pytest.fail("trained"))
+    with pytest.raises(AudioError, match=r"hum3\.wav is held out .* silent or too short"):
+        train_recipe(
+            TINY,
+            AudioTable(tmp_path / "clips.csv"),
+            3,
+            output=tmp_path / "run",
+            validation_fold=validation_fold,
+            progress=False,
+        )
 
 
 def test_clips_of_several_labels_are_refused(folder, tmp_path):
