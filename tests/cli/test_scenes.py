@@ -13,7 +13,7 @@ from soundsep.checkpoints.registry import PUBLISHED
 from soundsep.cli import main
 from soundsep.datasets import read_truth
 from soundsep.labels import ESC50_LABELS
-from soundsep.training.report import REPORT_NAME, file_marks
+from soundsep.training.learnt import REPORT_NAME, file_marks
 
 RATE = 16_000
 LABELS = ("siren", "dog", "rain")

@@ -117,6 +117,21 @@ def test_clips_of_ones_own(own, tmp_path, kind):
     assert json.loads((tmp_path / "again.json").read_text()) == figures
 
 
+def test_a_model_is_not_measured_on_what_it_was_trained_on(own, tmp_path, capsys):
+    """New recordings change the folds of a folder, so that a fold holds other clips than before."""
+    assert run(tmp_path / "a", "--data", own) == 0
+    capsys.readouterr()
+    again = ["--data", str(own), "--output", str(tmp_path / "again.json"), "--overwrite"]
+    assert main(["evaluate", str(tmp_path / "a" / "ema"), *again]) == 0
+    assert "left out 16 of 20 clips" in capsys.readouterr().err
+    held_out = json.loads((tmp_path / "a" / "test.json").read_text())
+    assert json.loads((tmp_path / "again.json").read_text()) == held_out
+    assert main(["evaluate", str(tmp_path / "a" / "last"), *again, "--any-clip"]) == 0
+    assert json.loads((tmp_path / "again.json").read_text())["n_clips"] == 20
+    assert main(["evaluate", str(tmp_path / "a" / "ema"), *again, "--fold", "1"]) == 2
+    assert "was fitted to all 4 clips" in capsys.readouterr().err
+
+
 def test_four_clips_make_four_folds(own, tmp_path):
     (own / "four.csv").write_text(
         "path,label\nhum/0.wav,hum\nhum/1.wav,hum\nhiss/0.wav,hiss\nhiss/1.wav,hiss\n"

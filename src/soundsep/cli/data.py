@@ -92,14 +92,14 @@ def _folder(root: Path, *, partial: bool = False) -> AudioFolder:
 
 
 def refuse_learnt(model: str, clips: Sequence[Clip]) -> None:
-    """Refuse clips that ``soundsep fit`` taught the model.
+    """Refuse clips that ``soundsep fit`` or ``train`` taught the model.
 
     Raises:
         ConfigError: the model was fitted to some of the clips.
         AudioError: a clip cannot be read.
     """
     from soundsep.errors import ConfigError
-    from soundsep.training.report import learnt_clips
+    from soundsep.training.learnt import learnt_clips
 
     if learnt := learnt_clips(local_path(model), clips):
         raise ConfigError(

@@ -66,7 +66,7 @@ def add_command(commands: Commands) -> None:
         "--any-fold",
         "--any-clip",
         action="store_true",
-        help="allow measuring a published model on a fold it was trained on, and a fitted model on "
+        help="allow measuring a published model on a fold it was trained on, and your own model on "
         "clips that it was fitted to",
     )
     command.add_argument(
@@ -193,14 +193,14 @@ def _open(
 
 
 def _leave_out_learnt(model: str, dataset: FoldedClips) -> None:
-    """Leave out the clips that ``soundsep fit`` taught the model.
+    """Leave out the clips that ``soundsep fit`` or ``train`` taught the model.
 
     Raises:
         ConfigError: they are all clips.
     """
     from soundsep.errors import ConfigError
     from soundsep.names import local_path
-    from soundsep.training.report import REPORT_NAME, learnt_clips
+    from soundsep.training.learnt import learnt_clips
 
     learnt = set(learnt_clips(local_path(model), dataset.clips))
     if not learnt:
@@ -208,8 +208,8 @@ def _leave_out_learnt(model: str, dataset: FoldedClips) -> None:
     if len(learnt) == len(dataset.clips):
         raise ConfigError(
             f"{model} was fitted to all {len(learnt)} clips, so its metrics there say nothing; "
-            f"{REPORT_NAME} in its folder has those of recordings held out. Give other recordings, "
-            "or insist with --any-clip"
+            "fit_report.json in its folder, or test.json beside that of a training, has those of "
+            "recordings held out. Give other recordings, or insist with --any-clip"
         )
     note(
         f"left out {len(learnt)} of {len(dataset.clips)} clips, which {model} was fitted to, or "

@@ -112,7 +112,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.datasets.audio_table import is_table
     from soundsep.errors import ConfigError
     from soundsep.training import fit
-    from soundsep.training.report import REPORT_NAME
+    from soundsep.training.learnt import REPORT_NAME
     from soundsep.training.state import make_folder
 
     data: AudioFolder | AudioTable

@@ -4,10 +4,11 @@ from soundsep.training.calibration import fit_temperature, held_out_temperature
 from soundsep.training.classifier import TrainedClassifier, train
 from soundsep.training.examples import Example
 from soundsep.training.fit import fit
+from soundsep.training.learnt import learnt_clips
 from soundsep.training.probe import as_backbone, linear_probe, probe_classifier, with_head
 from soundsep.training.recipe import Recipe, Stage
 from soundsep.training.recipes import RECIPES, get_recipe
-from soundsep.training.report import FitReport, learnt_clips
+from soundsep.training.report import FitReport
 from soundsep.training.run import TrainingResult, train_recipe
 from soundsep.training.scene_model import SceneModel
 from soundsep.training.scene_recipe import SceneRecipe

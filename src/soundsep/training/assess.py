@@ -17,7 +17,8 @@ from soundsep.metrics import calibration_error, confusion_matrix
 from soundsep.training.calibration import Calibration
 from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
-from soundsep.training.report import FitReport, file_marks, wilson_interval
+from soundsep.training.learnt import file_marks
+from soundsep.training.report import FitReport, wilson_interval
 
 __all__ = ["Assessment", "assess"]
 

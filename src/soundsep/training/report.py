@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundsep.datasets import Clip
-from soundsep.datasets.array_cache import audio_digest
 from soundsep.errors import ConfigError
-from soundsep.files import parse_json, saving
+from soundsep.files import saving
 from soundsep.metrics.classification import most_confused
-from soundsep.names import local_path
 
-__all__ = ["REPORT_NAME", "FitReport", "file_marks", "learnt_clips", "wilson_interval"]
+__all__ = ["FitReport", "wilson_interval"]
 
-REPORT_NAME = "fit_report.json"
-N_DIGITS = 16  # of a sha256
 N_CONFUSIONS_PRINTED = 5
 Z_95 = 1.959964  # standard deviations of the normal distribution that hold 95 %
 
@@ -89,7 +82,7 @@ class FitReport:
         skipped: Path of each file that was left out, and the reason.
         warnings: Warnings about the data, one line each.
         learnt: The first digits of the sha256 of each file that was learnt from; see
-            `learnt_clips`.
+            `soundsep.training.learnt_clips`.
     """
 
     mode: str
@@ -246,35 +239,6 @@ class FitReport:
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"left out: {reason}" for _, reason in self.skipped]
         return "\n".join((*lines, "", f"What the accuracy is worth: {self.worth}"))
-
-
-def file_marks(paths: Iterable[Path]) -> frozenset[str]:
-    """What `FitReport.learnt` holds of these files: the bytes count, not the names.
-
-    Raises:
-        AudioError: a file cannot be read.
-    """
-    return frozenset(audio_digest(path)[:N_DIGITS] for path in {*paths})
-
-
-def learnt_clips(model: str | Path, clips: Sequence[Clip]) -> list[Clip]:
-    """Those of the clips that a model was fitted to, or that are of a file that it was fitted to.
-
-    Args:
-        model: A model's folder, as ``soundsep fit`` writes it, with its ``fit_report.json``. A
-            folder without one has learnt none that is known.
-        clips: Labelled clips.
-
-    Raises:
-        AudioError: a clip cannot be read.
-    """
-    try:
-        content = parse_json((local_path(model) / REPORT_NAME).read_text("utf-8"))
-        marks = frozenset(str(content["learnt"]).split())
-    except (OSError, ValueError, TypeError, KeyError):
-        return []
-    marks_of = cache(lambda path: file_marks([path]))  # a recording may have thousands of clips
-    return [clip for clip in clips if marks_of(clip.path) <= marks]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -23,6 +23,7 @@ from soundsep.pipeline import Pipeline
 from soundsep.training.calibration import held_out_temperature
 from soundsep.training.classifier import TrainedClassifier, train
 from soundsep.training.examples import Example, check_one_label
+from soundsep.training.learnt import file_marks, save_learnt
 from soundsep.training.probe import probe_classifier
 from soundsep.training.recipe import Recipe
 from soundsep.training.recipes import get_recipe
@@ -156,8 +157,10 @@ def train_recipe(
         for model, other in zip(models, others, strict=True):
             temperature = held_out_temperature(other, run.examples(asked, other.sample_rate))
             model.config = model.config.replace(temperature=temperature)
+    learnt = file_marks(clip.path for clip in few_of_each(training, limit))
     for name, model in models._asdict().items():
         model.save_pretrained(folder / name)
+        save_learnt(folder / name, learnt)
     evaluation = evaluate(
         Pipeline(models.ema, device=device), few_of_each(test, limit), progress=progress
     )

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from soundsep.datasets import Clip
-from soundsep.training import learnt_clips, report
+from soundsep.training import learnt, learnt_clips
 
 
 def clip(path: Path, start: float) -> Clip:
@@ -23,16 +23,16 @@ def test_a_recording_is_read_once_for_all_its_clips(tmp_path, monkeypatch):
     known, other = tmp_path / "known.wav", tmp_path / "other.wav"
     known.write_bytes(b"known")
     other.write_bytes(b"other")
-    content = {"learnt": " ".join(report.file_marks([known]))}
-    (tmp_path / report.REPORT_NAME).write_text(json.dumps(content))
+    content = {"learnt": " ".join(learnt.file_marks([known]))}
+    (tmp_path / learnt.REPORT_NAME).write_text(json.dumps(content))
     read = []
 
     def digest(path: Path) -> str:
         read.append(path)
         return original(path)
 
-    original = report.audio_digest
-    monkeypatch.setattr(report, "audio_digest", digest)
+    original = learnt.audio_digest
+    monkeypatch.setattr(learnt, "audio_digest", digest)
     clips = [clip(path, float(start)) for start in range(50) for path in (known, other)]
     assert learnt_clips(tmp_path, clips) == clips[::2]
     assert sorted(read) == [known, other]
