@@ -73,6 +73,7 @@ def test_options_reach_the_pipeline(tmp_path):
 def test_every_class_has_a_line_in_the_table(tmp_path):
     pairs = [("dog", "dog"), ("dog", "rain"), ("rain", "rain")]
     lines = evaluate(Oracle(), [clip(tmp_path, *pair) for pair in pairs]).class_table().splitlines()
+    assert len({len(line) for line in lines}) == 1  # columns, for names of any length
     assert [line.split() for line in lines] == [
         ["class", "precision", "recall", "F1", "clips"],
         ["dog", "100.00%", "50.00%", "66.67%", "2"],
@@ -86,6 +87,7 @@ def test_what_is_saved_can_be_read(tmp_path):
     path = tmp_path / "new" / "figures.json"
     evaluation.save(path)
     saved = json.loads(path.read_text())
+    assert saved == evaluation.to_dict()  # which has plain types only
     assert saved["accuracy"] == 1.0
     assert np.array(saved["confusion"]).shape == (3, 3)
 
@@ -119,6 +121,7 @@ def test_folds_are_pooled_clip_by_clip(tmp_path):
     parts = [evaluate(Oracle(), [clip(tmp_path, *pair) for pair in fold]) for fold in folds]
     whole = evaluate(Oracle(), [clip(tmp_path, *pair) for fold in folds for pair in fold])
     assert Evaluation.pooled(parts).to_dict() == whole.to_dict()
+    assert Evaluation.pooled([whole]).to_dict() == whole.to_dict()
     # The error of the parts, .5 and .17, is not that of the whole: of 4 answers 2 are right.
     assert whole.calibration_error == 0.0
     with pytest.raises(ConfigError, match="same labels"):
@@ -150,6 +153,9 @@ def test_pieces_of_recordings_are_heard_and_other_sounds_in_them_are_no_mistakes
     evaluation = evaluate(Loudness(), clips)
     assert [LABELS[answer] for answer in evaluation.answers] == ["rain", "siren", "rain", "siren"]
     assert evaluation.metrics.accuracy == 0.75  # the dog's first piece holds rain too
+    whole = clip(tmp_path, "siren", "a.wav")
+    mixed = evaluate(Loudness(), [clips[0], whole, clips[1]])
+    assert [LABELS[answer] for answer in mixed.answers] == ["rain", "siren", "siren"]
     late = replace(clips[0], start_seconds=5, end_seconds=6)
     with pytest.raises(AudioError, match="is no part of the recording"):
         evaluate(Loudness(), [late])

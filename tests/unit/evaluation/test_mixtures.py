@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -39,6 +41,12 @@ def test_figures_of_answers_counted_by_hand():
     # found at ranks 2 and 3 (a tie), 2 and 3, 1 and 3 (a tie)
     first, second, third = (1 / 2 + 2 / 3) / 2, (1 / 2 + 2 / 3) / 2, (1 + 2 / 3) / 2
     assert figures.mean_average_precision == pytest.approx((first + second + third) / 3)
+    assert figures.to_dict() == {
+        "n_mixtures": 3,
+        "all_found": 0.333333,
+        "one_found": 0.333333,
+        "mean_average_precision": 0.666667,
+    }
 
 
 class Half(nn.Module):
@@ -51,14 +59,15 @@ class Half(nn.Module):
         return torch.stack((high, mixture - high), dim=1)
 
 
-def mixtures() -> Mixtures:
+def mixtures(seconds: float = 1.0) -> Mixtures:
     time = torch.arange(RATE) / RATE
     examples = [
         (0.2 * torch.sin(6.2832 * f * time), target)
         for target, frequencies in enumerate(((100.0, 150.0), (700.0, 800.0)))
         for f in frequencies
     ]
-    return Mixtures(examples, n_mixtures=12, config=MixtureConfig(sample_rate=RATE, seconds=1.0))
+    config = MixtureConfig(sample_rate=RATE, seconds=seconds)
+    return Mixtures(examples, n_mixtures=12, config=config)
 
 
 def separator(**changes) -> Separator:
@@ -93,24 +102,49 @@ def test_a_separator_that_does_nothing_improves_nothing():
     assert figures.improvements == pytest.approx(np.zeros((12, 2)), abs=1e-3)
 
 
+class OnlyHigh(Half):
+    """Gives the high sound alone, and in place of the other one the mixture."""
+
+    def forward(self, mixture: Tensor) -> Tensor:
+        high = super().forward(mixture)[:, 0]
+        return torch.stack((high, mixture), dim=1)
+
+
+def test_what_is_gained_counts_for_the_class_of_the_source_that_gained():
+    only_high = Separator(OnlyHigh(), separator().config)
+    found = measure_separation(only_high, mixtures(), progress=False)
+    assert {tuple(targets) for targets in found.targets.tolist()} == {(0, 1), (1, 0)}
+    by_class = found.by_class()
+    assert by_class[0] == pytest.approx(0, abs=1e-3)
+    assert by_class[1] > 20
+
+
+def test_the_time_it_took_is_told_per_second_of_sound(monkeypatch):
+    ticks = itertools.count(100.0, 0.5)  # half a second for each separation, and between them
+    monkeypatch.setattr("time.perf_counter", lambda: next(ticks))
+    figures = measure_separation(separator(), mixtures(2.0), progress=False)
+    assert figures.seconds_per_second == 0.25
+
+
 def test_classes_and_pairs_by_hand():
     figures = SeparationMetrics(
-        improvements=np.array([[1.0, 3.0], [5.0, -7.0], [2.0, 2.0]]),
-        targets=np.array([[0, 1], [1, 0], [2, 0]]),
+        improvements=np.array([[1.0, 3.0], [5.0, -7.0], [2.0, 2.0], [0.0, 0.0]]),
+        targets=np.array([[0, 1], [1, 0], [2, 0], [2, 1]]),
         seconds_per_second=0.25,
     )
-    assert list(figures.by_class().items()) == [(1, 4.0), (2, 2.0), (0, pytest.approx(-4 / 3))]
-    assert list(figures.by_pair().items()) == [((0, 2), 2.0), ((0, 1), 0.5)]
+    classes = [(1, pytest.approx(8 / 3)), (2, 1.0), (0, pytest.approx(-4 / 3))]
+    assert list(figures.by_class().items()) == classes
+    assert list(figures.by_pair().items()) == [((0, 2), 2.0), ((0, 1), 0.5), ((1, 2), 0.0)]
     assert figures.to_dict(("dog", "rain", "siren"), n_extremes=2) == {
-        "n_mixtures": 3,
-        "si_sdr_improvement_mean_db": 1.0,
-        "si_sdr_improvement_median_db": 2.0,
-        "share_of_mixtures_made_worse": 0.3333,
+        "n_mixtures": 4,
+        "si_sdr_improvement_mean_db": 0.75,
+        "si_sdr_improvement_median_db": 1.0,
+        "share_of_mixtures_made_worse": 0.25,
         "seconds_per_second": 0.25,
-        "best_classes": [("rain", 4.0), ("siren", 2.0)],
-        "worst_classes": [("dog", -1.33), ("siren", 2.0)],
+        "best_classes": [("rain", 2.67), ("siren", 1.0)],
+        "worst_classes": [("dog", -1.33), ("siren", 1.0)],
         "best_pairs": [("dog + siren", 2.0), ("dog + rain", 0.5)],
-        "worst_pairs": [("dog + rain", 0.5), ("dog + siren", 2.0)],
+        "worst_pairs": [("rain + siren", 0.0), ("dog + rain", 0.5)],
     }
 
 
