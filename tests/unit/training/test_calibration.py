@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -25,6 +27,11 @@ def test_a_few_right_answers_do_not_make_it_sure(n_classes):
     assert score == pytest.approx((n + 1) / (n + 2), abs=1e-3)
 
 
+def test_one_right_answer_is_enough_for_a_temperature():
+    temperature = fit_temperature(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
+    assert temperature == pytest.approx(1 / math.log(2), rel=1e-3)  # its score is 2 / 3
+
+
 @pytest.mark.parametrize("n_absent", [4, 400])
 def test_with_sigmoid_a_few_right_answers_do_not_make_it_sure_either(n_absent):
     """Whatever there is of noise counts as much as the four clips."""
@@ -41,7 +48,10 @@ def test_no_noise_is_no_evidence():
 
 
 def test_answers_that_are_worse_than_chance_give_the_highest_temperature():
-    assert fit_temperature(torch.eye(2), torch.tensor([1, 0])) == pytest.approx(20, rel=1e-3)
+    targets = torch.tensor([1, 0])
+    assert fit_temperature(torch.eye(2), targets) == pytest.approx(20, rel=1e-3)
+    calibration = fit_sigmoid(torch.eye(2), targets)
+    assert calibration == pytest.approx((20, -0.5), rel=1e-3)  # the offset is between the two
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,11 @@ def test_a_model_that_is_too_sure_gets_the_score_that_it_deserves(model):
     temperature = held_out_temperature(model, examples)
     score = torch.tensor([0.99, 0.01]).log().div(temperature).softmax(dim=0)[0]
     assert float(score) == pytest.approx((30 * 41 + 10) / (40 * 42), abs=1e-3)
+    # A score of 0 has no logarithm, and counts as 1e-30. Of 3 clips 2 are right, and of 99 all,
+    # which asks for scores of 100 to 1.
     certain = held_out_temperature(model, [(clip(1.0), 0), (clip(1.0), 0), (clip(1.0), 1)])
-    assert 1 < certain <= 20  # a score of 0 has no logarithm
+    assert certain == pytest.approx(20, rel=1e-3)
+    right = held_out_temperature(model, [(clip(1.0), 0)] * 99)
+    assert right == pytest.approx(30 * math.log(10) / math.log(100), rel=1e-3)
     with pytest.raises(ShapeError, match="no clips"):
         held_out_temperature(model, [])

@@ -28,6 +28,24 @@ def test_the_scale_of_features_does_not_matter(scale):
     assert torch.equal(answers(*linear_probe(x, targets, n_classes=2), x), targets)
 
 
+def test_each_dimension_may_have_a_unit_of_its_own():
+    x, targets = clusters(40)
+    other = x * torch.tensor([1.0, 30.0, 0.2]) - 3
+    logits = []
+    for features in (x, other):
+        weight, bias = linear_probe(features, targets, n_classes=2)
+        logits.append(features @ weight.T + bias)
+    torch.testing.assert_close(*logits, atol=1e-2, rtol=1e-3)
+
+
+def test_a_dimension_that_hardly_varies_decides_nothing():
+    """Its few values may tell the classes apart by chance."""
+    x, targets = clusters(20)
+    x[:, 0] = 1e-6 * targets
+    weight, _ = linear_probe(x, targets, n_classes=2)
+    assert weight[:, 0].abs().max() < weight[:, 1].abs().max()
+
+
 def test_it_ends_at_the_optimum_of_the_penalised_loss():
     x, targets = clusters(40)
     x = (x - x.mean(dim=0)) / x.std(dim=0, correction=0)
