@@ -113,8 +113,9 @@ def test_what_stands_around_the_frames_is_not_heard(before, after, make, capfd):
 
 
 def test_a_tag_and_zeros_before_the_frames_are_not_heard():
-    data = id3v2(70) + bytes(500) + id3v2(100) + counted()
-    assert torch.equal(load_audio(data)[0], load_audio(counted())[0])
+    for n_bytes in (100, 90_000):
+        data = id3v2(70) + bytes(500) + id3v2(n_bytes) + counted()
+        assert torch.equal(load_audio(data)[0], load_audio(counted())[0])
 
 
 def test_a_stream_joined_midway_is_heard_from_its_next_frame():
@@ -202,6 +203,8 @@ def test_frames_are_counted_across_damage():
     n_samples = len(load_audio(data)[0])
     assert count_samples(AudioFile(data)) == n_samples
     assert count_samples(AudioFile(data + JUNK + data + bytes(70_000) + data)) == 3 * n_samples
+    for n_zeros in range(2**16 - 4, 2**16 + 2):  # where blocks of the search meet
+        assert count_samples(AudioFile(bytes(n_zeros) + data)) == n_samples
 
 
 def test_a_count_of_too_few_frames_is_refused_and_none_is_no_count():

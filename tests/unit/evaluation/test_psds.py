@@ -44,6 +44,22 @@ def test_scenario_1_asks_for_times_and_2_does_not(sed_scores_eval):
     assert lenient > 0.9
 
 
+@pytest.mark.parametrize(
+    ("late", "expected"), [(0.7, (1, 1)), (0.8, (0, 1)), (2.2, (0, 1)), (2.3, (0, 0))]
+)
+def test_an_event_is_found_by_its_share_that_is_covered(sed_scores_eval, late, expected):
+    """By DCASE's parameters that share is at least 70 % in scenario 1, and 10 % in scenario 2."""
+    truth = [Event(4.0, 6.5, "dog", 1.0)]
+    assert polyphonic_scores([(scores_of(truth, late), truth)]) == pytest.approx(expected)
+
+
+def test_what_classes_differ_by_is_taken_off(sed_scores_eval):
+    truth = [Event(4.0, 6.0, "dog", 1.0), Event(8.0, 10.0, "rain", 1.0)]
+    found = [(scores_of(truth), truth), (scores_of(truth[:1]), truth)]
+    # Of dogs all are found, of rain half: a mean of 0.75, less a deviation of 0.25.
+    assert polyphonic_scores(found) == pytest.approx((0.5, 0.5))
+
+
 def test_a_recording_without_events_counts_its_false_alarms(sed_scores_eval):
     quiet = scores_of([])
     alarm = scores_of([Event(0.0, 29.0, "dog", 1.0)])
@@ -55,6 +71,8 @@ def test_a_recording_without_events_counts_its_false_alarms(sed_scores_eval):
 def test_recordings_without_any_event_are_refused(sed_scores_eval):
     with pytest.raises(ConfigError, match="the recordings have none"):
         polyphonic_scores([(scores_of([]), [])])
+    with pytest.raises(ConfigError, match="no recordings"):
+        polyphonic_scores([])
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch):

@@ -20,6 +20,10 @@ class Line(Task[float]):
         self.model, self.slope, self.max_gradient = model, slope, max_gradient
         self.heard: list[int] = []
         self.n_prepared = 0
+        self.resumed: dict | None = None
+
+    def resume(self, row):
+        self.resumed = row
 
     def prepare(self):
         self.n_prepared += 1
@@ -62,7 +66,7 @@ def run(folder, on_row=None, **settings) -> tuple[Line, RunState]:
 def test_every_step_moves_by_its_rate_and_the_average_follows(tmp_path):
     seen = []
     task, state = run(tmp_path, on_row=seen.append)
-    assert task.heard == [0, 1, 2, 3, 4]
+    assert (task.heard, task.resumed) == ([0, 1, 2, 3, 4], None)
     # Peak .5, shares 1, .8, .6, .4, .2.
     assert state.model.weight.item() == pytest.approx(-1.5)
     average = weight = 0.0
@@ -85,6 +89,7 @@ def test_a_run_goes_on_after_its_last_round(tmp_path, monkeypatch, n_rounds):
         run(tmp_path, on_row=stop)
     task, state = run(tmp_path)
     assert task.heard == [*range(2 * n_rounds, 5)]
+    assert task.resumed == state.rows[n_rounds - 1]  # such as the time it has taken so far
     assert state.model.weight.item() == pytest.approx(-1.5)
     assert [row["step"] for row in state.rows] == [2, 4, 5]
     finished, again = run(tmp_path)

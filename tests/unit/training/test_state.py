@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -29,6 +31,18 @@ def test_a_disk_that_is_full_keeps_the_last_state_and_is_an_error_of_ours(
         save_state(path, model=model, ema=ema, optimizer=optimizer, notes={})
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    """States are large, and every kill may leave one."""
+    model, ema = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    left = tmp_path / f".state.safetensors.{32 * '0'}.tmp"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    path = tmp_path / "state.safetensors"
+    optimizer = torch.optim.AdamW(model.parameters())
+    save_state(path, model=model, ema=ema, optimizer=optimizer, notes={})
+    assert [*tmp_path.iterdir()] == [path]
 
 
 def test_a_run_from_before_a_setting_goes_on_while_that_is_off(tmp_path):
