@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from soundsep import __version__
+from soundsep.frontends.scaling import Scaling
+from soundsep.pipeline.tabulate import Answers
 
 project = "soundsep"
 author = "The soundsep developers"
@@ -70,6 +72,20 @@ _ARRAY = re.compile(
     r"~?(?:numpy\.)?ndarray\[tuple\[~?(?:typing\.)?Any, \.\.\.\], "
     r"~?(?:numpy\.)?dtype\[~?(?:numpy\.|typing\.)?(\w+)\]\]"
 )
+# Names of types that no page explains, as AudioInput is explained, stand for their types.
+_ALIASES = {"Answers": Answers, "Scaling": Scaling}
+_ALIAS = re.compile(rf"\b(?:{'|'.join(_ALIASES)})\b")
+
+
+def _written(types: str) -> str:
+    """Types as they are written in the code, but for the aliases."""
+    types = _ARRAY.sub(r"NDArray[\1]", types)
+    types = re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", types)
+    return _ALIAS.sub(lambda found: _expanded(_ALIASES[found[0]]), types)
+
+
+def _expanded(alias: Any) -> str:
+    return re.sub(r"(?:\w+\.)+(\w+)", r"\1", repr(alias))
 
 
 def _signature(
@@ -84,8 +100,8 @@ def _signature(
     """Names of types as they are written, and the defaults of a dataclass, not "<factory>"."""
     if signature == "(*args, **kwargs)":  # of a protocol, which has no constructor
         return "", result
-    signature = signature and _ARRAY.sub(r"NDArray[\1]", signature)
-    result = result and re.sub(r"^[\w.~]*\bC$", "Self", _ARRAY.sub(r"NDArray[\1]", result))
+    signature = signature and _written(signature)
+    result = result and re.sub(r"^[\w.~]*\bC$", "Self", _written(result))
     for one in fields(obj) if signature and "<factory>" in signature else ():
         if one.default_factory is not MISSING:
             signature = signature.replace("<factory>", _made_by(one.default_factory), 1)
@@ -103,6 +119,15 @@ def _types_of_attributes(
     lines[:] = [_ARRAY.sub(r"NDArray[\1]", line) for line in lines]
 
 
+def _types_of_properties(app: Any, doctree: Any, page: str) -> None:
+    from docutils import nodes  # the tests run this file without Sphinx
+    from sphinx import addnodes
+
+    for shown in doctree.findall(addnodes.desc_annotation):
+        if (types := _ARRAY.sub(r"NDArray[\1]", shown.astext())) != shown.astext():
+            shown.children = [nodes.Text(types)]
+
+
 def _draw_gallery(app: Any) -> None:
     """Draw the pictures of plots.md; none is kept in the repository."""
     examples, built = Path(__file__).parents[1] / "examples", Path(__file__).parent / "_build"
@@ -116,3 +141,4 @@ def setup(app: Any) -> None:
     app.connect("builder-inited", _draw_gallery)
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _types_of_attributes, priority=900)  # after napoleon
+    app.connect("doctree-resolved", _types_of_properties)
