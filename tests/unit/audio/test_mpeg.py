@@ -53,6 +53,14 @@ def piped(*args) -> bytes:
     return data[frame(data[:4]).n_bytes :]
 
 
+def ends_of_frames(data: bytes) -> list[int]:
+    """Where the first 60 frames end, the place of the first before them."""
+    ends = [0]
+    for _ in range(60):
+        ends.append(ends[-1] + frame(data[ends[-1] : ends[-1] + 4]).n_bytes)
+    return ends
+
+
 def id3v2(n_bytes: int, footer: bool = False) -> bytes:
     size = bytes(n_bytes >> shift & 127 for shift in (21, 14, 7, 0))
     flags = b"\x10" if footer else b"\0"
@@ -65,7 +73,8 @@ def ape(n_bytes: int) -> bytes:
         b"APETAGEX" + struct.pack("<4I", 2000, n_bytes + 32, 1, flags) + bytes(8)
         for flags in (0xA0000000, 0x80000000)
     ]
-    return ends[0] + b"\xff\xfb\x90\x64" * (n_bytes // 4) + ends[1]
+    # Its content looks like frames of another recording, of 384 bytes each.
+    return ends[0] + b"\xff\xfb\x94\x64" * (n_bytes // 4) + ends[1]
 
 
 ID3V1 = b"TAG" + b"A song".ljust(125, b"\0")
@@ -113,7 +122,7 @@ def test_what_stands_around_the_frames_is_not_heard(before, after, make, capfd):
 
 
 def test_a_tag_and_zeros_before_the_frames_are_not_heard():
-    for n_bytes in (100, 90_000):
+    for n_bytes in (100, 90_000, 2**21 + 7):
         data = id3v2(70) + bytes(500) + id3v2(n_bytes) + counted()
         assert torch.equal(load_audio(data)[0], load_audio(counted())[0])
 
@@ -123,8 +132,11 @@ def test_a_stream_joined_midway_is_heard_from_its_next_frame():
     second = frame(data[:4]).n_bytes
     torn = load_audio(data[101:])[0]
     assert torch.equal(torn[5_000:], load_audio(data[second:])[0][5_000:])
-    with pytest.raises(AudioError, match="cannot be read as audio"):
-        load_audio(b"\0\0\0\x20ftypisom" + data[: second * 3] + JUNK + data[second * 3 :])
+    # In a container there are other bytes between some frames and the next.
+    for n_frames in (10, 40):
+        end = ends_of_frames(data)[n_frames]
+        with pytest.raises(AudioError, match="cannot be read as audio"):
+            load_audio(b"a container of ours" + data[:end] + JUNK + data[end:])
 
 
 @pytest.mark.parametrize("n_lost", [1, 10, 50, 100, 501])
@@ -148,9 +160,7 @@ def test_joined_recordings_are_heard_as_one():
 
 def test_two_frames_that_were_appended_are_heard():
     data = piped()
-    ends = [0]
-    for _ in range(60):
-        ends.append(ends[-1] + frame(data[ends[-1] : ends[-1] + 4]).n_bytes)
+    ends = ends_of_frames(data)
     assert len(load_audio(counted() + data[ends[58] : ends[60]])[0]) > len(load_audio(data)[0])
 
 
@@ -195,6 +205,14 @@ def test_frames_are_as_long_as_ffmpeg_and_libmpg123_find_them(version, layer):
 def test_what_is_reserved_or_states_no_length_is_no_frame(header):
     assert frame(bytes.fromhex("fffb9064")) is not None
     assert frame(bytes.fromhex(header)) is None
+
+
+@pytest.mark.parametrize("n_bytes", [300, 1_440])
+@pytest.mark.parametrize("after", [b"", ID3V1])
+def test_frames_that_do_not_state_their_length_are_heard(n_bytes, after):
+    """Of a "free format": all have one length, which libmpg123 finds out."""
+    silence = b"\xff\xfb\x00\xc4" + bytes(n_bytes - 4)
+    assert len(load_audio(50 * silence + after)[0]) == 50 * 1_152
 
 
 def test_frames_are_counted_across_damage():
