@@ -36,7 +36,7 @@ CHAIN, MANY = 4, 64  # frames in a row that are not there by chance, and that ar
 # Within one recording bit rates differ by a factor of 32 at most (8 to 256 kbit/s). libmpg123 takes
 # all frames to be as long as the first, and libsndfile stops at the end of that estimate.
 CLAIMED_SIZES = 64
-VBRI_AT = 36  # position of the counts of another encoder
+VBRI_AT = 36  # position of the counts of the encoders of Fraunhofer
 ID3V1, APE, LYRICS = 128, 32, 15  # bytes of a tag, a tag's footer, an ending
 BLOCK = 2**16
 MAX_FALSE = 2**16  # in random bytes, one in 5,500 looks like a frame
@@ -215,8 +215,8 @@ def settle_mpeg(file: AudioFile) -> None:
     """Show libsndfile only the frames, and make it read all of them.
 
     Tags and junk at the end are left out, and so is a last frame that was cut. If the first frame
-    counts the frames, libsndfile reads that many. A first frame whose count is missing, or too
-    small because recordings were joined, is left out.
+    counts the frames, libsndfile reads that many. A first frame whose count is missing, too small
+    because recordings were joined, or of a kind that libsndfile does not know, is left out.
 
     Args:
         file: Open file, which is narrowed.
@@ -227,21 +227,25 @@ def settle_mpeg(file: AudioFile) -> None:
     """
     skip_tags_at_end(file)
     file.narrow(0, _end_of_frames(file))
-    first = frame(file.peek(0, 4))
-    if first is not None and (counts := file.peek(first.counts_at, 16))[:4] in (b"Xing", b"Info"):
-        counts = counts.ljust(16, b"\0")
-        has_frames, has_bytes = counts[7] & 1 and any(counts[8:12]), counts[7] & 2
-        n_bytes = max(first.n_bytes, int.from_bytes(counts[12:16], "big")) if has_bytes else 0
-        goes_on = n_bytes and (
-            find_frames(file, n_bytes) is not None or _walk(file, n_bytes, 2)[1] == 2
-        )
-        if has_frames and not goes_on:
+    if (first := frame(file.peek(0, 4))) is not None:
+        counts = file.peek(first.counts_at, 16)
+        is_xing = counts.startswith((b"Xing", b"Info"))
+        if is_xing and _counts_all(file, first, counts.ljust(16, b"\0")):
             return
-        if file.size > first.n_bytes:
+        # libmpg123 knows no VBRI, and would give the sound of that frame, which is silence.
+        is_vbri = file.peek(VBRI_AT, 4) == b"VBRI"
+        if (is_xing or is_vbri) and file.size > first.n_bytes:
             file.narrow(first.n_bytes)
-    elif first is not None and file.peek(VBRI_AT, 4) == b"VBRI":
-        return
     file.claim(CLAIMED_SIZES * file.size + BLOCK)
+
+
+def _counts_all(file: AudioFile, first: Frame, counts: bytes) -> bool:
+    """Whether the first frame counts the frames of the file, and no more follow."""
+    has_frames, has_bytes = counts[7] & 1 and any(counts[8:12]), counts[7] & 2
+    if not has_frames or not has_bytes:
+        return bool(has_frames)
+    n_bytes = max(first.n_bytes, int.from_bytes(counts[12:16], "big"))
+    return find_frames(file, n_bytes) is None and _walk(file, n_bytes, 2)[1] < 2
 
 
 def count_samples(file: AudioFile) -> int:

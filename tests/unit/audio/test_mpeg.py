@@ -113,7 +113,16 @@ def test_blocks_of_any_size_are_what_is_decoded_in_one_go(data):
 )
 @pytest.mark.parametrize(
     "after",
-    [b"", ID3V1, ape(5_000), ape(5_000) + ID3V1, LYRICS + ID3V1, JUNK, JUNK[:300], bytes(30_000)],
+    [
+        b"",
+        ID3V1,
+        ape(5_000),
+        ape(5_000) + ID3V1,
+        LYRICS + ID3V1,
+        4 * JUNK,
+        JUNK[:300],
+        bytes(30_000),
+    ],
 )
 @pytest.mark.parametrize("make", [counted, piped])
 def test_what_stands_around_the_frames_is_not_heard(before, after, make, capfd):
@@ -235,6 +244,38 @@ def test_a_count_of_too_few_frames_is_refused_and_none_is_no_count():
                 load_audio(bytes(data))
         else:
             assert torch.equal(load_audio(bytes(data))[0], load_audio(piped())[0])
+
+
+@pytest.mark.parametrize(("flags", "counts"), [(0, False), (2, False), (14, False), (15, True)])
+def test_a_first_frame_counts_what_its_flags_say(flags, counts):
+    data = bytearray(counted())
+    tag = max(data[:100].find(b"Xing"), data[:100].find(b"Info"))
+    assert data[tag + 7] == 15
+    data[tag + 7] = flags
+    assert torch.equal(load_audio(bytes(data))[0], load_audio(counted() if counts else piped())[0])
+
+
+def test_a_count_of_frames_is_enough_without_one_of_bytes():
+    data = counted()
+    tag, end = max(data[:100].find(b"Xing"), data[:100].find(b"Info")), frame(data[:4]).n_bytes
+    first = data[: tag + 7] + b"\x0d" + data[tag + 8 : tag + 12] + data[tag + 16 : end] + bytes(4)
+    assert torch.equal(load_audio(first + data[end:])[0], load_audio(data)[0])
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100])
+@pytest.mark.parametrize("bit_rate", [7, 10, 14])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_a_first_frame_by_fraunhofer_is_not_heard_and_the_others_are(rate, bit_rate, n_channels):
+    """Its bit rate is often not theirs, and libmpg123 does not know it (VBRI)."""
+    data = piped(rate, n_channels)
+    header = data[:2] + bytes([bit_rate << 4 | data[2] & 12, data[3]])
+    n_bytes = frame(header).n_bytes
+    if n_bytes < 36 + 26:
+        pytest.skip("it has no room")
+    n_frames = count_samples(AudioFile(data)) // frame(header).n_samples
+    counts = struct.pack(">HHHIIHHHH", 1, 0, 75, n_bytes + len(data), n_frames, 0, 1, 2, 1)
+    first = (header + bytes(32) + b"VBRI" + counts).ljust(n_bytes, b"\0")
+    assert torch.equal(load_audio(first + data, mono=False)[0], load_audio(data, mono=False)[0])
 
 
 def test_damage_that_ends_the_decoding_is_an_error_with_its_place(capfd):
