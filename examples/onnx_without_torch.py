@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 
 import numpy as np
@@ -78,7 +79,7 @@ def read(recording: str, about: dict[str, str]) -> NDArray[np.float32]:
     if found_rate != rate:
         sys.exit(
             f"{recording} has {found_rate} Hz, the model hears {rate} Hz; convert it first, for "
-            f"example: ffmpeg -i {recording} -ar {rate} converted.wav"
+            f"example: ffmpeg -i {shlex.quote(recording)} -ar {rate} converted.wav"
         )
     if not len(samples):
         sys.exit(f"{recording} holds no samples")

@@ -11,16 +11,18 @@ import pytest
 
 import soundsep
 from soundsep.evaluation import Evaluation
+from soundsep.training import FitReport
 
 pd = pytest.importorskip("pandas")
 Axes = pytest.importorskip("matplotlib.axes").Axes
 Figure = pytest.importorskip("matplotlib.figure").Figure
-# What the modules import only where it is used: the extras, and for one picture all of evaluation.
+# What the modules import only where it is used: the extras, and results for one picture.
 LATER = {
     "pd": pd,
     "Axes": Axes,
     "Figure": Figure,
     "Evaluation": Evaluation,
+    "FitReport": FitReport,
 }
 PACKAGES = [
     "soundsep",

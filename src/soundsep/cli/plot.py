@@ -41,7 +41,7 @@ OF_TRAINING = {
     "confusion": (
         "JSON",
         "confusion matrix",
-        "file that `soundsep evaluate` wrote",
+        "file that `soundsep evaluate` wrote, or fit_report.json of `soundsep fit`",
         "esc50-mn04-fold5.json",
     ),
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from soundsep.evaluation import Evaluation
+    from soundsep.training import FitReport
 
 __all__ = ["plot_confusion", "plot_curves"]
 
@@ -114,7 +115,7 @@ def _draw_curves(axes: Axes, rows: Sequence[dict[str, Any]], names: Sequence[str
 
 
 def plot_confusion(
-    evaluation: Evaluation | str | Path,
+    evaluation: Evaluation | FitReport | str | Path,
     *,
     title: str | None = None,
     path: str | Path | None = None,
@@ -125,7 +126,8 @@ def plot_confusion(
     number is the count. The picture grows with the number of classes.
 
     Args:
-        evaluation: An `Evaluation`, or the file that its ``save`` or ``soundsep evaluate`` wrote.
+        evaluation: An `Evaluation` or a `FitReport`, or the file that its ``save``,
+            ``soundsep evaluate`` or ``soundsep fit`` wrote.
         title: Title of the picture; by default the number of clips and the accuracy.
         path: File to write, in the format of its ending (png, pdf, svg...).
 
@@ -168,13 +170,15 @@ def plot_confusion(
 def _read_confusion(file: Path) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     try:
         data = parse_json(file.read_text("utf-8"))
-        labels = tuple(map(str, data["labels"]))
+        # The report of a fit has more than a name for each class.
+        names = data["labels"] if "classes" not in data else [c["label"] for c in data["classes"]]
+        labels = tuple(map(str, names))
         counts = np.array(data["confusion"], dtype=np.int64)
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise ConfigError(
             f"{file} cannot be read as an evaluation: {reason}; expected the JSON file that "
-            "`soundsep evaluate` writes"
+            "`soundsep evaluate` or `soundsep fit` writes"
         ) from error
     if counts.shape != (len(labels), len(labels)) or counts.min() < 0 or not counts.any():
         raise ConfigError(

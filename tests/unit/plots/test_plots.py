@@ -16,6 +16,7 @@ from soundsep.evaluation import Evaluation
 from soundsep.frontends import GammatoneConfig, GammatoneFrontend, MelConfig, MFCCConfig
 from soundsep.frontends.mfcc import MFCCFrontend
 from soundsep.plots import spectrogram
+from soundsep.training import FitReport
 
 RATE = 16_000
 OF_SOUND = ("waveform", "stft", "mel", "mfcc", "gammatone", "3d")
@@ -217,6 +218,30 @@ def test_a_confusion_matrix_stays_readable(n_classes, tmp_path):
     assert min(box.height for box in boxes) >= 9  # pixels
     assert min(box.x0 for box in boxes) >= 0
     assert plots.plot_confusion(measured).axes[0].get_title() == axes.get_title()
+
+
+def test_the_confusions_of_a_fit_are_drawn_too(tmp_path):
+    report = FitReport(
+        mode="probe",
+        backbone="audioset-mn04",
+        labels=("bee", "wasp"),
+        clips_per_class=(3, 2),
+        recordings_per_class=(3, 2),
+        n_recordings=5,
+        n_folds=2,
+        n_recordings_measured=5,
+        accuracy=0.8,
+        interval=(0.4, 1.0),
+        confusion=np.array([[2, 1], [0, 2]]),
+        calibration_error=0.1,
+        temperature=1.0,
+    )
+    report.save(tmp_path / "fit_report.json")
+    for given in (report, tmp_path / "fit_report.json"):
+        axes = plots.plot_confusion(given).axes[0]
+        assert axes.get_title() == "5 clips, accuracy 80.0%"
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["bee", "wasp"]
+        assert sorted(text.get_text() for text in axes.texts) == ["1", "2", "2"]
 
 
 @pytest.mark.parametrize(
