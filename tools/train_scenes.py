@@ -169,7 +169,7 @@ def with_trunk(teacher: Classifier, labels: tuple[str, ...], network: str) -> Cl
     return model
 
 
-def saved(folder: str, labels: tuple[str, ...], tags_head: nn.Module) -> Classifier:
+def saved(folder: str, labels: tuple[str, ...], tags_head: nn.Module | None) -> Classifier:
     """The classifier of an earlier training; its head of tags is loaded, where it was kept."""
     at = Path(folder)
     if not (at / "config.json").exists():
@@ -181,10 +181,17 @@ def saved(folder: str, labels: tuple[str, ...], tags_head: nn.Module) -> Classif
         raise SystemExit(f"{at} wants {model.sample_rate} Hz; scenes are made at {RATE} Hz")
     states = [place / "state.safetensors" for place in (at, at.parent)]
     state = next((path for path in states if path.exists()), None)
-    if state is not None:
+    if tags_head is None or state is None:
+        state = None
+    else:
         load_tags_head(state, tags_head)
     print(f"starts from {at}, with the head of tags of {state or 'audioset-mn04'}")
     return model
+
+
+def of_fold(name: str, fold: int) -> str:
+    """The name of a model that has not heard a fold; 0 for the one that has heard all."""
+    return name.replace("{fold}", str(fold)).removesuffix("-fold0")
 
 
 def parse() -> argparse.Namespace:
@@ -203,15 +210,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--trunk", default="audioset-mn04", help="model, in which {fold} is the held-out one"
     )
-    parser.add_argument("--initial", metavar="FOLDER", help="of an earlier training, or a model's")
+    parser.add_argument(
+        "--initial", metavar="FOLDER", help="of an earlier training, or a model's; may hold {fold}"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="instead of those of the recipes")
     parser.add_argument("--minutes", type=float, help="from the start of the program to its end")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--loaders", type=int, help="processes that make scenes")
     args = parser.parse_args()
-    if args.initial and len(args.held_out) > 1:
-        parser.error("--initial goes on with one model")
+    if args.initial and len(args.held_out) > 1 and "{fold}" not in args.initial:
+        parser.error("--initial of several models needs {fold} in it")
     return args
 
 
@@ -307,12 +316,12 @@ def main() -> None:
         scenes = clips.head_scenes(first, seed=args.seed + 1, n_loaders=n_loaders)
     for fold in args.held_out:
         held_out = fold if len(args.held_out) > 1 else 0  # of the clips that were read
-        name = args.trunk.format(fold=fold).removesuffix("-fold0")
-        trunk = to_device(Classifier.from_pretrained(name), args.device)
+        trunk = to_device(Classifier.from_pretrained(of_fold(args.trunk, fold)), args.device)
         wants = any(recipe.embedding_weight for recipe in recipes.values())
         embedded = embeddings(trunk, waveforms) if wants else None
         if args.initial:
-            model = saved(args.initial, esc50.labels, tags_head)
+            own = tags_head if len(args.held_out) == 1 else None  # models share one, unheard
+            model = saved(of_fold(args.initial, fold), esc50.labels, own)
         else:
             model = to_device(with_trunk(trunk, esc50.labels, "mn04-frames"), args.device)
             if scenes:

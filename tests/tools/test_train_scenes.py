@@ -45,3 +45,23 @@ def test_models_side_by_side_share_scenes(run, capsys):
     assert capsys.readouterr().out.startswith("20 clips, 0 strangers, 0 backgrounds\n")
     for name in ("recipe-fold5", "recipe-fold0"):
         assert Classifier.from_pretrained(output / name / "ema").labels == tuple(ESC50_LABELS)
+
+
+def test_models_side_by_side_go_on_from_those_of_their_folds(run, tmp_path, capsys):
+    first = run("--held-out 5 0")
+    for fold in (5, 0):
+        (first / f"recipe-fold{fold}" / "ema").rename(tmp_path / f"begun-fold{fold}")
+    (tmp_path / "begun-fold0").rename(tmp_path / "begun")
+    capsys.readouterr()
+    run(f"--held-out 5 0 --output {tmp_path / 'more'} --initial {tmp_path}/begun-fold{{fold}}")
+    starts = [line for line in capsys.readouterr().out.splitlines() if line.startswith("starts")]
+    assert starts == [
+        f"starts from {tmp_path / name}, with the head of tags of audioset-mn04"
+        for name in ("begun-fold5", "begun")
+    ]
+
+
+def test_several_models_do_not_go_on_from_one(run, capsys):
+    with pytest.raises(SystemExit):
+        run("--held-out 5 0 --initial somewhere")
+    assert "needs {fold}" in capsys.readouterr().err
