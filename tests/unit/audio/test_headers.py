@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -19,11 +20,17 @@ ID3V2 = b"ID3\4\0\0" + bytes([0, 0, 4, 98]) + b"x" * 610
 MARKER = b"LIST" + (20).to_bytes(4, "little") + b"adtlabcd01234567abcd"
 
 
-def encoded(container: str, subtype: str, n_channels: int = 1, n_frames: int = RATE) -> bytes:
+def encoded(
+    container: str,
+    subtype: str,
+    n_channels: int = 1,
+    n_frames: int = RATE,
+    endian: str = "FILE",
+) -> bytes:
     rate = 8_000 if container == "WVE" else RATE
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (n_frames, n_channels))
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    soundfile.write(buffer, samples, rate, format=container, subtype=subtype, endian=endian)
     return buffer.getvalue()
 
 
@@ -188,6 +195,28 @@ def test_what_is_heard_is_what_was_written_whatever_follows_it(container, subtyp
             assert torch.equal(load_audio(data + after, mono=False)[0], heard), what
 
 
+@pytest.mark.parametrize("endian", ["LITTLE", "BIG"])
+@pytest.mark.parametrize(
+    ("container", "subtype"),
+    [
+        ("AU", "G721_32"),
+        ("AU", "PCM_16"),
+        ("MAT4", "PCM_16"),
+        ("MAT5", "DOUBLE"),
+        ("WAV", "PCM_16"),
+    ],
+)
+def test_either_order_of_bytes_is_heard_to_its_end_and_half_a_file_refused(
+    container, subtype, endian
+):
+    expected = load_audio(encoded(container, subtype))[0]
+    data = encoded(container, subtype, endian=endian)
+    for after in (b"", *AFTER.values()):
+        assert torch.equal(load_audio(data + after)[0], expected)
+    with pytest.raises(AudioError):
+        load_audio(data[: len(data) // 2])
+
+
 @pytest.mark.parametrize(("container", "subtype", "n_channels"), FORMATS)
 def test_half_a_file_is_refused(container, subtype, n_channels):
     data = encoded(container, subtype, n_channels)
@@ -318,6 +347,31 @@ def test_the_byte_that_ends_a_voc_is_no_sample(subtype):
     assert torch.equal(load_audio(right)[0], load_audio(data)[0])
     ends_low = right[:-2] + b"\0\0"  # a sample of the value that ends a file
     assert load_audio(ends_low)[0].shape == (RATE,)
+
+
+@pytest.mark.parametrize(("subtype", "n_channels"), [("PCM_16", 1), ("PCM_16", 2), ("ULAW", 2)])
+def test_a_last_sample_of_a_voc_that_ends_in_a_zero_is_a_sample(subtype, n_channels):
+    data = encoded("VOC", subtype, n_channels)
+    data = data[:-2] + b"\0\0"  # the second one ends the file
+    for after in (b"", *AFTER.values()):
+        heard = load_audio(data + after, mono=False)[0]
+        assert heard.shape == (n_channels, RATE)
+
+
+def test_the_short_names_of_a_mat5_lie_in_the_heads_of_their_parts():
+    """As of ``fs`` and ``y``, which MATLAB wrote."""
+    data = encoded("MAT5", "PCM_16")
+    expected = load_audio(data)[0]
+    for name, short in ((b"samplerate", b"fs"), (b"wavedata", b"y")):
+        at = data.index(name) - 8
+        n_long = 8 + -(-len(name) // 8) * 8
+        part = struct.pack("<HH", 1, len(short)) + short.ljust(4, b"\0")
+        size_at = at - 36  # of the matrix, ahead of its flags and dimensions
+        size = int.from_bytes(data[size_at : size_at + 4], "little") - n_long + len(part)
+        head = data[:size_at] + size.to_bytes(4, "little") + data[size_at + 4 : at]
+        data = head + part + data[at + n_long :]
+    for after in (b"", *AFTER.values()):
+        assert torch.equal(load_audio(data + after)[0], expected)
 
 
 @pytest.mark.parametrize("lacking", [0, 8])
