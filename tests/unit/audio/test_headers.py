@@ -227,6 +227,14 @@ def test_half_a_file_is_refused(container, subtype, n_channels):
             load_audio(data[: len(data) // 2])
 
 
+@pytest.mark.parametrize("container", sorted({container for container, _, _ in FORMATS}))
+def test_part_of_a_header_is_refused(container):
+    data = encoded(container, next(s for c, s, _ in FORMATS if c == container))
+    for n_bytes in (2, 4, 12, 20, 24, 29, 41, 60, 127):
+        with pytest.raises(AudioError):
+            load_audio(data[:n_bytes])
+
+
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF", "W64", "OGG"])
 def test_a_tag_before_the_file_costs_nothing(container):
     data = encoded(container, "VORBIS" if container == "OGG" else "PCM_16")
