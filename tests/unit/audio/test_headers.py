@@ -327,6 +327,13 @@ def test_a_header_of_no_bytes_does_not_repeat_itself_without_end():
     assert len(load_audio(started_early)[0]) >= RATE
 
 
+def test_a_nist_whose_header_does_not_tell_its_own_length_is_read():
+    data = encoded("NIST", "PCM_16")
+    for told in (b"   abcd", b"       "):
+        damaged = with_field(data, b"NIST_1A", 8, told)
+        assert torch.equal(load_audio(damaged)[0], load_audio(data)[0])
+
+
 def test_a_voc_of_several_blocks_is_refused():
     """libsndfile hears the heads of the later ones as sound."""
     data = encoded("VOC", "PCM_16")[:-1]
