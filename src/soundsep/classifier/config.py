@@ -128,15 +128,16 @@ class ClassifierConfig(Config):
             "thresholds": (0.0, 1.0),
             "median_seconds": (0.0, MAX_MEDIAN_SECONDS),
         }
+        if not isinstance(self.thresholds, list | tuple | None):
+            raise ConfigError(
+                "ClassifierConfig.thresholds must be one number per label, in their order, or "
+                f"null, got {type(self.thresholds).__name__}"
+            )
         for name, (least, most) in ranges.items():
             for number in check_numbers(self, name, n=len(self.labels)) or ():
                 check_number(f"ClassifierConfig.{name}", number, least=least, most=most)
-        if self.thresholds is not None and not (
-            isinstance(self.thresholds, tuple) and min(self.thresholds) > 0
-        ):
-            raise ConfigError(
-                "ClassifierConfig.thresholds must be one number above 0 per label, or null"
-            )
+        if self.thresholds is not None and min(self.thresholds) <= 0:
+            raise ConfigError("ClassifierConfig.thresholds must be above 0")
         if isinstance(self.temperature, tuple) and self.activation == "softmax":
             raise ConfigError(
                 "ClassifierConfig.temperature must be one number with softmax, whose labels share "

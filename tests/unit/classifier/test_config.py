@@ -38,6 +38,14 @@ def test_contradicting_settings_are_refused(changes):
         ClassifierConfig(labels=("a", "b"), network="resnet18").replace(**changes)
 
 
+@pytest.mark.parametrize("thresholds", [{"a": 0.9}, 0.9, "0.9"])
+def test_thresholds_are_asked_for_in_the_order_of_the_labels(thresholds):
+    with pytest.raises(
+        ConfigError, match="thresholds must be one number per label, in their order"
+    ):
+        ClassifierConfig(labels=("a", "b"), network="resnet18", thresholds=thresholds)
+
+
 def test_numbers_of_each_label_survive_json_and_lists():
     config = ClassifierConfig(
         labels=("a", "b"),
