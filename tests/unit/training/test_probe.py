@@ -76,6 +76,13 @@ def test_a_constant_dimension_and_an_absent_class_are_no_trouble():
     assert torch.equal(answers(weight, bias, x), targets)
 
 
+def test_examples_that_are_all_alike_decide_nothing():
+    x = torch.full((4, 3), 0.5)
+    weight, bias = linear_probe(x, torch.arange(4) % 2, n_classes=2)
+    logits = x @ weight.T + bias
+    torch.testing.assert_close(logits[:, 0], logits[:, 1])
+
+
 def test_nothing_to_learn_from_is_an_error():
     with pytest.raises(DatasetError, match="nothing to learn"):
         linear_probe(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), n_classes=2)
