@@ -151,13 +151,14 @@ def train_recipe(
         device=device,
         progress=progress,
     )
+    # Before the training: later a file may have been changed or moved.
+    learnt = file_marks(clip.path for clip in few_of_each(training, limit))
     models = run.train(training, held_out, folder, test=test, on_epoch=on_epoch)
     if calibrate:
         others = run.train(rest, asked, folder / "calibration")
         for model, other in zip(models, others, strict=True):
             temperature = held_out_temperature(other, run.examples(asked, other.sample_rate))
             model.config = model.config.replace(temperature=temperature)
-    learnt = file_marks(clip.path for clip in few_of_each(training, limit))
     for name, model in models._asdict().items():
         model.save_pretrained(folder / name)
         save_learnt(folder / name, learnt)

@@ -10,10 +10,10 @@ import soundfile
 import torch
 
 from soundsep import Classifier
-from soundsep.datasets import AudioFolder, AudioTable
+from soundsep.datasets import AudioFolder, AudioTable, Concatenation
 from soundsep.errors import AudioError, ConfigError
 from soundsep.frontends import MelConfig
-from soundsep.training import Recipe, Stage, train_recipe
+from soundsep.training import Recipe, Stage, learnt_clips, train_recipe
 from soundsep.training.classifier_task import ClassifierTask
 
 TINY = Recipe(
@@ -121,6 +121,25 @@ def test_a_clip_that_cannot_be_named_is_told_before_the_training(
             validation_fold=validation_fold,
             progress=False,
         )
+
+
+def test_what_was_learnt_is_known_if_the_clips_move_during_the_training(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in (f"{label}/{i}.wav" for label in ("hiss", "hum") for i in range(4)):
+        (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "own" / name, 0.1 * rng.standard_normal(8_000), 16_000)
+    data = Concatenation([AudioFolder(tmp_path / "own")])
+    training, test = data.split(2)
+    moved = [replace(c, path=tmp_path / f"{c.label}{c.path.name}") for c in training]
+
+    def move(_: object) -> None:
+        for old, new in zip(training, moved, strict=True):
+            if old.path.exists():  # before the second epoch
+                old.path.rename(new.path)
+
+    train_recipe(TINY, data, 2, output=tmp_path / "run", progress=False, on_epoch=move)
+    for name in ("last", "ema"):
+        assert learnt_clips(tmp_path / "run" / name, [*moved, *test]) == moved
 
 
 def test_clips_of_several_labels_are_refused(folder, tmp_path):
