@@ -320,7 +320,8 @@ def main() -> None:
         wants = any(recipe.embedding_weight for recipe in recipes.values())
         embedded = embeddings(trunk, waveforms) if wants else None
         if args.initial:
-            own = tags_head if len(args.held_out) == 1 else None  # models share one, unheard
+            # All models share one head of tags, which must not come from one of their trainings.
+            own = tags_head if len(args.held_out) == 1 else None
             model = saved(of_fold(args.initial, fold), esc50.labels, own)
         else:
             model = to_device(with_trunk(trunk, esc50.labels, "mn04-frames"), args.device)
