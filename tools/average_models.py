@@ -27,8 +27,11 @@ def averaged(models: Sequence[Classifier], weights: Sequence[float]) -> Classifi
         weights: What each counts.
     """
     first, whole = models[0], sum(weights)
-    if any((m.config.network, m.labels) != (first.config.network, first.labels) for m in models):
-        raise SystemExit("models of different networks or labels have no mean")
+    kinds = [(model.config.network, model.labels, model.config.frontend) for model in models]
+    if any(kind != kinds[0] for kind in kinds):
+        raise SystemExit("models of different networks, labels or features have no mean")
+    if whole <= 0:
+        raise SystemExit("the weights must have a sum above 0")
     states = [model.state_dict() for model in models]
     with torch.no_grad():
         for name, value in first.state_dict().items():

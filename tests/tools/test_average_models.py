@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import average_models
-from soundsep import Classifier, ClassifierConfig
+from soundsep import Classifier, ClassifierConfig, MelConfig
 
 
 @pytest.fixture
@@ -36,11 +36,16 @@ def test_weights_are_the_weighted_mean(folders, tmp_path, monkeypatch):
             torch.testing.assert_close(value, 0.75 * first[name] + 0.25 * second[name])
 
 
-def test_other_labels_and_too_few_weights_are_refused(folders, tmp_path, monkeypatch, capsys):
-    other = Classifier(ClassifierConfig(labels=("rest", "hum"), network="resnet18"))
-    other.save_pretrained(tmp_path / "other")
-    with pytest.raises(SystemExit, match="different networks or labels"):
-        main(monkeypatch, tmp_path / "mean", folders[0], tmp_path / "other")
+def test_other_labels_or_features_and_wrong_weights_are_refused(
+    folders, tmp_path, monkeypatch, capsys
+):
+    for changes in ({"labels": ("rest", "hum")}, {"frontend": MelConfig(f_min=100.0)}):
+        settings = {"labels": ("hum", "rest"), "network": "resnet18", **changes}
+        Classifier(ClassifierConfig(**settings)).save_pretrained(tmp_path / "other")
+        with pytest.raises(SystemExit, match="different networks, labels or features"):
+            main(monkeypatch, tmp_path / "mean", folders[0], tmp_path / "other")
+    with pytest.raises(SystemExit, match="a sum above 0"):
+        main(monkeypatch, tmp_path / "mean", *folders, "--weights", 0, 0)
     with pytest.raises(SystemExit):
         main(monkeypatch, tmp_path / "mean", *folders, "--weights", 1)
     assert "2 models, but 1 weights" in capsys.readouterr().err
