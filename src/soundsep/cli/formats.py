@@ -121,6 +121,10 @@ def check_time_pattern(pattern: str | None, paths: Sequence[str]) -> None:
 class Lines(Protocol):
     """The lines of one file of events or results."""
 
+    @property
+    def is_of_one_recording(self) -> bool:
+        """Whether the lines hold no recording names."""
+
     def head(self) -> list[str]:
         """Lines at the top of the file."""
 
@@ -148,6 +152,11 @@ class EventLines:
         self._time_pattern = time_pattern
         self._n_events = 0
         self._start: tuple[str, datetime | None] | None = None  # the latest recording's
+
+    @property
+    def is_of_one_recording(self) -> bool:
+        """Whether the lines are labels for another program."""
+        return self._kind in APART
 
     def head(self) -> list[str]:
         """Lines above all events."""
@@ -209,6 +218,11 @@ class ResultLines:
         from soundsep.pipeline.tabulate import result_columns
 
         return result_columns(self._top_k, is_separated=self._is_separated)
+
+    @property
+    def is_of_one_recording(self) -> bool:
+        """Every row names its recording."""
+        return False
 
     def head(self) -> list[str]:
         """Lines above all results."""

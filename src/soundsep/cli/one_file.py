@@ -24,7 +24,8 @@ class OneFile:
     rest, which a stopped run has left of an unfinished one.
 
     Args:
-        path: The file; created with the first line, or when the first recording is done or failed.
+        path: The file; created with the first line, or when the first recording is done or failed,
+            but not for labels of one recording that failed.
         lines: Format of the lines.
         settings: Whether to resume or overwrite an existing file.
         record: Path of the record, if not the default.
@@ -125,7 +126,9 @@ class OneFile:
         finally:
             if failure or sys.exc_info()[0] is None:
                 # Without a row too: a resumed run believes the record only of a file that exists.
-                self._append(title).keep()
+                # But empty labels of a recording that cannot be read would say that it is silent.
+                if self._file or not (failure and self._lines.is_of_one_recording):
+                    self._append(title).keep()
                 self._record.write([{"path": path, "bytes": [start, self._size], **failure}])
 
     @property
