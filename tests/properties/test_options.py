@@ -30,6 +30,8 @@ from soundsep.datasets import (
     Mixtures,
     SoundscapeConfig,
     Soundscapes,
+    check_leakage,
+    find_near_duplicates,
 )
 from soundsep.errors import ConfigError
 from soundsep.evaluation import evaluate, measure_events, measure_naming
@@ -183,6 +185,8 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
         "Mixtures": lambda **o: Mixtures(examples, **{"n_mixtures": 1, **o}),
         "Soundscapes.of_fold": lambda **o: Soundscapes.of_fold(data, 1, **{"n_scenes": 1, **o}),
         "Soundscapes": lambda **o: Soundscapes(examples, **{"n_scenes": 1, **o}),
+        "check_leakage": lambda **o: check_leakage(clips, (), **o),
+        "find_near_duplicates": lambda **o: find_near_duplicates(clips, **o),
         "fit": lambda **o: fit(clips, backbone=model, **o),
         "probe_classifier": lambda **o: probe_classifier(model, ("a", "b"), examples, **o),
         "train": lambda **o: train(RECIPE, labels=model.labels, held_out=examples, **learning, **o),

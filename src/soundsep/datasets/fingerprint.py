@@ -14,14 +14,15 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundsep.config import check_choice
 from soundsep.datasets.clip import Clip, checked_clips
 from soundsep.datasets.pieces import Piece, load_pieces
-from soundsep.errors import AudioError
+from soundsep.errors import AudioError, warn
 from soundsep.progress import progress_bar
 
 __all__ = ["MIN_SIMILARITY", "NearDuplicate", "find_near_duplicates"]
@@ -78,6 +79,7 @@ def find_near_duplicates(
     test: Iterable[Clip] | None = None,
     *,
     min_similarity: float = MIN_SIMILARITY,
+    errors: Literal["raise", "skip"] = "raise",
     progress: bool = True,
 ) -> list[NearDuplicate]:
     """Pairs of a training and a test clip that hold the same recording, or part of one.
@@ -92,34 +94,48 @@ def find_near_duplicates(
         training: Clips.
         test: Clips; without them, ``training`` is searched for pairs within itself.
         min_similarity: Least similarity of the pairs to report, from 0 to 1.
+        errors: ``"raise"`` stops at the first clip that cannot be read; ``"skip"`` compares all
+            others, and names those that cannot in a warning.
         progress: Show a progress bar.
 
     Returns:
         The pairs, the most similar first.
 
     Raises:
-        AudioError: a clip cannot be read.
-        ConfigError: a clip is something else, such as a path.
+        AudioError: a clip cannot be read, and ``errors`` is ``"raise"``.
+        ConfigError: a clip is something else, such as a path, or ``errors`` is another word.
+
+    Warns:
+        SoundsepWarning: clips cannot be read, and ``errors`` is ``"skip"``.
     """
+    check_choice("errors", errors, ("raise", "skip"))
     known = checked_clips("find_near_duplicates takes clips", training)
     asked = known if test is None else checked_clips("find_near_duplicates takes clips", test)
     bar = functools.partial(progress_bar, progress=progress, unit="clip")
     # Together, so that a long recording is read once for the fingerprints of all its clips.
-    audio = dict.fromkeys(clip.audio for clip in known)
-    loaded = bar(_each(audio), total=len(audio), desc="fingerprints")
-    marks_of = {one: landmarks(waveform) for one, waveform in loaded}
-    marks = [marks_of[clip.audio] for clip in known]
-    index = _Index(marks)
+    audio = dict.fromkeys(clip.audio for clip in (*known, *asked))
+    loaded = bar(load_pieces(audio, target_rate=RATE), total=len(audio), desc="fingerprints")
+    marks: dict[Path | Piece, Landmarks] = {}
+    faults: list[str] = []
+    for one, waveform in loaded:
+        if not isinstance(waveform, AudioError):
+            marks[one] = landmarks(waveform.numpy())
+        elif errors == "raise":
+            raise waveform
+        else:
+            faults.append(str(waveform))
+    if faults:
+        warn("\n".join([f"{len(faults)} of {len(audio)} clips could not be compared:", *faults]))
+    known, asked = (tuple(c for c in side if c.audio in marks) for side in (known, asked))
+    index = _Index([marks[clip.audio] for clip in known])
     load = functools.lru_cache(maxsize=64)(_load)
     found = []
     for i, clip in enumerate(bar(asked, desc="comparing")):
-        waveform = None if test is None else _load(clip.audio)
-        own = marks[i] if waveform is None else landmarks(waveform)
-        for k, offset, frame in index.candidates(own):
+        for k, offset, frame in index.candidates(marks[clip.audio]):
             if test is None and k >= i:
                 continue
-            waveform = _load(clip.audio) if waveform is None else waveform
-            similarity, lag = compare(load(known[k].audio), waveform, offset, HOP * frame)
+            waveforms = load(known[k].audio), load(clip.audio)
+            similarity, lag = compare(*waveforms, offset, HOP * frame)
             if similarity >= min_similarity:
                 pair = NearDuplicate(
                     training=known[k], test=clip, similarity=similarity, offset_seconds=lag / RATE
@@ -128,17 +144,11 @@ def find_near_duplicates(
     return sorted(found, key=lambda pair: -pair.similarity)
 
 
-def _each(audio: Iterable[Path | Piece]) -> Iterator[tuple[Path | Piece, NDArray[np.float32]]]:
-    """The waveforms, in the order of `load_pieces`."""
-    for one, waveform in load_pieces(audio, target_rate=RATE):
-        if isinstance(waveform, AudioError):
-            raise waveform
-        yield one, waveform.numpy()
-
-
 def _load(audio: Path | Piece) -> NDArray[np.float32]:
-    ((_, waveform),) = _each([audio])
-    return waveform
+    ((_, waveform),) = load_pieces([audio], target_rate=RATE)
+    if isinstance(waveform, AudioError):  # only if it was changed since its fingerprint
+        raise waveform
+    return waveform.numpy()
 
 
 def landmarks(waveform: NDArray[np.float32]) -> Landmarks:

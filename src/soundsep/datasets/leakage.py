@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
+from soundsep.config import check_choice
 from soundsep.datasets.clip import Clip, FoldedClips, checked_clips
 from soundsep.datasets.fingerprint import find_near_duplicates
 from soundsep.errors import DatasetError
@@ -32,7 +34,13 @@ def without_origins_of(clips: Iterable[Clip], test: Iterable[Clip]) -> tuple[Cli
     return tuple(clip for clip in clips if clip.origin not in origins)
 
 
-def check_leakage(training: Iterable[Clip], test: Iterable[Clip], *, audio: bool = False) -> None:
+def check_leakage(
+    training: Iterable[Clip],
+    test: Iterable[Clip],
+    *,
+    audio: bool = False,
+    errors: Literal["raise", "skip"] = "raise",
+) -> None:
     """Make sure that no origin is on both sides, whatever the data set or the class.
 
     ESC-50 and UrbanSound8K both name origins by their number on Freesound, and share 94 of them.
@@ -43,12 +51,18 @@ def check_leakage(training: Iterable[Clip], test: Iterable[Clip], *, audio: bool
         test: Test clips.
         audio: Compare the audio too: check with `find_near_duplicates` that no clip is a
             near-duplicate of one on the other side, whatever their origins.
+        errors: For ``audio``: ``"raise"`` stops at the first clip that cannot be read; ``"skip"``
+            compares all others, and names those that cannot in a warning.
 
     Raises:
         DatasetError: an origin, or with ``audio`` a recording, is on both sides.
-        AudioError: a clip cannot be read for ``audio``.
-        ConfigError: a clip is something else, such as a path.
+        AudioError: a clip cannot be read for ``audio``, and ``errors`` is ``"raise"``.
+        ConfigError: a clip is something else, such as a path, or ``errors`` is another word.
+
+    Warns:
+        SoundsepWarning: clips cannot be read for ``audio``, and ``errors`` is ``"skip"``.
     """
+    check_choice("errors", errors, ("raise", "skip"))
     training, test = (checked_clips("check_leakage takes clips", side) for side in (training, test))
     heard = {clip.origin: clip for clip in training}
     shared = {clip.origin: clip for clip in test if clip.origin in heard}
@@ -59,7 +73,7 @@ def check_leakage(training: Iterable[Clip], test: Iterable[Clip], *, audio: bool
             f"example {origin}: {heard[origin].path} and {clip.path}; remove the clips of "
             "these origins from the training clips"
         )
-    if audio and (pairs := find_near_duplicates(training, test)):
+    if audio and (pairs := find_near_duplicates(training, test, errors=errors)):
         raise DatasetError(
             f"{len(pairs)} training clips hold the same recording as a test clip, for example "
             f"{pairs[0].training.path} and {pairs[0].test.path} (similarity "

@@ -11,7 +11,7 @@ import torch
 
 from soundsep.audio import load_audio, resample
 from soundsep.datasets import ESC50, Clip, check_leakage, find_near_duplicates, pieces
-from soundsep.errors import DatasetError
+from soundsep.errors import AudioError, ConfigError, DatasetError, SoundsepWarning
 
 RATE = 16_000
 
@@ -115,6 +115,42 @@ def test_a_long_recording_is_read_once_for_the_fingerprints_of_its_pieces(tmp_pa
     copy = clip(tmp_path / "copy.wav", sound(2))
     (found,) = find_near_duplicates(known, [copy], progress=False)
     assert found.training == known[2]
+
+
+def test_broken_clips_on_either_side_cost_the_others_nothing(training, tmp_path):
+    copy = clip(tmp_path / "copy.wav", noisy(sound(4)))
+    broken = [replace(copy, path=tmp_path / name) for name in ("broken.wav", "empty.wav")]
+    broken[0].path.write_bytes(b"RIFFnothing")
+    broken[1].path.touch()
+    known, asked = [broken[0], *training], [broken[1], copy]
+    with pytest.raises(AudioError, match="broken"):
+        find_near_duplicates(known, asked)
+    with pytest.raises(AudioError, match="broken"):
+        check_leakage(training, broken, audio=True)
+    both = r"2 of 1\d clips could not be compared:\n.*broken\.wav.*\n.*empty\.wav"
+    with pytest.warns(SoundsepWarning, match=both):
+        (found,) = find_near_duplicates(known, asked, errors="skip")
+    assert (found.training, found.test) == (training[4], copy)
+    with pytest.warns(SoundsepWarning, match=both):
+        assert len(find_near_duplicates([*known, *asked], errors="skip")) == 1
+    with (
+        pytest.warns(SoundsepWarning, match="empty"),
+        pytest.raises(DatasetError, match="same recording"),
+    ):
+        check_leakage(training, asked, audio=True, errors="skip")
+    with pytest.warns(SoundsepWarning, match=both):
+        check_leakage(training, broken, audio=True, errors="skip")
+    with pytest.raises(ConfigError, match="skip"):
+        check_leakage(training, asked, errors="return")
+
+
+def test_a_long_recording_is_read_once_for_the_pieces_of_the_test(tmp_path, monkeypatch):
+    night = clip(tmp_path / "night.wav", np.concatenate([sound(seed) for seed in range(4)]))
+    asked = [replace(night, start_seconds=4.0 * i, end_seconds=4.0 * i + 4) for i in range(4)]
+    opened, blocks = [], pieces.audio_blocks
+    monkeypatch.setattr(pieces, "audio_blocks", lambda p, **o: opened.append(p) or blocks(p, **o))
+    assert find_near_duplicates([clip(tmp_path / "other.wav", sound(9))], asked) == []
+    assert opened == [night.path]
 
 
 def test_clips_are_compared_among_themselves(training, tmp_path):
