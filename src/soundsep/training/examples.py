@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from soundsep.audio.silence import is_silent
 from soundsep.datasets import Clip
 from soundsep.datasets.subsets import of_several_labels
 from soundsep.errors import ConfigError, DatasetError, ShapeError
 from soundsep.files import digest
 from soundsep.names import printable
 
-__all__ = ["Example", "check_examples", "check_one_label", "examples_digest"]
+__all__ = ["Example", "check_examples", "check_one_label", "examples_digest", "note_silent"]
 
 Example = tuple[Tensor, int]  # waveform (time,) at the recipe's rate, index of its class
 
@@ -75,3 +76,20 @@ def examples_digest(examples: Sequence[Example]) -> str:
     for waveform, target in examples:
         parts += (f"{target} {len(waveform)} ", waveform)
     return digest(*parts)
+
+
+def note_silent(clips: Sequence[Clip], examples: Sequence[Example]) -> list[str]:
+    """A note on the clips without any sound, which no model is ever asked to name.
+
+    Args:
+        clips: Clips to learn from.
+        examples: The waveform of each.
+    """
+    loaded = zip(clips, examples, strict=True)
+    silent = [clip.audio for clip, (waveform, _) in loaded if is_silent(waveform)]
+    if not silent:
+        return []
+    return [
+        f"{len(silent)} of {len(clips)} training clips are digital silence, from which there is "
+        f"nothing to learn, such as {silent[0]}; remove them"
+    ]

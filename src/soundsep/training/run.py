@@ -22,7 +22,7 @@ from soundsep.names import local_path
 from soundsep.pipeline import Pipeline
 from soundsep.training.calibration import held_out_temperature
 from soundsep.training.classifier import TrainedClassifier, train
-from soundsep.training.examples import Example, check_one_label
+from soundsep.training.examples import Example, check_one_label, note_silent
 from soundsep.training.learnt import file_marks, save_learnt
 from soundsep.training.probe import probe_classifier
 from soundsep.training.recipe import Recipe
@@ -138,10 +138,15 @@ def train_recipe(
     if calibrate:  # without the fold that is reported on
         rest, asked = hold_out(training, None)
     folder = make_folder(output)
-    warnings = (*dataset.notes, *not_learnt(training, (*held_out, *test)))
-    if on_warning is not None:
-        for warning in warnings:
+    warnings: list[str] = []
+
+    def warn(warning: str) -> None:
+        warnings.append(warning)
+        if on_warning is not None:
             on_warning(warning)
+
+    for warning in (*dataset.notes, *not_learnt(training, (*held_out, *test))):
+        warn(warning)
     run = _Run(
         recipe,
         dataset.labels,
@@ -153,7 +158,7 @@ def train_recipe(
     )
     # Before the training: later a file may have been changed or moved.
     learnt = file_marks(clip.path for clip in few_of_each(training, limit))
-    models = run.train(training, held_out, folder, test=test, on_epoch=on_epoch)
+    models = run.train(training, held_out, folder, test=test, on_epoch=on_epoch, on_warning=warn)
     if calibrate:
         others = run.train(rest, asked, folder / "calibration")
         for model, other in zip(models, others, strict=True):
@@ -173,7 +178,7 @@ def train_recipe(
         ema=models.ema,
         rows=tuple(read_json_lines(folder / "metrics.jsonl")),
         evaluation=evaluation,
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
 
 
@@ -202,6 +207,7 @@ class _Run:
         *,
         test: Sequence[Clip] = (),
         on_epoch: Callable[[dict[str, Any]], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> TrainedClassifier:
         """The models after the last epoch, if they will be able to name every clip of the test."""
         initial = self._probe(self.recipe.backbone, training)
@@ -213,10 +219,14 @@ class _Run:
             held_out_examples if test is held_out else self.examples(test, rate),
             shortest=features.win_length,
         )
+        examples = self.examples(training, rate)
+        if on_warning is not None:
+            for warning in note_silent(few_of_each(training, self.limit), examples):
+                on_warning(warning)
         return train(
             self.recipe,
             labels=self.labels,
-            training=self.examples(training, rate),
+            training=examples,
             held_out=held_out_examples,
             output=output,
             seed=self.seed,

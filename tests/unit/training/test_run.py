@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,25 +103,49 @@ def test_a_clip_that_cannot_be_named_is_told_before_the_training(
     samples, validation_fold, tmp_path, monkeypatch
 ):
     """After the training, nothing would be left but to train again."""
-    rng = np.random.default_rng(0)
-    lines = ["path,label,fold"]
-    for label in ("hiss", "hum"):
-        for fold in (1, 2, 3):
-            name = f"{label}{fold}.wav"
-            soundfile.write(tmp_path / name, 0.1 * rng.standard_normal(8_000), 16_000)
-            lines.append(f"{name},{label},{fold}")
+    table = _table(tmp_path)
     soundfile.write(tmp_path / "hum3.wav", samples, 16_000)
-    (tmp_path / "clips.csv").write_text("\n".join(lines))
     monkeypatch.setattr(ClassifierTask, "loss", lambda *_: pytest.fail("trained"))
     with pytest.raises(AudioError, match=r"hum3\.wav is held out .* silent or too short"):
         train_recipe(
             TINY,
-            AudioTable(tmp_path / "clips.csv"),
+            AudioTable(table),
             3,
             output=tmp_path / "run",
             validation_fold=validation_fold,
             progress=False,
         )
+
+
+def _table(folder: Path) -> Path:
+    """Two classes of noise, in three folds of one clip each."""
+    rng = np.random.default_rng(0)
+    lines = ["path,label,fold"]
+    for label in ("hiss", "hum"):
+        for fold in (1, 2, 3):
+            name = f"{label}{fold}.wav"
+            soundfile.write(folder / name, 0.1 * rng.standard_normal(8_000), 16_000)
+            lines.append(f"{name},{label},{fold}")
+    (folder / "clips.csv").write_text("\n".join(lines))
+    return folder / "clips.csv"
+
+
+def test_a_silent_clip_in_the_training_is_told(tmp_path):
+    table, told = _table(tmp_path), []
+    soundfile.write(tmp_path / "hum1.wav", np.full(8_000, 0.1), 16_000)
+    result = train_recipe(
+        TINY,
+        AudioTable(table),
+        3,
+        output=tmp_path / "run",
+        calibrate=True,  # which trains once more, on some of the clips
+        progress=False,
+        on_warning=told.append,
+    )
+    (warning,) = result.warnings
+    assert told == [warning]
+    assert "1 of 4 training clips are digital silence" in warning
+    assert "hum1.wav" in warning
 
 
 def test_what_was_learnt_is_known_if_the_clips_move_during_the_training(tmp_path):
