@@ -124,7 +124,9 @@ def test_urban11_takes_either_data_set_or_both(measure, esc50, urbansound8k):
 
 def test_folders_that_do_not_fit_are_refused(measure, esc50, urbansound8k, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "at least two classes" in measure("esc50", "--data", str(tmp_path / "empty"))[0]
+    assert (
+        "expected a subfolder per class" in measure("esc50", "--data", str(tmp_path / "empty"))[0]
+    )
     assert "give --data or --annotations" in measure("esc50")[0]
     assert "both hold ESC-50" in measure("urban11", "--data", esc50, "--data", esc50)[0]
     both = measure("esc50", "--data", esc50, "--data", urbansound8k)[0]
@@ -161,6 +163,41 @@ def test_clips_of_ones_own_are_all_measured(measure, tmp_path):
     for fold, n in (("2", 2), ("3", 1)):
         where = ("--annotations", str(root / "folds.csv"), "--fold", fold)
         assert measure("held3", *where)[1]["n_clips"] == n
+
+
+def test_one_class_or_one_clip_of_a_class_can_be_measured(models, tmp_path, capsys):
+    """They are too little to learn from, which nobody asks for."""
+    output = str(tmp_path / "figures.json")
+    mine = tmp_path / "mine"
+    for name in ("siren/1.wav", "dog/1.wav", "loose.wav"):
+        _touch(mine / name)
+    (mine / "cat").mkdir()
+    (mine / "one.csv").write_text("path,label\nsiren/1.wav,siren")
+    assert main(["evaluate", "esc50", "--data", str(mine), "-o", output]) == 0
+    printed = capsys.readouterr()
+    assert "clips              2\n" in printed.out
+    assert "cat/ holds no audio and is not a class" in printed.err
+    assert "outside of the subfolders, left out: 1" in printed.err
+    more = ["--annotations", str(mine / "one.csv"), "-o", output, "--overwrite"]
+    assert main(["evaluate", "esc50", *more]) == 0
+    assert "accuracy           100.00%" in capsys.readouterr().out
+    # Its folds are those of the training, for which it is too little.
+    fold = ["--data", str(mine), "--fold", "1", "-o", output, "--overwrite"]
+    assert main(["evaluate", "esc50", *fold]) == 2
+    assert "at least 2 clips" in capsys.readouterr().err
+
+
+def test_names_that_look_like_parts_of_a_recording_concern_folds_alone(models, tmp_path, capsys):
+    """`soundsep evaluate` has no option to say that they are none."""
+    for label in ("siren", "dog"):
+        for i in "123":
+            _touch(tmp_path / "mine" / label / f"garden-{i}.wav")
+            (tmp_path / "mine" / label / f"garden-{i}.wav").write_text(label + i)
+    where = ["--data", str(tmp_path / "mine"), "-o", str(tmp_path / "figures.json"), "--overwrite"]
+    assert main(["evaluate", "esc50", *where]) == 0
+    assert capsys.readouterr().err == ""
+    main(["evaluate", "esc50", *where, "--fold", "1"])
+    assert "--group '.*' of `soundsep fit`" in capsys.readouterr().err
 
 
 def test_a_clip_that_cannot_be_used_costs_the_others_nothing(models, tmp_path, monkeypatch, capsys):

@@ -27,6 +27,7 @@ def open_dataset(
     is_urban11: bool = False,
     annotations: Path | None = None,
     folds: Sequence[int] | None = None,
+    is_split: bool = True,
 ) -> FoldedClips:
     """The data set in these folders; your own folder or table need not have folds.
 
@@ -37,6 +38,8 @@ def open_dataset(
         folds: Open only these folds of ESC-50, UrbanSound8K or urban11; the others may be
             missing. With folders of your own among them, all clips are opened, for their folds
             depend on all.
+        is_split: Whether a folder or table of your own is to be split by its recordings. If not,
+            it may have one class, and one clip per class.
 
     Raises:
         ConfigError: no folder, too many folders, or two of one kind.
@@ -49,7 +52,7 @@ def open_dataset(
     if annotations is not None:
         if roots:
             raise ConfigError("--annotations names its own files; give --annotations or --data")
-        return AudioTable(annotations)
+        return AudioTable(annotations, partial=not is_split)
     if not roots:
         raise ConfigError("which clips? give --data or --annotations")
     roots = [local_path(root) for root in roots]
@@ -78,15 +81,15 @@ def open_dataset(
             "among them"
         )
     if own:
-        return _folder(own[0])
+        return _folder(own[0]) if is_split else _folder(own[0], partial=True, group=".*")
     ((name, root),) = official.items()
     return kinds[name](root, folds=folds)
 
 
-def _folder(root: Path, *, partial: bool = False) -> AudioFolder:
+def _folder(root: Path, *, partial: bool = False, group: str | None = None) -> AudioFolder:
     from soundsep.datasets import AudioFolder
 
-    folder = AudioFolder(root, partial=partial)
+    folder = AudioFolder(root, partial=partial, group=group)
     note_passed_over(folder.passed_over)
     return folder
 

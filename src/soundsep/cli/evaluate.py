@@ -169,10 +169,10 @@ def _open(
         is_urban11=pipe.labels == URBAN11_LABELS,
         annotations=arguments.annotations,
         folds=[wanted] if wanted else None,
+        is_split=fold is not None,
     )
-    if fold or not isinstance(dataset, AudioFolder):  # how recordings are told concerns folds
-        for warning in dataset.notes:
-            note(f"warning: {warning}")
+    for warning in dataset.notes:
+        note(f"warning: {warning}")
     is_own = isinstance(dataset, (AudioFolder, AudioTable))
     if held_out not in (None, wanted) and not is_own and not arguments.any_fold:
         raise ConfigError(

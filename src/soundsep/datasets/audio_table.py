@@ -55,7 +55,8 @@ class AudioTable(FoldedClips):
         paths: The tables, in UTF-8.
         recordings: Folder, searched at any depth for recordings that are not where a table says;
             or a file, the recording of all tables that name none.
-        partial: Allow one class, or one clip per class, for a part of a `Concatenation`.
+        partial: Allow one class, or one clip per class, for a test set or a part of a
+            `Concatenation`.
 
     Attributes:
         labels: Names of the classes, sorted.

@@ -47,7 +47,8 @@ class AudioFolder(FoldedClips):
         group: Regular expression searched for in each file's name, without its folder. What its
             first group matches is the recording, or the whole match if it has no group: ``^\d+``
             puts ``123-A.wav`` and ``123-B.wav`` together, and ``.*`` takes every file by itself.
-        partial: Allow one class, or one clip per class, for a part of a `Concatenation`.
+        partial: Allow one class, or one clip per class, for a test set or a part of a
+            `Concatenation`.
 
     Attributes:
         labels: Names of the classes, sorted.
@@ -94,17 +95,17 @@ class AudioFolder(FoldedClips):
         if len(self.labels) > 1 and SPLITS.issuperset(map(str.casefold, self.labels)):
             raise DatasetError(
                 f"{self.root}: {' and '.join(self.labels)} are parts of a split, not classes; give "
-                f"one of them to learn from, such as {self.root / _first_part(self.labels)}, and "
-                "measure on another"
+                f"one of them instead, {_uses(self.root, self.labels)}"
             )
         targets = {label: target for target, label in enumerate(self.labels)}
         clips = [(path, label) for label in self.labels for path in found[label]]
-        if n_loose and not clips:
+        if not clips:
+            above = f"{n_loose} outside of any; if this folder is a class, give the one above it"
             raise DatasetError(
                 f"{self.root}: expected a subfolder per class with its audio files, found "
-                f"{n_loose} outside of any; if this folder is a class, give the one above it"
+                f"{above if n_loose else 'none'}"
             )
-        if not clips or not partial:
+        if not partial:
             require_classes(self.labels, (label for _, label in clips), where=str(self.root))
         names = [_recording(path, self.root / label, pattern) for path, label in clips]
         origins, doubles = merge_copies(clips, names, self.root)
@@ -117,9 +118,11 @@ class AudioFolder(FoldedClips):
         self.notes = (*notes, *doubles, *note_look_alikes(self.labels))
 
 
-def _first_part(parts: Sequence[str]) -> str:
-    """The part to train on, if its name tells."""
-    return next((part for part in parts if part.casefold() in TRAINING), parts[0])
+def _uses(root: Path, parts: Sequence[str]) -> str:
+    """What two parts are for: whoever asks may want to learn or to measure."""
+    learn = next((part for part in parts if part.casefold() in TRAINING), parts[0])
+    measure = next(part for part in parts if part != learn)
+    return f"such as {root / learn} to learn from or {root / measure} to measure on"
 
 
 def note_look_alikes(labels: Iterable[str]) -> list[str]:
@@ -202,7 +205,7 @@ def _guessed(clips: Sequence[tuple[Path, str]]) -> str | None:
         f"by their names, {sum(map(len, several.values()))} files were taken for parts of "
         f"{len(several)} recording{'s' * (len(several) > 1)}, such as {printable(first)} and "
         f"{printable(second)}; if they are recordings of their own, say so with "
-        "group='.*' or --group '.*'"
+        "group='.*', or --group '.*' of `soundsep fit`"
     )
 
 

@@ -62,11 +62,12 @@ class Finder:
         files = [known[row.recording] for row in rows]
         if missing := [i for i, file in enumerate(files) if not is_file(file)]:
             row = rows[missing[0]]
+            hint = WINDOWS_HINT if "\\" in row.recording else ""
             raise DatasetError(
                 f"{row.where}: no file {files[missing[0]]}; paths are relative to the folder of "
                 f"the table ({len(missing)} of {len(files)} files are missing), or to the working "
-                f"directory, {Path.cwd()}; recordings= or --recordings names another folder to "
-                f"search{WINDOWS_HINT if chr(92) in row.recording else ''}{self._not_searched}"
+                f"directory, {Path.cwd()}; recordings=, or --recordings of `soundsep fit`, names "
+                f"another folder to search{hint}{self._not_searched}"
             )
         return files
 
@@ -103,7 +104,8 @@ class Finder:
             raise DatasetError(
                 f"{table} does not tell its recording: expected one that is called as the table, "
                 f"such as {RAVEN_ENDING.sub('', table.stem)}.wav, beside it or in the folder given "
-                f"as recordings= or --recordings; {several}{self._not_searched}"
+                f"as recordings=, or as --recordings of `soundsep fit`; {several}"
+                f"{self._not_searched}"
             )
         return found[0]
 

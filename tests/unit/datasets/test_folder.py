@@ -50,6 +50,9 @@ def test_parts_of_a_split_are_no_classes(tmp_path, names):
     with pytest.raises(DatasetError, match=r"are parts of a split, not classes.*[tT]rain") as error:
         AudioFolder(tmp_path)
     assert " and ".join(names) in str(error.value)
+    learn, measure = {"train": ("train", "val"), "Test": ("Training", "Test")}[names[0]]
+    hint = f"{tmp_path / learn} to learn from or {tmp_path / measure} to measure on"
+    assert str(error.value).endswith(hint)  # whether `fit` asks or `evaluate`
     assert AudioFolder(tmp_path / names[0]).labels == ("a", "b")
 
 
@@ -153,7 +156,7 @@ def test_links_that_lead_in_a_circle_do_no_harm(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((), "found no subfolder with audio"),
+        ((), "expected a subfolder per class with its audio files, found none"),
         (("1.wav", "2.wav", "a/notes.txt"), "found 2 outside of any; if this folder is a class"),
         (("a/1.wav", "a/2.wav"), "found one class, 'a'"),
         (("a/1.wav", "a/2.wav", "b/1.wav"), r"at least 2 clips .* too few in b \(1\)"),
