@@ -56,7 +56,9 @@ def add_command(commands: Commands) -> None:
         help="show the events of this csv, jsonl or parquet file, which `soundsep events` or a "
         "report wrote, instead of finding events anew",
     )
-    command.add_argument("--title", help="title of the page (default: the name of the recording)")
+    command.add_argument(
+        "--title", help="title of the page (default: the name of the recording, or of the first)"
+    )
     command.add_argument(
         "--margin",
         type=float,

@@ -206,7 +206,7 @@ byId("recording").replaceChildren(
   ...data.recordings.map((of, number) => new Option(of.name, String(number))));
 const hours = data.recordings.reduce((sum, of) => sum + of.seconds, 0);
 byId("facts").textContent = `${data.recordings.length > 1 ? `${data.recordings.length} recordings, ` : ""}` +
-  `${hours >= 3600 ? `${(hours / 3600).toFixed(1)} h` : `${hours.toFixed(1)} s`}, ${nFound} events`;
+  `${hours >= 3600 ? `${(hours / 3600).toFixed(1)} h` : `${hours.toFixed(1)} s`}, ${nFound} event${nFound === 1 ? "" : "s"}`;
 listenToForms();
 listenToPointer();
 listenToKeys();

@@ -63,7 +63,8 @@ def write_report(
         events: Results of `soundsep.Pipeline.events` for one recording or several, those of
             `soundsep.pipeline.read_events`, or events by the path of their recording.
         path: Page to write; an existing one is replaced.
-        title: Title of the page; by default the name of the recording, or their number.
+        title: Title of the page; by default the name of the recording, or of the first and how
+            many more there are.
         margin_seconds: Sound to add before and after each event.
         max_bytes: Largest size of the page, at least 1 MB.
         time_pattern: Format of the time in names, as for `soundsep.audio.recording_start`.
@@ -122,8 +123,8 @@ def write_report(
         shown.append(_recording(recording, read, start, page_path, media))
     if not shown:
         raise ConfigError(f"no recording can be read: {next(iter(skipped.values()))}")
-    names = [str(item["name"]) for item in shown]
-    title = title or (names[0] if len(names) == 1 else f"{len(names)} recordings")
+    more = f" and {len(shown) - 1} more" if len(shown) > 1 else ""
+    title = title or f"{shown[0]['name']}{more}"
     data = data_json({"title": title, "recordings": shown} | _listed(found))
     with saving(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(page(printable(title), data, media.items))

@@ -71,6 +71,23 @@ def test_names_are_text(opened):
     assert len(labels(opened)) == 4
 
 
+def test_the_facts_are_said_once(browser, night, tmp_path):
+    recording, page = night
+    other = tmp_path / "other.wav"
+    other.write_bytes(recording.read_bytes())
+    tab = browser.new_page()
+    event = Event(2.0, 3.0, "owl", 0.9)
+    for found, facts in (
+        ({other: [event], recording: []}, "2 recordings, 40.0 s, 1 event"),
+        ({other: []}, "20.0 s, 0 events"),
+    ):
+        write_report(found, page)
+        tab.goto(page.as_uri())
+        assert tab.locator("#facts").inner_text() == facts
+        assert "recordings" not in tab.locator("h1").inner_text()
+    tab.close()
+
+
 def test_filters_and_orders(opened):
     opened.select_option("#order", "score")
     assert labels(opened)[:3] == ["owl", "owl", "dog"]

@@ -147,3 +147,11 @@ def test_events_of_tables_and_what_is_none(tmp_path):
     for given in ([], [event], [TimedEvent("", event, None)]):
         with pytest.raises(ConfigError):
             write_report(given, tmp_path / "b.html")
+
+
+def test_the_title_tells_what_the_facts_do_not(tmp_path):
+    """The facts below it begin with the number of recordings."""
+    paths = [tone(tmp_path / f"{name}.wav", seconds=0.5) for name in "abc"]
+    for n, title in ((1, "a.wav"), (2, "a.wav and 1 more"), (3, "a.wav and 2 more")):
+        write_report({path: [] for path in paths[:n]}, tmp_path / "a.html")
+        assert read(tmp_path / "a.html")[0]["title"] == title
