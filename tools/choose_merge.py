@@ -45,7 +45,7 @@ def heard(
     levels: list[Tensor] = []
     parts: list[list[Tensor]] = []  # windows
     for waveform in tqdm(waveforms):
-        separation = separator(waveform, progress=False)
+        separation = separator(waveform, separator.sample_rate, progress=False)
         power = separation.audio.square().mean(dim=(1, 2)) / separation.mixture.square().mean()
         levels.append(10 * power.clamp(min=1e-12).log10())
         all_parts = torch.cat((waveform[None], separation.audio[:, 0]))

@@ -155,7 +155,7 @@ def measure_separation(
     values, seconds = [], 0.0
     for mixture in _bar(mixtures, "separating", progress):
         began = time.perf_counter()
-        separation = separator(mixture.waveform, progress=False)
+        separation = separator(mixture.waveform, config.sample_rate, progress=False)
         seconds += time.perf_counter() - began
         after = permutation_invariant(separation.audio.mean(dim=1)[None], mixture.sources[None])[0]
         before = si_sdr(mixture.waveform.expand_as(mixture.sources), mixture.sources)

@@ -75,6 +75,7 @@ def separator(**changes) -> Separator:
     return Separator(Half(), SeparatorConfig(**(config | changes)))
 
 
+@pytest.mark.filterwarnings("error")  # the rate of the mixtures is no guess
 def test_a_separator_that_does_it_right_and_what_is_written_of_it():
     figures = measure_separation(separator(), mixtures(), progress=False)
     assert figures.improvements.shape == (12, 2)
