@@ -21,6 +21,7 @@ import torch
 
 from soundsep.cli import main, workers
 from soundsep.cli.workers import shared_out
+from soundsep.errors import AudioError, ConfigError
 
 RATE = 16_000
 
@@ -163,6 +164,21 @@ def test_an_error_and_a_warning_come_where_the_answer_would():
         assert next(shared_out(["heard"], partial(partial, warnings.warn), n_processes=1)) is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(MemoryError, "MemoryError"), (AudioError, "__import__('soundsep').AudioError")],
+)
+def test_an_error_that_the_command_tells_stays_what_it_is(kind, name):
+    code = f"(_ for _ in ()).throw({name}('short'))"
+    with pytest.raises(kind, match=r"^short$"):
+        next(shared_out([code], partial(partial, eval), n_processes=1))
+
+
+def test_a_process_that_ended_says_how():
+    with pytest.raises(ConfigError, match=r"has ended \(exit code 3\)"):
+        next(shared_out([3], partial(partial, os._exit), n_processes=1))
+
+
 def test_what_fails_before_the_first_task_comes_in_its_place():
     with pytest.raises(FileNotFoundError):
         next(shared_out([1, 2], Path("gone").read_text, n_processes=2))
@@ -173,6 +189,31 @@ def test_a_warning_of_several_processes_is_given_once():
         warnings.simplefilter("default")
         list(shared_out(["heard", "heard"], partial(partial, warnings.warn), n_processes=2))
     assert [str(one.message) for one in caught] == ["heard"]
+
+
+def test_few_tasks_are_asked_for_ahead_and_each_has_its_own_warnings_only():
+    asked, loud = [], "__import__('warnings').warn"
+    tasks = (asked.append(text) or text for text in "abcde")
+    prepare = partial(eval, f"{loud}('the model is old') or {loud}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        answers = shared_out(tasks, prepare, n_processes=1)
+        for number, text in enumerate("abcde", 1):
+            assert next(answers) is None
+            assert asked == [*"abcde"][: number + 1]
+            assert str(caught[-1].message) == text
+    assert len(caught) == 5  # none of preparing: who shares out has been given that
+
+
+def test_tasks_are_worked_on_side_by_side(tmp_path):
+    """Each waits until the other has begun."""
+    meet = (
+        "open({!r}, 'w').close() or any("
+        "__import__('os').path.exists({!r}) or __import__('time').sleep(0.01) for _ in range(2000))"
+    )
+    places = str(tmp_path / "one"), str(tmp_path / "two")
+    tasks = [meet.format(*places), meet.format(*places[::-1])]
+    assert list(shared_out(tasks, partial(partial, eval), n_processes=2)) == [True, True]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds processes in /proc")
@@ -204,7 +245,8 @@ def test_no_wait_for_an_answer_is_without_an_end(monkeypatch):
     assert max(waits) <= 0.5
 
 
-def test_processes_share_the_threads(monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+@pytest.mark.parametrize(("n_threads", "n_each"), [(5, 2), (1, 1)])
+def test_processes_share_the_threads_and_have_one_at_least(n_threads, n_each, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
     asked = ["__import__('torch').get_num_threads()"]
-    assert list(shared_out(asked, partial(partial, eval), n_processes=2)) == [2]
+    assert list(shared_out(asked, partial(partial, eval), n_processes=2)) == [n_each]

@@ -135,11 +135,11 @@ def receive(
                 f"the server announces {announced} bytes where {size - start} are expected"
             )
         if size is None:
-            if announced is None or not 0 <= int(announced) <= MAX_BYTES:
+            if announced is None or not 0 <= int(announced) <= MAX_BYTES - start:
                 raise ValueError(
                     f"the server announces {announced} bytes; expected a number up to {MAX_BYTES}"
                 )
-            size = int(announced)
+            size = start + int(announced)
         label = urlsplit(url).path.rsplit("/", 1)[-1]
         with progress_bar(
             progress=progress,

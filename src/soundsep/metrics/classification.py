@@ -203,7 +203,7 @@ def calibration_error(confidences: ArrayLike, correct: ArrayLike, *, n_bins: int
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise ShapeError("confidences must be numbers from 0 to 1")
     check_whole("n_bins", n_bins, least=1)
-    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    bins = np.maximum(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0)  # 0 is in the lowest
     gaps = np.bincount(bins, weights=confidence - right, minlength=n_bins)
     return float(np.abs(gaps).sum() / confidence.size)
 
@@ -269,7 +269,7 @@ def average_precision(relevant: ArrayLike, scores: ArrayLike) -> float:
         )
     if np.isnan(values).any():
         raise ShapeError("scores must be numbers, found NaN")
-    order = np.argsort(-values, kind="stable")
+    order = np.argsort(-values)
     found = np.cumsum(hits[order])
     ranked = values[order]
     is_last = np.append(ranked[1:] != ranked[:-1], [True])  # of its score

@@ -113,6 +113,4 @@ def _match(
 
 def _times(events: Sequence[LabelledSpan], indices: Iterable[int]) -> Times:
     """(n_events, 2): start and end of each."""
-    return np.array(
-        [(events[i].start_seconds, events[i].end_seconds) for i in indices], np.float64
-    ).reshape(-1, 2)
+    return np.array([(events[i].start_seconds, events[i].end_seconds) for i in indices], np.float64)

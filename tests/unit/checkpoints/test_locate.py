@@ -306,6 +306,29 @@ def test_a_file_of_no_table_needs_a_length_within_the_bound(
     assert stream.getvalue() == WEIGHTS[:1_000]
 
 
+def test_a_file_of_no_table_is_gone_on_with(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rest(handler: http.server.BaseHTTPRequestHandler) -> None:
+        first = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {first}-999/1000")
+        handler.send_header("Content-Length", str(1_000 - first))
+        handler.end_headers()
+        handler.wfile.write(WEIGHTS[first:1_000])
+
+    server.planned["/x"] = [rest, rest]
+    url, begun = f"{server.url}/x", tmp_path / "x"
+    begun.write_bytes(WEIGHTS[:400])
+    with begun.open("ab") as stream:
+        monkeypatch.setattr(fetch, "MAX_BYTES", 999)
+        with pytest.raises(ValueError, match="announces 600 bytes"):
+            fetch.receive(url, stream, size=None, progress=False, resume=True)
+        monkeypatch.setattr(fetch, "MAX_BYTES", 1_000)
+        fetch.receive(url, stream, size=None, progress=False, resume=True)
+    assert begun.read_bytes() == WEIGHTS[:1_000]
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_missing_file_is_not_asked_for_again(mirror: Server, status: int) -> None:
     mirror.planned[MODEL_PATH] = [send(b"no", status=status)] * 9

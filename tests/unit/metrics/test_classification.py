@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from soundsep.errors import ShapeError
+from soundsep.errors import ConfigError, ShapeError
 from soundsep.metrics import (
     average_precision,
     calibration_error,
@@ -17,6 +17,8 @@ from soundsep.metrics.classification import most_confused
 def test_rows_are_targets_and_columns_predictions():
     counts = confusion_matrix([0, 0, 0, 2], [0, 1, 1, 0], n_classes=3)
     assert counts.tolist() == [[1, 2, 0], [0, 0, 0], [1, 0, 0]]
+    small = np.array([0, 0, 0, 2], np.uint8)
+    assert np.array_equal(confusion_matrix(small, [0, 1, 1, 0], n_classes=3), counts)
 
 
 def test_figures_by_hand():
@@ -39,12 +41,15 @@ def test_mistakes_are_told_from_the_most_frequent_on_and_nothing_else_is():
     mistakes = [(3, "b", "a"), (1, "a", "b"), (1, "b", "c")]  # equal ones in the order of labels
     for n in range(5):
         assert most_confused(confusion, "abc", n) == mistakes[:n]
+    alike = [(1, a, b) for a in "abcdefgh" for b in "abcdefgh" if a != b]
+    assert most_confused(np.ones((8, 8), int), "abcdefgh", 99) == alike
 
 
 @pytest.mark.parametrize(
     ("targets", "predictions"),
     [
         ([], []),
+        (np.array([], int), np.array([], int)),
         ([0, 1], [0]),
         ([[0]], [[0]]),
         ([0, 3], [0, 1]),
@@ -119,3 +124,16 @@ def test_few_answers_look_miscalibrated_even_when_they_are_not():
     # One bin of 100 answers at .5: the mean of |right - 50| / 100 is sqrt(2 / pi) x .05.
     assert calibration_floor(np.full(100, 0.5)) == pytest.approx(0.0399, abs=0.002)
     assert calibration_floor(np.full(10_000, 0.5)) < 0.006
+
+
+def test_the_floor_is_that_of_so_many_bins():
+    confidences = np.linspace(0.01, 0.99, 50)
+    floors = {n: calibration_floor(confidences, n_bins=n, n_draws=100) for n in (1, 10, 15)}
+    assert floors[1] < floors[10] < floors[15]  # fewer answers in each
+    assert calibration_floor(confidences, n_draws=100) == floors[15]
+
+
+@pytest.mark.parametrize("wrong", [{"n_bins": 0}, {"n_draws": 0}, {"seed": -1}])
+def test_numbers_of_bins_and_draws_are_checked(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        calibration_floor([0.5], **wrong)

@@ -18,14 +18,14 @@ def event(start: float, end: float, label: str = "dog") -> Event:
 def test_counts_add_up_over_recordings():
     perfect = ([event(0, 5)], [event(0.1, 5.1)])
     confused = ([event(0, 5)], [event(0, 5, "cat")])  # one substitution
-    missed = ([event(0, 5), event(10, 12)], [event(10.5, 12), event(30, 31), event(40, 41)])
+    missed = ([event(0, 5), event(10, 12)], [event(10.5, 12), event(30, 31), event(40, 41, "cat")])
     quiet = ([], [])
     metrics = event_metrics([perfect, confused, missed, quiet], seconds=1800)
     assert (metrics.n_recordings, metrics.hours) == (4, 0.5)
     assert metrics.collar == F1Score(n_hits=2, n_true=4, n_found=5)
     assert metrics.collar_200ms == F1Score(n_hits=1, n_true=4, n_found=5)
     assert metrics.overlap == F1Score(n_hits=2, n_true=4, n_found=5)
-    assert metrics.labels == F1Score(n_hits=2, n_true=3, n_found=3)
+    assert metrics.labels == F1Score(n_hits=2, n_true=3, n_found=4)
     assert metrics.spurious_per_hour == 6
     assert metrics.error_rate == (1 + 1 + 2) / 4  # one confused, one missed, two made up
     assert metrics.collar.f1 == pytest.approx(4 / 9)
@@ -98,9 +98,43 @@ def test_json_has_no_more_digits_than_mean_something():
     assert "PSDS 1                                   0.000\nPSDS 2" in str(metrics)
 
 
-def test_no_length_is_refused():
+def test_every_figure_stands_under_its_own_name():
+    metrics = EventMetrics(
+        n_recordings=2,
+        hours=0.5,
+        collar=F1Score(n_hits=1, n_true=4, n_found=5),
+        collar_200ms=F1Score(n_hits=0, n_true=4, n_found=5),
+        overlap=F1Score(n_hits=3, n_true=4, n_found=5),
+        labels=F1Score(n_hits=2, n_true=2, n_found=3),
+        error_rate=1.25,
+        psds1=1 / 3,
+        psds2=2 / 3,
+    )
+    assert str(metrics).splitlines() == [
+        "recordings: 2, 0.50 h; events: 4 true, 5 found",
+        "                   precision   recall       F1",
+        "within 1 s             20.0%    25.0%    0.222",
+        "within 200 ms           0.0%     0.0%    0.000",
+        "any overlap            60.0%    75.0%    0.667",
+        "labels                 66.7%   100.0%    0.800",
+        "error rate                               1.250",
+        "spurious per hour                          4.0",  # 2 that overlap no true one
+        "PSDS 1                                   0.333",
+        "PSDS 2                                   0.667",
+    ]
+    plain = metrics.to_dict()
+    names = ("collar", "collar_200ms", "overlap", "labels")
+    assert [plain[name]["n_hits"] for name in names] == [1, 0, 3, 2]
+    assert (plain["n_recordings"], plain["hours"]) == (2, 0.5)
+    assert (plain["error_rate"], plain["spurious_per_hour"]) == (1.25, 4)
+    assert (plain["psds1"], plain["psds2"]) == (0.333333, 0.666667)
+    assert len(plain) == 10
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, np.nan])
+def test_no_length_is_refused(seconds):
     with pytest.raises(ConfigError, match="longer than 0 s"):
-        event_metrics([], seconds=0)
+        event_metrics([], seconds=seconds)
 
 
 @pytest.mark.parametrize("collar", [1.0, 0.2])

@@ -26,6 +26,9 @@ def test_a_start_may_be_off_by_the_collar_and_an_end_by_a_fifth_of_the_length():
     short = [event(10, 10.5)]  # a fifth of it is less than the collar
     assert match_by_collar(short, [event(10, 10.7)], collar_seconds=0.2)
     assert not match_by_collar(short, [event(10, 10.71)], collar_seconds=0.2)
+    rounded = [event(0.1, 0.8)], [event(0.1, 0.6)]  # .8 - .6 is more than .2
+    assert match_by_collar(*rounded, collar_seconds=0.2)
+    assert match_by_collar(*rounded[::-1], collar_seconds=0.2)
     assert not match_by_collar(truth, [event(10, 21.9)], collar_seconds=0.2, offset_share=0.1)
 
 

@@ -24,7 +24,8 @@ def test_snr_counts_loudness():
     target = parts(1_000)
     assert snr(0.5 * target, target) == pytest.approx(10 * math.log10(4))
     assert snr(target, target) == math.inf
-    assert snr(target, target, ceiling_db=30.0) == pytest.approx(30.0)
+    for ceiling in (30.0, 0.0):
+        assert snr(target, target, ceiling_db=ceiling) == pytest.approx(ceiling, abs=1e-5)
 
 
 def test_silence_is_not_given_a_number_that_looks_like_one():
@@ -76,6 +77,15 @@ def test_an_order_without_a_lost_source_is_better_whatever_the_others_gain():
     assert chosen.tolist() == [[0, 0, 0]]
 
 
+def test_an_order_without_a_lost_source_is_better_where_the_others_gain_nothing():
+    numbers = torch.arange(2.0).reshape(1, 2, 1)
+    lost = torch.tensor([-math.inf, 0.0])
+    _, order = permutation_invariant(
+        numbers, numbers, lambda estimate, target: lost[(estimate != target)[:, 0].long()]
+    )
+    assert order.tolist() == [[1, 0]]
+
+
 def test_six_sources_can_be_paired():
     sources = parts(1, 6, 20)
     _, order = permutation_invariant(sources.flip(1), sources)
@@ -113,6 +123,14 @@ def test_what_cannot_be_compared():
         snr(parts(2, 0), parts(2, 0))
     with pytest.raises(ShapeError, match="n_sources, time"):
         permutation_invariant(parts(2, 10), parts(2, 10))
+    with pytest.raises(ShapeError, match="same shape"):
+        permutation_invariant(parts(1, 3, 10), parts(1, 2, 10))  # one would go unheard
+    with pytest.raises(ShapeError, match="same shape"):
+        si_sdr(torch.tensor(1.0), torch.tensor(1.0))
+    with pytest.raises(ShapeError, match="a metric of separation expects a tensor"):
+        si_sdr(parts(10).numpy(), parts(10))
+    with pytest.raises(ShapeError, match="si_sdr_improvement expects a tensor"):
+        si_sdr_improvement(parts(10), parts(10), parts(10).numpy())
     with pytest.raises(ConfigError, match="at most 6"):
         permutation_invariant(parts(1, 7, 10), parts(1, 7, 10))
     with pytest.raises(ShapeError, match="does not fit targets"):

@@ -17,7 +17,7 @@ def test_blocks_are_filtered_as_the_whole(n_rows, size):
     rows = Rows(torch.arange(n_rows), torch.arange(1, n_rows + 1), scores)
     smooth = MedianFilter(LENGTHS)
     for _ in range(2):  # a filter that was flushed begins anew
-        parts = [smooth.push(rows[i : i + size]) for i in range(0, n_rows, size)]
+        parts = [smooth.push(rows[i : i + size]) for i in (n_rows, *range(0, n_rows, size))]
         found = Rows.joined([*parts, smooth.flush()], len(LENGTHS))
         assert torch.equal(found.starts, rows.starts)
         assert torch.equal(found.ends, rows.ends)

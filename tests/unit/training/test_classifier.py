@@ -707,10 +707,22 @@ def test_a_teacher_hears_its_own_rate(tmp_path):
     torch.testing.assert_close(probabilities, teacher.predict(doubled), atol=5e-3, rtol=0)
 
 
-@pytest.mark.parametrize("clip_level_db", [None, 0.0])
-def test_a_teacher_s_embeddings_are_standardised_over_the_training_clips(clip_level_db):
+def test_a_teacher_answers_as_in_use_and_learns_nothing():
     clips = [clip for clip, _ in noise_clips()]
-    guide = Teacher(toy_classifier(clip_level_db=clip_level_db), clips, sample_rate=2_000)
+    guide = Teacher(toy_classifier().train(), clips, sample_rate=2_000)
+    assert not any(parameter.requires_grad for parameter in guide.parameters())
+    waveforms = torch.stack(clips)
+    probabilities, _ = guide(waveforms, bfloat16=False)
+    torch.testing.assert_close(probabilities, toy_classifier().predict(waveforms))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"clip_level_db": 0.0}, {"frontend": FRONTEND.replace(sample_rate=4_000, f_max=2_000.0)}],
+)
+def test_a_teacher_s_embeddings_are_standardised_over_the_training_clips(changes):
+    clips = [clip for clip, _ in noise_clips()]
+    guide = Teacher(toy_classifier(**changes), clips, sample_rate=2_000)
     _, embeddings = guide(torch.stack(clips), bfloat16=False)
     torch.testing.assert_close(embeddings.mean(dim=0), torch.zeros(16), atol=1e-4, rtol=0)
     assert ((embeddings.std(dim=0, correction=0) - 1).abs() < 1e-3).any()
