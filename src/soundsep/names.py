@@ -14,6 +14,7 @@ from soundsep.errors import ConfigError
 __all__ = [
     "MAX_LABEL",
     "did_you_mean",
+    "is_reserved",
     "label_fault",
     "local_path",
     "look_alikes",
@@ -211,4 +212,14 @@ def safe_name(text: str, max_bytes: int = 100) -> str:
     )
     name = re.sub("__+", "_", "".join(kept)).encode()[:max_bytes].decode("utf-8", "ignore")
     name = name.strip("._ -") or "_"
-    return f"_{name}" if _RESERVED.match(name) else name
+    return f"_{name}" if is_reserved(name) else name
+
+
+def is_reserved(name: str) -> bool:
+    """Whether Windows opens a device by a file name, with any suffix, in every folder.
+
+    Examples:
+        >>> is_reserved("nul.wav"), is_reserved("Com1"), is_reserved("nullarbor.wav")
+        (True, True, False)
+    """
+    return bool(_RESERVED.match(name))

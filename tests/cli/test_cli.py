@@ -385,6 +385,25 @@ def test_a_name_that_the_terminal_cannot_show_is_no_error(model, tmp_path):
     assert b"Traceback" not in done.stderr
 
 
+def test_a_program_gets_names_as_they_are(model, tmp_path):
+    """On Windows and in plain C locales they were escaped, so that no file had them."""
+    names = [b"s\xe2\x9a\x99 \xc4\x8d.wav", *([b"bad\xff.wav"] if sys.platform == "linux" else [])]
+    clips = [str(tmp_path / os.fsdecode(name)) for name in names]
+    for clip in clips:
+        soundfile.write(
+            os.fsencode(clip), 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000
+        )
+    command = [sys.executable, "-m", "soundsep.cli", "events", "--model", model, "--format", "csv"]
+    command += ["--threshold", "0.001", *clips]
+    output = tmp_path / "out.csv"
+    subprocess.run([*command, "-o", str(output)], capture_output=True, check=True)
+    written = output.read_bytes()
+    assert all(name in written for name in names)
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    assert done.stdout.splitlines() == written.splitlines()
+
+
 def test_a_closed_pipe_is_not_an_error(model, clips):
     command = [sys.executable, "-m", "soundsep.cli", "classify", "--model", model, str(clips)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -579,6 +580,25 @@ def test_a_run_that_writes_nothing_leaves_nothing(models, card, tmp_path, capsys
         assert main([command, "--model", str(tmp_path / "none"), str(card), "-o", str(output)]) == 2
         assert not output.exists()
         assert not list(tmp_path.glob(".*"))
+
+
+def test_an_empty_file_is_removed_where_no_open_file_can_be(tmp_path, monkeypatch):
+    """As on Windows: it stayed there, and the next run was told that it exists."""
+    path, unlink = tmp_path / "out.jsonl", Path.unlink
+    file = ClaimedFile(path, may_exist=False)
+
+    def unlink_as_windows(path: Path, **options: bool) -> None:
+        try:
+            os.fstat(file._file)
+        except OSError:  # closed
+            unlink(path, **options)
+        else:
+            raise PermissionError(errno.EACCES, "used by another process", str(path))
+
+    monkeypatch.setattr(claimed_file, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(Path, "unlink", unlink_as_windows)
+    file.close()
+    assert not path.exists()
 
 
 def test_runs_share_a_folder_of_sources(models, card, tmp_path, capsys):

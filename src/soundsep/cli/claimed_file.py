@@ -101,10 +101,14 @@ class ClaimedFile:
             return
         self._is_open = False
         # As it lies on the disk: an interrupt may have come between a write and the count of it.
-        if self._is_ours and not os.fstat(self._file).st_size:
+        is_left = self._is_ours and not os.fstat(self._file).st_size
+        if sys.platform == "win32":  # removes no open file, of another run neither
+            os.close(self._file)
+        if is_left:
             with suppress(OSError):
                 self.path.unlink()
-        os.close(self._file)
+        if sys.platform != "win32":  # until then the lock keeps other runs out
+            os.close(self._file)
 
     def _taken(self) -> ConfigError:
         return ConfigError(f"{self.path} is being written by another run; wait until it has ended")

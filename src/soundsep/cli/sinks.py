@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from soundsep.errors import AudioError
 from soundsep.files import write_bytes
 
 __all__ = ["EachToItsFile", "Lines", "Screen", "Settings", "Sink", "encoded"]
+
+ENCODING, ERRORS = "utf-8", "surrogateescape"  # a file name can be any bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +68,8 @@ class Sink(Protocol):
 class Screen:
     """Standard output, or another output that keeps nothing, such as a pipe.
 
+    Lines for a program are the bytes of a file, whatever the terminal's encoding is.
+
     Args:
         lines: Format of the lines.
         path: File to write, instead of standard output.
@@ -74,6 +79,9 @@ class Screen:
         self.done: dict[str, bool] = {}
         self._lines = lines
         self._file = None if path is None else ClaimedFile(path, may_exist=True)
+        screen = sys.stdout if path is None else None
+        if isinstance(screen, io.TextIOWrapper) and not screen.isatty():
+            screen.reconfigure(encoding=ENCODING, errors=ERRORS)  # a program opens what is named
         self._print(lines.head())
 
     def _print(self, lines: list[str]) -> None:
@@ -82,7 +90,7 @@ class Screen:
                 self._file.append(encoded([line]))
             elif sys.stdout.isatty():
                 say(line)
-            else:  # for a program, which needs file names unescaped
+            else:
                 from soundsep.progress import write_line
 
                 write_line(line, sys.stdout)
@@ -178,5 +186,5 @@ class EachToItsFile:
 
 
 def encoded(lines: list[str]) -> bytes:
-    """Lines as they are in a file; a file name can be any bytes, and is written as those bytes."""
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+    """Lines as they are in a file; a file name is written as its own bytes."""
+    return "".join(f"{line}\n" for line in lines).encode(ENCODING, ERRORS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from soundsep.config import Config, check_names, check_range
 from soundsep.errors import ConfigError
+from soundsep.names import is_reserved
 
 __all__ = ["SeparatorConfig"]
 
@@ -25,7 +26,8 @@ class SeparatorConfig(Config):
     """Everything but the weights.
 
     Attributes:
-        sources: Names of the outputs, in order; letters, digits, spaces, ``_`` and ``-``.
+        sources: Names of the outputs, in order; letters, digits, spaces, ``_`` and ``-``, and none
+            of a device of Windows, such as ``nul``.
         network: Name in `soundsep.models.separation.SEPARATION_NETWORKS`; empty for any other
             network.
         sample_rate: Rate of the network, in Hz.
@@ -54,10 +56,10 @@ class SeparatorConfig(Config):
         if not 1 <= len(self.sources) <= MAX_SOURCES:
             raise ConfigError(f"SeparatorConfig.sources: expected 1 to {MAX_SOURCES} names")
         for name in self.sources:
-            if not _SOURCE_NAME.fullmatch(name):
+            if not _SOURCE_NAME.fullmatch(name) or is_reserved(name):
                 raise ConfigError(
                     f"SeparatorConfig.sources: {name[:80]!r} cannot be a file name; "
-                    "expected up to 64 letters, digits, spaces, _ and -"
+                    "expected up to 64 letters, digits, spaces, _ and -, and no device of Windows"
                 )
         if len({name.casefold() for name in self.sources}) != len(self.sources):
             raise ConfigError(f"SeparatorConfig.sources: a name is duplicated in {self.sources}")

@@ -29,6 +29,8 @@ def _seeded() -> None:
         {"sources": ()},
         {"sources": ("../low", "high")},
         {"sources": ("low", "LOW")},
+        {"sources": ("low", "Nul")},
+        {"sources": ("com1", "high")},
         {"sources": "ab"},
         {"sources": ("low", 2)},
         {"sources": ("low", "high\n")},
