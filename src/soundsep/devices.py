@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 M = TypeVar("M", bound=nn.Module)
+
+# A little below 32 MiB, with its header: the largest that glibc takes for the size of usual blocks.
+LARGEST_BLOCK = 2**25 - 2**16
 
 
 def check_rng(rng: Any) -> None:
@@ -62,6 +66,8 @@ def check_tensor(owner: str, value: Any, axes: str) -> None:
 def to_device(module: M, device: str | torch.device) -> M:
     """Move a network, with its weights channels last, which is up to twice as fast on a CPU.
 
+    The process keeps up to 64 MiB that tensors free, for the next ones.
+
     Args:
         module: Network to move.
         device: Device, such as ``"cpu"`` or ``"cuda"``.
@@ -69,9 +75,25 @@ def to_device(module: M, device: str | torch.device) -> M:
     Raises:
         ConfigError: this machine has no such device.
     """
+    _keep_freed_memory()
     moved: Any = move(module, device)  # torch before 2.14 does not declare the argument
     laid_out: M = moved.to(memory_format=torch.channels_last)
     return laid_out
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Let glibc keep what the layers of a network free; other C libraries are not changed.
+
+    It gives the top of its heap back to the system where that is more than twice the largest block
+    that it had asked for alone and got back. Layers would ask for the same pages again at each
+    batch, and have the system clear them: of events, that took up to a quarter of the time. Freeing
+    one large block, which is never touched, raises the limit for good.
+
+    References:
+        mallopt(3), ``M_MMAP_THRESHOLD`` and ``M_TRIM_THRESHOLD``.
+    """
+    torch.empty(LARGEST_BLOCK, dtype=torch.uint8, device="cpu")
 
 
 def move(module: M, device: str | torch.device) -> M:

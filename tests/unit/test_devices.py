@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -46,3 +51,26 @@ def test_an_error_leaves_the_generator_as_it_was_too():
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match="cannot use the device 'nowhere'"):
         to_device(nn.Linear(1, 1), "nowhere")
+
+
+# Where a large tensor lies: in glibc's heap, or in memory of its own, which goes back when freed.
+PLACE = """
+from pathlib import Path
+import torch
+from soundsep.devices import to_device
+to_device(torch.nn.Linear(1, 1), "cpu")
+address = torch.empty(31 * 2**20, dtype=torch.uint8).data_ptr()
+for line in Path("/proc/self/maps").read_text().splitlines():
+    first, last = (int(end, 16) for end in line.split()[0].split("-"))
+    if first <= address < last:
+        print(line.split()[-1])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are as they are")
+def test_freed_memory_is_kept_for_the_next_layer():
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", PLACE], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout.strip() == "[heap]"
