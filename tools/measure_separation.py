@@ -221,7 +221,12 @@ def decibels(r: dict[str, Any]) -> str:
         "5 s": others,
     }
     head = "| mixtures | mean | median | made worse |\n|---|---|---|---|\n"
-    return head + "".join(f"| {name} | {in_db(row, ' | ')} |\n" for name, row in rows.items())
+    time = f"`{NAME}` takes {r['seconds_per_second']:.3f} s for a second of sound, on one thread.\n"
+    return (
+        head
+        + "".join(f"| {name} | {in_db(row, ' | ')} |\n" for name, row in rows.items())
+        + f"\n{time}"
+    )
 
 
 def table(r: dict[str, Any]) -> str:

@@ -30,7 +30,8 @@ def add_command(commands: Commands) -> None:
     command.add_argument(
         "--int8",
         action="store_true",
-        help="quantise the network to 8 bits: a quarter of the size, with different scores",
+        help="quantise the network to 8 bits: other scores, in a file that is smaller "
+        "where the network is large",
     )
     command.add_argument(
         "--tolerance",

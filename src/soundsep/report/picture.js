@@ -152,7 +152,7 @@ function drawLanes(colour) {
     pen.fillStyle = colour("tint");
     pen.fillRect(gutter, top + number * LANE, width - gutter, LANE - 3);
     pen.fillStyle = colour("soft");
-    pen.fillText(label === null ? OTHERS : label, gutter + 4, top + number * LANE + 7);
+    pen.fillText(label === null ? OTHERS : label, gutter + 4, top + number * LANE + 6);
   });
   for (const event of state.shown) {
     if (event.recording !== state.recording) continue;
@@ -186,11 +186,11 @@ function drawMarks(colour, height) {
   if (chosen && chosen.recording === state.recording) {
     box(chosen.start, chosen.end, "#ffffff");
     const x = Math.max(gutter, xOf(chosen.start));
-    const y = SPECTROGRAM + AXIS + laneOf(chosen.label) * LANE + 12.5;
+    const y = SPECTROGRAM + AXIS + laneOf(chosen.label) * LANE + 13;
     const wide = Math.max(4, Math.min(width, xOf(chosen.end)) - x);
     pen.strokeStyle = colour("front");
     pen.lineWidth = 2;
-    if (wide > 4 || x < width) pen.strokeRect(x, y, wide, 14);
+    if (wide > 4 || x < width) pen.strokeRect(x, y, wide, 13);
     pen.lineWidth = 1;
   }
   if (marked) box(marked[0], marked[1], "#7fdbff");
