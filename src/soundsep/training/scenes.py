@@ -21,6 +21,7 @@ from soundsep.models.frames import FRAME_STRIDE
 from soundsep.training.classifier import TrainedClassifier
 from soundsep.training.examples import Example, examples_digest
 from soundsep.training.loop import RunState, run_task
+from soundsep.training.optimizers import new_optimizer
 from soundsep.training.scene_batches import SceneBatches
 from soundsep.training.scene_model import SceneModel, check_models, check_tags, teacher_digest
 from soundsep.training.scene_recipe import SceneRecipe
@@ -210,7 +211,7 @@ def train_scenes_together(
         for learner, model in zip(learners, models.values(), strict=True)
         for group in learner.parameter_groups(model.recipe)
     ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    optimizer = new_optimizer(torch.optim.AdamW, groups, lr=recipe.learning_rate, fused=True)
     state = RunState(learner=whole, model=whole, ema=ema, optimizer=optimizer)
     losses = {
         name: SceneLoss(

@@ -21,6 +21,7 @@ from soundsep.models.separation import build_separation_network
 from soundsep.separator import SeparatorConfig
 from soundsep.training.examples import Example, examples_digest
 from soundsep.training.loop import RunState, Task, run_task
+from soundsep.training.optimizers import new_optimizer
 from soundsep.training.state import make_folder
 from soundsep.training.step import one_cycle
 
@@ -168,8 +169,8 @@ def train_separator(
     model = to_device(model, device)
     ema = copy.deepcopy(model).requires_grad_(requires_grad=False)
     group = {"params": [*model.parameters()], "peak": recipe.learning_rate}
-    optimizer = torch.optim.AdamW(
-        [group], lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    optimizer = new_optimizer(
+        torch.optim.AdamW, [group], lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     task = _SeparatorTask(recipe, model, training, seed)
     state = RunState(learner=model, model=model, ema=ema, optimizer=optimizer)

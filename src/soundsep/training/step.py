@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep.models import is_head
+from soundsep.training.optimizers import new_optimizer
 from soundsep.training.recipe import Recipe
 
 __all__ = [
@@ -68,7 +69,7 @@ def make_adamw(parameters: Sequence[Tensor], *, rate: float, decay: float) -> to
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=rate, fused=True)
+    return new_optimizer(torch.optim.AdamW, groups, lr=rate, fused=True)
 
 
 def rate_share(recipe: Recipe, progress: float) -> float:

@@ -1,0 +1,28 @@
+"""Optimizers of torch, the first of which imports a great deal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from soundsep.interrupts import interrupts_held
+
+__all__ = ["new_optimizer"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def new_optimizer(kind: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """An optimizer, with Ctrl-C held back until it is there.
+
+    The first one of a process imports ``torch._dynamo`` and with it sympy, which takes seconds. An
+    interrupt may leave half of sympy, and then no optimizer can be made in this process again.
+
+    Args:
+        kind: Class of the optimizer, such as ``torch.optim.AdamW``.
+        args: Parameters and other positional arguments.
+        options: Keyword arguments.
+    """
+    with interrupts_held():
+        return kind(*args, **options)
