@@ -43,7 +43,7 @@ class Member:
         Raises:
             AudioError: the output holds NaN or Inf.
             ConfigError: the network fails, and its weights are not float32.
-            ShapeError: the output has the wrong shape.
+            ShapeError: the output is no floating-point tensor, or has the wrong shape.
         """
         length = self.length(n)
         before = (length - n) // 2 if self.centred else min(length - n, start)
@@ -53,10 +53,14 @@ class Member:
             return heard.new_zeros(*expected[1:3], n)
         with told_of_precision(self.network):
             answer = self.network(heard.unsqueeze(0).to(device))
-        if tuple(answer.shape) != expected:
+        is_sound = isinstance(answer, Tensor) and answer.is_floating_point()
+        if not is_sound or tuple(answer.shape) != expected:
+            given = type(answer).__name__
+            if isinstance(answer, Tensor):
+                given = f"{tuple(answer.shape)} of {answer.dtype}"
             raise ShapeError(
-                f"the network gave {tuple(answer.shape)} for {(1, *heard.shape)}; expected "
-                f"(batch, n_sources, channels, time): {expected}"
+                f"the network gave {given} for {(1, *heard.shape)}; expected a floating-point "
+                f"tensor (batch, n_sources, channels, time): {expected}"
             )
         sources: Tensor = answer[0, ..., before : before + n].float().cpu()
         if not sources.isfinite().all():

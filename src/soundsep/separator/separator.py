@@ -16,7 +16,7 @@ from soundsep.audio.inputs import name_of
 from soundsep.audio.mixdown import mixed_blocks, to_mono
 from soundsep.audio.silence import is_silent
 from soundsep.config import check_kind
-from soundsep.devices import move, to_device
+from soundsep.devices import move, prepare, to_device
 from soundsep.errors import ConfigError, warn
 from soundsep.progress import progress_bar
 from soundsep.separator.config import SeparatorConfig
@@ -50,7 +50,7 @@ class Separator:
         device: Device to run on, such as ``"cpu"`` or ``"cuda"``.
 
     Attributes:
-        network: The network, on the device, in evaluation mode.
+        network: The network, on the device; every call puts it into evaluation mode.
         config: Settings of the separator.
 
     Raises:
@@ -267,6 +267,7 @@ class Separator:
         progress: bool,
     ) -> Iterator[Tensor]:
         """Parts of the sources, (n_sources, n_channels, time), from blocks of ``n_channels``."""
+        prepare(self.network)  # whoever trains it may have put it into training mode
         extremes = torch.empty(n_channels, 0, dtype=torch.float32, device="cpu")
 
         def wide() -> Iterator[Tensor]:

@@ -152,6 +152,36 @@ def test_what_a_network_must_not_answer():
         Separator(Diverged(), config())(noise(100))
 
 
+@pytest.mark.parametrize(
+    ("convert", "found"),
+    [
+        (lambda sources: tuple(sources[0]), "tuple"),
+        (lambda sources: None, "NoneType"),
+        (lambda sources: sources.numpy(), "ndarray"),
+        (lambda sources: sources.int(), r"\(1, 2, 1, \d+\) of torch.int32"),
+        (lambda sources: sources + 0j, r"\(1, 2, 1, \d+\) of torch.complex64"),
+    ],
+)
+def test_what_is_no_sound_is_refused(convert, found):
+    class Wrong(Bands):
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            return convert(super().forward(mixture))
+
+    with pytest.raises(ShapeError, match=f"gave {found} for"):
+        Separator(Wrong(), config())(noise(100))
+
+
+def test_every_call_puts_the_network_into_evaluation_mode():
+    """One that was trained between two calls answered by chance, and learnt from what it heard."""
+    layers = (nn.Conv1d(1, 2, 1), nn.Dropout(), nn.BatchNorm1d(2), nn.Unflatten(1, (2, 1)))
+    network = nn.Sequential(*layers)
+    separator, waveform = Separator(network, config()), noise(10_000)
+    first = separator(waveform).audio
+    network.train()
+    assert torch.equal(separator(waveform).audio, first)
+    assert not network[2].num_batches_tracked
+
+
 def test_nan_is_refused():
     with pytest.raises(AudioError, match="NaN"):
         Separator(Bands(), config())(torch.tensor([0.0, float("nan")]))
