@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from tqdm import tqdm
@@ -21,14 +21,44 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def progress_bar(items: Iterable[Any] | None = None, *, progress: bool, **options: Any) -> Any:
-    """A bar of tqdm on standard error, if that is a terminal.
+    """A bar of tqdm on standard error, if that is a terminal; else the items alone.
 
     Args:
         items: Items to iterate over; without them, the caller updates the bar.
         progress: ``False`` shows no bar.
         options: Options of tqdm.
     """
-    return tqdm(items, disable=not (progress and is_terminal(sys.stderr)), **options)
+    if progress and is_terminal(sys.stderr):
+        return tqdm(items, **options)
+    return _NoBar(() if items is None else items)
+
+
+class _NoBar:
+    """What code does with a bar, where none is shown.
+
+    A disabled bar of tqdm would do, but starts a thread, and takes a lock that all processes share
+    which were forked after tqdm's import: if one is killed with it, the others wait for ever.
+    """
+
+    n = 0
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, n: float = 1) -> None:
+        """Show nothing."""
+
+    def set_postfix(self, *_: object, **__: object) -> None:
+        """Show nothing."""
 
 
 def write_line(text: str, stream: TextIO | None) -> None:

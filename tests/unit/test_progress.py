@@ -3,9 +3,11 @@ from __future__ import annotations
 import ast
 import io
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 import soundsep
 from soundsep.progress import is_terminal, progress_bar
@@ -41,3 +43,26 @@ def test_a_bar_is_shown_on_a_terminal_alone(
         monkeypatch.setattr(sys, "stderr", stream)
         assert list(progress_bar([1, 2], progress=progress)) == [1, 2]
         assert bool(stream.getvalue()) == (progress and is_terminal(stream))
+
+
+def test_where_no_bar_is_shown_nothing_waits_for_a_lock_of_other_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that was killed while it held the lock of tqdm would stop all that share it."""
+    monkeypatch.setattr(tqdm, "monitor", None)
+    done = []
+
+    def go_on() -> None:
+        with progress_bar([1, 2], progress=False) as bar:
+            done.extend(bar)
+            bar.update(bar.n)
+            bar.set_postfix(failed=0, refresh=False)
+        with progress_bar(total=2, progress=False) as bar:
+            bar.update()
+
+    with tqdm.get_lock():
+        thread = threading.Thread(target=go_on, daemon=True)
+        thread.start()
+        thread.join(10)
+    assert done == [1, 2]
+    assert tqdm.monitor is None  # a thread of tqdm
