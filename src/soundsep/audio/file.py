@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
 from soundsep.errors import AudioError, ConfigError
@@ -265,8 +266,7 @@ def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
     if isinstance(audio, io.TextIOBase):
         raise AudioError(f"{name} gives text; open it in binary mode ('rb')")
     try:
-        in_place = isinstance(audio, (io.BufferedIOBase, io.RawIOBase)) and _is_seekable(audio)
-        if in_place and audio.tell() == 0:
+        if _is_in_place(audio) and audio.tell() == 0:
             return name, audio, False
         data = audio.read()
     except Exception as error:  # an object of another library may raise anything
@@ -283,12 +283,20 @@ def _open_object(audio: Any) -> tuple[str, BinaryIO, bool]:
             "('rb')"
         )
     if not data:
-        raise AudioError(f"{name} has nothing left to be read; seek to its beginning first")
+        raise AudioError(
+            f"{name} gives no bytes: it is empty, or was read before; seek to its beginning first"
+        )
     return name, io.BytesIO(bytes(data)), True
 
 
-def _is_seekable(file: io.IOBase) -> bool:
+def _is_in_place(audio: Any) -> bool:
+    """Whether an object is a file of this machine in which one can seek."""
+    if isinstance(audio, SpooledTemporaryFile):  # what servers put uploads into
+        is_binary = isinstance(audio.read(0), bytes)
+    else:
+        named = getattr(audio, "file", audio)  # that of `tempfile.NamedTemporaryFile`
+        is_binary = isinstance(named, (io.BufferedIOBase, io.RawIOBase))
     try:
-        return file.seekable()
+        return is_binary and bool(audio.seekable())
     except AttributeError:  # a member of a tar archive that is read as a stream cannot even tell
         return False

@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import struct
+import sys
 import tarfile
 import tempfile
 import tracemalloc
@@ -328,6 +329,32 @@ def test_a_sample_dump_is_refused(capfd):
     with pytest.raises(AudioError, match="MIDI sample dump"):
         load_audio(data[:500] + data[600:])
     assert capfd.readouterr() == ("", "")
+
+
+UPLOADS = [tempfile.SpooledTemporaryFile, tempfile.NamedTemporaryFile]  # of servers
+
+
+@pytest.mark.parametrize("kind", UPLOADS)
+def test_an_upload_is_read_in_place(kind):
+    if kind is tempfile.SpooledTemporaryFile and sys.version_info < (3, 11):
+        pytest.skip("it cannot tell that it is seekable")
+    data = encoded("wav", tone())
+    with kind() as upload:
+        upload.write(data)
+        upload.seek(0)
+        file = AudioFile(upload)
+        assert file._file is upload
+        file.close()
+        assert torch.equal(load_audio(upload)[0], load_audio(data)[0])
+        assert not upload.closed
+
+
+@pytest.mark.parametrize("kind", UPLOADS)
+def test_an_empty_upload_is_said_to_be_empty(kind):
+    with kind() as upload, pytest.raises(AudioError, match="empty"):
+        load_audio(upload)
+    with kind(mode="w+") as upload, pytest.raises(AudioError, match="open it in binary mode"):
+        load_audio(upload)
 
 
 class Failing(io.BytesIO):
