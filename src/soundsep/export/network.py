@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +17,7 @@ from soundsep.errors import ConfigError, DependencyError, ExportError
 from soundsep.export.check import TOLERANCE, compare, example_length
 from soundsep.export.graph import OPSET, serialised
 from soundsep.export.runtime import require
+from soundsep.export.session import OwnSession
 from soundsep.files import code_digest, digest, write_bytes
 from soundsep.models import FrameNetwork, Network
 
@@ -89,17 +89,14 @@ class Session:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._key: tuple[int, int] | None = None
-        self._session: Any = None
+        self._session = OwnSession()
 
     def __call__(self, features: Tensor) -> Tensor:
         """The output for one input (batch, ...), on the CPU."""
-        # What is forked has none of the threads, and would wait for them without end.
-        key = os.getpid(), torch.get_num_threads()
-        if key != self._key:
-            self._session, self._key = self._started(key[1]), key
+        n_threads = torch.get_num_threads()
+        session = self._session.of(lambda: self._started(n_threads), n_threads)
         batch = features.detach().float().contiguous().numpy()
-        (found,) = self._session.run(None, {"features": batch})
+        (found,) = session.run(None, {"features": batch})
         return torch.from_numpy(found).to(features.dtype)
 
     def _started(self, n_threads: int) -> Any:

@@ -16,6 +16,7 @@ from soundsep.classifier import ClassifierConfig
 from soundsep.config import check_whole
 from soundsep.devices import check_tensor
 from soundsep.errors import ConfigError, DependencyError, ShapeError, WeightsError
+from soundsep.export.session import OwnSession
 from soundsep.names import local_path
 
 __all__ = ["OnnxClassifier", "require"]
@@ -45,18 +46,15 @@ class OnnxClassifier:
     """
 
     def __init__(self, model: str | Path | bytes, *, n_threads: int | None = None) -> None:
-        runtime = require("onnxruntime")
-        options = runtime.SessionOptions()
+        require("onnxruntime")
         if n_threads is not None:
-            options.intra_op_num_threads = check_whole("n_threads", n_threads, least=1)
+            n_threads = check_whole("n_threads", n_threads, least=1)
         if not isinstance(model, bytes) and not local_path(model).is_file():
             raise WeightsError(f"{model} is no file; expected one that soundsep exported")
         self._made_of = model if isinstance(model, bytes) else str(local_path(model).absolute())
         self._n_threads = n_threads
+        self._own = OwnSession()
         try:
-            self._session = runtime.InferenceSession(
-                self._made_of, options, providers=["CPUExecutionProvider"]
-            )
             self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
             self.config = ClassifierConfig.from_dict(json.loads(self.metadata["config"]))
             self.labels = self.config.labels
@@ -69,6 +67,17 @@ class OnnxClassifier:
             raise WeightsError(
                 f"{name} is not a classifier that soundsep exported: {error}"
             ) from error
+
+    @property
+    def _session(self) -> Any:
+        return self._own.of(self._started)
+
+    def _started(self) -> Any:
+        runtime = require("onnxruntime")
+        options = runtime.SessionOptions()
+        if self._n_threads is not None:
+            options.intra_op_num_threads = self._n_threads
+        return runtime.InferenceSession(self._made_of, options, providers=["CPUExecutionProvider"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copies and other processes, which load the file, or its bytes, again."""
@@ -112,9 +121,10 @@ class OnnxClassifier:
                 f"shape {tuple(waveform.shape)}"
             )
         batch = waveform.detach().cpu().float().contiguous().numpy()
-        fixed = self._session.get_inputs()[0].shape[0] == 1
+        session = self._session
+        fixed = session.get_inputs()[0].shape[0] == 1
         parts = [batch[i : i + 1] for i in range(len(batch))] if fixed else [batch]
-        scores = [self._session.run([output], {"waveform": part})[0] for part in parts]
+        scores = [session.run([output], {"waveform": part})[0] for part in parts]
         return torch.cat([torch.from_numpy(part) for part in scores])
 
 

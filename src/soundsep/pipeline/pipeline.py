@@ -21,6 +21,7 @@ from soundsep.classifier.scoring import MAX_SHIFTS, embed_windows
 from soundsep.config import check_choice, check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError
+from soundsep.forks import HomeProcess
 from soundsep.models import Network
 from soundsep.pipeline.call import Call
 from soundsep.pipeline.hearing import hear
@@ -125,12 +126,14 @@ class Pipeline(Listener, Generic[Model_co]):
         self.separator = separator
         self.unknown, self.silence_db = unknown, silence_db
         self.runtime = runtime
+        self._home = HomeProcess()
         self._inference = InferenceCopy(_folded if runtime == "torch" else _in_onnx)
         if runtime == "onnx":
             _ = self._model  # what is missing for it is said now
 
     @property
     def _model(self) -> ClassifierLike:
+        self._home.check()
         classifier: ClassifierLike = self.classifier
         # A subclass may do anything with its network.
         return self._inference.of(classifier) if type(classifier) is Classifier else classifier
@@ -276,7 +279,9 @@ class Pipeline(Listener, Generic[Model_co]):
             ConfigError: an option is out of range.
 
         Warns:
-            SoundsepWarning: an array was given without ``sample_rate``; once per pipeline.
+            SoundsepWarning: an array was given without ``sample_rate``, once per pipeline; or the
+                process was forked after the pipeline was made, and torch now computes in one
+                thread.
         """
         check_choice("errors", errors, ("raise", "return"))
         if sample_rate is not None:

@@ -18,6 +18,7 @@ from soundsep.audio.silence import is_silent
 from soundsep.config import check_kind
 from soundsep.devices import move, prepare, to_device
 from soundsep.errors import ConfigError, warn
+from soundsep.forks import HomeProcess
 from soundsep.progress import progress_bar
 from soundsep.separator.config import SeparatorConfig
 from soundsep.separator.demucs.models import find_demucs
@@ -82,6 +83,7 @@ class Separator:
             raise ConfigError("a network that is not from demucs needs a SeparatorConfig")
         self.config = demucs_config(network) if config is None else config
         self._has_warned = False  # about an array without a rate
+        self._home = HomeProcess()
         # Networks of demucs, and perhaps those of others, reshape as if channels came first.
         placed = to_device if self.config.network else move
         self.network: nn.Module = placed(network, device).eval()
@@ -163,9 +165,11 @@ class Separator:
             AudioError: the recording cannot be read.
 
         Warns:
-            SoundsepWarning: an array was given without ``sample_rate``, once per separator; or the
-                recording is digital silence, and so are its sources.
+            SoundsepWarning: an array was given without ``sample_rate``, once per separator; the
+                recording is digital silence, and so are its sources; or the process was forked
+                after the separator was made, and torch now computes in one thread.
         """
+        self._home.check()
         waveform, _ = load_audio(
             audio,
             sample_rate=self._rate_of(audio, sample_rate),
@@ -223,8 +227,9 @@ class Separator:
                 then.
 
         Warns:
-            SoundsepWarning: an array was given without ``sample_rate``, or the recording is silent.
+            SoundsepWarning: as for calling the separator.
         """
+        self._home.check()
         blocks = audio_blocks(
             audio,
             sample_rate=self._rate_of(audio, sample_rate),
