@@ -133,7 +133,7 @@ def _by_header(path: str | os.PathLike[str]) -> datetime | None:
     try:
         file = AudioFile(path)
         try:
-            if file.peek(0, 4) not in (b"RIFF", b"RF64"):
+            if file.peek(0, 4) not in (b"RIFF", b"RF64", b"BW64"):
                 return None
             for name, at, n_bytes in chunks(file, 12, "little"):
                 if name in (b"guan", b"LIST", b"bext"):

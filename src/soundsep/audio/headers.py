@@ -75,7 +75,7 @@ def _riff(file: AudioFile) -> Extent | None:
             at_64 = at + 8
         elif name == b"data":
             rest = file.size - at
-            if n_64 is not None and n_bytes == 2**32 - 1:
+            if n_64 is not None and n_bytes in (0, 2**32 - 1):  # 0: a recorder without power
                 if is_left_open(n_64):
                     file.patch(at_64, rest.to_bytes(8, "little"))
                 n_bytes = n_64
@@ -92,6 +92,12 @@ def _riff(file: AudioFile) -> Extent | None:
             file.narrow(at, None if open_ended else at + n_bytes)
             return 0, None if open_ended else n_bytes
     return None
+
+
+def _bw64(file: AudioFile) -> Extent | None:
+    """An RF64 by another name (ITU-R BS.2088), which libsndfile does not know."""
+    file.patch(0, b"RF64")
+    return _riff(file)
 
 
 def _is_endless(n_bytes: int, rest: int, file: AudioFile) -> bool:
@@ -173,6 +179,7 @@ def chunks(
 FINDERS: dict[bytes, Callable[[AudioFile], Extent | None]] = {
     b"RIFF": _riff,
     b"RF64": _riff,
+    b"BW64": _bw64,
     b"caff": _caf,
     b"riff\x2e\x91\xcf\x11": _w64,
     b"FORM": _iff,

@@ -167,6 +167,15 @@ def test_headers(chunk, expected, after, tmp_path):
     assert (found and found.isoformat()) == expected
 
 
+@pytest.mark.parametrize("name", [b"RF64", b"BW64"])
+def test_headers_of_large_files(name, tmp_path):
+    path = wav(tmp_path / "ZOOM0001.WAV", bext("2024-05-1903:30:00"))
+    path.write_bytes(name + path.read_bytes()[4:])
+    found = recording_start(path)
+    assert found is not None
+    assert found.isoformat() == "2024-05-19T03:30:00"
+
+
 def test_the_better_header_counts(tmp_path):
     late, early = bext("2024-05-2000:00:00"), comment(MOTH.format("03:30:00 19/05/2024 (UTC+2)"))
     found = recording_start(wav(tmp_path / "a.wav", late, early))

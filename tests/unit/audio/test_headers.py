@@ -47,6 +47,11 @@ OPEN_LENGTHS = {
     "wav of a crash, 36": ("WAV", [(b"RIFF", 4, b"\x24\0\0\0"), (b"data", 4, bytes(4))]),
     "rf64 of ffmpeg": ("RF64", [(b"ds64", 8, bytes(24))]),
     "rf64, -1": ("RF64", [(b"ds64", 8, MINUS_ONE * 3)]),
+    "rf64 of a crash": ("RF64", [(b"ds64", 8, bytes(24)), (b"data", 4, bytes(4))]),
+    "bw64 of a crash": (
+        "RF64",
+        [(b"RF64", 0, b"BW64"), (b"ds64", 8, bytes(24)), (b"data", 4, bytes(4))],
+    ),
     "w64 of ffmpeg": (
         "W64",
         [(b"riff", 16, MINUS_ONE), (b"data\xf3", 16, MINUS_ONE[:7] + b"\x7f")],
@@ -291,14 +296,17 @@ def test_a_wav_of_megabytes_is_as_long_as_its_header_tells(told, n_padding):
 
 def rf64_that_tells(n_bytes: int, container: str = "RF64") -> bytes:
     """One second, of ``2 * RATE`` bytes; the length of the whole file stays right."""
+    if container == "BW64":  # another name for the same
+        return b"BW64" + rf64_that_tells(n_bytes)[4:]
     if container == "WAV":
         return with_field(encoded("WAV", "PCM_16"), b"data", 4, n_bytes.to_bytes(4, "little"))
     return with_field(encoded("RF64", "PCM_16"), b"ds64", 16, n_bytes.to_bytes(8, "little"))
 
 
-@pytest.mark.parametrize("container", ["WAV", "RF64"])
+@pytest.mark.parametrize("container", ["WAV", "RF64", "BW64"])
 def test_the_length_of_the_sound_counts_and_not_only_that_of_the_file(container):
-    whole = load_audio(encoded(container, "PCM_16"))[0]
+    whole = load_audio(rf64_that_tells(2 * RATE, container))[0]
+    assert len(whole) == RATE
     for after in (b"", JUNK):
         part = load_audio(rf64_that_tells(RATE, container) + after)[0]
         assert torch.equal(part, whole[: RATE // 2])
