@@ -146,8 +146,7 @@ def run_task(
     parts = {"model": state.learner, "ema": state.ema, "optimizer": state.optimizer}
     if path.is_file():
         state.rows = load_state(path, settings=settings, **parts)  # type: ignore[arg-type]  # by name
-        if state.rows:
-            task.resume(state.rows[-1])
+        task.resume(state.rows[-1])
     write_json(folder / "recipe.json", settings)
     # A kill can come between the state and the metrics.
     write_json_lines(folder / "metrics.jsonl", state.rows)
@@ -184,7 +183,7 @@ def _run_round(task: Task[Any], state: RunState, steps: range, bar: Any) -> _Mea
     n_steps = 0
     sums: Tensor | None = None
     pairs = weight_pairs(state.ema, state.model)
-    parameters = [p for p in state.learner.parameters() if p.requires_grad]
+    parameters = [*state.learner.parameters()]
     with task.batches(steps) as batches:
         for step, batch in zip(steps, batches, strict=True):
             if n_steps and task.is_over(step):

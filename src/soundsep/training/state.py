@@ -123,15 +123,13 @@ def load_state(
     return rows
 
 
-def _completed(saved: Any, settings: Mapping[str, Any]) -> Any:
+def _completed(saved: Mapping[str, Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings of a run, in which those that an earlier version lacks are off.
 
     A setting that is added must have no effect while it is 0, false or null. Digests that an
     earlier version did not note are taken to be the same.
     """
-    if not isinstance(saved, dict):
-        return saved
-    saved = {k: v for k, v in settings.items() if k.endswith("_sha256")} | saved
+    saved = {k: v for k, v in settings.items() if k.endswith("_sha256")} | dict(saved)
     if not isinstance(saved.get("recipe"), dict):
         return saved
     later = {k: v for k, v in settings["recipe"].items() if k not in saved["recipe"] and not v}

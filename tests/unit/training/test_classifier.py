@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -240,17 +241,21 @@ def test_folder_of_another_run_is_refused_and_left_alone(whole, changes):
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "no notes", "other network"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "garbage", "empty", "no notes", "other notes", "other network"]
+)
 def test_damaged_state_is_refused(whole, tmp_path, damage):
     folder, _ = whole
     content = (folder / "state.safetensors").read_bytes()
     state = tmp_path / "state.safetensors"
     if damage == "no notes":
         save_file(load_file(folder / "state.safetensors"), state)
-    elif damage == "other network":
+    elif damage.startswith("other"):
         other, ema = nn.Linear(2, 2), nn.Linear(2, 2)
         optimizer = torch.optim.AdamW(other.parameters())
-        save_state(state, model=other, ema=ema, optimizer=optimizer, notes={})
+        with safe_open(folder / "state.safetensors", framework="pt") as file:
+            notes = json.loads(file.metadata()["notes"]) if damage == "other network" else {}
+        save_state(state, model=other, ema=ema, optimizer=optimizer, notes=notes)
     else:
         state.write_bytes({"cut": content[:-100], "garbage": b"x" * 1000, "empty": b""}[damage])
     with pytest.raises(WeightsError, match=r"(?s)cannot resume from .* delete the file"):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 import torch
@@ -75,6 +75,7 @@ def test_every_step_moves_by_its_rate_and_the_average_follows(tmp_path):
         average = (average + weight) / 2
     assert state.ema.weight.item() == pytest.approx(average)
     assert seen == state.rows
+    assert all(row["seconds"] >= 0 for row in seen)
     figures = [(row["step"], row["batch"], pytest.approx(row["loss"])) for row in state.rows]
     assert figures == [(2, 0.5, -0.25), (4, 2.5, -1.05), (5, 4.0, -1.4)]  # the last round is short
 
@@ -97,6 +98,49 @@ def test_a_run_goes_on_after_its_last_round(tmp_path, monkeypatch, n_rounds):
     assert torch.equal(again.ema.weight, state.ema.weight)
 
 
+@pytest.mark.parametrize(("n_steps", "rows"), [(2, [(2, 0.5)]), (3, [(2, 0.5), (3, 2.0)])])
+def test_a_run_whose_time_is_up_ends_there_and_counts_what_was_done(tmp_path, n_steps, rows):
+    task, state = start()
+    task.is_over = lambda step: step >= n_steps
+    run_task(task, state, folder=tmp_path, settings={}, progress=False)
+    assert task.heard == [*range(n_steps)]
+    assert [(row["step"], row["batch"]) for row in state.rows] == rows
+
+
+def test_a_round_that_was_begun_has_a_step(tmp_path):
+    """The time may be up between the two."""
+    task, state = start()
+    asked: list[int] = []
+    task.is_over = lambda step: asked.append(step) or len(asked) > 1
+    run_task(task, state, folder=tmp_path, settings={}, progress=False)
+    assert [row["step"] for row in state.rows] == [1]
+
+
+class Bar(AbstractContextManager):
+    def __init__(self, **settings) -> None:
+        self.n, self.total = settings["initial"], settings["total"]
+        self.notes: list[set[str]] = []
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def update(self) -> None:
+        self.n += 1
+
+    def set_postfix(self, notes) -> None:
+        self.notes.append(set(notes))
+
+
+def test_the_bar_goes_on_where_the_run_does(tmp_path, monkeypatch):
+    bars: list[Bar] = []
+    monkeypatch.setattr(loop, "progress_bar", lambda **given: bars.append(Bar(**given)) or bars[-1])
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path, on_row=lambda row: 1 / 0)
+    run(tmp_path)
+    assert [(bar.n, bar.total) for bar in bars] == [(2, 5), (5, 5)]
+    assert bars[1].notes == [{"step", "batch", "loss"}] * 2
+
+
 def test_gradients_are_clipped_where_the_task_says_so(tmp_path):
     _, state = run(tmp_path, slope=10.0, max_gradient=1.0)
     assert state.model.weight.item() == pytest.approx(-1.5, rel=1e-4)
@@ -115,9 +159,10 @@ def test_weights_that_the_last_step_of_a_round_ruined_are_not_saved(tmp_path):
     assert not (tmp_path / "state.safetensors").exists()
 
 
-def test_nothing_is_lost_where_the_metrics_were_not_written(tmp_path, monkeypatch):
+@pytest.mark.parametrize("n_rounds", [1, 3])  # after the last, nothing else would write them
+def test_nothing_is_lost_where_the_metrics_were_not_written(tmp_path, monkeypatch, n_rounds):
     def killed(path, rows):
-        if rows:
+        if len(rows) == n_rounds:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -66,6 +66,9 @@ def test_every_class_has_the_same_say():
         for b in (True, False)
     ]
     assert share[0] > 0.2 > 0.1 > share[1]
+    with torch.no_grad():  # by default, and wherever it is called
+        weight, _ = linear_probe(x, targets, n_classes=2)
+    assert torch.equal(weight, linear_probe(x, targets, n_classes=2, balanced=True)[0])
 
 
 def test_a_constant_dimension_and_an_absent_class_are_no_trouble():
@@ -103,7 +106,7 @@ def tiny(network: str) -> Classifier:
     return Classifier(config).eval()
 
 
-@pytest.mark.parametrize("network", ["mn04", "resnet18"])
+@pytest.mark.parametrize("network", ["mn04", "mn10", "resnet18"])
 def test_a_head_takes_the_body_over_and_leaves_the_backbone_alone(network):
     backbone = as_backbone(tiny(network))
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
@@ -144,6 +147,8 @@ def test_a_probe_learns_its_examples():
             1,
             1,
         ]
+    with_one_more = probe_classifier(backbone, ("low", "high", "never heard"), clips)
+    assert with_one_more.predict(torch.stack([clip for clip, _ in clips])).shape == (4, 3)
     with pytest.raises(DatasetError):
         probe_classifier(backbone, ("low", "high"), [])
 
@@ -161,6 +166,7 @@ def test_frames_are_pooled_alike_under_a_new_head():
         window_seconds=1.0,
         hop_seconds=0.5,
         thresholds=(0.3, 0.4, 0.5),
+        median_seconds=(0.2, 0.6, 0.4),
     )
     backbone = Classifier(config).eval()
     torch.nn.init.normal_(backbone.network.attention.weight)
@@ -174,6 +180,16 @@ def test_frames_are_pooled_alike_under_a_new_head():
     assert logits.argmax(dim=1).tolist() == [0, 0, 1, 1]
     torch.testing.assert_close(logits, by_layer, atol=1e-4, rtol=1e-4)
     assert fitted.frame_logits(waveform).shape[-1] == 2
+    assert (fitted.config.thresholds, fitted.config.median_seconds) == (None, 0.6)
+
+
+@pytest.mark.parametrize("level", [{"level_db": 20.0}, {"min_level_db": 20.0}, None])
+def test_a_backbone_with_a_level_of_its_own_or_other_features_stays_as_it_is(level):
+    model = tiny("resnet18" if level is None else "mn04-bands")
+    if level is not None:
+        config = model.config
+        model = Classifier(config.replace(frontend=config.frontend.replace(**level)))
+    assert hearing_soft(model) is model
 
 
 def test_a_backbone_that_raises_clips_gives_a_model_that_hears_every_window_alike():
