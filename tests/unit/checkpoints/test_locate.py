@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from email.message import Message
-from http.client import IncompleteRead, InvalidURL
+from http.client import HTTPException, IncompleteRead, InvalidURL
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -258,6 +258,7 @@ def test_lasting_trouble_of_the_server_ends(
         (HTTPError("http://x", 499, "closed", Message(), None), False),
         (URLError(socket.gaierror("no name")), True),
         (URLError(ssl.SSLError("broken record")), True),
+        (URLError(OSError(errno.EHOSTUNREACH, "no route to host")), True),
         (URLError(ssl.SSLCertVerificationError("self-signed")), False),
         (IncompleteRead(b""), True),
         (InvalidURL("a space in it"), False),
@@ -266,6 +267,41 @@ def test_lasting_trouble_of_the_server_ends(
 )
 def test_only_what_may_pass_is_tried_again(error: Exception, passes: bool) -> None:
     assert fetch.may_pass(error) == passes
+
+
+def test_an_error_without_words_is_told_by_its_kind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise HTTPException
+
+    monkeypatch.setattr(fetch, "_fetch_once", fail)
+    target = tmp_path / "tiny" / "model.safetensors"
+    with pytest.raises(WeightsError, match=r"HTTPException\. Expected .*attempts made: 3"):
+        fetch.fetch_file("http://x/y", target, TINY.files[0], progress=False)
+
+
+@pytest.mark.parametrize("left", [None, WEIGHTS, WEIGHTS[:-1], WEIGHTS + b"!"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_counts_is_the_file_that_is_there_in_the_end(
+    fails: bool, left: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another process may have been quicker, or have damaged it."""
+    target = tmp_path / "tiny" / "model.safetensors"
+    target.parent.mkdir()
+
+    def once(*_: Any, **__: Any) -> None:
+        if left is not None:
+            target.write_bytes(left)
+        if fails:
+            raise PermissionError("in use")
+
+    monkeypatch.setattr(fetch, "_fetch_once", once)
+    if left == WEIGHTS:
+        fetch.fetch_file("http://x/y", target, TINY.files[0], progress=False)
+        return
+    with pytest.raises(WeightsError, match="in use" if fails else "just fetched .* is damaged"):
+        fetch.fetch_file("http://x/y", target, TINY.files[0], progress=False)
 
 
 def test_the_rate_of_each_span_counts_and_none_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def eventually(holds) -> bool:
 
 
 def test_recordings_come_in_order_with_errors_in_their_place():
-    items = ["a", b"bytes", "bad", np.zeros(3), "ccc", "bad", "d"]
+    items = ["a", b"bytes", "bad", np.zeros(3), "no\0name", "bad", "d"]
     outcomes = []
     for item, load in read_ahead(items, read, n_ahead=3):
         try:
@@ -68,6 +68,30 @@ def test_files_are_read_before_they_are_asked_for_and_only_so_many():
     pairs.close()
     assert threads() == []
     assert len(begun) == 6
+
+
+@pytest.mark.parametrize(("n_threads", "n_readers"), [(64, 8), (6, 3), (1, 1)])
+def test_few_files_are_asked_for_and_read_at_once(monkeypatch, n_threads, n_readers):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    taken, begun, goes_on = [], [], threading.Event()
+
+    def paths():
+        for number in range(200):
+            taken.append(number)
+            yield str(number)
+
+    def load(item: str) -> torch.Tensor:
+        begun.append(item)
+        goes_on.wait(30)
+        return torch.zeros(1)
+
+    pairs = read_ahead(paths(), load, n_ahead=1_000)
+    next(pairs)
+    assert eventually(lambda: len(begun) == n_readers)
+    time.sleep(0.01)
+    assert (len(taken), len(begun)) == (65, n_readers)
+    goes_on.set()
+    pairs.close()
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -196,7 +220,8 @@ def test_an_error_of_the_iterator_comes_in_its_place():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_goes_on_by_itself():
+def test_a_forked_process_goes_on_by_itself(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     pairs = read_ahead(["a", "bb", "ccc"], read, n_ahead=1)
     next(pairs)[1]()
     if (child := os.fork()) == 0:

@@ -266,6 +266,30 @@ def test_merged_events_last_an_hour_at_most(more, expected, begin):
     assert found == [(expected[0][0] + trim, expected[0][1]), *expected[1:]]
 
 
+def test_a_label_that_is_not_asked_for_has_no_event_however_sure_the_model_is():
+    rows = [(1.0, 0.9), (1.0, 0.0), (0.0, 0.0), (0.0, 0.0)]
+    events = track(rows, labels=frozenset({"rain"}), threshold=(0.5, 0.6))
+    assert [(event.label, *span) for event, span in zip(events, spans(events), strict=True)] == [
+        ("rain", 0, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "n_samples", "n_events"),
+    [
+        ({"merge_gap_seconds": 0.29}, (10, 29, 10), 1),  # .29 * 100 is less than 29
+        ({"merge_gap_seconds": 0.29}, (10, 30, 10), 2),
+        ({"min_duration_seconds": 0.29}, (29, 200, 28), 1),
+    ],
+)
+def test_seconds_are_rounded_to_samples(rules, n_samples, n_events):
+    tracker = EventTracker(LABELS[:1], EventRules(**rules), sample_rate=100)
+    first, gap, second = n_samples
+    ends = torch.tensor([first, first + gap, first + gap + second, 1_000])
+    events = tracker.push(torch.tensor([[0.9], [0.0], [0.9], [0.0]]), ends)
+    assert len(events + tracker.flush(1_000)) == n_events
+
+
 def test_the_least_score_is_enough():
     rows = [(0.5,), (0,), (0,), (0.49,), (0,), (0,)]
     assert spans(track(rows, threshold=0.25, min_score=0.5)) == [(0, 1)]
