@@ -132,7 +132,8 @@ def _run(arguments: argparse.Namespace) -> int:
             written.setdefault("separation", {})[name] = separation
             say(
                 f"{name}: SI-SDR improvement {separation['si_sdr_improvement_mean_db']:.2f} dB "
-                f"(mean), {separation['si_sdr_improvement_median_db']:.2f} dB (median)"
+                f"(mean), {separation['si_sdr_improvement_median_db']:.2f} dB (median); "
+                f"{separation['share_of_mixtures_made_worse']:.1%} made worse"
             )
     if arguments.output is not None:
         with writing(arguments.output):
