@@ -24,6 +24,7 @@ from soundsep.audio import audio_blocks
 from soundsep.augment import Augment
 from soundsep.config import Config
 from soundsep.datasets import (
+    AudioTable,
     Clip,
     Concatenation,
     MixtureConfig,
@@ -130,6 +131,9 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
     ]
     for clip in clips:
         soundfile.write(clip.path, NOISE.numpy(), RATE)
+    rows = ["path,label", *(f"{clip.path.name},{clip.label}" for clip in clips)]
+    (folder / "clips.csv").write_text("\n".join(rows))
+    table = AudioTable(folder / "clips.csv")
     data: Any = SimpleNamespace(clips=clips)  # with folds
     examples = [(NOISE, 0), (NOISE, 1)]
     mixing, scenes = MixtureConfig(seconds=1.0), SoundscapeConfig(seconds=1.0)
@@ -185,6 +189,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[..., A
         "Mixtures": lambda **o: Mixtures(examples, **{"n_mixtures": 1, **o}),
         "Soundscapes.of_fold": lambda **o: Soundscapes.of_fold(data, 1, **{"n_scenes": 1, **o}),
         "Soundscapes": lambda **o: Soundscapes(examples, **{"n_scenes": 1, **o}),
+        "AudioTable.unlabelled": table.unlabelled,
         "check_leakage": lambda **o: check_leakage(clips, (), **o),
         "find_near_duplicates": lambda **o: find_near_duplicates(clips, **o),
         "fit": lambda **o: fit(clips, backbone=model, **o),

@@ -99,7 +99,6 @@ def refuse_learnt(model: str, clips: Sequence[Clip]) -> None:
 
     Raises:
         ConfigError: the model was fitted to some of the clips.
-        AudioError: a clip cannot be read.
     """
     from soundsep.errors import ConfigError
     from soundsep.training.learnt import learnt_clips

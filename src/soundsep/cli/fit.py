@@ -122,7 +122,7 @@ def _run(arguments: argparse.Namespace) -> int:
             raise ConfigError("--group needs a folder; a table has a column named group instead")
         data = AudioTable(*arguments.data, recordings=arguments.recordings)
         if arguments.unlabelled:
-            backgrounds += data.unlabelled()
+            backgrounds += data.unlabelled(errors="skip")
     elif len(arguments.data) > 1:
         raise ConfigError(
             f"expected one folder, or tables in .csv or .txt, got "
@@ -153,5 +153,7 @@ def _run(arguments: argparse.Namespace) -> int:
     say(f"\nwrote {arguments.output}; use it with")
     say(f"  soundsep classify --model {arguments.output} FILE")
     if report.skipped:
-        note(f"clips that could not be used: {len(report.skipped)}; the report says why")
+        note(
+            f"clips or backgrounds that could not be used: {len(report.skipped)}; the report says why"
+        )
     return 1 if report.skipped else 0

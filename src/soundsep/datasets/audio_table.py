@@ -7,9 +7,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from soundsep.audio.length import readable_seconds
-from soundsep.config import check_number, check_whole
+from soundsep.config import check_choice, check_number, check_whole
 from soundsep.datasets.clip import Clip, FoldedClips
 from soundsep.datasets.folder import note_look_alikes, require_classes
 from soundsep.datasets.label_files import Labelled, misnamed_columns, read_labels
@@ -17,7 +18,7 @@ from soundsep.datasets.origins import merge_copies
 from soundsep.datasets.pieces import Piece
 from soundsep.datasets.table import looking_at
 from soundsep.datasets.table_files import Finder
-from soundsep.errors import DatasetError
+from soundsep.errors import AudioError, DatasetError
 from soundsep.names import local_path
 
 __all__ = ["AudioTable", "is_table"]
@@ -138,7 +139,13 @@ class AudioTable(FoldedClips):
         )
         self.fold_numbers = tuple(sorted({clip.fold for clip in self.clips} - {0}))
 
-    def unlabelled(self, *, seconds: float = 10.0, n_most: int = 200) -> tuple[Piece, ...]:
+    def unlabelled(
+        self,
+        *,
+        seconds: float = 10.0,
+        n_most: int = 200,
+        errors: Literal["raise", "skip"] = "raise",
+    ) -> tuple[Piece, ...]:
         """Parts of the recordings that no line labels, as backgrounds for `soundsep.fit`.
 
         A truncated recording has parts up to where it breaks off.
@@ -147,11 +154,15 @@ class AudioTable(FoldedClips):
             seconds: Length of a part; shorter ones are given where there is no more between two
                 labels, but none below a second.
             n_most: Number of parts at most, spread evenly over the recordings.
+            errors: ``"raise"`` stops at the first recording of which nothing can be read;
+                ``"skip"`` leaves it out, as `soundsep.fit` leaves out its clips, and lists them.
 
         Raises:
-            AudioError: nothing of a recording can be read.
-            ConfigError: ``seconds`` is not above 0, or ``n_most`` not at least 1.
+            AudioError: nothing of a recording can be read, and ``errors`` is ``"raise"``.
+            ConfigError: ``seconds`` is not above 0, ``n_most`` not at least 1, or ``errors``
+                another word.
         """
+        check_choice("errors", errors, ("raise", "skip"))
         seconds = check_number("seconds", seconds, above=0)
         n_most = check_whole("n_most", n_most, least=1)
         spans = defaultdict[Path, list[tuple[float, float]]](list)
@@ -161,7 +172,12 @@ class AudioTable(FoldedClips):
         for path, taken in spans.items():
             if (0.0, math.inf) in taken:
                 continue  # labelled as a whole, however long
-            length = readable_seconds(path)
+            try:
+                length = readable_seconds(path)
+            except AudioError:
+                if errors == "raise":
+                    raise
+                continue
             position = 0.0
             for start, end in (*sorted(taken), (length, length)):
                 n_parts = math.ceil(max(min(start, length) - position, 0.0) / seconds)

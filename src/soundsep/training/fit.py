@@ -97,7 +97,8 @@ def fit(
         The classifier, on the CPU and with calibrated scores, and the report.
 
     Raises:
-        AudioError: a file cannot be read, and ``errors`` is ``"raise"``.
+        AudioError: a file cannot be used, and ``errors`` is ``"raise"``, or none of the backgrounds
+            can.
         DatasetError: there are fewer than two classes, fewer than two usable clips of a class, or
             two classes with one name or one target.
         ConfigError: ``data`` is something else, an option is invalid, ``seed`` is not a seed, the
@@ -135,7 +136,7 @@ def fit(
         check_one_label(clips, labels, what=what, hint=hint)
     copier = None
     if copies or activation == "sigmoid":
-        copier = FrameCopies(base, backgrounds=backgrounds, device=device)
+        copier = FrameCopies(base, backgrounds=backgrounds, device=device, errors=errors)
     if copier is not None and activation == "sigmoid":
         found, skipped = copier.of_files(audio, errors=errors, progress=progress)
     else:
@@ -144,6 +145,8 @@ def fit(
         raise DatasetError(
             f"none of the {len(clips)} files can be used: {next(iter(skipped.values()))}"
         )
+    if copier is not None:
+        skipped |= copier.skipped
     clips = tuple(clip for clip in clips if clip.audio in found)
     require_classes(labels, (clip.label for clip in clips), where=where)
     targets = torch.tensor([labels.index(clip.label) for clip in clips])

@@ -27,7 +27,7 @@ from soundsep.errors import AudioError, ConfigError, DatasetError
 from soundsep.files import code_digest, digest
 from soundsep.models import FrameNetwork
 from soundsep.progress import progress_bar
-from soundsep.training.embedding_cache import body_digest, load_all, load_clips
+from soundsep.training.embedding_cache import body_digest, load_clips
 from soundsep.training.nothing import noise_windows
 
 __all__ = ["FrameCopies"]
@@ -60,9 +60,14 @@ class FrameCopies:
             window.
         backgrounds: Recordings, or pieces of them, that hold none of the sounds.
         device: Device to compute on, such as ``"cpu"`` or ``"cuda"``.
+        errors: ``"raise"`` stops at the first background that cannot be used, ``"skip"`` leaves it
+            out.
+
+    Attributes:
+        skipped: Backgrounds that were left out, and the reasons.
 
     Raises:
-        AudioError: a background cannot be read.
+        AudioError: a background cannot be used, and ``errors`` is ``"raise"``, or none can.
         ConfigError: no scenes can have the backbone's window or rate, or the device does not exist.
     """
 
@@ -72,19 +77,19 @@ class FrameCopies:
         *,
         backgrounds: Sequence[str | Path | Piece] = (),
         device: str | torch.device = "cpu",
+        errors: Literal["raise", "skip"] = "raise",
     ) -> None:
         self.model = to_device(copy.deepcopy(backbone), device).eval()
         self.device = device
         self.config = COPIES.replace(
             sample_rate=backbone.sample_rate, seconds=backbone.config.window_seconds
         )
-        places: list[Path | Piece] = []
-        for one in backgrounds:
-            if isinstance(one, Piece):
-                places.append(one)
-            else:
-                places += spread_pieces(Path(one), seconds=PIECE_SECONDS, n_most=N_PIECES)
-        self.backgrounds = [*load_all(places, backbone).values()]
+        self.skipped: dict[Path | Piece, str] = {}
+        found = self._load(backgrounds, errors)
+        if self.skipped and not found:
+            reason = next(iter(self.skipped.values()))
+            raise AudioError(f"none of the backgrounds can be used: {reason}")
+        self.backgrounds = [*found.values()]
         key_of = audio_keys()
         folder = None
         with suppress(ConfigError):  # no home folder
@@ -95,10 +100,32 @@ class FrameCopies:
                 self.config.to_dict(),
                 N_COPIES,
                 code_digest("augment", "datasets", "training"),
-                [key_of(one) for one in places],
+                [key_of(one) for one in found],
             ],
             sort_keys=True,
         )
+
+    def _load(
+        self, backgrounds: Sequence[str | Path | Piece], errors: Literal["raise", "skip"]
+    ) -> dict[Path | Piece, Tensor]:
+        """The waveforms of backgrounds, of long ones in pieces."""
+        places: list[Path | Piece] = []
+        found: dict[Path | Piece, Tensor] = {}
+        for one in backgrounds:
+            try:
+                places += (
+                    [one]
+                    if isinstance(one, Piece)
+                    else spread_pieces(Path(one), seconds=PIECE_SECONDS, n_most=N_PIECES)
+                )
+            except AudioError as error:
+                _skip(one if isinstance(one, Piece) else Path(one), error, self.skipped, errors)
+        for place, waveform in load_clips(places, self.model):
+            if isinstance(waveform, AudioError):
+                _skip(place, waveform, self.skipped, errors)
+            else:
+                found[place] = waveform
+        return found
 
     def of_files(
         self,
@@ -126,16 +153,11 @@ class FrameCopies:
         missing: dict[Path | Piece, tuple[str, int]] = {}
         key_of = audio_keys()
 
-        def skip(one: Path | Piece, error: AudioError) -> None:
-            if errors == "raise":
-                raise error
-            skipped[one] = str(error)
-
         for one in dict.fromkeys(audio):
             try:
                 content = key_of(one)
             except AudioError as error:
-                skip(one, error)
+                _skip(one, error, skipped, errors)
                 continue
             key = digest(content, self.settings)
             rows = self.cache.get(key)
@@ -153,7 +175,7 @@ class FrameCopies:
                     raise waveform
                 found[one] = self._rows_of(one, waveform, seed=seed)
             except AudioError as error:
-                skip(one, error)
+                _skip(one, error, skipped, errors)
             else:
                 self.cache.put(key, found[one].numpy())
         return found, skipped
@@ -244,3 +266,15 @@ class FrameCopies:
 
 def _row(is_there: int, embedding: Tensor) -> Tensor:
     return torch.cat([torch.full((1,), float(is_there)), embedding])
+
+
+def _skip(
+    one: Path | Piece,
+    error: AudioError,
+    skipped: dict[Path | Piece, str],
+    errors: Literal["raise", "skip"],
+) -> None:
+    """Note what cannot be used, or raise what is wrong with it."""
+    if errors == "raise":
+        raise error
+    skipped[one] = str(error)

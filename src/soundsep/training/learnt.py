@@ -9,6 +9,7 @@ from pathlib import Path
 
 from soundsep.datasets import Clip
 from soundsep.datasets.array_cache import audio_digest
+from soundsep.errors import AudioError
 from soundsep.files import parse_json, saving
 from soundsep.names import local_path
 
@@ -49,16 +50,20 @@ def learnt_clips(model: str | Path, clips: Sequence[Clip]) -> list[Clip]:
         model: A model's folder, as ``soundsep fit`` writes it with its ``fit_report.json``, or
             ``soundsep train`` with ``learnt.json``. A folder without one has learnt none that is
             known.
-        clips: Labelled clips.
-
-    Raises:
-        AudioError: a clip cannot be read.
+        clips: Labelled clips. Those that cannot be opened are not told from others.
     """
     marks = _marks(local_path(model))
     if not marks:
         return []
-    marks_of = cache(lambda path: file_marks([path]))  # a recording may have thousands of clips
-    return [clip for clip in clips if marks_of(clip.path) <= marks]
+
+    @cache  # a recording may have thousands of clips
+    def is_learnt(path: Path) -> bool:
+        try:
+            return file_marks([path]) <= marks
+        except AudioError:  # whoever measures it leaves it out, or says why not
+            return False
+
+    return [clip for clip in clips if is_learnt(clip.path)]
 
 
 def _marks(folder: Path) -> frozenset[str]:

@@ -10,7 +10,7 @@ import soundfile
 
 from soundsep.datasets import AudioTable, Clip, Piece
 from soundsep.datasets.pieces import load_pieces
-from soundsep.errors import ConfigError, DatasetError
+from soundsep.errors import AudioError, ConfigError, DatasetError
 
 ROWS = "path,label,fold,group\na1.wav,a,1,x\nsub/a2.wav,a,2,y\nb1.wav,b,1,z\nb2.wav,b,2,w\n"
 
@@ -326,6 +326,17 @@ def test_a_recording_that_one_line_labels_as_a_whole_is_not_even_read(tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("path,label\nnight.wav,owl\n")
     assert AudioTable(table, partial=True).unlabelled() == ()
+
+
+def test_a_broken_recording_has_no_background_and_costs_the_others_none(tmp_path):
+    recording = write_night(tmp_path, "night.wav", 20)
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    table = tmp_path / "t.csv"
+    table.write_text(f"{TIMES}broken.wav,0,15,owl\nnight.wav,0,15,owl\n")
+    data = AudioTable(table, partial=True)
+    with pytest.raises(AudioError, match="broken"):
+        data.unlabelled()
+    assert data.unlabelled(errors="skip") == (Piece(recording, 15.0, 20.0),)
 
 
 def test_no_background_lies_behind_the_end_of_its_recording(tmp_path):

@@ -5,6 +5,7 @@ import json
 import re
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -523,6 +524,23 @@ def test_a_background_is_learnt_as_nothing_by_any_backbone(tones, tmp_path, back
         run(tones, backbone, backgrounds=[tmp_path / "hum.wav"], mode="finetune")
     with pytest.raises(ConfigError, match="activation"):
         run(tones, backbone, activation="tanh")
+
+
+def test_a_background_that_cannot_be_used_costs_the_others_nothing(tones, tmp_path, backbone):
+    places = tmp_path / "places"
+    places.mkdir()
+    hum = 0.2 * np.sin(2 * np.pi * 100 * np.arange(4 * RATE) / RATE)
+    soundfile.write(places / "hum.wav", hum, RATE)
+    (places / "broken.wav").write_bytes(b"no audio")
+    soundfile.write(places / "silent.wav", np.zeros(RATE), RATE)
+    with pytest.raises(AudioError, match="broken"):
+        run(tones, backbone, backgrounds=places)
+    classifier, report = run(tones, backbone, backgrounds=places, errors="skip")
+    assert [Path(path).name for path, _ in report.skipped] == ["broken.wav", "silent.wav"]
+    alone, _ = run(tones, backbone, backgrounds=places / "hum.wav")
+    torch.testing.assert_close(classifier.network.head.bias, alone.network.head.bias)
+    with pytest.raises(AudioError, match=r"none of the backgrounds .*broken"):
+        run(tones, backbone, backgrounds=places / "broken.wav", errors="skip")
 
 
 def test_backgrounds_are_files_folders_or_one_of_them(tones, tmp_path, backbone):

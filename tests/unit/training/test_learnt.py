@@ -36,3 +36,13 @@ def test_a_recording_is_read_once_for_all_its_clips(tmp_path, monkeypatch):
     clips = [clip(path, float(start)) for start in range(50) for path in (known, other)]
     assert learnt_clips(tmp_path, clips) == clips[::2]
     assert sorted(read) == [known, other]
+
+
+def test_a_clip_that_cannot_be_opened_costs_the_others_nothing(tmp_path):
+    """Whoever measures the clips leaves it out, or says what is wrong with it."""
+    known = tmp_path / "known.wav"
+    known.write_bytes(b"known")
+    content = {"learnt": " ".join(learnt.file_marks([known]))}
+    (tmp_path / learnt.REPORT_NAME).write_text(json.dumps(content))
+    clips = [clip(tmp_path / "gone.wav", 0.0), clip(known, 0.0)]
+    assert learnt_clips(tmp_path, clips) == clips[1:]
