@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -607,7 +608,9 @@ def test_cache_that_cannot_be_written_serves_from_a_mirror(
     with pytest.warns(SoundsepWarning, match="the cache cannot be written"):
         folder = resolve("tiny")
     assert contents(folder) == CONTENTS
-    assert resolve("tiny") == folder
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # once is enough
+        assert resolve("tiny") == folder
     assert mirror.asked == [MODEL_PATH, CONFIG_PATH]  # the second time it was there
     mirrored = put(tmp_path / "mirror" / "tiny")
     monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(tmp_path / "mirror"))
@@ -985,12 +988,27 @@ def test_a_package_without_the_model_is_passed_over(
 def test_cache_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SOUNDSEP_CACHE", "~/here")
     assert locate.cache_root() == Path.home() / "here"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOUNDSEP_CACHE", "here")
+    assert locate.cache_root() == tmp_path / "here"  # and stays there in another folder
     monkeypatch.delenv("SOUNDSEP_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert locate.cache_root() == tmp_path / "soundsep"
     for ignored in ("", "relative"):  # as the XDG specification says
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
         assert locate.cache_root() == Path.home() / ".cache" / "soundsep"
+
+
+def test_the_folder_of_a_process_goes_with_it() -> None:
+    code = (
+        "from soundsep.checkpoints.cache import folder_of_this_process\n"
+        "folder = folder_of_this_process()\n"
+        "(folder / 'weights').mkdir()\n"  # it is there
+        "print(folder)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    folder = Path(ended.stdout.strip())
+    assert (folder.name[:9], folder.exists(), ended.stderr) == ("soundsep-", False, "")
 
 
 def test_other_contents_get_another_folder() -> None:
