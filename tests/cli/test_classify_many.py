@@ -212,6 +212,15 @@ def test_what_was_written_before_an_interrupt_is_kept(tmp_path, monkeypatch):
     assert (tmp_path / "out.jsonl").read_bytes() == b"a line\n"
 
 
+def test_a_write_that_the_system_makes_in_parts_is_whole(tmp_path, monkeypatch):
+    file, write = ClaimedFile(tmp_path / "out.jsonl", may_exist=False), os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:3]))
+    file.append(b"a line\n")
+    file.append(b"another\n")
+    file.close()
+    assert (tmp_path / "out.jsonl").read_bytes() == b"a line\nanother\n"
+
+
 @pytest.mark.parametrize(
     ("n_done", "said"),
     [
@@ -231,6 +240,42 @@ def test_ctrl_c_tells_how_much_is_done(n_done, said, capsys):
     assert (
         capsys.readouterr().err == f"soundsep: {said}; the same command with --resume continues\n"
     )
+
+
+def test_ctrl_c_promises_no_more_than_a_later_run_can_do(capsys):
+    def work(group):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go_through(["0", "1"], work, output=Path("clips"))
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("paths", "done", "options", "said", "code"),
+    [
+        (["a"], {}, {}, "", 0),
+        (["a"], {}, {"always_sum_up": True}, "1 recording, done", 0),
+        (["a"], {"a": False}, {}, "1 recording, done, 1 done before", 0),
+        (["a", "b"], {}, {}, "2 recordings, none failed", 0),
+        (["a", "bad"], {}, {}, "1 of 2 recordings failed", 1),
+        (["a", "b"], {"gone": True}, {}, "2 recordings, none failed", 0),  # not of this run
+        (
+            ["a", "b"],
+            {"b": True},
+            {},
+            "1 of 2 recordings failed, 1 done before; --retry-failed tries those again that failed "
+            "before",
+            1,
+        ),
+    ],
+)
+def test_a_summary_counts_the_recordings_of_the_run(paths, done, options, said, code, capsys):
+    def work(group):
+        yield from ("no sound" if path == "bad" else None for path in group)
+
+    assert go_through(paths, work, done=done, **options) == code
+    assert capsys.readouterr().err == (f"soundsep: {said}\n" if said else "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
