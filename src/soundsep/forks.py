@@ -1,4 +1,4 @@
-"""What a process does that was forked from one that had loaded a model."""
+"""Models in a process that was forked from one that had computed with a model."""
 
 from __future__ import annotations
 
@@ -9,38 +9,41 @@ import torch
 
 from soundsep.errors import warn
 
-__all__ = ["HomeProcess"]
+__all__ = ["leave_lost_threads"]
+
+_has_computed = False  # this process, or the one it was forked from before that
+_is_forked = False  # from a process that had computed
 
 
-class HomeProcess:
-    """The process that an object was made in.
+def leave_lost_threads() -> None:
+    """Compute in one thread, where torch would wait for others for ever.
 
-    torch computes with the threads of OpenMP. They belong to the thread that computed first, for
-    instance by loading a model, and a fork does not copy them: in the child, what is left of that
-    thread, its main thread, would wait for them for ever.
+    Called before a model is made or used. torch computes with the threads of OpenMP. They belong to
+    the thread that computed first, and a fork does not copy them: in the child, what is left of
+    that thread is the main thread. Other threads of the child start threads of their own.
+
+    Warns:
+        SoundsepWarning: torch had more than one thread.
     """
+    global _has_computed
+    _has_computed = True
+    if (
+        _is_forked
+        and threading.current_thread() is threading.main_thread()
+        and (n_threads := torch.get_num_threads()) > 1
+    ):
+        torch.set_num_threads(1)
+        warn(
+            "this process was forked from one that had computed with a model, and torch would "
+            "wait for threads that only that one has: torch.set_num_threads(1) was called, "
+            f"instead of {n_threads}; load models after the fork, or start processes with 'spawn'"
+        )
 
-    def __init__(self) -> None:
-        self._id = os.getpid()
 
-    def __reduce__(self) -> tuple[type[HomeProcess], tuple[()]]:
-        """Copies belong where they are made, such as in a process that was spawned."""
-        return HomeProcess, ()
+def _forked() -> None:
+    global _is_forked
+    _is_forked = _has_computed
 
-    def check(self) -> None:
-        """Go on with one thread if this is a fork, and a computation would wait for others.
 
-        Warns:
-            SoundsepWarning: it does.
-        """
-        if (
-            os.getpid() != self._id
-            and threading.current_thread() is threading.main_thread()
-            and (n_threads := torch.get_num_threads()) > 1
-        ):
-            torch.set_num_threads(1)
-            warn(
-                f"this process was forked after the model was loaded, and torch would wait for "
-                f"threads that only its parent has: torch.set_num_threads(1) was called, instead "
-                f"of {n_threads}; load the model after the fork, or start processes with 'spawn'"
-            )
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)

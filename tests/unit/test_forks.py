@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 SCRIPT = """
-import os, signal, sys, threading, warnings
+import os, pickle, signal, sys, threading, warnings
 import torch
 from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline, Separator, SoundsepWarning
 from soundsep.export import OnnxClassifier, export_onnx
@@ -51,6 +51,8 @@ with warnings.catch_warnings():
 assert torch.get_num_threads() == 2
 with warnings.catch_warnings(record=True) as warned:
     warnings.simplefilter("always")
+    if kind == "copy":
+        pipe = pickle.loads(pickle.dumps(pipe))
     found += [answer(noise), answer(noise)]
 assert all(torch.allclose(one, expected, atol=1e-5) for one in found)
 assert [str(w.message)[:23] for w in warned] == ["this process was forked"], warned
@@ -58,7 +60,7 @@ assert torch.get_num_threads() == 1
 """
 
 
-@pytest.mark.parametrize("kind", ["torch", "separator", "onnx", "exported"])
+@pytest.mark.parametrize("kind", ["torch", "copy", "separator", "onnx", "exported"])
 def test_a_fork_does_not_wait_for_threads_of_its_parent(kind, tmp_path):
     if kind in ("onnx", "exported"):
         pytest.importorskip("onnxruntime")

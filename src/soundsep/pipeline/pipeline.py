@@ -21,7 +21,7 @@ from soundsep.classifier.scoring import MAX_SHIFTS, embed_windows
 from soundsep.config import check_choice, check_number, check_whole
 from soundsep.devices import to_device
 from soundsep.errors import ConfigError
-from soundsep.forks import HomeProcess
+from soundsep.forks import leave_lost_threads
 from soundsep.models import Network
 from soundsep.pipeline.call import Call
 from soundsep.pipeline.hearing import hear
@@ -95,6 +95,7 @@ class Pipeline(Listener, Generic[Model_co]):
         device: str | torch.device = "cpu",
         runtime: Literal["torch", "onnx"] = "torch",
     ) -> None:
+        leave_lost_threads()
         check_classifier("Pipeline", classifier)
         if not isinstance(unknown, bool):
             raise ConfigError(
@@ -126,14 +127,13 @@ class Pipeline(Listener, Generic[Model_co]):
         self.separator = separator
         self.unknown, self.silence_db = unknown, silence_db
         self.runtime = runtime
-        self._home = HomeProcess()
         self._inference = InferenceCopy(_folded if runtime == "torch" else _in_onnx)
         if runtime == "onnx":
             _ = self._model  # what is missing for it is said now
 
     @property
     def _model(self) -> ClassifierLike:
-        self._home.check()
+        leave_lost_threads()
         classifier: ClassifierLike = self.classifier
         # A subclass may do anything with its network.
         return self._inference.of(classifier) if type(classifier) is Classifier else classifier
@@ -167,6 +167,7 @@ class Pipeline(Listener, Generic[Model_co]):
             ExportError: ``runtime="onnx"``, and ONNX cannot express the network.
             WeightsError: the files are not available, or are not what they claim to be.
         """
+        leave_lost_threads()
         if separator is not None and not isinstance(separator, Separator):
             separator = Separator.from_pretrained(separator, device=device)
         of_any: type[Pipeline[Any]] = cls  # a subclass may be of one kind of classifier
@@ -280,8 +281,8 @@ class Pipeline(Listener, Generic[Model_co]):
 
         Warns:
             SoundsepWarning: an array was given without ``sample_rate``, once per pipeline; or the
-                process was forked after the pipeline was made, and torch now computes in one
-                thread.
+                process was forked from one that had computed with a model, and torch now computes
+                in one thread.
         """
         check_choice("errors", errors, ("raise", "return"))
         if sample_rate is not None:

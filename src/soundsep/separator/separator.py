@@ -18,7 +18,7 @@ from soundsep.audio.silence import is_silent
 from soundsep.config import check_kind
 from soundsep.devices import move, prepare, to_device
 from soundsep.errors import ConfigError, warn
-from soundsep.forks import HomeProcess
+from soundsep.forks import leave_lost_threads
 from soundsep.progress import progress_bar
 from soundsep.separator.config import SeparatorConfig
 from soundsep.separator.demucs.models import find_demucs
@@ -77,13 +77,13 @@ class Separator:
         *,
         device: str | torch.device = "cpu",
     ) -> None:
+        leave_lost_threads()
         check_kind("Separator", network, nn.Module)
         theirs = is_demucs(network)
         if config is None and not theirs:
             raise ConfigError("a network that is not from demucs needs a SeparatorConfig")
         self.config = demucs_config(network) if config is None else config
         self._has_warned = False  # about an array without a rate
-        self._home = HomeProcess()
         # Networks of demucs, and perhaps those of others, reshape as if channels came first.
         placed = to_device if self.config.network else move
         self.network: nn.Module = placed(network, device).eval()
@@ -118,6 +118,7 @@ class Separator:
             ConfigError: the name is unknown, or a config is invalid.
             WeightsError: a file is not available, is damaged, or is not what it claims to be.
         """
+        leave_lost_threads()
         if (network := find_demucs(name_or_folder)) is not None:
             return cls(network, device=device)
         return cls(*load_ours(name_or_folder), device=device)
@@ -166,10 +167,10 @@ class Separator:
 
         Warns:
             SoundsepWarning: an array was given without ``sample_rate``, once per separator; the
-                recording is digital silence, and so are its sources; or the process was forked
-                after the separator was made, and torch now computes in one thread.
+                recording is digital silence, and so are its sources; or the process was forked from
+                one that had computed with a model, and torch now computes in one thread.
         """
-        self._home.check()
+        leave_lost_threads()
         waveform, _ = load_audio(
             audio,
             sample_rate=self._rate_of(audio, sample_rate),
@@ -229,7 +230,7 @@ class Separator:
         Warns:
             SoundsepWarning: as for calling the separator.
         """
-        self._home.check()
+        leave_lost_threads()
         blocks = audio_blocks(
             audio,
             sample_rate=self._rate_of(audio, sample_rate),
