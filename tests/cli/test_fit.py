@@ -77,7 +77,7 @@ def test_a_bad_file_is_reported_and_left_out(folder, backbone, tmp_path, capsys)
     reason = f"left out: {folder / 'low' / 'bad.wav'} cannot be read as audio"
     assert printed.out.count(reason) == 1
     assert printed.err.splitlines() == [
-        "soundsep: clips or backgrounds that could not be used: 1; the report says why"
+        "soundsep: clips or backgrounds left out: 1; the report says why"
     ]
     assert Classifier.from_pretrained(tmp_path / "model").labels == ("high", "low")
 

@@ -153,7 +153,5 @@ def _run(arguments: argparse.Namespace) -> int:
     say(f"\nwrote {arguments.output}; use it with")
     say(f"  soundsep classify --model {arguments.output} FILE")
     if report.skipped:
-        note(
-            f"clips or backgrounds that could not be used: {len(report.skipped)}; the report says why"
-        )
+        note(f"clips or backgrounds left out: {len(report.skipped)}; the report says why")
     return 1 if report.skipped else 0
