@@ -79,6 +79,16 @@ def test_scenes_and_their_truth_are_written_and_the_same_again(
     assert made(tmp_path / "a")["0000.wav"] != made(tmp_path / "c")["0000.wav"]
 
 
+def test_what_a_folder_of_ones_own_leaves_out_is_said(tmp_path, capsys):
+    mine = tmp_path / "mine"
+    for name in ("dog/rex.wav", "dog/tom.wav", "rain/roof.wav", "rain/tent.wav", "loose.wav"):
+        (mine / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(mine / name, burst(len(name)), RATE)
+    command = ["make-scenes", "--data", str(mine), "--fold", "1", "--n-scenes", "1"]
+    assert main([*command, "--seconds", "2", "-o", str(tmp_path / "a")]) == 0
+    assert "warning: audio files outside of the subfolders, left out: 1" in capsys.readouterr().err
+
+
 def test_long_scenes_have_sounds_all_along(tmp_path, esc50):
     command = ["make-scenes", "--data", esc50, "--fold", "5", "--n-scenes", "1", "--seconds", "90"]
     assert main([*command, "-o", str(tmp_path / "a")]) == 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from soundsep.cli.console import note
 from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import at_least_0, at_least_1
 from soundsep.errors import ConfigError
@@ -124,6 +125,8 @@ def scenes_of(
     data = open_dataset([arguments.data], folds=folds)
     if not data.fold_numbers:
         data = Concatenation([data])
+    for warning in data.notes:
+        note(f"warning: {warning}")
     rate = config.sample_rate
     others = {"backgrounds": None, "strangers": STRANGER_SECONDS}
     recordings: dict[str, Any] = {
