@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from soundsep.checkpoints.registry import PUBLISHED
 from soundsep.cli import main
 from soundsep.datasets import read_truth
 from soundsep.labels import ESC50_LABELS
+from soundsep.models.separation import mask_unet
+from soundsep.separator import Separator, SeparatorConfig
 from soundsep.training.learnt import REPORT_NAME, file_marks
 
 RATE = 16_000
@@ -209,6 +212,25 @@ def test_a_model_is_not_measured_on_clips_it_was_fitted_to(tmp_path, capsys, esc
     assert main(command) == 2
     assert "was fitted to 1 of these 3 clips" in capsys.readouterr().err
     assert main([*command, "--any-clip"]) == 0
+
+
+def test_what_a_separator_does_to_mixtures_is_printed_as_it_is_written(
+    tmp_path, capsys, esc50, model
+):
+    config = SeparatorConfig(
+        network="mask-unet", sources=("a", "b"), sample_rate=RATE, n_channels=1, segment_seconds=2.0
+    )
+    Separator(mask_unet(2), config).save_pretrained(tmp_path / "two")
+    command = ["evaluate-mixtures", model, "--data", esc50, "--fold", "5", "--mixtures", "2"]
+    command += ["--separator", str(tmp_path / "two"), "-o", str(tmp_path / "metrics.json")]
+    assert main(command) == 0
+    printed = capsys.readouterr()
+    assert "sample_rate" not in printed.err  # that of the mixtures is known
+    (written,) = json.loads((tmp_path / "metrics.json").read_text())["separation"].values()
+    mean, median, worse = re.findall(r"improvement (.*) dB .*, (.*) dB .*; (.*)%", printed.out)[0]
+    assert float(mean) == pytest.approx(written["si_sdr_improvement_mean_db"], abs=0.01)
+    assert float(median) == pytest.approx(written["si_sdr_improvement_median_db"], abs=0.01)
+    assert float(worse) == pytest.approx(100 * written["share_of_mixtures_made_worse"], abs=0.1)
 
 
 def test_the_scenes_measured_are_those_that_are_made(tmp_path, capsys, monkeypatch, esc50, model):
