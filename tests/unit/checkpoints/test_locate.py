@@ -366,6 +366,47 @@ def test_a_file_of_no_table_is_gone_on_with(
     assert begun.read_bytes() == WEIGHTS[:1_000]
 
 
+def test_bytes_from_another_place_than_asked_for_replace_what_is_there(
+    server: Server, tmp_path: Path
+) -> None:
+    def whole(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(206)
+        handler.send_header("Content-Range", "bytes 0-999/1000")
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(WEIGHTS[:1_000])
+
+    server.planned["/x"] = [whole] * 2
+    for size in (None, 1_000):
+        (begun := tmp_path / "x").write_bytes(b"other" * 80)
+        with begun.open("ab") as stream:
+            fetch.receive(f"{server.url}/x", stream, size=size, progress=False, resume=True)
+        assert begun.read_bytes() == WEIGHTS[:1_000]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (None, "it is missing"),
+        (b"abc", ""),
+        (b"ab", "expected 3 bytes, found 2"),
+        (b"abcd", "expected 3 bytes, found 4"),
+        (b"abd", "expected sha256 ba78"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(
+    body: bytes | None, problem: str, tmp_path: Path
+) -> None:
+    path, file = tmp_path / "x", PublishedFile("x", hashlib.sha256(b"abc").hexdigest(), 3)
+    if body is not None:
+        path.write_bytes(body)
+    said = fetch.mismatch(path, file) or ""
+    assert said.startswith(problem)
+    assert bool(said) == bool(problem)
+    of_any_bytes = fetch.mismatch(path, replace(file, sha256=None))  # only their number is known
+    assert (of_any_bytes is None) == (body is not None and len(body) == 3)
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_missing_file_is_not_asked_for_again(mirror: Server, status: int) -> None:
     mirror.planned[MODEL_PATH] = [send(b"no", status=status)] * 9
