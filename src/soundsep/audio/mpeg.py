@@ -231,6 +231,9 @@ def settle_mpeg(file: AudioFile) -> None:
         counts = file.peek(first.counts_at, 16)
         is_xing = counts.startswith((b"Xing", b"Info"))
         if is_xing and _counts_all(file, first, counts.ljust(16, b"\0")):
+            if counts[7] & 2 and file.size < 2**32:
+                # libmpg123 prints a warning of its own if the file has another size.
+                file.patch(first.counts_at + 12, file.size.to_bytes(4, "big"))
             return
         # libmpg123 knows no VBRI, and would give the sound of that frame, which is silence.
         is_vbri = file.peek(VBRI_AT, 4) == b"VBRI"

@@ -278,6 +278,14 @@ def test_a_first_frame_by_fraunhofer_is_not_heard_and_the_others_are(rate, bit_r
     assert torch.equal(load_audio(first + data, mono=False)[0], load_audio(data, mono=False)[0])
 
 
+def test_a_recording_that_was_cut_leaves_no_word_of_the_decoder_behind(capfd):
+    """libmpg123 writes to standard error that the size is not the one in the first frame."""
+    data = counted()
+    whole, half = load_audio(data)[0], load_audio(data[: len(data) // 2])[0]
+    assert torch.equal(half, whole[: len(half)])
+    assert capfd.readouterr() == ("", "")
+
+
 def test_damage_that_ends_the_decoding_is_an_error_with_its_place(capfd):
     data = piped(44_100)
     half = len(data) // 2
