@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundsep.errors import ConfigError, DependencyError
+from soundsep.errors import ConfigError, DependencyError, warn
 from soundsep.files import saving
 from soundsep.names import path_text
 
@@ -32,6 +34,7 @@ DPI = 150
 MAX_TITLE = 80  # characters
 # In order of importance, for axes without room for all of them.
 ROUND_HZ = (1_000, 100, 4_000, 500, 2_000, 8_000, 16_000, 200, 32_000, 64_000, 128_000, 256_000, 50)
+MISSING = r"Glyph (\d+) .* missing from"  # how matplotlib's warning begins
 MIN_GAP = 0.045  # between two ticks, as a share of the axis
 
 
@@ -73,10 +76,27 @@ def save_figure(figure: Figure, path: str | Path | None) -> Figure:
 
     Raises:
         ConfigError: the file cannot be written.
+
+    Warns:
+        SoundsepWarning: no font has some of the letters.
     """
     if path is not None:
-        with saving(path) as temporary:
+        with saving(path) as temporary, warnings.catch_warnings(record=True) as told:
+            warnings.filterwarnings("always", MISSING)
             figure.savefig(temporary, format=_ending(path))
+        lacking = dict[str, None]()
+        for warning in told:
+            if missing := re.match(MISSING, str(warning.message)):
+                lacking[chr(int(missing[1]))] = None
+            elif isinstance(warning.message, Warning):  # as all are
+                warnings.warn_explicit(
+                    warning.message, warning.category, warning.filename, warning.lineno
+                )
+        if lacking:
+            warn(
+                f"matplotlib has no font with {' '.join(lacking)}, so the picture shows boxes; "
+                "install one, such as Noto Sans CJK, and name it in its setting font.sans-serif"
+            )
     return figure
 
 

@@ -10,7 +10,15 @@ import pytest
 import torch
 from mpl_toolkits.mplot3d import Axes3D
 
-from soundsep import AudioError, ConfigError, DependencyError, MelFrontend, Pipeline, plots
+from soundsep import (
+    AudioError,
+    ConfigError,
+    DependencyError,
+    MelFrontend,
+    Pipeline,
+    SoundsepWarning,
+    plots,
+)
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.evaluation import Evaluation
 from soundsep.frontends import GammatoneConfig, GammatoneFrontend, MelConfig, MFCCConfig
@@ -295,6 +303,15 @@ def test_probabilities_are_those_of_each_window_and_silence_is_left_out(tmp_path
         plots.plot_probabilities(np.zeros(RATE), model=pipeline, sample_rate=RATE)
     alone = plots.plot_scores(pipeline.scores(audio, sample_rate=RATE), top_k=2).axes[0]
     np.testing.assert_array_equal(np.ma.filled(alone.collections[0].get_array(), np.nan), shown)
+
+
+def test_letters_without_a_font_are_said_in_one_line(tmp_path):
+    """Each was a warning of matplotlib's with our source; as an error it cost the picture."""
+    path = tmp_path / "bird.png"
+    with pytest.warns(SoundsepWarning, match="no font with \U0010fffd \U0010fffc, so") as told:
+        draw("waveform", path=path, title="\U0010fffd \U0010fffc \U0010fffd")
+    assert len(told) == 1
+    assert is_picture(path)
 
 
 def test_without_matplotlib_the_error_names_the_remedy(monkeypatch):
