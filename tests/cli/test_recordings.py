@@ -574,6 +574,18 @@ def test_a_file_that_appears_meanwhile_is_not_joined(tmp_path, monkeypatch):
     assert path.read_bytes() == b"mine"
 
 
+def test_a_file_that_others_append_to_stays_though_nothing_is_in_it_yet(tmp_path):
+    path = tmp_path / "out.jsonl"
+    first, second = (ClaimedFile(path, may_exist=True, shared=True) for _ in range(2))
+    first.close()
+    second.append(b"a line\n")
+    second.close()
+    assert path.read_bytes() == b"a line\n"
+    path.write_bytes(b"")
+    ClaimedFile(path, may_exist=True).close()
+    assert path.exists()  # it was there before
+
+
 def test_a_run_that_writes_nothing_leaves_nothing(models, card, tmp_path, capsys):
     for command in ("classify", "events"):
         output = tmp_path / "out.jsonl"

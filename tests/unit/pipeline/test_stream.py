@@ -250,10 +250,13 @@ def test_what_cannot_be_heard_is_refused(pipe):
         pipe.stream().push(np.array([0.0, np.nan]))
     with pytest.raises(AudioError, match="channels"):
         pipe.stream().push(np.zeros((1000, 2)))
-    with pytest.raises(AudioError, match=r"got bytes; samples of 16 bits are numpy.frombuffer"):
-        pipe.stream(sample_rate=RATE).push(bytes(640))
-    with pytest.raises(AudioError, match="block"):
-        pipe.stream().push(np.zeros((1, 2, 3)))
+    for kind in (bytes, bytearray, memoryview):
+        hint = f"got {kind.__name__}; samples of 16 bits are numpy.frombuffer"
+        with pytest.raises(AudioError, match=hint):
+            pipe.stream(sample_rate=RATE).push(kind(bytes(640)))
+    for block in (np.zeros((1, 2, 3)), np.array(0.5)):
+        with pytest.raises(AudioError, match=r"expected a block \(time,\) or"):
+            pipe.stream().push(block)
     with pytest.raises(AudioError, match="rate"):
         pipe.stream(sample_rate=1)
     for n_samples in (-5, 0.5):
