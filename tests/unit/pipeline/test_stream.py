@@ -235,6 +235,7 @@ def test_a_stream_at_another_rate_hears_all_of_the_recording(pipe, n_seconds):
     assert scores.start_seconds[-1].item() == n_seconds - 5
     assert scores.edges_seconds[-1].item() == n_seconds
     assert (scores["low"] > 0.9).all()
+    assert stream.min_seconds == pipe.stream().min_seconds == 200 / RATE
 
 
 def test_to_skip_nothing_is_no_mistake(pipe):
