@@ -447,6 +447,16 @@ def test_events_that_were_edited_are_not_cut(models, card, tmp_path, capsys):
     output.write_bytes(edited)
     assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 2
     assert "was changed since" in capsys.readouterr().err
+    # Nor gone on with if it ends before the recording that a stopped run had begun.
+    record = tmp_path / ".out.csv.jsonl"
+    lines = record.read_bytes().splitlines(keepends=True)
+    record.write_bytes(b"".join(lines[:-1]))
+    output.write_bytes(edited[:20])
+    assert run("events", models, card, "--format", "csv", "-o", output, "--resume") == 2
+    assert "was changed since" in capsys.readouterr().err
+    assert output.read_bytes() == edited[:20]
+    record.write_bytes(b"".join(lines))
+    output.write_bytes(edited)
     assert run("events", models, card, "--format", "table", "-o", output, "--resume") == 2
     assert "holds results of" in capsys.readouterr().err
     told = ("--format", "csv", "--threshold", "0.9", "--unknown")
