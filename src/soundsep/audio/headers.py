@@ -79,6 +79,9 @@ def _riff(file: AudioFile) -> Extent | None:
                 if is_left_open(n_64):
                     file.patch(at_64, rest.to_bytes(8, "little"))
                 n_bytes = n_64
+            elif n_64 is not None and is_left_open(n_64):  # libsndfile goes by it even so
+                file.patch(at_64, n_bytes.to_bytes(8, "little"))
+                n_64 = n_bytes
             elif rest > n_bytes and _is_endless(n_bytes, rest, file):
                 # libsndfile goes by the size of the file if it finds these two lengths
                 file.patch(4, (8).to_bytes(4, "little"))
@@ -91,6 +94,9 @@ def _riff(file: AudioFile) -> Extent | None:
             open_ended = is_left_open(n_bytes)
             file.narrow(at, None if open_ended else at + n_bytes)
             return 0, None if open_ended else n_bytes
+        if n_64 is not None and n_bytes % 2 and n_bytes < 2**32 - 1:
+            # In RF64, libsndfile does not skip the byte that follows an odd length.
+            file.patch(at - 4, (n_bytes + 1).to_bytes(4, "little"))
     return None
 
 

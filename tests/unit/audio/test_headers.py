@@ -314,6 +314,29 @@ def test_the_length_of_the_sound_counts_and_not_only_that_of_the_file(container)
         load_audio(rf64_that_tells(RATE * 5 // 2, container))
 
 
+@pytest.mark.parametrize("name", [b"RF64", b"BW64"])
+@pytest.mark.parametrize("told_64", [0, 2 * RATE])
+def test_the_shorter_length_of_an_rf64_counts_if_it_is_there(name, told_64):
+    """The long one is for what does not fit (EBU Tech 3306), and may be left at 0."""
+    whole = load_audio(encoded("WAV", "PCM_16"))[0]
+    data = with_field(name + rf64_that_tells(told_64)[4:], b"data", 4, struct.pack("<I", 2 * RATE))
+    for after in (b"", MARKER):
+        assert torch.equal(load_audio(data + after)[0], whole)
+    if not told_64:
+        with pytest.raises(AudioError, match="truncated: only 50%"):
+            load_audio(data[:-RATE])
+
+
+@pytest.mark.parametrize("name", [b"RF64", b"BW64"])
+@pytest.mark.parametrize("chunk", [b"axml", b"bext"])
+def test_odd_chunks_before_the_sound_of_an_rf64_are_padded(name, chunk):
+    data = rf64_that_tells(2 * RATE)
+    at = data.index(b"data")
+    odd = chunk + struct.pack("<I", 603) + bytes(604)
+    data = name + data[4:at] + odd + data[at:]
+    assert torch.equal(load_audio(data)[0], load_audio(encoded("WAV", "PCM_16"))[0])
+
+
 def test_a_negative_length_of_a_caf_is_refused_but_for_the_one_that_means_an_open_end():
     data = encoded("CAF", "PCM_16")
     for n_bytes in (-2, -(2**63)):
