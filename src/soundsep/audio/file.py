@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, _TemporaryFileWrapper
 from typing import Any, BinaryIO
 
 from soundsep.errors import AudioError, ConfigError
@@ -294,8 +294,8 @@ def _is_in_place(audio: Any) -> bool:
     if isinstance(audio, SpooledTemporaryFile):  # what servers put uploads into
         is_binary = isinstance(audio.read(0), bytes)
     else:
-        named = getattr(audio, "file", audio)  # that of `tempfile.NamedTemporaryFile`
-        is_binary = isinstance(named, (io.BufferedIOBase, io.RawIOBase))
+        file = audio.file if isinstance(audio, _TemporaryFileWrapper) else audio
+        is_binary = isinstance(file, (io.BufferedIOBase, io.RawIOBase))
     try:
         return is_binary and bool(audio.seekable())
     except AttributeError:  # a member of a tar archive that is read as a stream cannot even tell

@@ -357,6 +357,22 @@ def test_an_empty_upload_is_said_to_be_empty(kind):
         load_audio(upload)
 
 
+class Deciphered:
+    """An object that reads from a file, and gives other bytes than are in it."""
+
+    def __init__(self, data):
+        self.file = io.BytesIO(data[::-1])
+        self.tell, self.seekable = self.file.tell, self.file.seekable
+
+    def read(self):
+        return self.file.read()[::-1]
+
+
+def test_an_object_around_a_file_is_asked_for_what_it_gives():
+    data = encoded("wav", tone())
+    assert torch.equal(load_audio(Deciphered(data))[0], load_audio(data)[0])
+
+
 class Failing(io.BytesIO):
     """A file on a disk that breaks after some bytes."""
 
