@@ -137,7 +137,8 @@ def receive(
         if size is None:
             if announced is None or not 0 <= int(announced) <= MAX_BYTES - start:
                 raise ValueError(
-                    f"the server announces {announced} bytes; expected a number up to {MAX_BYTES}"
+                    f"the server announces {announced} bytes; expected a number up to "
+                    f"{MAX_BYTES - start}"
                 )
             size = start + int(announced)
         label = urlsplit(url).path.rsplit("/", 1)[-1]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 
 import numpy as np
 import pytest
@@ -91,12 +90,6 @@ def test_a_separator_that_does_it_right_and_what_is_written_of_it():
     )
     improved = f"SI-SDR improved by {figures.improvements.mean():.2f} dB"
     assert repr(figures) == f"SeparationMetrics(12 mixtures of 2 sources, {improved})"
-
-
-def test_the_rate_of_mixtures_is_known_and_not_warned_of():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        measure_separation(separator(), mixtures(), progress=False)
 
 
 class Same(nn.Module):
