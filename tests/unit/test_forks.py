@@ -69,3 +69,61 @@ def test_a_fork_does_not_wait_for_threads_of_its_parent(kind, tmp_path):
     command = [sys.executable, "-c", SCRIPT, kind, str(tmp_path / "model.onnx")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+LOADED = """
+import os, signal, sys, warnings
+import torch
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline, Separator
+from soundsep.models.separation import mask_unet
+from soundsep.separator import SeparatorConfig
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of the fork
+kind, path = sys.argv[1:]
+torch.set_num_threads(2)
+config = ClassifierConfig(labels=("a", "b"), network="mn04", frontend=MelConfig(n_mels=128))
+model = Classifier(config)
+noise = torch.randn(80_000)
+Pipeline(model)(noise, sample_rate=16_000)
+if kind == "Separator":
+    sources = {"sources": ("x", "y"), "interchangeable": True, "network": "mask-unet"}
+    config = SeparatorConfig(**sources, sample_rate=16_000, n_channels=1, segment_seconds=1.0)
+    model = Separator(mask_unet(2), config)
+model.save_pretrained(path)
+
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+signal.alarm(60)
+with warnings.catch_warnings(record=True) as warned:
+    warnings.simplefilter("always")
+    {"Pipeline": Pipeline, "Separator": Separator}[kind].from_pretrained(path)(noise)
+assert "this process was forked" in str(warned[0].message), warned
+"""
+
+
+@pytest.mark.parametrize("kind", ["Pipeline", "Separator"])
+def test_a_model_that_a_fork_loads_itself_does_not_wait_either(kind, tmp_path):
+    command = [sys.executable, "-c", LOADED, kind, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+ONLY_IMPORTED = """
+import os, sys, warnings
+import torch
+from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
+
+warnings.simplefilter("error")
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+torch.set_num_threads(2)
+config = ClassifierConfig(labels=("a", "b"), network="mn04", frontend=MelConfig(n_mels=128))
+Pipeline(Classifier(config))(torch.randn(80_000), sample_rate=config.frontend.sample_rate)
+assert torch.get_num_threads() == 2
+"""
+
+
+def test_a_fork_of_a_process_without_a_model_has_all_its_threads():
+    command = [sys.executable, "-c", ONLY_IMPORTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
