@@ -26,7 +26,7 @@ __all__ = [
 M = TypeVar("M", bound=nn.Module)
 
 # A little below 32 MiB, with its header: the largest that glibc takes for the size of usual blocks.
-LARGEST_BLOCK = 2**25 - 2**16
+BLOCK_BYTES = 2**25 - 2**16
 
 
 def check_rng(rng: Any) -> None:
@@ -93,7 +93,7 @@ def _keep_freed_memory() -> None:
     References:
         mallopt(3), ``M_MMAP_THRESHOLD`` and ``M_TRIM_THRESHOLD``.
     """
-    torch.empty(LARGEST_BLOCK, dtype=torch.uint8, device="cpu")
+    torch.empty(BLOCK_BYTES, dtype=torch.uint8, device="cpu")
 
 
 def move(module: M, device: str | torch.device) -> M:

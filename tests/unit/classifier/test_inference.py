@@ -80,6 +80,12 @@ def test_scores_are_the_same_and_no_batch_norm_is_left(network):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+class Skipping(nn.Sequential):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        convolved = self[0](x)
+        return convolved + self[1](convolved)
+
+
 def test_what_is_no_plain_pair_stays():
     stays = nn.Sequential(
         nn.Conv2d(2, 2, 1), nn.ReLU(), nn.BatchNorm2d(2), nn.Linear(2, 2), nn.BatchNorm1d(2)
@@ -90,6 +96,14 @@ def test_what_is_no_plain_pair_stays():
     watched = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2))
     watched[1].register_forward_hook(lambda *_: None)
     assert fold_batch_norm(watched) is watched
+    changed = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2))
+    changed[0].register_forward_hook(lambda _module, _given, found: 2 * found)
+    assert fold_batch_norm(changed) is changed
+    fed = nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2))
+    fed[0].register_forward_pre_hook(lambda _module, given: (2 * given[0],))
+    assert fold_batch_norm(fed) is fed
+    other_order = Skipping(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2))
+    assert fold_batch_norm(other_order) is other_order
     computed = nn.Sequential(nn.Conv1d(2, 2, 1), nn.BatchNorm1d(2))
     nn.utils.parametrizations.weight_norm(computed[0])
     assert fold_batch_norm(computed) is computed
@@ -130,6 +144,11 @@ def test_weights_that_change_are_folded_again():
         "assigned": lambda: setattr(model.network.stem[1].bias, "data", torch.ones(8)),
         "another layer": lambda: setattr(
             model.network, "head", nn.Linear(model.network.embedding_dim, 3)
+        ),
+        "a layer without weights": lambda: setattr(model.network.stem, "2", nn.Tanh()),
+        "a norm's constant": lambda: setattr(model.network.stem[1], "eps", 0.5),
+        "a hook": lambda: model.network.stem[1].register_forward_hook(
+            lambda _module, _given, found: 2 * found
         ),
     }
     last = first.predict(sound)
