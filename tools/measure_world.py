@@ -19,7 +19,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from soundsep.datasets import (
 from soundsep.evaluation import measure_events, measure_naming
 from soundsep.files import write_json
 from soundsep.metrics import F1Score
-from world_pages import RESULTS, plain_table
+from world_pages import LEVELS_DB, RESULTS, plain_table
 from world_sounds import KINDS, MACHINES, RATE, SECONDS, computed, in_room, pieces, recordings
 
 DATA = Path(os.environ.get("SOUNDSEP_TEST_DATA") or REPOSITORY.parent / "shared") / "data"
@@ -55,6 +55,7 @@ STRANGE += ("street_music",)  # of UrbanSound8K, outside the fifty
 THRESHOLD = 0.5  # of models without their own
 KEPT = 0.85  # share of the single clips, for strangers at a stricter threshold
 N_MIXTURES, N_SCENES, N_LONG, T60_SECONDS = 500, 300, 5, 0.8
+CLEAR_DB = (10.0, 25.0)  # over the background
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +195,43 @@ class World:
         figures = measure_naming(pipe.classifier, mixtures, batch_size=BATCH_SIZE, progress=False)
         return figures.to_dict()
 
+    def levels(self, pipe: Pipeline) -> dict[str, dict[str, float]]:
+        """One sound in each scene of 5 s, at several levels over a real background."""
+        return {str(db): self._at_level(pipe, float(db)) for db in LEVELS_DB}
+
+    def _at_level(self, pipe: Pipeline, db: float) -> dict[str, float]:
+        scenes = Soundscapes(
+            self.examples,
+            n_scenes=N_SCENES,
+            seed=self.options.seed,
+            config=SoundscapeConfig(
+                seconds=5.0,
+                n_sounds=(0.0, 1.0),
+                snr_db=(db, db),
+                silent_share=0.0,
+                real_share=1.0,
+                reverb_share=0.0,
+                device_share=0.0,
+            ),
+            backgrounds=self.backgrounds,
+        )
+        made = [scenes[i] for i in range(len(scenes))]
+        # Too soft to be an event or not: it is there.
+        targets = np.array([(*scene.active, *scene.hidden)[0][0] for scene in made])
+        heard = answers(pipe, [scene.waveform for scene in made])
+        known = heard.given[np.arange(len(made)), targets]
+        return {
+            "accuracy": heard.right(targets).mean(),
+            "named": known.mean(),
+            "others_only": (heard.given.any(axis=1) & ~known).mean(),
+        }
+
     def labels(self, pipe: Pipeline) -> dict[str, float]:
         """Labels of scenes of 5 to 10 s with 0 to 4 sounds."""
+        clear = self._labels(pipe, SoundscapeConfig(snr_db=CLEAR_DB))
+        return {**self._labels(pipe, SoundscapeConfig()).to_dict(), "clear_f1": clear.f1}
+
+    def _labels(self, pipe: Pipeline, config: SoundscapeConfig) -> F1Score:
         total = F1Score()
         lengths = range(5, 11)
         for seconds in lengths:
@@ -203,7 +239,7 @@ class World:
                 self.examples,
                 n_scenes=N_SCENES // len(lengths),
                 seed=self.options.seed,
-                config=SoundscapeConfig(seconds=float(seconds)),
+                config=replace(config, seconds=float(seconds)),
                 backgrounds=self.backgrounds,
             )
             made = [scenes[i] for i in range(len(scenes))]
@@ -216,7 +252,7 @@ class World:
                 n_true=int(truth.sum()),
                 n_found=int(given.sum()),
             )
-        return total.to_dict()
+        return total
 
     def events(self, pipe: Pipeline) -> dict[str, Any]:
         """Events of scenes of ten minutes in real backgrounds."""
@@ -264,13 +300,15 @@ LINES: dict[str, Callable[[World, Pipeline], dict[str, Any]]] = {
     "strangers": World.strangers,
     "machines": World.machines,
     "mixtures": World.mixtures,
+    "levels": World.levels,
     "labels": World.labels,
     "events": World.events,
     "elsewhere": World.elsewhere,
     "reverberation": World.reverberation,
     "speed": World.speed,
 }
-NEEDS = {"events": "backgrounds", "elsewhere": "known"}  # folders without which a line is left out
+# Folders without which a line is left out.
+NEEDS = {"levels": "backgrounds", "events": "backgrounds", "elsewhere": "known"}
 
 
 def plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world_pages import pooled_table, summary
+from world_pages import LEVELS_DB, levels_table, pooled_table, summary
 
 
 def test_models_of_several_folds_are_one_column() -> None:
@@ -41,3 +41,16 @@ def test_the_figures_of_a_model_of_all_folds_are_means_of_those_without_one() ->
             "events_f1": 0.6,
         }.items()
     )
+
+
+def test_levels_over_the_background_are_means_of_a_family() -> None:
+    def measured(fold: int, share: float) -> dict[str, object]:
+        figures = {"accuracy": share, "named": share / 2, "others_only": 0.1}
+        return {"fold": fold, "levels": {str(db): figures for db in LEVELS_DB}}
+
+    results = {"a-fold1": measured(1, 0.4), "a-fold2": measured(2, 0.6), "b": {"fold": 5}}
+    lines = levels_table(results).splitlines()
+    assert lines[0].startswith(f"| sound over background | {LEVELS_DB[0]} dB | ")
+    cells = [set(line.split(" | ")[1:-1]) for line in lines[2:]]
+    assert cells == [{"50%"}, {"25%"}, {"10%"}]
+    assert lines[2].startswith("| `a`, best label right | ")
