@@ -66,7 +66,7 @@ def check_tensor(owner: str, value: Any, axes: str) -> None:
 def to_device(module: M, device: str | torch.device) -> M:
     """Move a network, with its weights channels last, which is up to twice as fast on a CPU.
 
-    The process keeps up to 64 MiB that tensors free, for the next ones.
+    Every thread that computes keeps up to 64 MiB that tensors free, for the next ones.
 
     Args:
         module: Network to move.
