@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from soundsep.classifier import Classifier
 from soundsep.errors import DatasetError
 from soundsep.models import ATTENTION, HEAD, FrameNetwork
-from soundsep.training.optimizers import new_optimizer
+from soundsep.training.optimizers import new_solver
 from soundsep.training.probe import with_layers
 
 __all__ = ["NOTHING", "frame_probe", "with_frame_head"]
@@ -56,13 +56,7 @@ def frame_probe(
     wanted = nn.functional.one_hot(targets + 1, n_classes + 1)[:, 1:].float()
     weight = torch.zeros(n_classes, x.shape[1], requires_grad=True)
     bias = torch.full((n_classes,), -2.0, requires_grad=True)
-    solver = new_optimizer(
-        torch.optim.LBFGS,
-        [weight, bias],
-        max_iter=200,
-        tolerance_grad=1e-6,
-        line_search_fn="strong_wolfe",
-    )
+    solver = new_solver([weight, bias], max_iter=200, tolerance=1e-6)
 
     def closure() -> Tensor:
         solver.zero_grad()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+import torch
+from torch import Tensor
+
 from soundsep.interrupts import interrupts_held
 
-__all__ = ["new_optimizer"]
+__all__ = ["new_optimizer", "new_solver"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,3 +29,23 @@ def new_optimizer(kind: Callable[P, T], *args: P.args, **options: P.kwargs) -> T
     """
     with interrupts_held():
         return kind(*args, **options)
+
+
+def new_solver(weights: list[Tensor], *, max_iter: int, tolerance: float) -> torch.optim.LBFGS:
+    """L-BFGS for a convex loss of few weights, on all examples at once.
+
+    Args:
+        weights: Parameters of the loss, changed in place.
+        max_iter: Number of iterations of its one step, at most.
+        tolerance: Largest gradient at which it stops.
+
+    Shape:
+        weights: tensors (...).
+    """
+    return new_optimizer(
+        torch.optim.LBFGS,
+        weights,
+        max_iter=max_iter,
+        tolerance_grad=tolerance,
+        line_search_fn="strong_wolfe",
+    )

@@ -14,7 +14,7 @@ from soundsep.devices import forked_rng
 from soundsep.errors import DatasetError
 from soundsep.frontends import KaldiMelConfig
 from soundsep.models import HEAD, is_head
-from soundsep.training.optimizers import new_optimizer
+from soundsep.training.optimizers import new_solver
 
 __all__ = [
     "as_backbone",
@@ -68,13 +68,7 @@ def linear_probe(
     class_weight = (1 / counts if balanced else torch.ones(n_classes)).double()
     weight = torch.zeros(n_classes, x.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(n_classes, dtype=torch.float64, requires_grad=True)
-    solver = new_optimizer(
-        torch.optim.LBFGS,
-        [weight, bias],
-        max_iter=500,
-        tolerance_grad=1e-7,
-        line_search_fn="strong_wolfe",
-    )
+    solver = new_solver([weight, bias], max_iter=500, tolerance=1e-7)
 
     def closure() -> Tensor:
         solver.zero_grad()
