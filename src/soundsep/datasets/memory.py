@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from soundsep.audio import find_recordings, load_audio
 from soundsep.config import check_number
 from soundsep.datasets.array_cache import ArrayCache
 from soundsep.datasets.clip import Clip, checked_clips
-from soundsep.datasets.pieces import Piece, audio_keys, load_pieces
+from soundsep.datasets.pieces import Piece, all_unusable, audio_keys, load_pieces
 from soundsep.errors import AudioError, DatasetError
 from soundsep.files import code_digest
 from soundsep.names import local_path
@@ -43,27 +44,33 @@ def load_examples(
         progress: Show a progress bar.
 
     Raises:
-        AudioError: a clip cannot be read.
+        AudioError: clips cannot be read; all are tried, and the first few named.
         ConfigError: a clip is something else, such as a path.
     """
     clips = checked_clips("load_examples takes clips", clips)
     folder = cache and local_path(cache) / f"{sample_rate}hz-{code_digest('audio')[:12]}"
     kept = ArrayCache(folder or None)
     key_of = audio_keys()
-    keys = {clip.audio: "" if kept.folder is None else key_of(clip.audio) for clip in clips}
+    keys = dict.fromkeys((clip.audio for clip in clips), "")
     found: dict[Path | Piece, Tensor] = {}
-    for audio, key in keys.items():
-        if (array := kept.get(key)) is not None:
-            found[audio] = torch.from_numpy(array)
+    for audio in keys if kept.folder else ():
+        with suppress(AudioError):  # it is raised where the clip is decoded
+            keys[audio] = key_of(audio)
+            if (array := kept.get(keys[audio])) is not None:
+                found[audio] = torch.from_numpy(array)
     missing = [audio for audio in keys if audio not in found]
+    faults: list[AudioError] = []
     loaded = load_pieces(missing, target_rate=sample_rate)
     for audio, waveform in progress_bar(
         loaded, progress=progress, unit="clip", desc="reading", total=len(missing)
     ):
         if isinstance(waveform, AudioError):
-            raise waveform
+            faults.append(waveform)
+            continue
         kept.put(keys[audio], waveform.numpy())
         found[audio] = waveform
+    if faults:
+        raise all_unusable(faults, len(keys), "clips")
     return [(found[clip.audio], clip.target) for clip in clips]
 
 
@@ -79,14 +86,22 @@ def load_recordings(
             is left out.
 
     Raises:
-        AudioError: a recording cannot be read.
+        AudioError: recordings cannot be read; all are tried, and the first few named.
         ConfigError: ``piece_seconds`` is not above 0.
         DatasetError: there are no recordings.
     """
     found = find_recordings(*paths)
     if not found.paths:
         raise DatasetError(found.none_found)
-    waveforms = [load_audio(path, target_rate=sample_rate)[0] for path in found.paths]
+    waveforms: list[Tensor] = []
+    faults: list[AudioError] = []
+    for path in found.paths:
+        try:
+            waveforms.append(load_audio(path, target_rate=sample_rate)[0])
+        except AudioError as error:
+            faults.append(error)
+    if faults:
+        raise all_unusable(faults, len(found.paths), "recordings")
     if piece_seconds is None:
         return waveforms
     length = max(1, round(check_number("piece_seconds", piece_seconds, above=0) * sample_rate))

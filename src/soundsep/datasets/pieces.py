@@ -18,7 +18,9 @@ from soundsep.datasets.array_cache import audio_digest
 from soundsep.errors import AudioError
 from soundsep.files import digest
 
-__all__ = ["Piece", "audio_keys", "load_pieces", "spread_pieces"]
+__all__ = ["Piece", "all_unusable", "audio_keys", "load_pieces", "spread_pieces"]
+
+MAX_LISTED = 5  # of the recordings that cannot be used
 
 
 class Piece(NamedTuple):
@@ -54,6 +56,27 @@ def audio_keys() -> Callable[[Path | Piece], str]:
         return digest(f"{of_file(audio.path)} {audio.start_seconds} {audio.end_seconds}")
 
     return key
+
+
+def all_unusable(faults: Sequence[AudioError], n_all: int, what: str) -> AudioError:
+    """One error for all recordings that cannot be used; it gives the first few faults.
+
+    Args:
+        faults: Errors of the recordings, at least one.
+        n_all: Number of recordings, with those that can be used.
+        what: Plural that the message calls them, such as ``"clips"``.
+
+    Examples:
+        >>> faults = [AudioError("a.wav is empty"), AudioError("b.wav is HTML")]
+        >>> print(all_unusable(faults, 9, "clips"))
+        2 of 9 clips cannot be used: (1) a.wav is empty; (2) b.wav is HTML
+    """
+    if len(faults) == 1:
+        return faults[0]
+    rest = len(faults) - MAX_LISTED
+    told = [f"({i}) {fault}" for i, fault in enumerate(faults[:MAX_LISTED], 1)]
+    told += [f"and {rest} more"] if rest > 0 else []
+    return AudioError(f"{len(faults)} of {n_all} {what} cannot be used: {'; '.join(told)}")
 
 
 def spread_pieces(path: Path, *, seconds: float, n_most: int) -> list[Path | Piece]:

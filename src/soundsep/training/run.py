@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from soundsep.classifier import Classifier
 from soundsep.config import check_seed
 from soundsep.datasets import Clip, Concatenation, load_examples
 from soundsep.datasets.clip import FoldedClips
+from soundsep.datasets.pieces import all_unusable
 from soundsep.datasets.subsets import few_of_each, hold_out, not_learnt
 from soundsep.errors import AudioError
 from soundsep.evaluation import Evaluation, evaluate
 from soundsep.files import read_json_lines
+from soundsep.frontends import FrontendConfig
 from soundsep.names import local_path
 from soundsep.pipeline import Pipeline
 from soundsep.training.calibration import held_out_temperature
@@ -121,7 +124,8 @@ def train_recipe(
     Raises:
         ConfigError: the recipe, fold, seed or device does not exist, the recipe does not fit the
             data, a clip has several labels, or ``output`` cannot be created or holds another run.
-        AudioError: a clip cannot be read, or one of ``fold`` is silent or too short to be named.
+        AudioError: clips cannot be read, or some of ``fold`` are silent or too short to be named;
+            the first few are named.
         DatasetError: there are too few clips, or a recording is on both sides of the split.
         WeightsError: a backbone or teacher is not available, a saved state is damaged, or the
             training diverged.
@@ -156,9 +160,18 @@ def train_recipe(
         device=device,
         progress=progress,
     )
-    # Before the training: later a file may have been changed or moved.
-    learnt = file_marks(clip.path for clip in few_of_each(training, limit))
-    models = run.train(training, held_out, folder, test=test, on_epoch=on_epoch, on_warning=warn)
+    few = few_of_each(training, limit)
+    learnt: frozenset[str] = frozenset()
+
+    def note_loaded(examples: Sequence[Example]) -> None:
+        nonlocal learnt
+        learnt = file_marks(clip.path for clip in few)  # later a file may be changed or moved
+        for warning in note_silent(few, examples):
+            warn(warning)
+
+    models = run.train(
+        training, held_out, folder, test=test, on_loaded=note_loaded, on_epoch=on_epoch
+    )
     if calibrate:
         others = run.train(rest, asked, folder / "calibration")
         for model, other in zip(models, others, strict=True):
@@ -206,23 +219,16 @@ class _Run:
         output: Path,
         *,
         test: Sequence[Clip] = (),
+        on_loaded: Callable[[Sequence[Example]], None] | None = None,
         on_epoch: Callable[[dict[str, Any]], None] | None = None,
-        on_warning: Callable[[str], None] | None = None,
     ) -> TrainedClassifier:
         """The models after the last epoch, if they will be able to name every clip of the test."""
-        initial = self._probe(self.recipe.backbone, training)
-        features = (initial.config if initial else self.recipe).frontend
-        rate = features.sample_rate
-        held_out_examples = self.examples(held_out, rate)
-        self._check_test(
-            test,
-            held_out_examples if test is held_out else self.examples(test, rate),
-            shortest=features.win_length,
-        )
-        examples = self.examples(training, rate)
-        if on_warning is not None:
-            for warning in note_silent(few_of_each(training, self.limit), examples):
-                on_warning(warning)
+        backbone = _published(self.recipe.backbone)
+        frontend = (backbone.config if backbone else self.recipe).frontend
+        examples, held_out_examples = self._loaded(training, held_out, test, frontend)
+        if on_loaded is not None:
+            on_loaded(examples)
+        teacher = _published(self.recipe.teacher)
         return train(
             self.recipe,
             labels=self.labels,
@@ -233,29 +239,47 @@ class _Run:
             device=self.device,
             progress=self.progress,
             on_epoch=on_epoch,
-            initial=initial,
-            teacher=self._probe(self.recipe.teacher, training),
+            initial=backbone and probe_classifier(backbone, self.labels, examples),
+            teacher=teacher
+            and probe_classifier(
+                teacher, self.labels, self.examples(training, teacher.sample_rate)
+            ),
             cache=self.cache,
         )
 
     def examples(self, clips: Sequence[Clip], sample_rate: int) -> list[Example]:
         """The clips in memory, or the few that ``limit`` allows."""
-        few = few_of_each(clips, self.limit)
-        return load_examples(few, sample_rate=sample_rate, cache=self.cache, progress=self.progress)
+        return self._load(few_of_each(clips, self.limit), sample_rate)
 
-    def _check_test(
-        self, test: Sequence[Clip], examples: Sequence[Example], *, shortest: int
-    ) -> None:
-        for clip, (waveform, _) in zip(few_of_each(test, self.limit), examples, strict=True):
-            if len(waveform) < shortest or is_silent(waveform):
-                raise AudioError(
-                    f"{clip.audio} is held out for the test, but silent or too short to be named; "
-                    "remove it"
-                )
+    def _load(self, clips: Sequence[Clip], sample_rate: int) -> list[Example]:
+        return load_examples(
+            clips, sample_rate=sample_rate, cache=self.cache, progress=self.progress
+        )
 
-    def _probe(self, name: str | None, clips: Sequence[Clip]) -> Classifier | None:
-        """A published model with a head that is fitted only to these clips."""
-        if name is None:
-            return None
-        trained = Classifier.from_pretrained(name)
-        return probe_classifier(trained, self.labels, self.examples(clips, trained.sample_rate))
+    def _loaded(
+        self,
+        training: Sequence[Clip],
+        held_out: Sequence[Clip],
+        test: Sequence[Clip],
+        frontend: FrontendConfig,
+    ) -> tuple[list[Example], list[Example]]:
+        """The clips of the training and those held out, if every clip of the test can be named."""
+        parts = [few_of_each(clips, self.limit) for clips in (training, held_out, test)]
+        # All at once, so that one error names the broken files of every part.
+        loaded = iter(self._load([*chain(*parts)], frontend.sample_rate))
+        examples = [[*islice(loaded, len(part))] for part in parts]
+        faults = [
+            AudioError(
+                f"{clip.audio} is held out for the test, but silent or too short to be named; "
+                "remove it"
+            )
+            for clip, (waveform, _) in zip(parts[2], examples[2], strict=True)
+            if len(waveform) < frontend.win_length or is_silent(waveform)
+        ]
+        if faults:
+            raise all_unusable(faults, len(parts[2]), "clips")
+        return examples[0], examples[1]
+
+
+def _published(name: str | None) -> Classifier | None:
+    return None if name is None else Classifier.from_pretrained(name)

@@ -95,6 +95,24 @@ def test_a_missing_clip_is_an_error_with_and_without_cache(clips, tmp_path):
             load(clips, cache=cache)
 
 
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_one_error_names_all_clips_that_cannot_be_read(clips, tmp_path, is_cached):
+    clips[0].path.unlink()
+    clips[2].path.write_text("no recording")
+    with pytest.raises(AudioError, match=r"2 of 3 clips .*0\.wav .*; .*2\.wav ") as error:
+        load(clips, cache=tmp_path / "cache" if is_cached else None)
+    assert "1.wav" not in str(error.value)
+
+
+def test_one_error_counts_all_recordings_that_cannot_be_read_and_names_the_first(tmp_path):
+    soundfile.write(tmp_path / "good.wav", np.full(8_000, 0.1), 8_000)
+    for i in range(8):
+        (tmp_path / f"{i}.wav").write_text("no recording")
+    with pytest.raises(AudioError, match=r"^8 of 9 recordings .*; and 3 more$") as error:
+        load_recordings(tmp_path, sample_rate=8_000)
+    assert all(f"{i}.wav" in str(error.value) for i in range(5))
+
+
 def test_recordings_without_labels_whole_and_in_pieces(tmp_path):
     for name, seconds in (("a.wav", 2.3), ("b.wav", 0.2), ("c.wav", 2.6)):
         soundfile.write(tmp_path / name, np.full(round(seconds * 8_000), 0.1), 8_000)

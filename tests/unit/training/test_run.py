@@ -117,6 +117,33 @@ def test_a_clip_that_cannot_be_named_is_told_before_the_training(
         )
 
 
+def test_one_error_names_the_broken_clips_of_all_parts(tmp_path, monkeypatch):
+    data = AudioTable(_table(tmp_path))
+    for fold in (1, 2, 3):
+        (tmp_path / f"hum{fold}.wav").write_text("no recording")
+    (tmp_path / "hiss1.wav").unlink()
+    monkeypatch.setattr(ClassifierTask, "loss", lambda *_: pytest.fail("trained"))
+    with pytest.raises(AudioError, match=r"^4 of 6 clips cannot be used") as error:
+        train_recipe(
+            TINY,
+            data,
+            3,
+            output=tmp_path / "run",
+            validation_fold=2,
+            progress=False,
+        )
+    for name in ("hum1.wav", "hum2.wav", "hum3.wav", "hiss1.wav"):
+        assert name in str(error.value)
+
+
+def test_one_error_names_all_clips_that_cannot_be_named(tmp_path):
+    table = _table(tmp_path)
+    for label in ("hiss", "hum"):
+        soundfile.write(tmp_path / f"{label}3.wav", np.zeros(8_000), 16_000)
+    with pytest.raises(AudioError, match=r"^2 of 2 clips .*hiss3\.wav .*hum3\.wav .*silent"):
+        train_recipe(TINY, AudioTable(table), 3, output=tmp_path / "run", progress=False)
+
+
 def _table(folder: Path) -> Path:
     """Two classes of noise, in three folds of one clip each."""
     rng = np.random.default_rng(0)
