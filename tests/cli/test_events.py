@@ -332,6 +332,16 @@ def test_clips_without_a_table_and_of_recordings_of_one_name(clip, card, tmp_pat
     assert run(clip, "--clips", str(clips), "--clip-margin", "-1") == 2
 
 
+def test_labels_that_would_share_a_folder_of_clips_are_refused_first(
+    clip, tmp_path, capsys, monkeypatch
+):
+    classifier = Pipeline.from_pretrained().classifier
+    classifier.config = classifier.config.replace(labels=("rain?", "rain"))
+    monkeypatch.setattr(Pipeline, "events", lambda *_, **__: pytest.fail("heard"))
+    assert main(["events", clip, "--clips", str(tmp_path / "clips")]) == 2
+    assert "'rain?' and 'rain' would share the folder 'rain'" in capsys.readouterr().err
+
+
 def test_a_label_track_for_audacity(clip, tmp_path):
     assert run(clip, "--format", "audacity", "-o", str(tmp_path / "deep" / "labels.txt")) == 0
     assert (tmp_path / "deep" / "labels.txt").read_text() == "3.0000\t6.0000\trooster\n"

@@ -50,19 +50,24 @@ class Clips:
     Args:
         arguments: Arguments of the command.
         places: Path of each recording relative to the folder that was searched.
+        labels: Labels of the model.
 
     Raises:
-        ConfigError: the folder is a file, or an option is out of range.
+        ConfigError: the folder is a file, an option is out of range, or two labels would share a
+            folder.
     """
 
-    def __init__(self, arguments: argparse.Namespace, places: Mapping[str, str]) -> None:
-        from soundsep.pipeline.clips import BestEvents, place_clips
+    def __init__(
+        self, arguments: argparse.Namespace, places: Mapping[str, str], labels: Iterable[str]
+    ) -> None:
+        from soundsep.pipeline.clips import BestEvents, label_folders, place_clips
 
         self._folder, self._margin = arguments.clips, arguments.clip_margin
         self._overwrite = arguments.overwrite
         if self._folder.exists() and not self._folder.is_dir():
             raise ConfigError(f"{self._folder} is a file; --clips needs a folder, or nothing yet")
         place_clips({}, self._folder, margin_seconds=self._margin)
+        label_folders(arguments.label or labels)  # hours before the first clip
         self._best = BestEvents(arguments.clips_per_label)
         names = {path: Path(path).stem for path in places}
         n_alike = Counter(name.casefold() for name in names.values())

@@ -117,7 +117,7 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     check_time_pattern(arguments.time_pattern, found.paths)
     pipe = load_pipeline(arguments)
-    clips = Clips(arguments, found.places) if arguments.clips else None
+    clips = Clips(arguments, found.places, pipe.labels) if arguments.clips else None
     with closing(_sink(arguments, kind, outputs, pipe, titles=many)) as sink:
         if clips and sink.done:
             clips.go_on_with(_earlier(output, kind))

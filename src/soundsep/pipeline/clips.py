@@ -28,7 +28,14 @@ from soundsep.names import local_path, path_text, printable, safe_name
 from soundsep.pipeline.tables import N_DECIMALS
 from soundsep.pipeline.timeline import Event
 
-__all__ = ["BestEvents", "ClipFile", "cut_clips", "place_clips", "write_clips"]
+__all__ = [
+    "BestEvents",
+    "ClipFile",
+    "cut_clips",
+    "label_folders",
+    "place_clips",
+    "write_clips",
+]
 
 MAX_WAV = 2**32 - 2**16  # bytes of samples; longer clips are RF64
 MAX_MARGIN = 3600.0  # seconds
@@ -122,7 +129,7 @@ def cut_clips(
 
     Raises:
         AudioError: the recording cannot be read; the events before the damage were cut out.
-        ConfigError: a file cannot be written.
+        ConfigError: a file cannot be written, or two labels would share a folder.
     """
     best = BestEvents(max_per_label)
     for event in events:
@@ -131,6 +138,36 @@ def cut_clips(
     for recording, files in clips.items():
         deque(write_clips(recording, files, overwrite=overwrite), maxlen=0)
     return [file.path for files in clips.values() for file in files if file.path.exists()]
+
+
+def label_folders(labels: Iterable[str]) -> dict[str, str]:
+    """The name of each label's folder, valid and distinct on every system.
+
+    Args:
+        labels: Labels of events.
+
+    Raises:
+        ConfigError: two labels would share a folder, as ``dog`` and ``dog?``, or ``Dog`` where a
+            system takes both for the same.
+
+    Examples:
+        >>> label_folders(["dog", "Bark, bow-wow"])
+        {'dog': 'dog', 'Bark, bow-wow': 'Bark_bow-wow'}
+    """
+    folders = {label: safe_name(label, max_bytes=80) for label in labels}
+    first = dict[str, str]()
+    for label, name in folders.items():
+        if (other := first.setdefault(_alike(name), label)) != label:
+            raise ConfigError(
+                f"clips of {printable(other)!r} and {printable(label)!r} would share the folder "
+                f"{name!r}; rename one, or cut out their events separately, into two folders"
+            )
+    return folders
+
+
+def _alike(name: str) -> str:
+    """A text that is the same for names that some system takes for the same."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def place_clips(
@@ -149,24 +186,26 @@ def place_clips(
         names: Name of each recording in file names; its file name without suffix by default.
 
     Raises:
-        ConfigError: the margin is out of range.
+        ConfigError: the margin is out of range, or two labels would share a folder.
     """
     if not 0 <= check_number("margin_seconds", margin_seconds) <= MAX_MARGIN:
         raise ConfigError(f"margin_seconds must be from 0 to {MAX_MARGIN:g}, got {margin_seconds}")
     root, taken = local_path(folder), set[str]()
+    by_recording = {recording: [*found] for recording, found in events.items()}
+    folders = label_folders(event.label for found in by_recording.values() for event in found)
     placed: dict[str, list[ClipFile]] = {}
-    for recording, found in events.items():
+    for recording, found in by_recording.items():
         name = safe_name((names or {}).get(recording) or Path(recording).stem)
         suffix = ".flac" if Path(recording).suffix.lower() == ".flac" else ".wav"
         files = placed.setdefault(recording, [])
         for event in sorted(found, key=lambda e: (e.label, e.start_seconds)):
-            label = safe_name(event.label, max_bytes=80)
+            label = folders[event.label]
             listed_start, score = _listed(event)
             hours, rest = divmod(round(listed_start, 2), 3600)
             begin = f"{int(hours):02}h{int(rest // 60):02}m{rest % 60:05.2f}s"
             stem = f"{name}_{begin}_{label}_{score:.3f}"
             place, number = f"{label}/{stem}", 1
-            while (key := unicodedata.normalize("NFKC", place).casefold()) in taken:
+            while (key := _alike(place)) in taken:
                 number += 1
                 place = f"{label}/{stem}_{number}"
             taken.add(key)

@@ -14,9 +14,10 @@ import soundfile
 from soundsep import AudioError, ConfigError, Event
 from soundsep.audio import audio_blocks
 from soundsep.cli.formats import EventLines
+from soundsep.labels import AUDIOSET_LABELS, ESC50_LABELS, URBAN11_LABELS
 from soundsep.pipeline import clips as clips_module
 from soundsep.pipeline import cut_clips
-from soundsep.pipeline.clips import BestEvents, place_clips
+from soundsep.pipeline.clips import BestEvents, label_folders, place_clips
 from soundsep.pipeline.event_table import read_events
 
 RATE = 48_000
@@ -146,12 +147,27 @@ def test_recordings_of_any_name(tmp_path):
 
 
 def test_no_two_clips_have_one_file():
-    events = [event(1.0, 2.0, label) for label in ("a/b", "a b", "A_B")]
+    events = [event(1.0, 2.0, label) for label in ("a/b", "a-b", "c")]
     placed = place_clips({"x/night.wav": events, "y/Night.WAV": events}, "c")
     paths = [str(clip.path).casefold() for clips in placed.values() for clip in clips]
     assert len(set(paths)) == 6
     named = place_clips({"x/night.wav": events[:1]}, "c", names={"x/night.wav": "x/night"})
     assert named["x/night.wav"][0].path.name == "x_night_00h00m01.00s_a_b_0.500.wav"
+
+
+@pytest.mark.parametrize("other", ["a;b", "a b", "A, B", "\uff41,b", "a,b?"])
+def test_no_two_labels_share_a_folder(other, tmp_path):
+    night = recording(tmp_path / "night.wav", seconds=3)
+    events = [event(0.0, 1.0, "a,b"), event(1.0, 2.0, other)]
+    with pytest.raises(ConfigError, match=r"'a,b' and .* would share the folder .*rename one"):
+        cut_clips(night, events, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+    assert len(cut_clips(night, events[:1] * 2, tmp_path / "c")) == 2
+
+
+@pytest.mark.parametrize("labels", [AUDIOSET_LABELS, ESC50_LABELS, URBAN11_LABELS])
+def test_the_labels_of_published_models_have_folders(labels):
+    assert len({name.casefold() for name in label_folders(labels).values()}) == len(labels)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
