@@ -148,6 +148,8 @@ def label_fault(label: str) -> str | None:
             return f"'{printable(label)}' holds what cannot be printed (U+{ord(c):04X})"
     if not any(unicodedata.category(c).startswith(_INK) for c in label):
         return f"'{label}' is empty: nothing of it can be seen"
+    if label != label.strip():  # tables are read without them
+        return f"'{label}' begins or ends with a blank"
     return None
 
 
