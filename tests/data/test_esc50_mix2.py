@@ -15,6 +15,7 @@ from soundsep.checkpoints.registry import PUBLISHED, published_results
 from soundsep.datasets import ESC50, Mixtures, load_examples
 from soundsep.evaluation import evaluate
 from soundsep.evaluation.mixtures import measure_naming, measure_separation
+from soundsep.metrics import snr
 
 NAME, CLASSIFIER = "esc50-mix2", "esc50-mn04-fold5"
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,15 @@ def test_the_first_mixtures_come_apart(separator, mixtures):
     expected = published_results()[NAME]["si_sdr_improvement_mean_db"]
     assert expected > 7
     assert each.mean() > expected - 3 * each.std() / np.sqrt(len(each))
+
+
+@pytest.mark.parametrize("offset", [0.02, -0.3])
+def test_a_soft_recording_comes_apart_beside_an_offset(separator, mixtures, offset):
+    for mixture in Mixtures(mixtures.examples, n_mixtures=4):
+        soft = 0.03 * (mixture.waveform - mixture.waveform.mean())
+        expected = separator(soft, 16_000, progress=False).audio
+        found = separator(soft + offset, 16_000, progress=False).audio - offset / 2
+        assert snr(found, expected).min() > 30
 
 
 def test_a_long_recording_is_taken_apart_as_its_segments_are(separator, mixtures):

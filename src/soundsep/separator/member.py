@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from soundsep.audio.level import offset_of
 from soundsep.audio.silence import is_silent
 from soundsep.devices import told_of_precision
 from soundsep.errors import AudioError, ShapeError
@@ -37,6 +38,10 @@ class Member:
     def hear(self, recording: Tensor, start: int, n: int, device: torch.device) -> Tensor:
         """Its share of the sources of ``recording[:, start : start + n]``.
 
+        The network does not hear the constant offset that cheap sound cards add: it is no sound,
+        but would drown soft ones. Each source gets an equal part of it, so that sources that sum to
+        the recording still do.
+
         Shape:
             recording: (channels, time). Returns (n_sources, channels, n), on the CPU.
 
@@ -47,10 +52,13 @@ class Member:
         """
         length = self.length(n)
         before = (length - n) // 2 if self.centred else min(length - n, start)
-        heard = cut(recording, start - before, length)
-        expected = (1, len(self.shares), *heard.shape)
-        if is_silent(recording[:, max(0, start - before) : start - before + length]):
-            return heard.new_zeros(*expected[1:3], n)
+        first = start - before
+        part = recording[:, max(0, first) : first + length]
+        expected = (1, len(self.shares), len(part), length)
+        if is_silent(part):
+            return part.new_zeros(*expected[1:3], n)
+        offset = offset_of(part)
+        heard = cut(part - offset, min(0, first), length)  # beyond the ends, the offset goes on
         with told_of_precision(self.network):
             answer = self.network(heard.unsqueeze(0).to(device))
         is_sound = isinstance(answer, Tensor) and answer.is_floating_point()
@@ -68,4 +76,4 @@ class Member:
                 "the network's output holds NaN or infinite samples; check the level of the "
                 f"recording, which in this segment reaches {heard.abs().max().item():g}"
             )
-        return sources * self.shares[:, None, None]
+        return (sources + offset / len(sources)) * self.shares[:, None, None]

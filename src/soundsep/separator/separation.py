@@ -10,6 +10,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from soundsep.audio.level import without_offset
+from soundsep.audio.silence import is_silent
 from soundsep.errors import ConfigError
 from soundsep.separator.source_files import SourceFiles
 
@@ -97,12 +99,11 @@ class Separation:
         return files.paths
 
     def __str__(self) -> str:
-        """The sources and their levels."""
+        """The sources and their levels, in which a constant offset does not count."""
         width = max(map(len, self.sources))
-        levels = self.audio.square().mean(dim=(1, 2)).tolist()
         rows = (
-            f"  {name:<{width}}  " + (f"{10 * math.log10(level):.1f} dBFS" if level else "silent")
-            for name, level in zip(self.sources, levels, strict=True)
+            f"  {name:<{width}}  {_level(source)}"
+            for name, source in zip(self.sources, self.audio, strict=True)
         )
         n_channels = self.audio.shape[1]
         title = (
@@ -117,3 +118,9 @@ class Separation:
             f"Separation({', '.join(self.sources)}; {self.duration_seconds:.1f} s, "
             f"{self.sample_rate} Hz)"
         )
+
+
+def _level(source: Tensor) -> str:
+    if is_silent(source):
+        return "silent"
+    return f"{10 * math.log10(without_offset(source).square().mean()):.1f} dBFS"

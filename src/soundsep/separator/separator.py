@@ -37,7 +37,8 @@ class Separator:
 
     A recording is converted to the network's rate and separated in overlapping segments; digital
     silence gives silence. The result depends only on the recording: there is no random shift, and
-    no normalisation by the level of the whole recording.
+    no normalisation by the level of the whole recording. The network does not hear the constant
+    offset of a segment; each source gets an equal part of it.
 
     If the network takes stereo, a stereo recording gives stereo sources; a recording with any other
     number of channels is mixed to mono, fed to both channels, and gives mono sources. If the

@@ -17,6 +17,7 @@ from torch import nn
 from soundsep import (
     AudioError,
     ConfigError,
+    Separation,
     Separator,
     SeparatorConfig,
     ShapeError,
@@ -108,6 +109,26 @@ def test_sources_keep_their_order_where_the_network_does_not():
         Separator(Shuffled(), config(interchangeable=True))(mixture).audio, expected
     )
     assert (Separator(Shuffled(), config())(mixture).audio - expected).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("n", [300, 4_000, 16_000])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_an_offset_changes_no_source_but_for_an_equal_part_of_it(n, n_channels):
+    class Strange(Bands):
+        def forward(self, mixture: torch.Tensor) -> torch.Tensor:
+            scale = mixture.square().mean().sqrt()  # as networks do that scale what they hear
+            return scale * super().forward(mixture / scale).tanh()
+
+    separator = Separator(Strange(), config(n_channels=n_channels))
+    recording = noise(n_channels, n)
+    recording -= recording.mean(dim=1, keepdim=True)
+    offset = torch.tensor([[0.3], [-0.05]])[:n_channels]
+    moved = separator(recording + offset)
+    expected = separator(recording).audio + offset / 2
+    # Segments have small means of their own, which stay where there is no offset beside them.
+    torch.testing.assert_close(moved.audio, expected, atol=5e-3, rtol=0)
+    whole = Separator(Bands(), config(n_channels=n_channels))(recording + offset)
+    torch.testing.assert_close(whole.audio.sum(dim=0), whole.mixture)
 
 
 def test_channels_and_rates():
@@ -222,6 +243,18 @@ def test_a_result_by_name():
     assert repr(result) == "Separation(low, high; 1.0 s, 8000 Hz)"
     with pytest.raises(ConfigError, match="no source 'vocals'; there are low, high"):
         result["vocals"]
+
+
+def test_levels_are_told_without_an_offset():
+    wave = torch.tensor([0.1, -0.1]).repeat(1, 100)
+    audio = torch.stack((wave + 0.3, torch.full_like(wave, 0.3)))
+    result = Separation(
+        sources=("dog", "rain"), audio=audio, sample_rate=RATE, mixture=audio.sum(dim=0)
+    )
+    assert [*map(str.split, str(result).splitlines()[1:])] == [
+        ["dog", "-20.0", "dBFS"],
+        ["rain", "silent"],
+    ]
 
 
 def test_saved_and_loaded(tmp_path, monkeypatch):
