@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
+from soundsep import Classifier, ClassifierConfig, Event, MelConfig, Pipeline
 from soundsep.cli import main
+from soundsep.cli.formats import EventLines
+from soundsep.cli.sinks import Screen
 from soundsep.pipeline import read_events
 from soundsep.pipeline.events import EVENT_COLUMNS
 
@@ -239,6 +241,27 @@ def test_parquet_needs_pyarrow_and_a_file(clip, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == [Path(clip)]
 
 
+def test_a_program_gets_each_row_at_once_and_in_utf_8(monkeypatch):
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))
+    screen = Screen(EventLines("csv", high_hz=8_000, titles=False), None)
+    with screen.recording("sirène.wav") as write:
+        for n_rows in (1, 2):
+            write(Event(1.0, 2.0, "dog", 0.75))
+            assert out.getvalue().decode().count("sirène.wav,1.0000,2.0000") == n_rows
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_gets_the_table_and_its_end(clip, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert run(clip, "--format", "csv", "-o", str(tmp_path / "pipe")) == 0
+    (row,) = csv.DictReader(os.read(reader, 10_000).decode().splitlines())
+    assert row["label"] == "rooster"
+    assert os.read(reader, 1) == b""  # else nothing yet, which is an error
+    os.close(reader)
+
+
 def test_a_pattern_of_ones_own_for_the_time(card, tmp_path, capsys):
     soundfile.write(card / "dog.wav", tone(16_000, 0.5), 16_000)
     options = (str(card), "--format", "jsonl", "--time-pattern")
@@ -434,6 +457,13 @@ def test_listen_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert main(["listen"]) == 2
     assert "soundsep[live]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e300"])
+def test_listen_refuses_a_time_that_no_timer_takes(seconds, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)  # before it looks for a microphone
+    assert main(["listen", "--seconds", seconds]) == 2
+    assert "--seconds must be a number from 0" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")

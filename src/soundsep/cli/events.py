@@ -247,6 +247,7 @@ def _sink(
         model=arguments.model,
         weights=weights_of(pipe.classifier) if arguments.output else "",
         options=_options(arguments, kind),
+        command="events",
     )
     if outputs:
         return EachToItsFile(arguments.output, outputs, lines, settings)

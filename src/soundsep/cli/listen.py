@@ -47,8 +47,11 @@ def add_command(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     import_torch()
+    from soundsep.config import check_number
     from soundsep.pipeline.microphone import Microphone, listen
 
+    if arguments.seconds is not None:  # no timer takes a longer time, or infinity
+        check_number("--seconds", arguments.seconds, least=0, most=threading.TIMEOUT_MAX)
     name = arguments.microphone
     microphone = Microphone(device=int(name) if name and name.isdecimal() else name)
     pipe = load_pipeline(arguments)

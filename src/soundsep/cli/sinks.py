@@ -38,12 +38,12 @@ class Settings:
     """
 
     resume: bool
+    retry_failed: bool
     overwrite: bool
     model: str
     weights: str
     options: str
-    command: str = "events"
-    retry_failed: bool = False
+    command: str
 
 
 class Sink(Protocol):
@@ -131,11 +131,11 @@ class EachToItsFile:
     ) -> None:
         self._outputs, self._lines, self._overwrite = outputs, lines, settings.overwrite
         self._record = ResultsFile(
-            record_of(folder, "events"),
+            record_of(folder, settings.command),
             model=settings.model,
             weights=settings.weights,
             options=settings.options,
-            command="events",
+            command=settings.command,
             resume=settings.resume,
             retry_failed=settings.retry_failed,
             overwrite=False,

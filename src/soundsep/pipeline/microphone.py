@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from soundsep.audio.checks import check_format
 from soundsep.config import check_number
 from soundsep.errors import AudioError, DependencyError
 from soundsep.pipeline.long_recordings import Listener
@@ -77,7 +78,7 @@ class Microphone:
     Raises:
         DependencyError: sounddevice or PortAudio is missing.
         AudioError: the input does not exist, or does not support that rate.
-        ConfigError: ``queue_seconds`` is out of range.
+        ConfigError: ``queue_seconds`` is out of range, or ``sample_rate`` is not a number.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Microphone:
     ) -> None:
         check_number("queue_seconds", queue_seconds, least=BLOCK_SECONDS, most=3_600)
         if sample_rate is not None:
-            check_number("sample_rate", sample_rate)
+            sample_rate = check_format("the microphone", 1, sample_rate)
         sounddevice = _sounddevice()
         n_blocks = math.ceil(queue_seconds / BLOCK_SECONDS)
         self._queue: queue.Queue[tuple[int, NDArray[np.float32]]] = queue.Queue(n_blocks)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.audio import Mixer, StreamingResampler
-from soundsep.audio.arrays import from_array, is_array
+from soundsep.audio.arrays import from_block, is_array
 from soundsep.audio.checks import Samples, check_format
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import ClassifierLike
@@ -161,16 +161,13 @@ class Stream:
             if isinstance(block, (bytes, bytearray, memoryview)):
                 hint = "; samples of 16 bits are numpy.frombuffer(block, numpy.int16)"
             raise AudioError(f"expected an array or a tensor, got {type(block).__name__}{hint}")
-        if block.ndim not in (1, 2):
-            raise AudioError(f"expected a block (time,) or (channels, time), got {block.shape}")
-        if not block.shape[-1]:
+        samples = from_block(block)
+        n_channels, n_samples = samples.shape
+        if not n_samples:
             return []
-        n_channels = block.shape[0] if block.ndim == 2 else 1
         check_format("the block", n_channels, self._rate)
-        # Flat, since a short stereo block may have fewer samples than channels.
-        samples = from_array(block.reshape(-1)).reshape(n_channels, -1)
         mixed = self._mixer_of(n_channels).push(samples)
-        self._n_samples += samples.shape[1]
+        self._n_samples += n_samples
         return self._hear(mixed)
 
     def push_mono(self, waveform: Tensor) -> list[Event]:

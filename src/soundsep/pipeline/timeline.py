@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
 from torch import Tensor
 
 from soundsep.errors import ConfigError
@@ -133,10 +134,10 @@ class Scores:
         return Table(("start_seconds", "end_seconds", *self.labels), self._spans_and_values())
 
     def _spans_and_values(self) -> Iterator[dict[str, float]]:
-        edges = self.edges_seconds
-        spans = edges.unfold(0, 2, 1)
-        if self.spans_seconds is not None:
-            spans = self.spans_seconds
+        spans = self.spans_seconds
+        if spans is None:
+            edges = self.edges_seconds
+            spans = torch.stack((edges[:-1], edges[1:]), dim=1)
         for (start, end), values in zip(spans.tolist(), self.values.tolist(), strict=True):
             scores = dict(zip(self.labels, values, strict=True))
             yield {**scores, "start_seconds": start, "end_seconds": end}

@@ -194,6 +194,12 @@ def test_a_device_that_cannot_be_opened_is_told(device, monkeypatch):
         Microphone(queue_seconds=0)
 
 
+@pytest.mark.parametrize("rate", [0, -1, 44_100.5, 1e9])
+def test_a_rate_that_no_recorder_has_is_not_replaced_by_another(device, rate):
+    with pytest.raises(AudioError, match="sample rate"):
+        Microphone(sample_rate=rate)
+
+
 def test_a_device_that_is_busy_is_told_and_let_go(device, monkeypatch):
     closed = []
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -280,12 +281,14 @@ def test_a_recording_of_nothing_but_digital_silence_says_so(pipe):
     assert not gated.scores(silence).values.any()
 
 
-def test_silence_has_no_events_and_an_empty_stream_nothing(pipe):
+def test_silence_has_no_events_and_an_empty_stream_nothing(pipe, tmp_path):
     stream = pipe.stream()
     assert stream.push(np.zeros(30 * RATE)) + stream.flush() == []
     stream = pipe.stream(keep_scores=True)
     assert stream.push(np.zeros(0)) + stream.flush() == []
     assert stream.scores().values.shape == (0, 3)
+    stream.scores().to_csv(tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text() == "start_seconds,end_seconds,low,middle,high\n"
 
 
 def test_what_is_softer_than_the_silence_gate_is_no_event(pipe):
@@ -402,3 +405,44 @@ def test_options_may_be_numbers_of_numpy(pipe):
 def test_a_block_that_is_no_array_is_refused(pipe):
     with pytest.raises(AudioError, match="expected an array"):
         pipe.stream().push([0.0, 0.1])
+
+
+def test_neither_types_nor_refused_blocks_nor_another_stream_change_what_is_heard(pipe):
+    sound = recording(13, [("low", 1, 9), ("high", 4, 6.5), ("middle", 8, 13)], 11_025)
+    audio = (sound * 2**15).astype(np.int16)
+    forms = itertools.cycle(
+        (
+            lambda block: block,
+            lambda block: block[None].astype(">i2"),
+            lambda block: block.astype(np.int32) * 2**16,
+            lambda block: torch.from_numpy(block / 2**15),
+            lambda block: (block / np.float32(2**15))[None],
+        )
+    )
+    refused = itertools.cycle(
+        (np.array([0.1, np.nan]), np.zeros((2, 9)), np.zeros(9, np.uint8), np.zeros((1, 1, 9)))
+    )
+    stream, other = (pipe.stream(sample_rate=11_025, keep_scores=True) for _ in range(2))
+    events, rest = [], audio
+    for size in itertools.cycle((0, 1, 7_919, 30_011, 2)):
+        events += stream.push(next(forms)(rest[:size]))
+        other.push(rest[:size][::-1])
+        with pytest.raises(AudioError):
+            stream.push(next(refused))
+        rest = rest[size:]
+        if not len(rest):
+            break
+    events += stream.flush()
+    assert stream.flush() == []
+    assert sorted(events, key=lambda event: event.start_seconds) == list(
+        pipe.events(audio, sample_rate=11_025)
+    )
+    expected = pipe.scores(audio, sample_rate=11_025)
+    torch.testing.assert_close(stream.scores().values, expected.values, atol=1e-5, rtol=0)
+    assert torch.equal(stream.scores().spans_seconds, expected.spans_seconds)
+
+
+@pytest.mark.parametrize("convert", [Tensor.to_sparse, lambda b: b.to("meta")])
+def test_a_block_without_samples_in_memory_is_refused(pipe, convert):
+    with pytest.raises(AudioError, match="dense tensor"):
+        pipe.stream().push(convert(torch.zeros(2, 100)))
