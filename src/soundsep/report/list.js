@@ -34,7 +34,7 @@ function makeRow(event, number) {
   const label = cell("label", "");
   const dot = document.createElement("span");
   dot.className = "dot";
-  dot.style.background = colourOf(event.label);
+  dot.style.background = `var(--event-${colourNumber(event.label)})`;
   const name = document.createElement("span");
   name.className = "name";
   name.textContent = event.label;

@@ -154,19 +154,20 @@ function drawLanes(colour) {
     pen.fillStyle = colour("soft");
     pen.fillText(label === null ? OTHERS : label, gutter + 4, top + number * LANE + 6);
   });
+  const colours = Array.from({ length: N_COLOURS }, (_, number) => colour(`event-${number}`));
   for (const event of state.shown) {
     if (event.recording !== state.recording) continue;
     if (event.end < state.from || event.start > state.to) continue;
     const x = Math.max(gutter, xOf(event.start));
     const wide = Math.max(2, Math.min(width, xOf(event.end)) - x);
     const y = top + laneOf(event.label) * LANE + 14;
-    pen.fillStyle = pen.strokeStyle = colourOf(event.label);
-    if (event.verdict === "wrong") pen.strokeRect(x + 0.5, y + 0.5, Math.max(1, wide - 1), 10);
-    else {
+    pen.fillStyle = pen.strokeStyle = colours[colourNumber(event.label)];
+    if (event.verdict !== "wrong") {
       pen.globalAlpha = 0.45 + 0.55 * event.score;
       pen.fillRect(x, y, wide, 11);
       pen.globalAlpha = 1;
     }
+    pen.strokeRect(x + 0.5, y + 0.5, Math.max(1, wide - 1), 10); // seen at any score
   }
 }
 

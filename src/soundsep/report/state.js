@@ -29,13 +29,12 @@ function labelsNow() {
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
 }
 
-const COLOURS = ["#e69f00", "#3fa7e8", "#00a878", "#d4c400", "#4c78d8", "#e0642b", "#cc79a7",
-  "#8c8c8c", "#8f5fd0", "#6aa84f"];
+const N_COLOURS = 10; // --event-0 and following in the style sheet
 const colourNumbers = new Map(labelsNow().map(([label], number) => [label, number]));
 
-function colourOf(label) {
+function colourNumber(label) {
   if (!colourNumbers.has(label)) colourNumbers.set(label, colourNumbers.size);
-  return COLOURS[colourNumbers.get(label) % COLOURS.length];
+  return colourNumbers.get(label) % N_COLOURS;
 }
 
 const fits = (event) =>

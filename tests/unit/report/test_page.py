@@ -88,6 +88,28 @@ def test_the_facts_are_said_once(browser, night, tmp_path):
     tab.close()
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_event_of_a_low_score_has_an_edge_of_its_full_colour(browser, night, theme):
+    context = browser.new_context(color_scheme=theme)
+    tab = context.new_page()
+    tab.goto(night[1].as_uri())
+    wait_until(tab, "lanes.length && !isWaiting")
+    lowest = "events.reduce((a, b) => (b.score < a.score ? b : a))"
+    drawn, wanted = tab.evaluate(
+        f"""() => {{
+          const event = {lowest};
+          const dot = [...document.querySelectorAll(".row")].find(
+            (row) => row.querySelector(".name").textContent === event.label).querySelector(".dot");
+          const x = Math.ceil(xOf(event.start)) + 3;
+          const y = SPECTROGRAM + AXIS + laneOf(event.label) * LANE + 14;
+          const pixel = [...pen.getImageData(x, y, 1, 1).data.slice(0, 3)];
+          return [`rgb(${{pixel.join(", ")}})`, getComputedStyle(dot).backgroundColor];
+        }}"""
+    )
+    context.close()
+    assert drawn == wanted
+
+
 def test_filters_and_orders(opened):
     opened.select_option("#order", "score")
     assert labels(opened)[:3] == ["owl", "owl", "dog"]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -153,3 +155,27 @@ def test_long_events_are_heard_from_their_start_and_overlaps_once():
     events = [Event(float(t), t + 1.0, "dog", 0.5) for t in (0, 2, 4)]
     (joined,) = choose_spans({"a": events}, margin_seconds=1, max_seconds=6)["a"]
     assert joined == Span(0, 6.0)
+
+
+def _luminance(colour: str) -> float:
+    """Of #rrggbb, from 0 to 1 (WCAG 2.2)."""
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_of_events_stand_out_from_the_page_and_from_each_other(theme):
+    """3:1 is what WCAG 2.2 asks of graphics (1.4.11)."""
+    style = resources.files("soundsep.report").joinpath("page.css").read_text()
+    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", {"light": light, "dark": dark}[theme]))
+    events = [colour for name, colour in colours.items() if name.startswith("event-")]
+    assert len(events) == 10
+    for ground in (colours["back"], colours["tint"]):
+        for colour in events:
+            low, high = sorted((_luminance(colour), _luminance(ground)))
+            assert (high + 0.05) / (low + 0.05) >= 3
+    numbers = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in events])
+    apart = np.linalg.norm(numbers[:, None] - numbers, axis=-1) + 999 * np.eye(10)
+    assert apart.min() > 50  # of 442
