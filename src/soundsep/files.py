@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,9 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
     """Temporary paths, one for each path, whose files replace those at the end of the block.
 
     They are unique, in the folders of the final paths, which are created. If the block fails, no
-    temporary file is left, and the final paths stay as they were. A pipe or a device, such as
-    ``/dev/null``, is not replaced: at the end of the block it gets what the file holds.
+    temporary file and no new folder is left, and the final paths stay as they were. A pipe or a
+    device, such as ``/dev/null``, is not replaced: at the end of the block it gets what the file
+    holds.
 
     Args:
         paths: Final paths of the files.
@@ -70,8 +72,9 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         OSError: a folder cannot be created, or a file cannot be written or moved.
     """
     for path in paths:
-        if not path.name or not _can_be(path):  # such as the current folder
-            number = errno.EISDIR if not path.name else errno.EINVAL
+        is_folder = not path.name or (_can_be(path) and path.is_dir())  # without: the current one
+        if is_folder or not _can_be(path):
+            number = errno.EISDIR if is_folder else errno.EINVAL
             raise OSError(number, os.strerror(number), str(path))
     temporary = [_beside(path) for path in paths]
     streams = [path for path in paths if is_stream(path)]
@@ -81,8 +84,11 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
             aside / file.name if path in streams else file
             for file, path in zip(temporary, paths, strict=True)
         ]
+    created: list[Path] = []  # of folders, the innermost first
     try:
         for path in paths:
+            folders = (path.parent, *path.parent.parents)
+            created[:0] = takewhile(lambda folder: not folder.exists(), folders)
             path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if sync:
@@ -95,6 +101,7 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
                     shutil.copyfileobj(source, stream)
             else:
                 os.replace(file, path)
+        created.clear()
     except OSError as error:
         if error.errno is not None:  # other errors are not about a file
             named = {str(file): str(path) for file, path in zip(temporary, paths, strict=True)}
@@ -106,6 +113,9 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         for file in temporary:
             with suppress(OSError):
                 file.unlink()
+        for folder in created:
+            with suppress(OSError):  # it has another program's file
+                folder.rmdir()
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)
 

@@ -34,6 +34,41 @@ def test_several_files_get_their_names_together(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_what_fails_leaves_no_folder_that_was_not_there(tmp_path, error):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+
+    def fail(*paths, also=()):
+        with files.replacing(*paths) as temporary:
+            for file in (*temporary, *also):
+                file.touch()
+            raise error
+
+    for paths in (
+        [kept / "a.bin"],
+        [tmp_path / "new" / "er" / "a.bin", tmp_path / "new" / "b.bin", tmp_path / "other" / "c"],
+    ):
+        with pytest.raises(type(error)):
+            fail(*paths)
+    assert names(tmp_path) == ["kept"]
+    assert names(kept) == []
+    other = tmp_path / "new" / "of another program"
+    with pytest.raises(type(error)):
+        fail(tmp_path / "new" / "a.bin", also=[other])
+    assert names(tmp_path / "new") == [other.name]
+
+
+def test_a_folder_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "new" / "b.bin").mkdir(parents=True)
+    with (
+        pytest.raises(IsADirectoryError, match=r"b\.bin"),
+        files.replacing(tmp_path / "new" / "a.bin", tmp_path / "new" / "b.bin"),
+    ):
+        pytest.fail("the block was run")
+    assert names(tmp_path / "new") == ["b.bin"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")

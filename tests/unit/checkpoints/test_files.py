@@ -90,6 +90,9 @@ def test_failed_write_keeps_the_old_checkpoint(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(WeightsError, match="No space left"):
         write_checkpoint("x", {}, {"other": torch.zeros(1)})
     assert {path.name: path.read_bytes() for path in Path("x").iterdir()} == before
+    with pytest.raises(WeightsError, match="No space left"):
+        write_checkpoint("new/er", CONFIG, TENSORS)
+    assert not Path("new").exists()
 
 
 def test_overwriting_leaves_read_tensors_alone() -> None:

@@ -254,7 +254,7 @@ def test_a_clip_that_does_not_fit_to_the_last_byte_is_not_kept(suffix, tmp_path)
             pytest.raises(ConfigError, match=rf"cannot write .*\.{suffix}: File too large"),
         ):
             cut_clips(night, [event(0.0, 0.9)], tmp_path / "c", margin_seconds=0)
-        assert [*(tmp_path / "c" / "dog").iterdir()] == []
+        assert not (tmp_path / "c").exists()
 
 
 @not_on_windows
@@ -291,4 +291,4 @@ def test_an_interrupt_in_the_middle_of_a_clip_is_not_lost(tmp_path, monkeypatch)
     finally:
         signal.signal(signal.SIGINT, before)
     assert n_left <= 0
-    assert [*(tmp_path / "c" / "dog").iterdir()] == []
+    assert not (tmp_path / "c").exists()
