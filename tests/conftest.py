@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 import pytest
 import soundfile
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from soundsep import Classifier, ClassifierConfig, MelConfig
+from soundsep.checkpoints.locate import find_local
+from soundsep.checkpoints.registry import PUBLISHED
 from soundsep.errors import DependencyError
 from soundsep.evaluation.psds import import_sed_scores_eval
 
@@ -19,12 +22,20 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("SOUNDSEP_TEST_DATA") or REPOSITORY.parent / "shared").resolve()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory):
+    """Neither tests nor the fixtures they share use the user's cache or the user's settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOUNDSEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        for name in ("SOUNDSEP_OFFLINE", "SOUNDSEP_WEIGHTS", "HF_HUB_OFFLINE"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
-    """No test reads or writes the user's cache, or follows the user's settings."""
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
+    """No test finds what another one has cached."""
     monkeypatch.setenv("SOUNDSEP_CACHE", str(tmp_path_factory.mktemp("cache")))
-    for name in ("SOUNDSEP_OFFLINE", "SOUNDSEP_WEIGHTS", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +44,7 @@ def sed_scores_eval() -> ModuleType:
     try:
         return import_sed_scores_eval()
     except DependencyError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip("needs the extra eval")
+        absent("needs the extra eval", str(error))
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +76,26 @@ def browser():
         chromium.close()
 
 
+def absent(reason: str, details: str | None = None) -> NoReturn:
+    """Skip, or fail where everything is known to be there: a skip would hide the tests."""
+    if os.environ.get("CI"):
+        pytest.fail(details or reason)
+    pytest.skip(reason)
+
+
 def _found(folder: Path) -> Path:
     if folder.is_dir():
         return folder
-    reason = f"no test data at {folder}; SOUNDSEP_TEST_DATA says where it is"
-    if os.environ.get("CI"):
-        pytest.fail(reason)  # where the data is known to be, a skip would hide the tests
-    pytest.skip(reason)
+    absent(f"no test data at {folder}; SOUNDSEP_TEST_DATA says where it is")
+
+
+@pytest.fixture(scope="session")
+def all_weights() -> None:
+    """Every model of ``weights/`` can be loaded; without a checkout, the defaults alone can."""
+    own = [m for m in PUBLISHED.values() if not any(file.url for file in m.files)]
+    missing = [model.name for model in own if find_local(model) is None]
+    if missing:
+        absent("only an imported checkout has all weights", f"no weights of {', '.join(missing)}")
 
 
 @pytest.fixture(scope="session")

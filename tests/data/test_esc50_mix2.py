@@ -17,6 +17,8 @@ from soundsep.evaluation import evaluate
 from soundsep.evaluation.mixtures import measure_naming, measure_separation
 from soundsep.metrics import snr
 
+pytestmark = pytest.mark.usefixtures("all_weights")
+
 NAME, CLASSIFIER = "esc50-mix2", "esc50-mn04-fold5"
 ROOT = Path(__file__).resolve().parents[2]
 

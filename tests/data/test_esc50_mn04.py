@@ -34,6 +34,7 @@ def right(pipe: Pipeline, examples: list[tuple[Tensor, int]], *, gain: float, of
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.usefixtures("all_weights")
 def test_every_fold_has_one_level(pipe, name):
     level = Pipeline.from_pretrained(name).classifier.config.clip_level_db
     assert level == pipe.classifier.config.clip_level_db == -35.0

@@ -14,6 +14,8 @@ from soundsep.checkpoints.registry import PUBLISHED, published_results
 from soundsep.datasets import ESC50
 from soundsep.evaluation import evaluate
 
+pytestmark = pytest.mark.usefixtures("all_weights")
+
 NAME = "esc50-resnet34"
 ROOT = Path(__file__).resolve().parents[2]
 

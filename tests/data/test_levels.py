@@ -9,6 +9,8 @@ import pytest
 
 from soundsep import AudioError, Pipeline
 
+pytestmark = pytest.mark.usefixtures("all_weights")
+
 CANCELLING = ("antiphase_99.wav", "antiphase_exact.wav")
 
 

@@ -33,7 +33,7 @@ def name(request) -> str:
 
 
 @pytest.fixture(scope="module")
-def pipe(name) -> Pipeline:
+def pipe(name, all_weights) -> Pipeline:
     return Pipeline.from_pretrained(name)
 
 

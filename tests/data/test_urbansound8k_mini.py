@@ -59,6 +59,7 @@ def test_urban11_holds_shared_recordings_on_one_side(root, esc50_root):
 
 
 @pytest.mark.parametrize("name", ["urbansound8k-mn04", "urban11-mn04"])
+@pytest.mark.usefixtures("all_weights")
 def test_a_head_hears_soft_slices_as_loud_ones(root, name):
     waves = [load_audio(clip.path)[0] for clip in UrbanSound8K(root, folds=[10]).clips[::6]]
     pipe = Pipeline.from_pretrained(name)

@@ -77,6 +77,8 @@ def prepare(page: str, request: pytest.FixtureRequest) -> None:
     if page == "docs/bad_input.md":  # a card that was pulled out
         whole = Path("night.wav").read_bytes()
         Path("night.wav").write_bytes(whole[: round(0.41 * len(whole))])
+    if page in ("README.md", "docs/separation.md"):
+        request.getfixturevalue("all_weights")
     if page in ("docs/models.md", "docs/own_classes.md"):
         monkeypatch.setenv("SOUNDSEP_WEIGHTS", str(request.getfixturevalue("data_dir") / "models"))
     if page == "docs/training.md":
