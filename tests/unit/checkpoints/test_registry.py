@@ -99,9 +99,7 @@ def test_a_file_that_is_no_registry_is_refused(text: str) -> None:
         read_registry(text)
 
 
-@pytest.mark.skipif(
-    not (ROOT / ".git").exists(), reason="only a checkout has all models of weights/"
-)
+@pytest.mark.usefixtures("all_weights")
 def test_the_registry_is_what_the_folders_of_weights_say() -> None:
     text = publish.REGISTRY.read_text(encoding="utf-8")
     models = publish.published_models(publish.WEIGHTS, read_registry(text))
@@ -221,6 +219,22 @@ def test_the_default_models_are_in_the_wheel_and_in_the_source_distribution() ->
     ]
     (included,) = re.findall(r"^include = (\[.*\])$", project, re.MULTILINE)
     assert {f"/weights/{name}" for name in names} <= set(json.loads(included))
+
+
+def test_the_package_carries_the_licences_of_its_weights() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (licences,) = re.findall(r'^license = "(.*?)"', project, re.MULTILINE)
+    for name in (DEFAULT_MODEL, DEFAULT_EVENT_MODEL):
+        card = (ROOT / "weights" / PUBLISHED[name].name / "README.md").read_text(encoding="utf-8")
+        (licence,) = re.findall(r"^license: (.*)$", card, re.MULTILINE)
+        assert licence.upper() in licences.split(" AND ")
+    (files,) = re.findall(r"^license-files = (\[.*\])$", project, re.MULTILINE)
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in json.loads(files)]
+    # The MIT License asks for the notice of whose work it is, in every copy.
+    assert re.findall(r"Copyright \(c\) \d+ (.*)", "".join(texts)) == [
+        "The soundsep developers",
+        "Florian Schmid",
+    ]
 
 
 def test_every_model_is_at_the_tag_of_a_release_or_of_the_one_in_preparation() -> None:
