@@ -256,6 +256,18 @@ def test_versions_are_all_that_is_shown(command, capsys):
     assert capsys.readouterr().out == f"{versions()}\n"
 
 
+def test_versions_are_shown_where_every_dependency_is_missing():
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('numpy', 'scipy', 'soundfile', 'torch', 'tqdm')))\n"
+        "from soundsep.cli import main\n"
+        "main(['--version'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{versions()}\n"
+
+
 def test_a_package_that_is_not_installed_is_said(monkeypatch):
     monkeypatch.setattr("soundsep.cli.versions.PACKAGES", ("torch", "no-such-package"))
     assert versions().splitlines()[2:] == [

@@ -166,7 +166,7 @@ def _show_help(text: str, file: SupportsWrite[str] | None, arguments: argparse.N
 
 
 def _show_versions(arguments: argparse.Namespace) -> int:
-    say(versions())
+    sys.stdout.write(f"{versions()}\n")  # `say` needs tqdm, which may be what is missing
     return 0
 
 
