@@ -241,6 +241,39 @@ def test_parquet_needs_pyarrow_and_a_file(clip, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == [Path(clip)]
 
 
+@pytest.mark.parametrize("kind", ["table", "csv"])
+def test_a_recording_that_was_interrupted_is_not_done(kind, tmp_path, monkeypatch, capsys):
+    samples = tone(16_000 * 12, 1e-3)
+    samples[16_000 * 1 : 16_000 * 3] *= 500
+    samples[16_000 * 7 : 16_000 * 9] *= 500
+    paths = [str(tmp_path / name) for name in ("a.wav", "b.wav")]
+    for path in paths:
+        soundfile.write(path, samples, 16_000)
+    given = (*paths, "--format", kind)
+    assert run(*given) == 0
+    shown = capsys.readouterr().out
+    names = [name for line in shown.splitlines() for name in paths if name in line]
+    each = 1 if kind == "table" else 2  # a title above two events, or a name in each row
+    assert names == [name for name in paths for _ in range(each)]
+    assert shown.count("rooster") == 4
+    find = Pipeline.events
+
+    def interrupted(pipe, path, **options):
+        events = find(pipe, path, **options)
+        yield next(events)
+        if path == paths[1]:
+            raise KeyboardInterrupt
+        yield from events
+
+    output = tmp_path / "out.txt"
+    with monkeypatch.context() as patch:
+        patch.setattr(Pipeline, "events", interrupted)
+        assert run(*given, "-o", str(output)) == 130
+    assert output.read_text().count("rooster") == 3
+    assert run(*given, "-o", str(output), "--resume") == 0
+    assert output.read_text() == shown
+
+
 def test_a_program_gets_each_row_at_once_and_in_utf_8(monkeypatch):
     out = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii"))

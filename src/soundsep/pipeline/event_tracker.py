@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -81,7 +82,8 @@ class EventTracker:
         sample_rate: Rate of the positions, in Hz.
         hop: Trimming leaves an event at least this long, in samples.
         trim: Samples to remove at both ends of an event.
-        offset_seconds: Time of position 0.
+        offset_seconds: Time of position 0; exact, so that an event that is cut off by a gap ends
+            where the gap begins.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class EventTracker:
         sample_rate: int,
         hop: int = 0,
         trim: int = 0,
-        offset_seconds: float = 0.0,
+        offset_seconds: Fraction = Fraction(0),
     ) -> None:
         self._labels, self._rules = labels, rules
         self._rate, self._offset = sample_rate, offset_seconds
@@ -115,7 +117,7 @@ class EventTracker:
     def certain_until_seconds(self) -> float:
         """All events still to come start at or after this."""
         starts = [event.start for event in (*self._open.values(), *self._over.values())]
-        return self._offset + min([self._position, *starts]) / self._rate
+        return self._seconds(min([self._position, *starts]))
 
     def push(self, scores: Tensor, ends: Tensor) -> list[Event]:
         """Process rows, each of which goes from the ``end`` of the one before to its own.
@@ -215,5 +217,8 @@ class EventTracker:
             return []
         if not reaches(event.score, self._rules.min_score):
             return []
-        start, end = (self._offset + at / self._rate for at in (first, last))
+        start, end = self._seconds(first), self._seconds(last)
         return [Event(start, end, self._labels[index], event.score)]
+
+    def _seconds(self, position: int) -> float:
+        return float(self._offset + Fraction(position, self._rate))

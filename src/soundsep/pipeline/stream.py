@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import torch
@@ -105,7 +106,7 @@ class Stream:
             sample_rate=self._classifier.sample_rate,
             hop=self._scorer.hop,
             trim=round((0.5 - NOTICED) * self._scorer.window) if frame is None else 0,
-            offset_seconds=self._offset_seconds,
+            offset_seconds=Fraction(self._n_samples, self._rate),
         )
 
     @property
@@ -213,8 +214,7 @@ class Stream:
             events += self._tracker.push(rows.scores, rows.ends)
         events += self._tracker.flush(n_samples)
         if self._kept and self._reached_seconds > self._offset_seconds:
-            end = self._offset_seconds + n_samples / self._classifier.sample_rate
-            self._kept[-1].spans[-1, 1] = end
+            self._kept[-1].spans[-1, 1] = self.duration_seconds
         self._begin()
         return sorted(events, key=_by_start)
 

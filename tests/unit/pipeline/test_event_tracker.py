@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -199,7 +200,7 @@ def test_rows_at_once_give_the_events_of_one_after_the_other(seed):
 
 
 def test_an_event_is_given_once_it_is_certain():
-    tracker = EventTracker(LABELS, EventRules(), sample_rate=10, offset_seconds=100.0)
+    tracker = EventTracker(LABELS, EventRules(), sample_rate=10, offset_seconds=Fraction(100))
     rows = [(0.9, 0.9), (0.9, 0), (0.9, 0), (0, 0)]
     given = [len(push(tracker, row, 10 * i)) for i, row in enumerate(rows, 1)]
     assert given == [0, 0, 1, 0]  # rain is over at 1 s, and certain when 1 s more is no rain

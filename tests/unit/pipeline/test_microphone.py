@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -26,7 +25,7 @@ FINE = SimpleNamespace(input_overflow=False)
 
 
 class FakeInput:
-    """Plays a recording into the callback at real-time pace."""
+    """Plays a recording into the callback, by a clock that tests move, and waiting in vain."""
 
     recording = np.zeros(0, dtype=np.float32)
     overflow_at: int | None = None  # block ahead of which the device itself loses 0.5 s
@@ -34,32 +33,40 @@ class FakeInput:
     def __init__(self, *, samplerate, blocksize, device, channels, dtype, callback) -> None:
         assert (channels, dtype) == (1, "float32")
         self.rate, self.size, self.callback = samplerate, blocksize, callback
-        self.active, self.stopped = True, threading.Event()
-        self.thread = threading.Thread(target=self._play)
+        self.buffer = np.empty((blocksize, 1), dtype=np.float32)  # used again, as PortAudio's
+        self.n_played = self.n_missing = 0
+        self.is_playing = False
+        self.stop_at, self.stopped = np.inf, threading.Event()
 
-    def _play(self) -> None:
-        missing = 0
-        began = time.monotonic()
-        buffer = np.empty((self.size, 1), dtype=np.float32)  # used again and again, as PortAudio's
-        for i, start in enumerate(range(0, len(self.recording), self.size)):
-            due = began + (start + self.size) / self.rate
-            if self.stopped.wait(max(0.0, due - time.monotonic())):
-                break
+    def play(self, seconds: float) -> None:
+        """What the device does in this time."""
+        for _ in range(round(seconds * self.rate / self.size)):
+            start = self.n_played * self.size
+            self.is_playing &= start < len(self.recording)
+            if not self.is_playing:
+                return
             status = FINE
-            if i == self.overflow_at:
-                missing, status = self.rate // 2, OVERFLOW
+            if self.n_played == self.overflow_at:
+                self.n_missing, status = self.rate // 2, OVERFLOW
             block = self.recording[start : start + self.size]
-            buffer[: len(block), 0] = block
-            clock = SimpleNamespace(inputBufferAdcTime=100 + (start + missing) / self.rate)
-            self.callback(buffer[: len(block)], len(block), clock, status)
-        self.active = False
+            self.buffer[: len(block), 0] = block
+            clock = SimpleNamespace(inputBufferAdcTime=100 + (start + self.n_missing) / self.rate)
+            self.callback(self.buffer[: len(block)], len(block), clock, status)
+            self.n_played += 1
+            if (start + self.size) / self.rate >= self.stop_at:
+                self.stopped.set()
+
+    @property
+    def active(self) -> bool:
+        """Asked after nothing has come for a while."""
+        self.play(0.2)
+        return self.is_playing
 
     def start(self) -> None:
-        self.thread.start()
+        self.is_playing = True
 
     def stop(self) -> None:
-        self.stopped.set()
-        self.thread.join()
+        self.is_playing = False
 
     close = stop
 
@@ -74,16 +81,17 @@ def device(monkeypatch) -> type[FakeInput]:
     module.PortAudioError = type("PortAudioError", (Exception,), {})
     module.query_devices = lambda device, kind: {"default_samplerate": float(RATE)}
     monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr("soundsep.pipeline.microphone.POLL_SECONDS", 1e-3)
     return Input
 
 
 class LevelMeter(Classifier):
     """The label is heard where it is loud."""
 
-    seconds = 0.0  # that a forward pass takes
+    meanwhile = staticmethod(lambda: None)  # what happens during a forward pass
 
     def predict(self, waveform):
-        time.sleep(self.seconds)
+        self.meanwhile()
         return (waveform.abs().mean(dim=1, keepdim=True) > 0.1).float()
 
 
@@ -102,10 +110,13 @@ def loud_from_to(seconds: float, start: float, end: float) -> np.ndarray:
     return levels
 
 
-def hear(pipe: Pipeline, seconds: float, **options) -> list[Event | Gap]:
-    stop = threading.Event()
-    threading.Timer(seconds, stop.set).start()
-    return list(listen(pipe, Microphone(**options), stop=stop, merge_gap_seconds=0.0))
+def hear(pipe: Pipeline, seconds: float, *, pass_seconds=0.0, **options) -> list[Event | Gap]:
+    """What is heard until a time, where the model takes some for each window."""
+    microphone = Microphone(**options)
+    device = microphone._input
+    device.stop_at = seconds
+    pipe.classifier.meanwhile = lambda: device.play(pass_seconds)
+    return list(listen(pipe, microphone, stop=device.stopped, merge_gap_seconds=0.0))
 
 
 def test_a_live_sound_is_heard_when_it_sounds(pipe, device):
@@ -117,16 +128,15 @@ def test_a_live_sound_is_heard_when_it_sounds(pipe, device):
 
 
 def test_a_slow_model_makes_gaps_and_the_times_stay_right(pipe, device):
-    device.recording = loud_from_to(4, 2, 4)
-    pipe.classifier.seconds = 0.7  # for each 0.2 s
-    heard = hear(pipe, 2.9, queue_seconds=0.5)
+    device.recording = loud_from_to(9, 3, 9)
+    heard = hear(pipe, 8, pass_seconds=0.7, queue_seconds=0.5)  # for each 0.2 s
     gaps = [gap for gap in heard if isinstance(gap, Gap)]
     events = [event for event in heard if isinstance(event, Event)]
-    assert gaps
-    assert events
+    assert len(gaps) > 3
+    assert len(events) > 3
     assert all(gap.end_seconds - gap.start_seconds > 0.05 for gap in gaps)
     assert heard == sorted(heard, key=lambda h: h.start_seconds)
-    assert abs(events[0].start_seconds - 2) <= 0.2 or events[0].start_seconds in {
+    assert abs(events[0].start_seconds - 3) <= 0.2 or events[0].start_seconds in {
         gap.end_seconds for gap in gaps
     }
     spans = sorted((g.start_seconds, g.end_seconds) for g in gaps)
@@ -140,17 +150,19 @@ def test_what_the_device_loses_is_a_gap_too(pipe, device):
     assert gap.end_seconds == second.start_seconds == pytest.approx(1.5)
 
 
-def test_every_sample_is_heard_or_told_lost(device):
-    device.recording = loud_from_to(2, 0, 2)
-    microphone, stop = Microphone(queue_seconds=0.3), threading.Event()
-    total = 0
+def test_every_sample_is_heard_or_told_lost_in_its_place(device):
+    device.recording = np.arange(32_000, dtype=np.float32)
+    microphone = Microphone(queue_seconds=0.3)
+    microphone._input.stop_at = 1.8
+    at = 0
     with microphone:
-        for n_lost, block in microphone.blocks(stop):
-            total += n_lost + len(block)
-            time.sleep(0.25)
-            if not microphone._input.active:
-                stop.set()
-    assert total == len(device.recording)
+        for n_lost, block in microphone.blocks(microphone._input.stopped):
+            assert n_lost % 1_600 == 0
+            at += n_lost
+            assert block.tolist() == list(range(at, at + len(block)))
+            at += len(block)
+            microphone._input.play(0.4)  # four blocks, where three are queued
+    assert at == 1.8 * RATE
 
 
 def test_a_device_that_stops_is_told_after_the_last_event(pipe, device):
