@@ -50,7 +50,7 @@ def soften(model: Classifier, factor: float, raised: float) -> None:
     network = frame_network(model)
     with torch.no_grad():
         network.attention.weight.mul_(factor)
-        network.head.bias.add_(raised)
+        network.get_parameter("head.bias").add_(raised)
 
 
 def loudest_part(waveform: Tensor, n_samples: int, rng: torch.Generator) -> Tensor:
@@ -69,7 +69,7 @@ def figures(model: Classifier, waveforms: Tensor, targets: Tensor) -> Tensor:
     """
     network = frame_network(model)
     frames = torch.cat(
-        [network.embed_frames(model.features(some)) for some in waveforms.split(BATCH_SIZE)]
+        [network.embed_frames(model.features(some)) for some in torch.split(waveforms, BATCH_SIZE)]
     )
     logits, attention = network.head(frames), network.attention(frames)
     rows = []

@@ -90,7 +90,7 @@ def measure_offsets(root: Path) -> dict[str, dict[str, list[float]]]:
 
 def mean(row: dict[str, Any], name: str, folds: tuple[int, ...] = FOLDS) -> float:
     """Mean accuracy over folds."""
-    return sum(row[name][FOLDS.index(fold)] for fold in folds) / len(folds)
+    return float(sum(row[name][FOLDS.index(fold)] for fold in folds)) / len(folds)
 
 
 def best(results: dict[str, Any]) -> float | None:

@@ -55,7 +55,7 @@ def heard(
     scored = score_windows(classifier, enumerate(parts), batch_size=16)
     rows = torch.stack([scores for _, scores in scored])
     n_heard = 1 + len(separator.sources)
-    return [*zip(rows.split(n_heard), levels, strict=True)]
+    return [*zip(torch.split(rows, n_heard), levels, strict=True)]
 
 
 def merged(answers: list[tuple[Tensor, Tensor]], floor_db: float, weight: float) -> Tensor:

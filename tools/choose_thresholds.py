@@ -46,13 +46,13 @@ def least_thresholds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     steps = np.round(np.arange(STEP, 1 + 2 * STEP, STEP), 2)  # none reaches the last
     n_reaching = reaches(scores, steps[:, None, None]).sum(axis=1)
-    return steps[np.argmax(n_reaching <= FALSE_ALARMS * len(scores), axis=0)]
+    return np.asarray(steps[np.argmax(n_reaching <= FALSE_ALARMS * len(scores), axis=0)])
 
 
 def choose(pipe: Pipeline) -> list[float]:
     """The threshold of each label."""
     least = [least_thresholds(scores_of_noise(pipe, kind)) for kind in KINDS]
-    return np.clip(np.max(least, axis=0), DEFAULT_THRESHOLD, 1.0).tolist()
+    return [*map(float, np.clip(np.max(least, axis=0), DEFAULT_THRESHOLD, 1.0))]
 
 
 def main() -> None:

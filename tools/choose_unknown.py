@@ -62,7 +62,7 @@ def noises() -> Iterator[tuple[str, NDArray[np.float32]]]:
         spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
         spectrum[0] = 0
         noise = np.fft.irfft(spectrum, n)
-        return noise / np.abs(noise).max()
+        return np.asarray(noise / np.abs(noise).max())
 
     kinds: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
         "white noise": lambda rng: rng.uniform(-1, 1, n),

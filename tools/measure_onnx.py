@@ -49,7 +49,7 @@ def measure_model(name: str, clips: Any) -> list[dict[str, Any]]:
         for file in files:
             export_onnx(Classifier.from_pretrained(name), file, int8=file.stem == "int8")
         exported = [Pipeline(OnnxClassifier(file, n_threads=1)) for file in files]
-        pipes = [Pipeline.from_pretrained(name), *exported]
+        pipes: list[Pipeline[Any]] = [Pipeline.from_pretrained(name), *exported]
         milliseconds = time_in_turns([pipe.classifier for pipe in pipes])
         evaluations = [evaluate(pipe, clips) for pipe in pipes]
         sizes = [None, *(file.stat().st_size for file in files)]

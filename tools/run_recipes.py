@@ -11,10 +11,14 @@ their rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from results_file import REPOSITORY, ResultsFile, filled
+
+if TYPE_CHECKING:
+    from soundsep.datasets.clip import FoldedClips
 
 PAGE = REPOSITORY / "docs" / "recipes.md"
 
@@ -56,14 +60,14 @@ def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path, device: str
     from turns import name_of
 
     recipe = get_recipe(name)
-    dataset = {
+    datasets: dict[str, Callable[[], FoldedClips]] = {
         "esc50": lambda: ESC50(esc50),
         "urbansound8k": lambda: UrbanSound8K(urbansound8k),
         "urban11": lambda: Urban11(esc50=esc50, urbansound8k=urbansound8k),
-    }[recipe.data]()
+    }
     result = train_recipe(
         recipe,
-        dataset,
+        datasets[recipe.data](),
         10 if recipe.data == "urbansound8k" else 5,
         output=output / name,
         cache=output / "cache",

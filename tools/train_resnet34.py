@@ -87,7 +87,7 @@ class HeldOut:
     @torch.inference_mode()
     def answers(self, answer: Answer, change: Answer | None = None) -> Tensor:
         """What is answered to every clip, (n_clips, n_labels) on the CPU."""
-        batches = self.waveforms.split(BATCH)
+        batches = torch.split(self.waveforms, BATCH)
         return torch.cat([answer(b if change is None else change(b)) for b in batches]).cpu()
 
     def accuracy(self, answers: Tensor) -> float:
@@ -221,7 +221,8 @@ class Fold(Member):
         )
 
         def teacher(x: Tensor) -> Tensor:
-            return self.run.teacher(x, bfloat16=False)[0]
+            logits: Tensor = self.run.teacher(x, bfloat16=False)[0]
+            return logits
 
         models: dict[str, Answer] = {"student": student, "teacher": teacher}
         models |= {name: to_device(model, device) for name, model in compared.items()}

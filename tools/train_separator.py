@@ -69,7 +69,7 @@ class HeldOut:
         found = []
         tuned = torch.backends.cudnn.benchmark
         torch.backends.cudnn.benchmark = False  # it would cost more than it gains here
-        for sources in self.sources[:n].split(BATCH):
+        for sources in torch.split(self.sources[:n], BATCH):
             mixture = sources.sum(dim=1, keepdim=True)
             with torch.autocast(sources.device.type, torch.bfloat16, enabled=bfloat16):
                 estimates = network(mixture)[:, :, 0].float()

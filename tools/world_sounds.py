@@ -57,7 +57,7 @@ def _room(rng: np.random.Generator) -> Wave:
     low = signal.butter(2, rng.uniform(150, 900), fs=RATE)
     wave = signal.lfilter(*low, _coloured(rng, rng.uniform(0.3, 0.8)))
     wave *= 1 + 0.3 * _tone(rng.uniform(0.05, 0.3), rng.random())
-    return wave / np.std(wave) + 0.1 * _tone(50.0, rng.random())
+    return np.asarray(wave / np.std(wave) + 0.1 * _tone(50.0, rng.random()))
 
 
 def _clicks(rng: np.random.Generator) -> Wave:
@@ -95,7 +95,8 @@ def _knocks(rng: np.random.Generator) -> Wave:
         ring += rng.uniform(0.1, 1) * (np.exp(-TIME / fall) * _tone(hz, rng.random()))[: len(ring)]
     wave = signal.fftconvolve(wave, ring)[:N_SAMPLES]
     noise = _coloured(rng, 0.5)
-    return wave / np.std(wave) + 10 ** (rng.uniform(-20, 0) / 20) * noise / np.std(noise)
+    level = 10 ** (rng.uniform(-20, 0) / 20)
+    return np.asarray(wave / np.std(wave) + level * noise / np.std(noise))
 
 
 KINDS: dict[str, Callable[[np.random.Generator], Wave]] = {
