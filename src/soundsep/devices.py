@@ -45,13 +45,14 @@ def check_rng(rng: Any) -> None:
         )
 
 
-def check_tensor(owner: str, value: Any, axes: str) -> None:
-    """Refuse what is no tensor, such as an array.
+def check_tensor(owner: str, value: Any, axes: str, *, is_float: bool = True) -> None:
+    """Refuse what is no tensor, such as an array, and integers, whose squares overflow.
 
     Args:
         owner: Name of the function or class that takes it.
         value: Value to check.
         axes: Axes that it should have, for the message.
+        is_float: Refuse a tensor that is not floating point, too.
 
     Raises:
         ShapeError: it is something else.
@@ -60,6 +61,11 @@ def check_tensor(owner: str, value: Any, axes: str) -> None:
         raise ShapeError(
             f"{owner} expects a tensor {axes}, got {type(value).__name__}; torch.as_tensor makes "
             "one of an array"
+        )
+    if is_float and not value.is_floating_point():
+        raise ShapeError(
+            f"{owner} expects a floating-point tensor {axes}, got one of {value.dtype}; "
+            "soundsep.load_audio converts samples, (samples / 2**15).float() those of 16 bits"
         )
 
 

@@ -49,7 +49,7 @@ from soundsep.devices import move
 from soundsep.errors import ConfigError, ShapeError
 from soundsep.evaluation import evaluate, measure_naming
 from soundsep.export import OnnxClassifier, export_onnx
-from soundsep.frontends import power_to_db
+from soundsep.frontends import MelFrontend, power_to_db
 from soundsep.metrics import permutation_invariant, si_sdr, si_sdr_improvement, snr
 from soundsep.pipeline import Pipeline, cut_clips, read_events, to_csv
 from soundsep.plots import plot_curves, plot_waveform
@@ -89,6 +89,40 @@ def pipe() -> Pipeline:
 def test_an_array_is_no_tensor(call, array):
     with pytest.raises(ShapeError, match=r"expects a tensor \(.*; torch.as_tensor makes one"):
         call(array)
+
+
+INTEGERS = torch.randint(-(2**15), 2**15, (2, 8_000), dtype=torch.int16)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda waves: resample(waves, 16_000, 8_000),
+        lambda waves: StreamingResampler(16_000, 8_000).push(waves),
+        lambda waves: si_sdr(waves, waves),
+        lambda waves: snr(waves, waves),
+        lambda waves: permutation_invariant(waves[None], waves[None]),
+        lambda waves: power_to_db(waves),
+        lambda waves: shift_pitch(waves, 1.0),
+        lambda waves: stretch_time(waves, 1.5),
+        lambda waves: random_gain(waves, max_db=3.0, rng=rng()),
+        lambda waves: add_noise(waves, snr_db=3.0, rng=rng()),
+        lambda waves: mixup(waves, torch.eye(2), probability=1.0, rng=rng()),
+        lambda waves: mask(waves[None], dim=-1, max_width=3, n_masks=1, rng=rng()),
+        lambda waves: loudest_view(waves[0], 100, rng=rng()),
+        lambda waves: Augment([Gain()])(waves),
+        lambda waves: MelFrontend()(waves),
+        lambda waves: Mixtures([(waves[0], 0), (waves[1], 1)], n_mixtures=1),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int64, torch.bool])
+def test_integers_are_no_waveform(call, dtype):
+    with pytest.raises(ShapeError, match=r"expects a floating-point tensor \(.*, got one of"):
+        call(INTEGERS.to(dtype))
 
 
 FEATURES, WAVES, TARGETS = torch.ones(2, 8, 9), torch.ones(2, 800), torch.eye(2)

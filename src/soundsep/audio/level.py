@@ -21,7 +21,9 @@ OFFSET_SHARE = 0.1
 def level_db(waveform: Tensor, *, sample_rate: int) -> float:
     """Level of the loudest `LEVEL_SECONDS`, in dBFS: mean power after pre-emphasis.
 
-    A constant offset does not count. Of a shorter clip it is the level of the whole.
+    A constant offset does not count. The loudest part is searched for in steps of half its length:
+    a sound of just that length may come out up to 1.3 dB too low. Of a shorter clip it is the level
+    of the whole.
 
     Args:
         waveform: The clip.

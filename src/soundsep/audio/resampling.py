@@ -48,7 +48,7 @@ def resample(waveform: Tensor, sample_rate: int, target_rate: int) -> Tensor:
 
     Raises:
         ConfigError: a rate is below 1 or a fraction, or one is more than 1000 times the other.
-        ShapeError: the waveform is no tensor.
+        ShapeError: the waveform is no floating-point tensor.
 
     References:
         Crochiere and Rabiner (1983), "Multirate digital signal processing", chapter 2.
@@ -106,7 +106,7 @@ class StreamingResampler:
             block: (..., time), of any length. Returns (..., time'), which may be empty.
 
         Raises:
-            ShapeError: the block is no tensor.
+            ShapeError: the block is no floating-point tensor.
         """
         check_tensor("StreamingResampler", block, "(..., time)")
         samples = block.detach().cpu().numpy()

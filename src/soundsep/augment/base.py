@@ -37,8 +37,6 @@ def check_input(step: Config, x: Tensor, n_axes: tuple[int, ...]) -> None:
             f"{type(step).__name__} takes {' or '.join(LAYOUTS[n] for n in n_axes)} that are not "
             f"empty, got shape {tuple(x.shape)}"
         )
-    if not x.is_floating_point():
-        raise ShapeError(f"{type(step).__name__} takes floating-point numbers, got {x.dtype}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,7 +42,7 @@ def loudest_view(
     Raises:
         ConfigError: ``n_samples``, ``n_candidates`` or ``max_speed`` is below 1, or ``rng`` is no
             generator.
-        ShapeError: the clip is no tensor, not (time,), or empty.
+        ShapeError: the clip is no floating-point tensor, not (time,), or empty.
     """
     check_tensor("loudest_view", waveform, "(time,)")
     check_rng(rng)
@@ -97,7 +97,7 @@ def random_gain(waveform: Tensor, *, max_db: float, rng: np.random.Generator) ->
 
     Raises:
         ConfigError: ``rng`` is no generator.
-        ShapeError: the batch is no tensor.
+        ShapeError: the batch is no floating-point tensor.
     """
     check_tensor("random_gain", waveform, "(batch, time)")
     check_rng(rng)
@@ -123,7 +123,7 @@ def add_noise(
 
     Raises:
         ConfigError: ``rng`` is no generator.
-        ShapeError: the batch is no tensor.
+        ShapeError: the batch is no floating-point tensor.
 
     Examples:
         >>> noisy = add_noise(torch.ones(1, 1000), snr_db=20.0, rng=np.random.default_rng(0))
@@ -163,7 +163,7 @@ def mixup(
 
     Raises:
         ConfigError: ``rng`` is no generator.
-        ShapeError: one of them is no tensor.
+        ShapeError: one of them is no tensor, or the waveform not floating point.
 
     References:
         Zhang et al. (2018), "mixup: Beyond empirical risk minimization", ICLR.
@@ -171,7 +171,7 @@ def mixup(
         ICLR, for the equal levels and the division by the root of the sum of squares.
     """
     check_tensor("mixup", waveform, "(batch, time)")
-    check_tensor("mixup", targets, "(batch, n_classes)")
+    check_tensor("mixup", targets, "(batch, n_classes)", is_float=False)
     check_rng(rng)
     n = waveform.shape[0]
     weight = np.where(rng.random(n) < probability, rng.beta(alpha, alpha, size=n), 1.0)
@@ -200,7 +200,7 @@ def mask(
 
     Raises:
         ConfigError: ``rng`` is no generator.
-        ShapeError: the features are no tensor.
+        ShapeError: the features are no floating-point tensor.
 
     References:
         Park et al. (2019), "SpecAugment", Interspeech, section 2.

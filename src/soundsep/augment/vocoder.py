@@ -36,7 +36,7 @@ def stretch_time(waveform: Tensor, rate: float, *, n_fft: int = 1024) -> Tensor:
 
     Raises:
         ConfigError: ``rate`` or ``n_fft`` is out of range.
-        ShapeError: no tensor, or not a single sample.
+        ShapeError: no floating-point tensor, or not a single sample.
 
     Examples:
         >>> stretch_time(torch.randn(2, 16_000), 1.25).shape
@@ -71,7 +71,7 @@ def shift_pitch(waveform: Tensor, semitones: float, *, n_fft: int = 1024) -> Ten
 
     Raises:
         ConfigError: ``semitones`` or ``n_fft`` is out of range.
-        ShapeError: no tensor, or not a single sample.
+        ShapeError: no floating-point tensor, or not a single sample.
 
     Examples:
         >>> shift_pitch(torch.randn(2, 16_000), -3.0).shape

@@ -81,7 +81,7 @@ def checked_targets(owner: str, examples: Sequence[tuple[Tensor, int]]) -> list[
 
     Raises:
         ConfigError: it is something else, such as clips.
-        ShapeError: a waveform is no tensor.
+        ShapeError: a waveform is no floating-point tensor.
     """
     targets = []
     for example in examples:

@@ -95,7 +95,7 @@ class OnnxClassifier:
             waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_labels).
 
         Raises:
-            ShapeError: not (batch, time), or shorter than `min_samples`.
+            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
         """
         return self._run(waveform, "probabilities")
 
@@ -107,7 +107,7 @@ class OnnxClassifier:
 
         Raises:
             ConfigError: the file has no scores of frames.
-            ShapeError: not (batch, time), or shorter than `min_samples`.
+            ShapeError: not (batch, time), not floating point, or shorter than `min_samples`.
         """
         if self.frame_length is None:
             raise ConfigError("the exported file has no scores of frames; export with frames=True")

@@ -45,10 +45,10 @@ def check_waveform(
             than ``min_samples``.
     """
     check_tensor(frontend, waveform, "(batch, time)")
-    if waveform.ndim != 2 or not waveform.is_floating_point() or waveform.shape[0] == 0:
+    if waveform.ndim != 2 or waveform.shape[0] == 0:
         raise ShapeError(
-            f"{frontend} expects a floating-point waveform (batch, time), got "
-            f"{tuple(waveform.shape)} of {waveform.dtype}"
+            f"{frontend} expects a floating-point waveform (batch, time), got shape "
+            f"{tuple(waveform.shape)}"
         )
     if table is not None and _is_cast(waveform, table):
         table = None

@@ -102,7 +102,8 @@ class KaldiMelFrontend(nn.Module):
 
     Shape:
         waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_mels, frames)
-        with ``frames = 1 + (time - 1) // hop_length``.
+        with ``frames = 1 + (time - 1) // hop_length``, or ``1 + (time - 2) // hop_length`` if
+        ``n_fft`` is odd.
 
     Raises:
         ConfigError: the settings are those of another frontend.

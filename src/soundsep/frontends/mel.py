@@ -129,7 +129,8 @@ class MelFrontend(nn.Module):
 
     Shape:
         waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_mels, frames)
-        with ``frames = 1 + time // hop_length``.
+        with ``frames = 1 + time // hop_length``, or ``1 + (time - 1) // hop_length`` if ``n_fft``
+        is odd. The middle of frame ``k`` is sample ``k * hop_length``.
 
     Raises:
         ConfigError: no preset has that name.

@@ -69,7 +69,7 @@ class MFCCFrontend(nn.Module):
 
     Shape:
         waveform: (batch, time), mono, at `sample_rate`. Returns (batch, n_mfcc, frames)
-        with ``frames = 1 + time // hop_length``.
+        with as many frames as of `MelFrontend`.
 
     Raises:
         ConfigError: no preset has that name.

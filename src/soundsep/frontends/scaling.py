@@ -26,7 +26,7 @@ def power_to_db(power: Tensor, *, multiplier: float = 10.0, amin: float = 1e-10)
         power: (...). Returns the same.
 
     Raises:
-        ShapeError: it is no tensor.
+        ShapeError: it is no floating-point tensor.
     """
     check_tensor("power_to_db", power, "(...)")
     # In place only where no gradient needs what was there.

@@ -29,14 +29,14 @@ def snr(estimate: Tensor, target: Tensor, *, ceiling_db: float | None = None) ->
         estimate, target: (..., time), the same. Returns (...).
 
     Raises:
-        ShapeError: the two differ in shape, or have no samples.
+        ShapeError: the two differ in shape, have no samples, or are not floating point.
 
     Examples:
         >>> tone = torch.sin(torch.arange(1000.0))
         >>> round(snr(tone * 0.9, tone).item(), 3)
         20.0
     """
-    _check(estimate, target)
+    estimate, target = _checked(estimate, target)
     power = target.square().sum(dim=-1)
     noise = (estimate - target).square().sum(dim=-1)
     if ceiling_db is not None:
@@ -55,7 +55,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         estimate, target: (..., time), the same. Returns (...).
 
     Raises:
-        ShapeError: the two differ in shape, or have no samples.
+        ShapeError: the two differ in shape, have no samples, or are not floating point.
 
     References:
         Le Roux et al. (2019), "SDR: half-baked or well done?", ICASSP (arXiv 1811.02508), eq. 4.
@@ -66,7 +66,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
         >>> round(si_sdr(5 * (tone + 0.1 * other), tone).item(), 1)
         20.0
     """
-    _check(estimate, target)
+    estimate, target = _checked(estimate, target)
     scale = (estimate * target).sum(dim=-1, keepdim=True) / target.square().sum(
         dim=-1, keepdim=True
     )
@@ -84,7 +84,7 @@ def si_sdr_improvement(estimate: Tensor, target: Tensor, mixture: Tensor) -> Ten
 
     Raises:
         ShapeError: estimate and target differ in shape, the mixture does not broadcast to it, or
-            there are no samples.
+            there are no samples, or they are not floating point.
     """
     check_tensor("si_sdr_improvement", mixture, "(..., time)")
     try:
@@ -113,7 +113,8 @@ def permutation_invariant(
         belongs to each target.
 
     Raises:
-        ShapeError: the two differ in shape, or are not (batch, n_sources, time).
+        ShapeError: the two differ in shape, are not (batch, n_sources, time), or not floating
+            point.
         ConfigError: there are more than `MAX_SOURCES` sources.
 
     References:
@@ -126,7 +127,7 @@ def permutation_invariant(
         >>> order.tolist()
         [[1, 0]]
     """
-    _check(estimates, targets)
+    estimates, targets = _checked(estimates, targets)
     if targets.ndim != 3:
         raise ShapeError(f"expected (batch, n_sources, time), got shape {tuple(targets.shape)}")
     n_sources = targets.shape[1]
@@ -164,7 +165,8 @@ def _decibels(signal: Tensor, noise: Tensor) -> Tensor:
     return 10 * (signal / noise).log10()
 
 
-def _check(estimate: Tensor, target: Tensor) -> None:
+def _checked(estimate: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in float32 at least: half precision holds neither small squares nor large sums."""
     for tensor in (estimate, target):
         check_tensor("a metric of separation", tensor, "(..., time)")
     if estimate.shape != target.shape or not target.ndim or target.shape[-1] == 0:
@@ -172,3 +174,5 @@ def _check(estimate: Tensor, target: Tensor) -> None:
             "estimate and target must have the same shape (..., time), got "
             f"{tuple(estimate.shape)} and {tuple(target.shape)}"
         )
+    dtype = torch.promote_types(torch.promote_types(estimate.dtype, target.dtype), torch.float32)
+    return estimate.to(dtype), target.to(dtype)

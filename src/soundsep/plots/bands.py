@@ -50,7 +50,7 @@ def plot_mel(
     """Mel spectrogram in dB.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         config: Settings, or the name of one of `soundsep.frontends.MEL_PRESETS`, to see the
             features of a model; the picture shows decibels before ``top_db`` and ``scaling``. By
             default 128 bands from 20 Hz to half of the recording's own rate.
@@ -81,7 +81,7 @@ def plot_gammatone(
     """Gammatonegram in dB: the energies of filters like those of the ear.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         config: Settings; the picture shows decibels before ``top_db`` and ``scaling``. By default
             64 bands from 50 Hz, above a rate of 500 kHz from 200 Hz, to 0.45 of the recording's
             own rate.

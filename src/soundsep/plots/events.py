@@ -43,7 +43,7 @@ def plot_events(
     name.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         events: From `soundsep.Pipeline.events`; those outside the part shown are left out.
         options: Part, title and file of the picture, see `PictureOptions`.
 

@@ -35,7 +35,7 @@ def plot_mfcc(
     loudest level in each band.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         config: Settings, or the name of one of `soundsep.frontends.MFCC_PRESETS`; ``scaling`` and
             ``amin`` are not applied. By default 20 coefficients of the bands of `plot_mel`.
         options: Part, title and file of the picture, see `PictureOptions`.

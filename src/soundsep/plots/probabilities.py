@@ -44,7 +44,7 @@ def plot_probabilities(
     highest peaks. Windows of digital silence stay empty.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         model: A pipeline, or anything `Pipeline.from_pretrained` takes.
         device: Device of a model given by name, such as ``"cpu"`` or ``"cuda"``.
         top_k: Largest number of classes shown, at least 1.

@@ -54,7 +54,7 @@ def plot_waveform(
     """Samples over time; of a long recording, the lowest and highest of each short span.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:
@@ -98,7 +98,7 @@ def plot_stft(
     quarter of it.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:

@@ -163,13 +163,15 @@ def columns(
     short sound does not vanish from the picture of a long recording.
 
     Args:
-        features: (1, time) to (1, bands, 1 + time // hop), frame ``k`` around sample ``k * hop``.
+        features: (1, time) to (1, bands, frames), frame ``k`` around sample ``k * hop`` as long as
+            there is such a sample.
         excerpt: Part of a recording; one shorter than ``min_samples`` is extended with silence.
         hop: Step between frames, in samples.
         min_samples: Fewest samples that ``features`` takes.
     """
     n_frames = 1 + round(len(excerpt.waveform) / hop)  # the last column reaches the end
-    least = max(min_samples, (n_frames - 1) * hop)
+    # A sample more: a window of odd length around the last one would lack it.
+    least = max(min_samples, (n_frames - 1) * hop + 1)
     waveform = pad_to(excerpt.waveform, least, padding="zero")
     group = math.ceil(n_frames / MAX_COLUMNS)
     step = group * max(1, FRAMES_AT_ONCE // group)

@@ -32,7 +32,7 @@ def plot_3d(
     The surface has at most `MAX_TIMES` points in time, each the loudest of its span in every band.
 
     Args:
-        audio: Anything `soundsep.load_audio` takes; channels are averaged.
+        audio: Anything `soundsep.load_audio` takes; channels are mixed.
         options: Part, title and file of the picture, see `PictureOptions`.
 
     Raises:

@@ -87,7 +87,7 @@ def test_a_chain_applies_its_steps_in_order():
         (Roll(), torch.zeros(4)),
         (RandomCrop(length=2, n_bands=2), torch.zeros(2, 4)),
         (Polarity(), torch.zeros(2, 0)),
-        (Noise(), torch.zeros(2, 4, dtype=torch.int16)),
+        (Noise(), torch.zeros(2, 4)[None, None]),
         (Mixup(), torch.zeros(2, 3, 4)),
     ],
     ids=lambda v: type(v).__name__,

@@ -7,7 +7,14 @@ import torch
 
 from soundsep._torchaudio import torchaudio
 from soundsep.errors import ConfigError, ShapeError
-from soundsep.frontends import MEL_PRESETS, MelConfig, MelFrontend, power_to_db
+from soundsep.frontends import (
+    MEL_PRESETS,
+    KaldiMelConfig,
+    KaldiMelFrontend,
+    MelConfig,
+    MelFrontend,
+    power_to_db,
+)
 from soundsep.frontends.scaling import scale
 from soundsep.frontends.spectrogram import BandSpectrogram
 
@@ -32,6 +39,28 @@ def test_shape_is_bands_by_one_frame_a_hop(name, n_samples):
     assert features.shape == (2, config.n_mels, 1 + n_samples // config.hop_length)
     assert features.dtype == torch.float32
     assert features.isfinite().all()
+
+
+@pytest.mark.parametrize("n_samples", [3_199, 3_200, 3_201])
+def test_a_window_of_odd_length_has_no_frame_after_the_last_sample(n_samples):
+    config = PLAIN.replace(n_fft=801, win_length=801, hop_length=320)
+    frames = MelFrontend(config)(noise(1, n_samples)).shape[-1]
+    assert frames == 1 + (n_samples - 1) // 320
+    kaldi = KaldiMelFrontend(KaldiMelConfig(n_fft=801, hop_length=320))
+    assert kaldi(noise(1, n_samples + 1)).shape[-1] == frames
+
+
+@pytest.mark.parametrize("n_samples", [8_000, 8_100])
+def test_a_click_is_loudest_in_the_frame_around_it(n_samples):
+    waveform = torch.zeros(3, n_samples)
+    places = [0, 16 * 250, n_samples // 250 * 250 - 1]  # of the first frame to the last
+    for clip, place in zip(waveform, places, strict=True):
+        clip[place] = 1.0
+    for n_fft in (1_024, 801):
+        config = PLAIN.replace(n_fft=n_fft, win_length=n_fft, hop_length=250)
+        loudness = MelFrontend(config)(waveform).mean(dim=1)
+        assert loudness.argmax(dim=1).tolist()[:2] == [0, 16]
+        assert abs(int(loudness[2].argmax()) - n_samples // 250) <= (n_fft % 2)
 
 
 @pytest.mark.parametrize("mel_scale", ["htk", "slaney"])
@@ -121,7 +150,7 @@ def test_power_to_db():
     [torch.zeros(16_000), torch.zeros(1, 1, 16_000), torch.zeros(1, 16_000, dtype=torch.int16)],
 )
 def test_wrong_waveforms_are_refused(waveform):
-    with pytest.raises(ShapeError, match="floating-point waveform"):
+    with pytest.raises(ShapeError, match="expects a floating-point"):
         MelFrontend("16k")(waveform)
 
 

@@ -20,6 +20,16 @@ def test_si_sdr_of_noise_at_a_known_level_whatever_the_loudness():
         assert si_sdr(scale * (target + 0.1 * noise), target) == pytest.approx(20.0, abs=0.01)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1e-3, 100.0])
+def test_half_precision_is_computed_in_float32(dtype, scale):
+    target = (scale * parts(80_000)).to(dtype)
+    estimate = target + 0.1 * target.flip(0)
+    for metric in (si_sdr, snr):
+        assert metric(estimate, target) == metric(estimate.float(), target.float())
+    assert si_sdr(estimate.double(), target) == si_sdr(estimate.double(), target.double())
+
+
 def test_snr_counts_loudness():
     target = parts(1_000)
     assert snr(0.5 * target, target) == pytest.approx(10 * math.log10(4))

@@ -135,6 +135,16 @@ def test_the_picture_is_what_the_frontend_gives_though_computed_in_pieces(kind, 
     np.testing.assert_allclose(drawn, expected, atol=2e-3)
 
 
+def test_windows_of_odd_length_fill_the_last_column():
+    config = MelConfig(n_fft=1_023, win_length=1_023, top_db=None, scaling="none")
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE).astype(np.float32)
+    whole = torch.from_numpy(np.append(noise, np.float32(0)))  # silence follows
+    expected = MelFrontend(config)(whole[None])[0].numpy()
+    (image,) = draw("mel", noise, config=config).axes[0].images
+    expected = np.clip(expected - expected.max(), -80, 0)
+    np.testing.assert_allclose(image.get_array(), expected, atol=2e-3)
+
+
 def test_a_click_stays_in_the_picture_of_a_long_recording():
     long = np.random.default_rng(0).normal(0, 1e-3, 600 * RATE).astype(np.float32)
     long[300 * RATE] = 1
