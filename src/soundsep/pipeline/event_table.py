@@ -38,6 +38,8 @@ class TimedEvent(NamedTuple):
 def read_events(path: str | Path, *, kind: str | None = None) -> Iterator[TimedEvent]:
     """Read a table that ``soundsep events`` wrote, one event after the other.
 
+    The lines of ``soundsep listen --json`` are such a table too; its gaps are left out.
+
     Args:
         path: A ``.csv``, ``.jsonl`` or ``.parquet`` file with the columns ``start_seconds``,
             ``end_seconds`` and ``label``, and optionally ``path``, ``score``, ``start_time``.
@@ -74,7 +76,9 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield f"{path}, line {number}", parse_json(line)
+                row = parse_json(line)
+                if not (isinstance(row, dict) and row.get("gap") is True):
+                    yield f"{path}, line {number}", row
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

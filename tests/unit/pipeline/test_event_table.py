@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from soundsep import ConfigError, DatasetError, DependencyError, Event
+from soundsep import ConfigError, DatasetError, DependencyError, Event, Gap
 from soundsep.pipeline import read_events
 from soundsep.pipeline.tables import Table
 
@@ -80,6 +81,13 @@ def test_what_is_no_table_is_refused(name, text, message, tmp_path):
         (tmp_path / name).write_text(text)
     with pytest.raises(DatasetError, match=message):
         list(read_events(tmp_path / name))
+
+
+def test_the_gaps_of_a_live_recording_are_left_out(tmp_path):
+    heard = [Event(1.0, 2.0, "dog", 0.75), Gap(2.0, 2.5), Event(3.0, 4.0, "rain", 0.5)]
+    path = tmp_path / "live.jsonl"
+    path.write_text("".join(json.dumps(one.to_dict()) + "\n" for one in heard))
+    assert [timed.event for timed in read_events(path)] == [heard[0], heard[2]]
 
 
 def test_other_endings_and_a_missing_pyarrow(tmp_path, monkeypatch):

@@ -28,14 +28,14 @@ class FakeInput:
     """Plays a recording into the callback, by a clock that tests move, and waiting in vain."""
 
     recording = np.zeros(0, dtype=np.float32)
-    overflow_at: int | None = None  # block ahead of which the device itself loses 0.5 s
+    overflows_at: tuple[int, ...] = ()  # blocks ahead of which the device itself loses 0.5 s
 
     def __init__(self, *, samplerate, blocksize, device, channels, dtype, callback) -> None:
         assert (channels, dtype) == (1, "float32")
         self.rate, self.size, self.callback = samplerate, blocksize, callback
         self.buffer = np.empty((blocksize, 1), dtype=np.float32)  # used again, as PortAudio's
         self.n_played = self.n_missing = 0
-        self.is_playing = False
+        self.is_playing = self.is_closed = False
         self.stop_at, self.stopped = np.inf, threading.Event()
 
     def play(self, seconds: float) -> None:
@@ -46,11 +46,12 @@ class FakeInput:
             if not self.is_playing:
                 return
             status = FINE
-            if self.n_played == self.overflow_at:
-                self.n_missing, status = self.rate // 2, OVERFLOW
+            if self.n_played in self.overflows_at:
+                self.n_missing, status = self.n_missing + self.rate // 2, OVERFLOW
             block = self.recording[start : start + self.size]
             self.buffer[: len(block), 0] = block
-            clock = SimpleNamespace(inputBufferAdcTime=100 + (start + self.n_missing) / self.rate)
+            now = 100 + (start + self.n_missing) / self.rate + 1e-5 * (start > 0)  # not to the sample
+            clock = SimpleNamespace(inputBufferAdcTime=now)
             self.callback(self.buffer[: len(block)], len(block), clock, status)
             self.n_played += 1
             if (start + self.size) / self.rate >= self.stop_at:
@@ -68,7 +69,9 @@ class FakeInput:
     def stop(self) -> None:
         self.is_playing = False
 
-    close = stop
+    def close(self) -> None:
+        self.stop()
+        self.is_closed = True
 
 
 @pytest.fixture
@@ -79,7 +82,8 @@ def device(monkeypatch) -> type[FakeInput]:
     module = ModuleType("sounddevice")
     module.InputStream = Input
     module.PortAudioError = type("PortAudioError", (Exception,), {})
-    module.query_devices = lambda device, kind: {"default_samplerate": float(RATE)}
+    known = {("input", None): {"default_samplerate": float(RATE)}}
+    module.query_devices = lambda device, kind: known[kind, device]
     monkeypatch.setitem(sys.modules, "sounddevice", module)
     monkeypatch.setattr("soundsep.pipeline.microphone.POLL_SECONDS", 1e-3)
     return Input
@@ -144,10 +148,11 @@ def test_a_slow_model_makes_gaps_and_the_times_stay_right(pipe, device):
 
 
 def test_what_the_device_loses_is_a_gap_too(pipe, device):
-    device.recording, device.overflow_at = loud_from_to(3, 0, 3), 10
-    first, gap, second = hear(pipe, 2.0)
-    assert first.end_seconds == gap.start_seconds == pytest.approx(1.0)
-    assert gap.end_seconds == second.start_seconds == pytest.approx(1.5)
+    device.recording, device.overflows_at = loud_from_to(4, 0, 4), (10, 20)
+    heard = hear(pipe, 3.0)
+    assert [type(one) for one in heard] == [Event, Gap, Event, Gap, Event]
+    spans = [(one.start_seconds, one.end_seconds) for one in heard]
+    assert spans == [(0, 1), (1, 1.5), (1.5, 2.5), (2.5, 3), (3, 4)]
 
 
 def test_every_sample_is_heard_or_told_lost_in_its_place(device):
@@ -155,7 +160,8 @@ def test_every_sample_is_heard_or_told_lost_in_its_place(device):
     microphone = Microphone(queue_seconds=0.3)
     microphone._input.stop_at = 1.8
     at = 0
-    with microphone:
+    with microphone as entered:
+        assert entered is microphone
         for n_lost, block in microphone.blocks(microphone._input.stopped):
             assert n_lost % 1_600 == 0
             at += n_lost
@@ -163,6 +169,18 @@ def test_every_sample_is_heard_or_told_lost_in_its_place(device):
             at += len(block)
             microphone._input.play(0.4)  # four blocks, where three are queued
     assert at == 1.8 * RATE
+    assert microphone._input.is_closed
+
+
+def test_thirty_seconds_are_queued(device):
+    device.recording = np.zeros(40 * RATE, dtype=np.float32)
+    microphone = Microphone()
+    microphone._input.stopped.set()
+    with microphone:
+        microphone._input.play(31)
+        lost, blocks = zip(*microphone.blocks(microphone._input.stopped), strict=True)
+    assert sum(map(len, blocks)) == 30 * RATE
+    assert (sum(lost), lost[-1]) == (RATE, RATE)
 
 
 def test_a_device_that_stops_is_told_after_the_last_event(pipe, device):
@@ -193,6 +211,22 @@ def test_the_event_before_a_lost_connection_is_given(pipe):
         next(heard)
 
 
+def test_options_and_the_rate_of_the_input_reach_the_stream(pipe, device):
+    options = {
+        "threshold": {"loud": 0.25},
+        "hop_seconds": 0.1,
+        "min_duration_seconds": 0.2,
+        "merge_gap_seconds": 0.3,
+        "labels": ["loud"],
+        "min_score": 0.4,
+        "batch_size": 5,
+    }
+    given = []
+    listener = SimpleNamespace(stream=lambda **kwargs: given.append(kwargs) or pipe.stream())
+    listen(listener, Microphone(sample_rate=44_100), **options)
+    assert given == [{"sample_rate": 44_100, **options}]
+
+
 def test_a_device_that_cannot_be_opened_is_told(device, monkeypatch):
     module = sys.modules["sounddevice"]
 
@@ -202,8 +236,9 @@ def test_a_device_that_cannot_be_opened_is_told(device, monkeypatch):
     monkeypatch.setattr(module, "query_devices", refuse)
     with pytest.raises(AudioError, match="querying device"):
         Microphone()
-    with pytest.raises(ConfigError, match="queue_seconds"):
-        Microphone(queue_seconds=0)
+    for seconds in (0, 3_601):
+        with pytest.raises(ConfigError, match="queue_seconds"):
+            Microphone(queue_seconds=seconds)
 
 
 @pytest.mark.parametrize("rate", [0, -1, 44_100.5, 1e9])

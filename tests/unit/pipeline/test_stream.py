@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from soundsep import AudioError, Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
+from soundsep.pipeline import listen
 
 RATE = 2_000
 TONES_HZ = {"low": 200, "middle": 460, "high": 820}
@@ -136,13 +137,16 @@ def test_events_of_a_file_wait_for_full_batches_and_those_of_live_sound_do_not(p
 
 
 def test_the_options_of_a_stream_have_the_defaults_of_events(pipe):
-    of_events, of_streams, of_scores = (
+    of_events, of_streams, of_scores, of_listening = (
         {name: option.default for name, option in inspect.signature(hear).parameters.items()}
-        for hear in (pipe.events, pipe.stream, pipe.scores)
+        for hear in (pipe.events, pipe.stream, pipe.scores, listen)
     )
     assert of_streams.pop("keep_scores") is False
     assert of_streams.items() <= of_events.items()
     assert of_scores.items() <= of_events.items()
+    assert of_listening.pop("stop") is None
+    del of_listening["pipe"], of_listening["microphone"]
+    assert of_listening.items() <= of_events.items()
 
 
 def test_events_come_while_the_file_is_read(pipe):
