@@ -50,7 +50,7 @@ class FakeInput:
                 self.n_missing, status = self.n_missing + self.rate // 2, OVERFLOW
             block = self.recording[start : start + self.size]
             self.buffer[: len(block), 0] = block
-            now = 100 + (start + self.n_missing) / self.rate + 1e-5 * (start > 0)  # not to the sample
+            now = 100 + (start + self.n_missing) / self.rate + 1e-5 * (start > 0)  # it is jittery
             clock = SimpleNamespace(inputBufferAdcTime=now)
             self.callback(self.buffer[: len(block)], len(block), clock, status)
             self.n_played += 1
