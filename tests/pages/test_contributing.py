@@ -106,3 +106,14 @@ def test_the_tests_of_the_examples_pass(examples, file, request):
                 for given in inspect.signature(test).parameters
             }
         )
+
+
+def test_names_in_the_text_are_in_the_code():
+    guides = [TEXT, (ROOT / "RELEASING.md").read_text(encoding="utf-8")]
+    prose = re.sub(r"^```.*?^```", "", "\n".join(guides), flags=re.MULTILINE | re.DOTALL)
+    folders = ("src", "tools", "benchmarks", "tests", "examples")
+    files = [ROOT / "dev.py", *(file for name in folders for file in (ROOT / name).rglob("*.py"))]
+    known = set().union(*(re.findall(r"\w+", file.read_text(encoding="utf-8")) for file in files))
+    named = re.findall(r"`(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)(?:\([^`]*\))?`", prose)
+    assert {"WRITABLE", "add_device", "frontend_cost"} <= {*named}
+    assert [name for name in named if name not in known and not name.startswith("PIP_")] == []
