@@ -120,7 +120,7 @@ class Separation:
         )
 
 
-def _level(source: Tensor) -> str:
-    if is_silent(source):
+def _level(waveform: Tensor) -> str:
+    if is_silent(waveform):
         return "silent"
-    return f"{10 * math.log10(without_offset(source).square().mean()):.1f} dBFS"
+    return f"{10 * math.log10(without_offset(waveform).square().mean()):.1f} dBFS"
