@@ -26,7 +26,9 @@ def loudest_view(
     """A random part of a clip whose end is joined to its beginning, played at a random speed.
 
     Of ``n_candidates`` random starts the one with the most energy is taken, since the sound often
-    fills only a part of its clip. With ``n_samples`` as long as the clip this is a roll.
+    fills only a part of its clip. With ``n_samples`` as long as the clip this is a roll. Where the
+    speed changes, samples are interpolated linearly, which is fast and makes highs softer: by 1 dB
+    at 0.4 of half the rate, and 4 dB at 0.8 of it.
 
     Args:
         waveform: One clip, of any rate.

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from soundsep.audio.level import without_offset
 from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.classifier.inference import fold_batch_norm
@@ -168,13 +169,15 @@ class BatchedRun:
         with watch.part("views"):
             rows = self._next_rows()
             seconds = recipe.window_seconds if is_whole else recipe.crop_seconds
-            waveform = self.bank.views(
+            views = self.bank.views(
                 rows,
                 round(seconds * rate),
                 generator=generator,
                 n_candidates=1 if is_whole else recipe.n_candidates,
                 max_speed=recipe.max_speed,
             )
+            # An offset would count in the levels of mixtures and noise; no model hears it anyway.
+            waveform = without_offset(views)
             targets = self._hot[self.bank.targets[rows]]
         with watch.part("changes"):
             for _ in range(recipe.n_mixes):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from soundsep.audio.level import without_offset
 from soundsep.audio.windows import pad_to
 from soundsep.augment import Augment, loudest_view
 from soundsep.classifier import Classifier
@@ -154,7 +155,8 @@ class ClassifierTask(Task[ClipBatch]):
             seconds = batch.stage.crop_seconds or model.config.window_seconds
             n_samples = round(seconds * model.sample_rate)
             views = [self._view(clip, n_samples, batch) for clip, _ in batch.clips]
-            waveform = torch.stack(views).to(self._device)
+            # An offset would count in the levels of mixtures and noise; no model hears it anyway.
+            waveform = without_offset(torch.stack(views).to(self._device))
             waveform, targets = Augment(recipe.waveform_steps)(waveform, targets, rng=rng)
             features = model.features(waveform)
         features = Augment(recipe.feature_steps)(features, rng=rng)

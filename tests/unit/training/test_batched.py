@@ -88,6 +88,16 @@ def test_crops_first_then_whole_clips_and_it_learns(teacher):
     assert named == [target for _, target in clips]
 
 
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_an_offset_of_the_clips_is_not_learnt(teacher, is_whole):
+    features = []
+    for offset in (0.2, -0.5):
+        bank = ClipBank([(clip + offset, target) for clip, target in tones()])
+        run = BatchedRun(recipe(n_candidates=1), LABELS, bank, range(16), [teacher])
+        features.append(run._batch(batched.Stopwatch(), is_whole=is_whole)[0])
+    torch.testing.assert_close(*features, atol=0.05, rtol=0)
+
+
 def test_one_step_of_either_kind_is_made_however_late_it_is(teacher):
     run = make(teacher)
     run.step(1.0)

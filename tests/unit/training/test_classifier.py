@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from soundsep.audio.level import level_db
 from soundsep.audio.windows import pad_to
-from soundsep.augment import Gain, Mask, Mixup
+from soundsep.augment import Gain, Mask, Mixup, Noise
 from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.errors import ConfigError, DatasetError, ShapeError, WeightsError
 from soundsep.frontends import MelConfig, MelFrontend
@@ -104,6 +104,22 @@ def assert_same_weights(one: nn.Module, other: nn.Module) -> None:
     a, b = one.state_dict(), other.state_dict()
     assert list(a) == list(b)
     assert [k for k in a if not torch.equal(a[k], b[k])] == []
+
+
+def test_an_offset_of_the_clips_is_not_learnt(tmp_path):
+    noisy = recipe(
+        waveform_steps=(Mixup(probability=1.0), Noise(snr_db=(5.0, 5.0), probability=1.0)),
+        stages=(Stage(epochs=2, crop_seconds=0.5, n_candidates=1),),
+        network="cnn4",  # without dropout
+    )
+    # Loud and soft, so that the levels of mixtures tell.
+    clips = [(0.1 ** (i % 4) * clip, target) for i, (clip, target) in enumerate(noise_clips())]
+    losses = []
+    for offset in (0.2, -0.5):  # whole windows of either have one
+        moved = [(clip + offset, target) for clip, target in clips]
+        run(tmp_path / str(offset), noisy, training=moved)
+        losses.append([row["training_loss"] for row in rows(tmp_path / str(offset))])
+    assert losses[0] == pytest.approx(losses[1], abs=2e-3)
 
 
 class Killed(BaseException):
