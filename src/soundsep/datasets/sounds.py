@@ -12,7 +12,8 @@ from scipy import fft, signal
 __all__ = ["FRAME_SECONDS", "Sound", "band_energies", "close_gaps", "prepare_sound"]
 
 FRAME_SECONDS = 0.02  # the grid that sounds are placed and truth is told on
-BANDS_HZ = (60, 250, 500, 1_000, 2_000, 4_000, 8_000)  # edges; a sound is heard in its best band
+# Edges of the bands, in the best of which a sound is heard; the last one ends at half of the rate.
+BANDS_HZ = (60, 250, 500, 1_000, 2_000, 4_000, 8_000)
 ACTIVE_DB = 30.0  # below its loud level a sound is over
 LOUD_QUANTILE = 0.95  # of the frames' energy: the level of a sound, however short it is
 MAX_GAP_SECONDS = 0.5  # inside one sound: the pause between two barks
@@ -52,7 +53,8 @@ def band_energies(waveform: NDArray[np.float32], sample_rate: int) -> NDArray[np
     frames = padded.reshape(n_frames, hop) * np.hanning(hop).astype(np.float32)
     power = np.abs(fft.rfft(frames, axis=1)) ** 2
     hz = np.fft.rfftfreq(hop, 1 / sample_rate)
-    edges = np.searchsorted(hz, np.minimum(BANDS_HZ, sample_rate / 2))
+    highest = sample_rate / 2
+    edges = np.searchsorted(hz, [*(edge for edge in BANDS_HZ if edge < highest), highest])
     edges = np.minimum(edges, power.shape[1] - 1)
     bands = np.add.reduceat(power, edges, axis=1)[:, :-1].T
     # Parseval's sum, the window's power taken out.

@@ -34,10 +34,22 @@ def noise(n_frames: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-0.5, 0.5, n_frames * HOP).astype(np.float32)
 
 
-def test_the_energy_of_all_bands_is_the_power():
-    energy = band_energies(noise(500), RATE)
-    assert energy.shape[1] == 500
-    assert energy.sum(axis=0).mean() == pytest.approx(1 / 12, rel=0.1)
+@pytest.mark.parametrize(
+    ("rate", "n_bands"),
+    [(8_000, 5), (12_000, 6), (16_000, 6), (22_050, 7), (32_000, 7), (44_100, 7), (192_000, 7)],
+)
+def test_the_energy_of_all_bands_is_the_power(rate, n_bands):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 10 * rate).astype(np.float32)
+    energy = band_energies(samples, rate)
+    assert energy.shape == (n_bands, 500)
+    assert energy.sum(axis=0).mean() == pytest.approx(1 / 12, rel=0.05)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 32_000, 44_100, 192_000])
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_a_tone_below_half_of_the_rate_is_a_sound_at_its_level(rate, share):
+    tone = np.sin(np.pi * share * np.arange(rate)).astype(np.float32)
+    assert prepare_sound(tone, rate).level == pytest.approx(0.5, rel=0.01)
 
 
 def test_the_silence_at_both_ends_is_cut_to_the_frame():
