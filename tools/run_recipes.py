@@ -48,7 +48,6 @@ REPORTED = {
     "esc50-crop-cnn4": "66.3%",
 }
 ON = {"cpu": "CPU", "NVIDIA H100 80GB HBM3": "H100"}
-SHORT = {"esc50": "ESC-50", "urbansound8k": "US8K", "urban11": "both"}
 
 
 def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path, device: str) -> dict[str, Any]:
@@ -97,16 +96,13 @@ def run(name: str, *, esc50: Path, urbansound8k: Path, output: Path, device: str
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The rows, in Markdown."""
-    from soundsep.training import get_recipe
-
     lines = [
         "| recipe | accuracy | macro F1 | project | clips | epochs | minutes | weights |",
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| `{name}` | {r['accuracy']:.2%} | {r['macro_f1']:.2%} | "
-        f"{REPORTED.get(name, 'not known')} | {r['n_test_clips']} {SHORT[get_recipe(name).data]} | "
-        f"{r['epochs']} | {r['minutes']} {ON.get(r['device'], r['device'])} | "
+        f"{REPORTED.get(name, 'not known')} | {r['n_test_clips']} | {r['epochs']} | {r['minutes']} {ON.get(r['device'], r['device'])} | "
         f"{r['n_parameters'] / 1e6:.1f} M |"
         for name, r in results.items()
     ]
