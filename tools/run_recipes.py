@@ -102,7 +102,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     ]
     lines += [
         f"| `{name}` | {r['accuracy']:.2%} | {r['macro_f1']:.2%} | "
-        f"{REPORTED.get(name, 'not known')} | {r['n_test_clips']} | {r['epochs']} | {r['minutes']} {ON.get(r['device'], r['device'])} | "
+        f"{REPORTED.get(name, 'not known')} | {r['n_test_clips']} | {r['epochs']} | "
+        f"{r['minutes']} {ON.get(r['device'], r['device'])} | "
         f"{r['n_parameters'] / 1e6:.1f} M |"
         for name, r in results.items()
     ]

@@ -21,10 +21,10 @@ FAULTS = """() => {
     const box = word.getBoundingClientRect();
     if (word.innerText.length > 8 && box.width < 50) found.push(`in pieces: ${word.innerText}`);
   }
-  // On a phone a table may be moved; elsewhere all of it is in sight, and short values stay together.
-  if (innerWidth > 700)
-    for (const table of document.querySelectorAll("article .table-wrapper"))
-      if (table.scrollWidth > table.clientWidth) found.push(`a table of ${table.scrollWidth} pixels`);
+  // On a phone a table may be moved; elsewhere all of it is in sight. Short values stay together.
+  for (const table of document.querySelectorAll("article .table-wrapper"))
+    if (innerWidth > 700 && table.scrollWidth > table.clientWidth)
+      found.push(`a table of ${table.scrollWidth} pixels`);
   for (const cell of document.querySelectorAll("article td")) {
     const inside = document.createRange();
     inside.selectNodeContents(cell);
