@@ -91,7 +91,8 @@ class Clips:
         Returns:
             The exit code, 1 if a recording could not be read again to its end.
         """
-        from soundsep.pipeline.clips import place_clips, write_clips
+        from soundsep.pipeline.clip_files import write_clips
+        from soundsep.pipeline.clips import place_clips
         from soundsep.progress import progress_bar
 
         placed = place_clips(

@@ -15,8 +15,7 @@ from soundsep import AudioError, ConfigError, Event
 from soundsep.audio import audio_blocks
 from soundsep.cli.formats import EventLines
 from soundsep.labels import AUDIOSET_LABELS, ESC50_LABELS, URBAN11_LABELS
-from soundsep.pipeline import clips as clips_module
-from soundsep.pipeline import cut_clips
+from soundsep.pipeline import clip_files, cut_clips
 from soundsep.pipeline.clips import BestEvents, label_folders, place_clips
 from soundsep.pipeline.event_table import read_events
 
@@ -196,7 +195,7 @@ def test_times_sort_and_round_without_60_seconds():
 @pytest.mark.parametrize("max_open", [1, 32])
 def test_damage_ends_it_and_what_was_cut_before_is_kept(tmp_path, monkeypatch, max_open):
     """Also what was put off because too many clips were open."""
-    monkeypatch.setattr(clips_module, "MAX_OPEN", max_open)
+    monkeypatch.setattr(clip_files, "MAX_OPEN", max_open)
     night = recording(tmp_path / "night.wav", seconds=20, n_channels=1)
     night.write_bytes(night.read_bytes()[: RATE * 3 * 10])
     end = 0.0  # of what can be read
@@ -266,7 +265,7 @@ def test_more_clips_of_one_moment_than_files_may_be_open(tmp_path, monkeypatch):
     os.close(n_open)
     with limited("RLIMIT_NOFILE", n_open + 48):
         paths = cut_clips(night, events, tmp_path / "few")
-    monkeypatch.setattr(clips_module, "MAX_OPEN", 1000)
+    monkeypatch.setattr(clip_files, "MAX_OPEN", 1000)
     more = cut_clips(night, events, tmp_path / "many")
     assert [p.name for p in paths] == [p.name for p in more]
     assert [p.read_bytes() for p in paths] == [p.read_bytes() for p in more]
@@ -275,7 +274,7 @@ def test_more_clips_of_one_moment_than_files_may_be_open(tmp_path, monkeypatch):
 def test_an_interrupt_in_the_middle_of_a_clip_is_not_lost(tmp_path, monkeypatch):
     night, n_left = recording(tmp_path / "night.flac", seconds=2), 3
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    write = clips_module.Written.write
+    write = clip_files.Written.write
 
     def interrupted(self, data: bytes) -> int:
         nonlocal n_left
@@ -284,7 +283,7 @@ def test_an_interrupt_in_the_middle_of_a_clip_is_not_lost(tmp_path, monkeypatch)
             signal.raise_signal(signal.SIGINT)
         return write(self, data)
 
-    monkeypatch.setattr(clips_module.Written, "write", interrupted)
+    monkeypatch.setattr(clip_files.Written, "write", interrupted)
     try:
         with pytest.raises(KeyboardInterrupt):
             cut_clips(night, [event(0.0, 1.0)], tmp_path / "c")
