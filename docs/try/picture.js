@@ -1,7 +1,10 @@
 // A spectrogram that rolls to the left.
 
 const N = 512, MAX_HZ = 8000, FLOOR_DB = -90;
-const window_ = Float32Array.from({ length: N }, (_, i) => 0.5 - 0.5 * Math.cos(2 * Math.PI * i / N));
+const HOP = N / 2;  // a click between two windows that do not overlap would not be seen
+const cosines = Float32Array.from({ length: N }, (_, i) => Math.cos(2 * Math.PI * i / N));
+const sines = Float32Array.from({ length: N }, (_, i) => Math.sin(2 * Math.PI * i / N));
+const window_ = cosines.map((cosine) => 0.5 - 0.5 * cosine);
 
 // Power of each of the lower half of the bins, in dB.
 function spectrum(samples) {
@@ -15,9 +18,9 @@ function spectrum(samples) {
   for (let size = 2; size <= N; size *= 2) {
     for (let start = 0; start < N; start += size) {
       for (let k = 0; k < size / 2; k++) {
-        const angle = -2 * Math.PI * k / size, a = start + k, b = a + size / 2;
-        const x = re[b] * Math.cos(angle) - im[b] * Math.sin(angle);
-        const y = re[b] * Math.sin(angle) + im[b] * Math.cos(angle);
+        const cosine = cosines[k * N / size], sine = sines[k * N / size];
+        const a = start + k, b = a + size / 2;
+        const x = re[b] * cosine + im[b] * sine, y = im[b] * cosine - re[b] * sine;
         re[b] = re[a] - x; im[b] = im[a] - y; re[a] += x; im[a] += y;
       }
     }
@@ -35,6 +38,7 @@ export class Picture {
   }
 
   clear() {
+    this.before = new Float32Array(N);  // what came before the next column
     this.pen.fillStyle = "#000";
     this.pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
   }
@@ -42,9 +46,13 @@ export class Picture {
   // One column for all of these samples: their loudest moments.
   column(samples) {
     const { pen, canvas: { width, height } } = this;
-    const levels = new Float32Array(N / 2).fill(-Infinity);
-    for (let at = 0; at <= Math.max(0, samples.length - N); at += N) {
-      spectrum(samples.subarray(at, at + N)).forEach((level, i) => {
+    const levels = new Float32Array(N / 2).fill(-Infinity), n = samples.length;
+    const heard = new Float32Array(N + n);
+    heard.set(this.before);
+    heard.set(samples, N);
+    this.before = heard.slice(n);
+    for (let at = Math.min(HOP, n); at <= n; at += HOP) {
+      spectrum(heard.subarray(at, at + N)).forEach((level, i) => {
         levels[i] = Math.max(levels[i], level);
       });
     }
@@ -63,7 +71,7 @@ export class Picture {
     this.clear();
     const step = samples.length / this.canvas.width;
     for (let x = 0; x < this.canvas.width; x++) {
-      this.column(samples.subarray(Math.floor(x * step), Math.floor((x + 1) * step) + N));
+      this.column(samples.subarray(Math.floor(x * step), Math.floor((x + 1) * step)));
     }
   }
 }

@@ -176,6 +176,29 @@ def test_the_microphone_is_named_within_two_windows(tab):
     assert tab.inner_text("#events") == before
 
 
+CLICKS = """
+async () => {
+  const { Picture } = await import("./picture.js");
+  const found = [];
+  for (let place = 2000; place < 2800; place += 50) {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [10, 8];
+    const picture = new Picture(canvas, 16000), samples = new Float32Array(4000);
+    samples[place] = 1;
+    for (let at = 0; at < 4000; at += 800) picture.column(samples.subarray(at, at + 800));
+    const { data } = canvas.getContext("2d").getImageData(5, 4, 5, 1);
+    found.push(Math.max(...data.filter((_, i) => i % 4 < 3)));
+  }
+  return found;
+}
+"""
+
+
+def test_a_click_is_in_the_picture_wherever_it_falls(tab):
+    brightness = tab.evaluate(CLICKS)
+    assert min(brightness) > 0.7 * max(brightness)
+
+
 SLOWLY = """
 window.opened = [];
 const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
