@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundsep import Classifier, ClassifierConfig, Event, MelConfig, Pipeline
+from soundsep import Classifier, ClassifierConfig, Event, Gap, MelConfig, Pipeline
 from soundsep.cli import main
 from soundsep.cli.formats import EventLines
 from soundsep.cli.sinks import Screen
@@ -497,6 +497,35 @@ def test_listen_refuses_a_time_that_no_timer_takes(seconds, monkeypatch, capsys)
     monkeypatch.setitem(sys.modules, "sounddevice", None)  # before it looks for a microphone
     assert main(["listen", "--seconds", seconds]) == 2
     assert "--seconds must be a number from 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "device"), [("3", 3), ("USB 2", "USB 2")])
+def test_listen_takes_an_input_a_time_and_the_options_of_events(name, device, monkeypatch, capsys):
+    given = []
+
+    def heard(pipe, microphone, *, stop, **options):
+        given.append((microphone, options))
+        assert stop.wait(10)
+        yield from (Event(1.0, 2.0, "rain", 0.75), Gap(2.0, 2.5))
+
+    monkeypatch.setattr("soundsep.pipeline.microphone.Microphone", lambda *, device: device)
+    monkeypatch.setattr("soundsep.pipeline.microphone.listen", heard)
+    options = ["--threshold", "0.3", "--label", "rain", "--hop", "0.25", "--batch-size", "3"]
+    assert main(["listen", "--microphone", name, "--seconds", "0.01", *options, "--json"]) == 0
+    ((microphone, options),) = given
+    assert microphone == device
+    assert options == {
+        "threshold": {"rooster": 0.3, "rain": 0.3},
+        "hop_seconds": 0.25,
+        "min_duration_seconds": 0.0,
+        "merge_gap_seconds": 1.0,
+        "labels": ["rain"],
+        "min_score": 0.0,
+        "batch_size": 3,
+    }
+    event, gap = map(json.loads, capsys.readouterr().out.splitlines())
+    assert event == Event(1.0, 2.0, "rain", 0.75).to_dict()
+    assert gap == Gap(2.0, 2.5).to_dict()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
