@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -322,11 +323,11 @@ def test_rules_out_of_range_are_refused(rules):
 
 
 def test_results_print_and_turn_into_plain_types():
-    event, gap = Event(1.25, 3600.0, "dog", 0.91234567), Gap(2.0, 3.0)
-    assert str(event) == "    1.25 -  3600.00 s  0.912  dog"
+    event, gap = Event(1.23456, 3600.00004, "dog", 0.91234567), Gap(1.99996, 3.00004)
+    assert str(event) == "    1.23 -  3600.00 s  0.912  dog"
     assert str(gap) == "    2.00 -     3.00 s  lost"
     assert event.to_dict() == {
-        "start_seconds": 1.25,
+        "start_seconds": 1.2346,
         "end_seconds": 3600.0,
         "label": "dog",
         "score": 0.912346,
@@ -334,19 +335,30 @@ def test_results_print_and_turn_into_plain_types():
     assert gap.to_dict() == {"start_seconds": 2.0, "end_seconds": 3.0, "gap": True}
 
 
-def test_scores_are_looked_up_by_label():
+def test_scores_are_looked_up_by_label(tmp_path):
     scores = Scores(
-        values=torch.tensor([[0.1, 0.2], [0.3, 0.9]]),
-        start_seconds=torch.tensor([0.0, 1.0], dtype=torch.float64),
-        labels=LABELS,
+        values=torch.tensor([[0.1, 0.25, 0.0, 0.05], [0.0] * 4, [0.3, 0.75, 0.5, 0.05]]),
+        start_seconds=torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64),
+        labels=(*LABELS, "cat", "cow"),
         window_seconds=2.0,
         hop_seconds=1.0,
-        duration_seconds=3.0,
-        path="yard.wav",
+        duration_seconds=4.0,
+        path="my\nyard.wav",
     )
-    assert scores["rain"].tolist() == pytest.approx([0.2, 0.9])
-    assert scores.edges_seconds.tolist() == [0, 1.5, 3]
-    expected = "Scores(yard.wav: 2 windows x 2 labels, 3.0 s; highest rain 0.900, dog 0.300)"
-    assert repr(scores) == expected
-    with pytest.raises(ConfigError, match="cat"):
-        scores["cat"]
+    assert scores["rain"].tolist() == [0.25, 0, 0.75]
+    assert scores.edges_seconds.tolist() == [0, 1.5, 2.5, 4]
+    size = "3 windows x 4 labels, 4.0 s"
+    peaks = "rain 0.750, cat 0.500, dog 0.300"
+    assert repr(scores) == rf"Scores(my\nyard.wav: {size}; highest {peaks})"
+    assert scores.is_known.tolist() == [True, False, True]
+    for least, is_known in ((0.25, [True, False, True]), (0.75, [False, False, True])):
+        assert replace(scores, unknown_below=least).is_known.tolist() == is_known
+    with pytest.raises(ConfigError, match="there is no label 'Rain', did you mean 'rain'"):
+        scores["Rain"]
+    scores.to_csv(tmp_path / "scores.csv")
+    assert (tmp_path / "scores.csv").read_text().splitlines() == [
+        "start_seconds,end_seconds,dog,rain,cat,cow",
+        "0.0000,1.5000,0.1000,0.2500,0.0000,0.0500",
+        "1.5000,2.5000,0.0000,0.0000,0.0000,0.0000",
+        "2.5000,4.0000,0.3000,0.7500,0.5000,0.0500",
+    ]

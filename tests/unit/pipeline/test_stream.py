@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import inspect
 import io
 import itertools
@@ -208,12 +209,20 @@ def test_skipped_samples_keep_the_times_right(pipe):
     assert stream.duration_seconds == 60
 
 
-def test_rows_end_where_the_sound_did_also_before_a_gap(pipe):
+def test_rows_end_where_the_sound_did_also_before_a_gap(pipe, tmp_path):
     stream = pipe.stream(keep_scores=True)
     stream.push(recording(12, []))
     stream.skip(5 * RATE)
     stream.flush()
     assert stream.scores().spans_seconds[-1, 1] == 12
+    stream.push(recording(6, []))
+    stream.flush()
+    stream.scores().to_csv(tmp_path / "scores.csv")
+    with (tmp_path / "scores.csv").open() as file:
+        spans = [(row["start_seconds"], row["end_seconds"]) for row in csv.DictReader(file)]
+    at = spans.index(("17.0000", "20.7500"))
+    assert spans[at - 1] == ("8.7500", "12.0000")
+    assert spans[at + 1 :] == [("20.7500", "23.0000")]
 
 
 def test_after_a_recording_another_begins(pipe):
@@ -291,6 +300,8 @@ def test_silence_has_no_events_and_an_empty_stream_nothing(pipe, tmp_path):
     stream = pipe.stream(keep_scores=True)
     assert stream.push(np.zeros(0)) + stream.flush() == []
     assert stream.scores().values.shape == (0, 3)
+    assert repr(stream.scores()) == "Scores(recording: 0 windows x 3 labels, 0.0 s)"
+    assert stream.scores().edges_seconds.tolist() == [0]
     stream.scores().to_csv(tmp_path / "none.csv")
     assert (tmp_path / "none.csv").read_text() == "start_seconds,end_seconds,low,middle,high\n"
 
