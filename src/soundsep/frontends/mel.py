@@ -122,7 +122,7 @@ class MelFrontend(nn.Module):
     A clip's features never depend on the other clips of the batch: the floor ``top_db`` and the
     scaling are taken from the clip itself. The decibels are librosa's to 1e-3 dB within 70 dB of
     the clip's maximum; further below, the rounding of a float32 Fourier transform is larger than
-    that (up to 2e-3 dB at 80 dB, 1e-2 dB at 100 dB), which ``.to(torch.float64)`` avoids.
+    that (up to 2e-3 dB at 80 dB, 2e-2 dB at 100 dB), which ``.to(torch.float64)`` avoids.
 
     Args:
         config: Settings, or the name of one of `MEL_PRESETS`.
