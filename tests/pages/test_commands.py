@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import page_inputs
@@ -48,6 +50,24 @@ def test_the_pages_have_commands():
 @pytest.mark.parametrize("arguments", ALL)
 def test_the_command_line_takes_it(arguments):
     assert callable(make_parser().parse_args(arguments).run)
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The long names of what a parser and the commands below it take."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from options(command)
+        names = [name for name in action.option_strings if name.startswith("--")]
+        yield from names[:1]  # others are other spellings
+
+
+def test_every_option_is_on_a_page_of_users():
+    pages = [page for page in PAGES if page.name != "CONTRIBUTING.md"]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    found = sorted(set(options(make_parser())))
+    assert len(found) > 80
+    assert [name for name in found if not re.search(rf"{name}(?![\w-])", text)] == []
 
 
 def test_a_wrong_option_would_be_noticed():
