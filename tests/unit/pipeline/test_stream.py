@@ -156,6 +156,20 @@ def test_events_come_while_the_file_is_read(pipe):
     assert next(events, None) is None
 
 
+def test_events_of_a_file_come_by_their_start_and_those_of_a_stream_as_they_end(pipe):
+    planted = [("low", 0, 40), ("high", 0, 12), ("middle", 5, 12)]
+    audio = recording(60, planted)
+    assert [event.start_seconds for event in pipe.events(audio)] == [0, 0, 5]
+    assert {event.label for event in pipe.events(audio)} == {*TONES_HZ}
+    events = pipe.events(audio)
+    next(events)
+    events.close()
+    assert list(events) == []
+    stream = pipe.stream()
+    events = [event for block in audio.reshape(60, -1) for event in stream.push(block)]
+    assert [event.label for event in events] == ["high", "middle", "low"]
+
+
 def test_events_before_the_damage_are_given_first(pipe):
     audio = recording(90, [("low", 10, 20), ("high", 31, 90)])
     audio[80 * RATE] = np.nan
