@@ -4,7 +4,9 @@ import csv
 import inspect
 import io
 import itertools
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -104,7 +106,7 @@ def test_scores_are_those_of_the_windows(pipe):
     assert {name: scores[name][1:].mean().item() for name in mean} == pytest.approx(mean)
 
 
-@pytest.mark.parametrize("n_samples", [300, 2 * RATE, 5 * RATE, 5 * RATE + 1])
+@pytest.mark.parametrize("n_samples", [200, 300, 2 * RATE, 5 * RATE, 5 * RATE + 1])
 def test_a_short_recording_has_the_windows_of_the_pipeline(pipe, n_samples):
     audio = recording(6, [("middle", 0, 6)])[:n_samples]
     scores = pipe.scores(audio)
@@ -168,6 +170,22 @@ def test_events_of_a_file_come_by_their_start_and_those_of_a_stream_as_they_end(
     stream = pipe.stream()
     events = [event for block in audio.reshape(60, -1) for event in stream.push(block)]
     assert [event.label for event in events] == ["high", "middle", "low"]
+
+
+def test_the_bar_counts_the_seconds_that_were_heard(pipe, monkeypatch):
+    given, steps = [], []
+
+    @contextmanager
+    def progress_bar(**options):
+        given.append(options)
+        bar = SimpleNamespace(n=0)
+        bar.update = lambda n: (steps.append(n), setattr(bar, "n", bar.n + n))
+        yield bar
+
+    monkeypatch.setattr("soundsep.pipeline.events.progress_bar", progress_bar)
+    list(pipe.events(recording(150.4, [])))
+    assert given == [{"total": 150, "unit": "s", "desc": "listening", "progress": True}]
+    assert steps == [65, 66, 19]  # of blocks of 65.536 s
 
 
 def test_events_before_the_damage_are_given_first(pipe):
