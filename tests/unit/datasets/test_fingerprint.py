@@ -52,6 +52,7 @@ def shifted(samples: np.ndarray, n: int) -> np.ndarray:
 PLANTED = {
     "gain": lambda x: 0.2 * x,
     "polarity": lambda x: -x,
+    "offset": lambda x: 0.02 * x + np.float32(0.4),
     "later": lambda x: shifted(x, 24_100),
     "earlier": lambda x: shifted(x, -32_133),
     "noise": noisy,
