@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,25 @@ def test_tensorboard_gets_the_figures_of_every_epoch(esc50, tmp_path):
     for figure in ("training_loss", "held_out_macro_f1"):
         logged = [(e.step, pytest.approx(e.value)) for e in events.Scalars(figure)]
         assert [(row["epoch"], row[figure]) for row in rows(tmp_path / "a")] == logged
+
+
+def test_tensorboard_writes_below_the_home_folder_that_a_tilde_stands_for(
+    esc50, tmp_path, monkeypatch
+):
+    pytest.importorskip("tensorboard")
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert run(tmp_path / "a", "--data", esc50, "--log-dir", "~/logs") == 0
+    assert [folder.name for folder in (tmp_path / "home" / "logs").iterdir()] == ["a-tiny-fold5"]
+    assert not Path("~").exists()
+
+
+def test_without_tensorboard_no_folder_is_made(esc50, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert run(tmp_path / "a", "--data", esc50, "--log-dir", tmp_path / "logs") == 2
+    assert 'install it with: pip install "soundsep[train]"' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["ESC-50"]
 
 
 def test_without_data_or_with_too_much_of_it(own, esc50, tmp_path, capsys):

@@ -26,6 +26,7 @@ def epoch_logger(
 
     Raises:
         DependencyError: TensorBoard is not installed.
+        ConfigError: the folder cannot be created.
     """
     if log_dir is None:
         yield None
@@ -34,9 +35,12 @@ def epoch_logger(
         tensorboard: Any = importlib.import_module("torch.utils.tensorboard")
     except ImportError as error:
         raise DependencyError(
-            f"--log-dir needs TensorBoard ({error}): pip install 'soundsep[train]'"
+            f"--log-dir needs TensorBoard, which cannot be imported: {error}; install it with: pip "
+            'install "soundsep[train]"'
         ) from error
-    folder = log_dir / "-".join(part for part in (name, comment) if part)
+    from soundsep.training.state import make_folder
+
+    folder = make_folder(log_dir) / "-".join(part for part in (name, comment) if part)
     writer = tensorboard.SummaryWriter(str(folder))
 
     def log(row: dict[str, Any]) -> None:

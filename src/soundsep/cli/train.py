@@ -115,7 +115,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from soundsep.cli.tensorboard import epoch_logger
     from soundsep.training import get_recipe, train_recipe
     from soundsep.training.run import default_fold
-    from soundsep.training.state import make_folder
 
     recipe = _changed(get_recipe(arguments.recipe), arguments)
     output = arguments.output
@@ -125,8 +124,6 @@ def _run(arguments: argparse.Namespace) -> int:
         annotations=arguments.annotations,
     )
     dataset, fold = default_fold(dataset, arguments.fold)
-    if arguments.log_dir is not None:
-        make_folder(arguments.log_dir)
     name = f"{output.resolve().name}-{recipe.name}-fold{fold}"
     comment = re.sub(r"[^\w.+-]+", "_", arguments.comment)  # it becomes part of a folder's name
     with epoch_logger(arguments.log_dir, name, comment) as log:

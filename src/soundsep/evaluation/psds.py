@@ -42,8 +42,8 @@ def import_sed_scores_eval() -> Any:
             import sed_scores_eval
     except ImportError as error:
         raise DependencyError(
-            f"PSDS is computed by sed_scores_eval, which cannot be imported ({error}): pip install "
-            "'soundsep[eval]'"
+            f"PSDS needs sed_scores_eval, which cannot be imported: {error}; install it with: pip "
+            'install "soundsep[eval]"'
         ) from error
     return sed_scores_eval
 

@@ -63,7 +63,8 @@ class Tagger:
             self._arrow: Any = importlib.import_module("pyarrow")
         except ImportError as error:
             raise DependencyError(
-                f'Tagger needs pyarrow ({error}): pip install "soundsep[ray]"'
+                f"Tagger needs pyarrow, which cannot be imported: {error}; install it with: pip "
+                'install "soundsep[ray]"'
             ) from error
         self.audio_column = path_column if bytes_column is None else bytes_column
         self.bytes_column = bytes_column
