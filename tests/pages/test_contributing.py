@@ -117,3 +117,15 @@ def test_names_in_the_text_are_in_the_code():
     named = re.findall(r"`(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)(?:\([^`]*\))?`", prose)
     assert {"WRITABLE", "add_device", "frontend_cost"} <= {*named}
     assert [name for name in named if name not in known and not name.startswith("PIP_")] == []
+
+
+def test_the_lines_that_an_example_changes_are_there():
+    found = 0
+    for block in blocks("diff"):
+        for line in block.splitlines():
+            if match := re.match(r" (?:#|<!--) (\S+\.(?:py|md))", line):
+                text = (ROOT / match[1]).read_text(encoding="utf-8")
+            elif line[:1] in ("-", " ") and line.strip():
+                assert f"{line[1:]}\n" in text, line
+                found += 1
+    assert found > 10
