@@ -32,6 +32,7 @@ from soundsep.datasets import ESC50, UrbanSound8K, load_examples
 from soundsep.datasets.soundscapes import Scene, Soundscapes
 from soundsep.devices import forked_rng, to_device
 from soundsep.frontends import KaldiMelConfig
+from soundsep.models.frames import FrameMobileNetV3
 from soundsep.training import SceneModel, SceneRecipe, load_tags_head, train_scenes_together
 from soundsep.training.scene_recipe import FRAME_NETWORKS
 
@@ -53,7 +54,9 @@ def recordings(folders: Sequence[str], seconds: float = 5.0) -> list[Tensor]:
     for folder in folders:
         for path in sorted(p for p in Path(folder).rglob("*") if p.suffix in SUFFIXES):
             waveform = load_audio(path, target_rate=RATE)[0]
-            pieces += [w for w in waveform.split(round(seconds * RATE)) if len(w) > RATE // 2]
+            pieces += [
+                w for w in torch.split(waveform, round(seconds * RATE)) if len(w) > RATE // 2
+            ]
     return pieces
 
 
@@ -124,11 +127,12 @@ def grouped(scenes: Iterable[Scene], n: int) -> Iterator[list[Scene]]:
 def fit_head(model: Classifier, scenes: Iterable[Scene], n_epochs: int = 12) -> None:
     """Give the frame head a logistic regression on the frames of some scenes."""
     device = next(model.parameters()).device
+    network = cast(FrameMobileNetV3, model.network)
     frames, presence = [], []
     with torch.inference_mode():
         for some in grouped(scenes, 32):
             waveforms = torch.stack([scene.waveform for scene in some]).to(device)
-            frames.append(model.network.embed_frames(model.features(waveforms)))
+            frames.append(network.embed_frames(model.features(waveforms)))
             n = frames[-1].shape[1]
             presence += [s.frame_targets(len(model.labels), n, 8)[0] for s in some]
     x, y = torch.cat(frames).flatten(0, 1).clone(), torch.cat(presence).to(device)
@@ -143,27 +147,26 @@ def fit_head(model: Classifier, scenes: Iterable[Scene], n_epochs: int = 12) -> 
         for group in optimizer.param_groups:
             group["lr"] = 1e-3 * (1 - epoch / n_epochs)
         total = torch.zeros((), device=device)
-        for rows in torch.randperm(len(x), generator=rng).to(device).split(512):
+        for rows in torch.split(torch.randperm(len(x), generator=rng).to(device), 512):
             optimizer.zero_grad()
             loss = nn.functional.binary_cross_entropy_with_logits(head(x[rows]), y[rows])
-            (loss * y.shape[1]).backward()
+            torch.autograd.backward(loss * y.shape[1])
             optimizer.step()
             total += loss.detach() * len(rows) / len(x) * y.shape[1]
     print(f"head: loss per frame {float(total):.3f}")
     with torch.no_grad():
-        model.network.head.weight.copy_(head.weight / scale)
-        model.network.head.bias.copy_(head.bias - head.weight @ (mean / scale))
+        network.get_parameter("head.weight").copy_(head.weight / scale)
+        network.get_parameter("head.bias").copy_(head.bias - head.weight @ (mean / scale))
 
 
-def with_trunk(teacher: Classifier, labels: tuple[str, ...], network: str) -> Classifier:
+def with_trunk(teacher: Classifier, labels: tuple[str, ...], name: str) -> Classifier:
     """A frame-wise classifier with the trunk of a MobileNet, and a head that knows nothing."""
-    config = ClassifierConfig(
-        labels=labels, network=network, frontend=FRONTEND, activation="sigmoid"
-    )
+    config = ClassifierConfig(labels=labels, network=name, frontend=FRONTEND, activation="sigmoid")
     with forked_rng(0):  # a context begins with random weights
         model = Classifier(config).eval()
-    body = {k: v for k, v in teacher.network.state_dict().items() if not k.startswith("head.")}
-    missing, unexpected = model.network.load_state_dict(body, strict=False)
+    known, network = cast(nn.Module, teacher.network), cast(nn.Module, model.network)
+    body = {k: v for k, v in known.state_dict().items() if not k.startswith("head.")}
+    missing, unexpected = network.load_state_dict(body, strict=False)
     assert not unexpected
     assert all(k.startswith(("head.", "attention.", "context.")) for k in missing)
     return model
@@ -261,7 +264,7 @@ class Clips:
             )
             for fold in folds
         ]
-        data = ConcatDataset([cast(Dataset[Scene], scenes) for scenes in lists])
+        data: Dataset[Scene] = ConcatDataset([cast(Dataset[Scene], scenes) for scenes in lists])
         scenes = DataLoader(data, batch_size=None, num_workers=n_loaders)
         numbers = [fold for fold, made in zip(folds, lists, strict=True) for _ in range(len(made))]
         return [*zip(numbers, scenes, strict=True)]
@@ -304,10 +307,8 @@ def main() -> None:
     tags_head = copy.deepcopy(teacher.network.head)
     waveforms = [waveform for waveform, _ in clips.examples]
     n_loaders = args.loaders or 0
-    tags = {
-        "clip_tags": teacher_tags(teacher, waveforms, n_loaders),
-        "stranger_tags": teacher_tags(teacher, clips.strangers, n_loaders),
-    }
+    clip_tags = teacher_tags(teacher, waveforms, n_loaders)
+    stranger_tags = teacher_tags(teacher, clips.strangers, n_loaders)
     print(f"{time.monotonic() - began:.0f} s: tags are there")
     models: dict[str, SceneModel] = {}
     scenes: list[tuple[int, Scene]] = []
@@ -342,13 +343,14 @@ def main() -> None:
         tags_head,
         clips.examples,
         clips.folds,
+        clip_tags=clip_tags,
         output=args.output,
         backgrounds=clips.backgrounds,
         strangers=clips.strangers,
+        stranger_tags=stranger_tags,
         seed=args.seed,
         n_loaders=args.loaders,
         seconds=60 * args.minutes - spent - END_SECONDS if args.minutes else None,
-        **tags,
         device=args.device,
     )
     for name, pair in trained.items():

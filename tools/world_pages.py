@@ -32,6 +32,7 @@ SHOWN = (
     ("two sounds at once, both in the top 2", "mixtures.all_found", ".1%"),
     ("labels of scenes with 0 to 4 sounds, F1", "labels.f1", ".3f"),
     ("the same, the first sound at least 10 dB over the background", "labels.clear_f1", ".3f"),
+    ("labels of scenes of clips that were in the training, F1", "heard.f1", ".3f"),
     ("events within 1 s, F1", "events.collar.f1", ".3f"),
     ("events of any overlap, F1", "events.overlap.f1", ".3f"),
     ("events that are not there, per hour", "events.spurious_per_hour", ".1f"),
