@@ -60,8 +60,8 @@ ESC50_LABELS: tuple[str, ...] = (
 )
 
 # Index = `index` of AudioSet's class_labels_indices.csv, the names are those of its `display_name`
-# column. AudioSet's ontology is under CC BY 4.0 (Gemmeke et al. 2017, "Audio Set: an ontology and
-# human-labeled dataset for audio events", ICASSP).
+# column. The data set that it belongs to is under CC BY 4.0 (Gemmeke et al. 2017, "Audio Set: an
+# ontology and human-labeled dataset for audio events", ICASSP).
 AUDIOSET_LABELS: tuple[str, ...] = (
     "Speech",
     "Male speech, man speaking",
