@@ -52,17 +52,18 @@ __all__ = [
 
 MAX_NAME_BYTES = 100  # of a file in the name of its temporary one; some disks allow 143 in all
 FAR = 2**40  # a byte that no file of ours reaches: a lock on Windows forbids reading its bytes
+N_TRIES = 10  # to create a file whose folder another run removes
 STALE_SECONDS = 600.0  # a temporary file that was not written for so long has no living owner
 
 
 @contextmanager
 def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
-    """Temporary paths, one for each path, whose files replace those at the end of the block.
+    """Temporary files, one for each path, which replace those at the end of the block.
 
-    They are unique, in the folders of the final paths, which are created. If the block fails, no
-    temporary file and no new folder is left, and the final paths stay as they were. A pipe or a
-    device, such as ``/dev/null``, is not replaced: at the end of the block it gets what the file
-    holds.
+    They are empty, and lie in the folders of the final paths, which are created. If the block
+    fails, no temporary file and no new folder is left, and the final paths stay as they were. A
+    pipe or a device, such as ``/dev/null``, is not replaced: at the end of the block it gets what
+    the file holds.
 
     Args:
         paths: Final paths of the files.
@@ -86,10 +87,10 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
         ]
     created: list[Path] = []  # of folders, the innermost first
     try:
-        for path in paths:
+        for path, file in zip(paths, temporary, strict=True):
             folders = (path.parent, *path.parent.parents)
             created[:0] = takewhile(lambda folder: not folder.exists(), folders)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _create(file)
         yield temporary
         if sync:
             for file in temporary:
@@ -147,6 +148,18 @@ def _can_be(path: Path) -> bool:
         return b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
         return False
+
+
+def _create(path: Path) -> None:
+    """An empty file, and its folders, which until then another run that fails may remove."""
+    for n_left in reversed(range(N_TRIES)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            return
+        except (FileExistsError, FileNotFoundError):
+            if not n_left:
+                raise
 
 
 def _beside(path: Path) -> Path:

@@ -58,6 +58,25 @@ def test_what_fails_leaves_no_folder_that_was_not_there(tmp_path, error):
     assert names(tmp_path / "new") == [other.name]
 
 
+def test_folders_that_another_run_removes_while_they_are_empty_are_made_again(
+    tmp_path, monkeypatch
+):
+    touch, n_left = Path.touch, 2
+
+    def removed(path):
+        nonlocal n_left
+        if n_left:
+            n_left -= 1
+            path.parent.rmdir()
+        touch(path)
+
+    monkeypatch.setattr(Path, "touch", removed)
+    with files.replacing(tmp_path / "new" / "a.bin") as (temporary,):
+        assert temporary.exists()  # from here on nobody can remove the folder
+        temporary.write_bytes(b"new")
+    assert names(tmp_path / "new") == ["a.bin"]
+
+
 def test_a_folder_is_refused_before_anything_is_written(tmp_path):
     (tmp_path / "new" / "b.bin").mkdir(parents=True)
     with (
