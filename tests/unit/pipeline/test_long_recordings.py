@@ -97,6 +97,12 @@ def test_a_stream_gives_the_events_of_the_whole(size, hop_seconds):
     assert whole
 
 
+def test_the_last_events_of_a_stream_come_by_their_start():
+    stream = pipe().stream(merge_gap_seconds=0)
+    assert stream.push(recording(10, [("low", 0, 10), ("high", 5, 9.7)])) == []
+    assert [event.label for event in stream.flush()] == ["low", "high"]
+
+
 def test_the_median_drops_what_is_shorter_and_bridges_what_is():
     audio = recording(25, [("low", 4.88, 5.04), ("high", 10.0, 11.92), ("high", 12.08, 14.0)])
     plain = pipe(median_seconds=0.0)
