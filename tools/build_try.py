@@ -69,7 +69,8 @@ def build(folder: Path, *, model: str) -> None:
 
     if not all((folder / "ort" / name).is_file() for name in RUNTIME):
         fetch_runtime(folder / "ort")
-    for source in SOURCES.iterdir():
+    # The page passes the model on, so it carries the notices too.
+    for source in (*SOURCES.iterdir(), REPOSITORY / "LICENSE", REPOSITORY / "NOTICE"):
         shutil.copy(source, folder / source.name)
     classifier = Classifier.from_pretrained(model)
     export_onnx(classifier, folder / "model.onnx", name=model)
