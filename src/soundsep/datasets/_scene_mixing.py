@@ -135,7 +135,7 @@ def mix(
     """
     hop = round(FRAME_SECONDS * config.sample_rate)
     n_samples, n_fade = config.n_samples, round(FADE_SECONDS * config.sample_rate)
-    mixed = np.zeros(n_samples, np.float32)
+    mixed: NDArray[np.floating] = np.zeros(n_samples, np.float32)
     for item in placed:
         start = max(0, item.first)
         skipped = item.offset + start - item.first
@@ -170,7 +170,7 @@ def mix(
         mixed = mixed + background
     peak = float(np.abs(mixed).max())
     if peak <= 0:
-        return mixed
+        return mixed.astype(np.float32)
     if rng.random() < CLIPPED_SHARE:
         over = 10 ** (between(rng, config.clip_db) / 20) / peak
         mixed = np.clip(mixed * np.float32(over), -1, 1)

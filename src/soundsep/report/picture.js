@@ -196,8 +196,11 @@ function drawMarks(colour, height) {
   }
   if (marked) box(marked[0], marked[1], "#7fdbff");
   if (playing.isOn && playing.recording === state.recording) {
-    pen.fillStyle = "#7cfc9a";
-    pen.fillRect(xOf(playhead()), 0, 2, height);
+    const x = xOf(playhead());
+    pen.fillStyle = "#7cfc9a"; // the spectrogram is dark in both themes
+    pen.fillRect(x, 0, 2, SPECTROGRAM);
+    pen.fillStyle = colour("front");
+    pen.fillRect(x, SPECTROGRAM, 2, height - SPECTROGRAM);
   }
 }
 
