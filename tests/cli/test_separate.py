@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import warnings
 from pathlib import Path
@@ -132,3 +133,23 @@ def test_a_channel_of_stereo_and_channels_that_cancel(model, clips):
         np.testing.assert_allclose(written, factor * left / 2, atol=1e-6)
     command = ["separate", "--model", model, "-o", str(clips / "no"), str(clips / "opposite.wav")]
     assert main([*command, "--channel", "2"]) == 1
+
+
+def test_sources_of_another_channel_are_not_done_and_nothing_is_begun_beside_them(
+    model, clips, capsys
+):
+    out, one, two = (str(clips / name) for name in ("out", "one.wav", "two.flac"))
+    command = ["separate", "-o", out]
+    assert main([*command, "--model", model, "--channel", "0", one]) == 0
+    capsys.readouterr()
+    assert main([*command, "--model", model, two, one, "--resume"]) == 2
+    assert f"{clips / 'out' / 'one'} exists already" in capsys.readouterr().err
+    assert not (clips / "out" / "two").exists()
+    assert main([*command, "--model", model, two, one, "--resume", "--channel", "0"]) == 0
+    assert "none failed, 1 done before" in capsys.readouterr().err
+    shutil.rmtree(clips / "out" / "one")  # then it is not done any longer
+    assert main([*command, "--model", model, two, one, "--resume", "--channel", "0"]) == 0
+    assert "none failed, 1 done before" in capsys.readouterr().err
+    assert (clips / "out" / "one" / "b.wav").is_file()
+    assert main([*command, "--model", "no-such-model", two, one]) == 2  # before it is looked for
+    assert "exists already" in capsys.readouterr().err
