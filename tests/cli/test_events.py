@@ -241,6 +241,33 @@ def test_parquet_needs_pyarrow_and_a_file(clip, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == [Path(clip)]
 
 
+def test_a_table_is_not_gone_on_with_by_other_options(tmp_path, capsys):
+    path, table = str(tmp_path / "20240519_033000.wav"), tmp_path / "out.csv"
+    soundfile.write(path, tone(32_000, 0.5), 16_000)
+    given = path, "-o", str(table)
+    assert run(*given) == 0
+    written = table.read_bytes()
+    for options in (
+        ("--threshold", "0.3"),
+        ("--threshold", "rain=0.3"),
+        ("--label", "rain"),
+        ("--hop", "0.25"),
+        ("--min-duration", "0.1"),
+        ("--merge-gap", "0"),
+        ("--min-score", "0.1"),
+        ("--channel", "0"),
+        ("--time-pattern", "%Y%m%d"),
+        ("--silence-db", "-60"),
+        ("--unknown",),
+        ("--format", "jsonl"),
+    ):
+        capsys.readouterr()
+        assert run(*given, *options, "--resume") == 2, options
+        assert "holds results of" in capsys.readouterr().err
+    assert run(*given, "--resume", "--batch-size", "3") == 0  # the same rows
+    assert table.read_bytes() == written
+
+
 @pytest.mark.parametrize("kind", ["table", "csv"])
 def test_a_recording_that_was_interrupted_is_not_done(kind, tmp_path, monkeypatch, capsys):
     samples = tone(16_000 * 12, 1e-3)
