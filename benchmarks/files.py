@@ -111,7 +111,7 @@ def write_m4a(path: Path, samples: np.ndarray) -> None:
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=RATE, layout="mono")
         frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-        frame.sample_rate = RATE
+        frame.sample_rate, frame.pts = RATE, 0  # else the header would not tell the encoder's delay
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)
 

@@ -46,8 +46,8 @@ DEMUXERS = {
 # Where the two decoders are known to round otherwise; else half a step of 16 bits is allowed.
 TOLERANCES = {"MS_ADPCM": 2.0**-5, "IMA_ADPCM": 2.0**-7}
 TOLERANCE = 2.0**-15
-# FFmpeg keeps the rest of the last block of Vorbis, and libsndfile that of GSM.
-LENGTHS = {"VORBIS": 2048, "GSM610": 320}
+# FFmpeg keeps the rest of the last block of Vorbis and of AAC in MP4, and libsndfile that of GSM.
+LENGTHS = {"VORBIS": 2048, "GSM610": 320, "m4a": 1024, "fragments.m4a": 1024}
 NO_OPINION = ("G721_32", "NMS_ADPCM_16")  # FFmpeg takes their bits in another order
 
 

@@ -46,7 +46,8 @@ INVALID = -22  # EINVAL, the result of an impossible seek in C
 class FfmpegReader:
     """The first audio track of an open file, by FFmpeg; a `soundsep.audio.decode.Reader`.
 
-    As FFmpeg does, it removes the delay that an encoder adds at the start.
+    As FFmpeg does, it removes the delay that an encoder adds at the start, and from AAC in MP4 also
+    what fills up the last packet, with which a clip of 5 s would be 5.02 s long.
 
     Args:
         file: Open file; it stays open when the reader is closed.
@@ -69,13 +70,16 @@ class FfmpegReader:
         self._file = file
         self.sample_rate = self.n_channels = 0
         self._held: list[NDArray[np.float32]] = []  # (frames, channels), not given yet
-        self._n_held = 0
+        self._n_held = self._n_last = 0
+        self._n_decoded = 0
         self._damage: Exception | None = None
         self._error: Exception | None = None  # raised once what was decoded before it is given
         self._container: Any = None
+        self.n_frames: int | None = None
+        demuxer = str(contents.demuxer)
         try:
             with self._explained():
-                self._open(str(contents.demuxer))
+                self._open(demuxer)
                 while not self._n_held and self._advance():
                     pass
             if not self._n_held:
@@ -89,7 +93,8 @@ class FfmpegReader:
         except BaseException:
             self.close()
             raise
-        self.n_frames = self._length(str(contents.demuxer))
+        self.n_frames = self._length(demuxer)
+        self._is_filled_up = (demuxer, self._track.codec_context.codec.name) == (MOV, "aac")
 
     def read(self, out: NDArray[np.float32]) -> int:
         """Read the next samples; none at the end.
@@ -110,14 +115,14 @@ class FfmpegReader:
         if self._error is None:
             try:
                 with self._explained():
-                    while self._n_held < len(out) and self._advance():
+                    while self._n_held - self._n_last < len(out) and self._advance():
                         pass
             except (AudioError, UnreadableError) as error:
-                self._error = error
+                self._error, self._n_last = error, 0
         if self._error is not None and not self._n_held:
             raise self._error
         held = np.concatenate(self._held)
-        n_frames = min(len(out), self._n_held)
+        n_frames = min(len(out), self._n_held - self._n_last)
         out[:n_frames] = held[:n_frames]
         self._held, self._n_held = [held[n_frames:]], self._n_held - n_frames
         return n_frames
@@ -174,6 +179,7 @@ class FfmpegReader:
         """
         packet = next(self._packets, None)
         if packet is None:
+            self._end()
             return False
         if self._damage is not None and packet.size:
             raise UnreadableError(_reason(self._damage)) from self._damage
@@ -202,6 +208,17 @@ class FfmpegReader:
             )
         self._held.append(samples_of(frame, n_channels, self._av.audio.plane.AudioPlane))
         self._n_held += frame.samples
+        self._n_decoded += frame.samples
+        self._n_last = frame.samples
+
+    def _end(self) -> None:
+        """Take what fills up the last packet from its samples, which were kept back until now."""
+        n_more = self._n_decoded - (self.n_frames or self._n_decoded)
+        if self._is_filled_up and 0 < n_more < self._n_last:
+            self._held = [np.concatenate(self._held)[:-n_more]]
+            self._n_held -= n_more
+            self._n_decoded -= n_more
+        self._n_last = 0
 
     def _length(self, demuxer: str) -> int | None:
         track, whole = self._track.duration, self._container.duration
