@@ -18,7 +18,7 @@ import soundsep
 SCRIPT = Path(__file__).with_name("user_script.py")
 SOURCE = Path(soundsep.__file__).parents[1]
 # A checkout has to be pointed at. What is installed is found, and mypy refuses to be pointed there.
-POINTED = {} if SOURCE.name == "site-packages" else {"MYPYPATH": str(SOURCE)}
+POINTED = {} if SOURCE.name in ("site-packages", "dist-packages") else {"MYPYPATH": str(SOURCE)}
 WRONG = """\
 from soundsep import Pipeline
 pipe = Pipeline.from_pretrained("esc50-mn04")

@@ -94,7 +94,6 @@ class FfmpegReader:
             self.close()
             raise
         self.n_frames = self._length(demuxer)
-        self._is_filled_up = (demuxer, self._track.codec_context.codec.name) == (MOV, "aac")
 
     def read(self, out: NDArray[np.float32]) -> int:
         """Read the next samples; none at the end.
@@ -151,6 +150,7 @@ class FfmpegReader:
             io_open=_refuse,
         )
         self._packets = self._first_track()
+        self._is_filled_up = (demuxer, self._track.codec_context.codec.name) == (MOV, "aac")
 
     def _first_track(self) -> Iterator[Any]:
         if not self._container.streams.audio:

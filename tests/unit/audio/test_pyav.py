@@ -96,6 +96,11 @@ def test_a_clip_of_a_phone_is_as_long_as_it_was(seconds, options):
         assert waveform.shape[0] == samples.shape[1]
 
 
+def test_a_file_without_samples_is_told_as_such():
+    with pytest.raises(AudioError, match="it holds no samples"):
+        load_audio(b"#!AMR\n")
+
+
 @pytest.mark.parametrize("block_samples", [1, 1000, 2**17])
 def test_blocks_joined_are_the_whole(written, block_samples):
     kind, path, _, _ = written
