@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -213,10 +214,12 @@ class Stream:
             rows = self._median.flush()
             events += self._tracker.push(rows.scores, rows.ends)
         events += self._tracker.flush(n_samples)
+        end = self.duration_seconds  # the classifier's last sample may reach beyond it
         if self._kept and self._reached_seconds > self._offset_seconds:
-            self._kept[-1].spans[-1, 1] = self.duration_seconds
+            self._kept[-1].spans[-1, 1] = end
         self._begin()
-        return sorted(events, key=_by_start)
+        cut = (replace(event, end_seconds=min(event.end_seconds, end)) for event in events)
+        return sorted(cut, key=_by_start)
 
     def skip(self, n_samples: int) -> list[Event]:
         """Leave out samples that were lost, so that times stay right; no window spans the gap.

@@ -268,6 +268,16 @@ def test_rows_do_not_reach_over_a_gap(skipped_seconds, tmp_path):
     assert mesh.get_array().shape == (3, 2 * 63 + 1)  # an empty column for the gap
 
 
+@pytest.mark.parametrize("rate", [RATE, 7_350, 44_100])
+def test_no_event_reaches_beyond_the_last_sample(rate):
+    time = np.arange(10 * rate + 1) / rate
+    tone = np.sin(2 * np.pi * TONES_HZ["low"] * time).astype(np.float32)
+    for end in (lambda stream: stream.skip(5), lambda stream: stream.flush()):
+        stream = pipe().stream(sample_rate=rate)
+        (event,) = stream.push(0.3 * tone) + end(stream)
+        assert event.end_seconds == len(tone) / rate
+
+
 def test_a_recording_of_several_windows_has_the_labels_of_all():
     audio = recording(60, [("low", 5.0, 6.0), ("high", 30.0, 30.5)])
     result = pipe()(audio, sample_rate=RATE, top_k=1)
