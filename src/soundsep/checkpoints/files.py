@@ -9,18 +9,28 @@ import struct
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from soundsep.config import Config
 from soundsep.errors import ConfigError, WeightsError
 from soundsep.files import replacing
 from soundsep.names import local_path
 
-__all__ = ["CONFIG_NAME", "WEIGHTS_NAME", "read_config", "read_weights", "write_checkpoint"]
+__all__ = [
+    "CONFIG_NAME",
+    "WEIGHTS_NAME",
+    "read_config",
+    "read_weights",
+    "settings_in",
+    "write_checkpoint",
+]
+
+C = TypeVar("C", bound=Config)
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -52,6 +62,26 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise WeightsError(f"{path}: expected a JSON object, got {type(config).__name__}")
     return config
+
+
+def settings_in(content: Mapping[str, Any], kind: type[C], *, key: str, path: Path) -> C:
+    """The settings in a ``config.json``, beside which stand its format and version alone.
+
+    Args:
+        content: The file, as `read_config` reads it.
+        kind: Class of the settings.
+        key: Where they stand.
+        path: Where the file lies, for messages.
+
+    Raises:
+        ConfigError: a setting is unknown or has a wrong value.
+    """
+    if unknown := sorted(set(content) - {"format", "format_version", key}):
+        raise ConfigError(f"{path}: unknown {', '.join(map(repr, unknown))}")
+    try:
+        return kind.from_dict(content.get(key) or {})
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def read_weights(

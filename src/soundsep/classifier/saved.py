@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from soundsep.checkpoints.files import read_config
+from soundsep.checkpoints.files import CONFIG_NAME, read_config, settings_in
 from soundsep.classifier.config import ClassifierConfig
 from soundsep.errors import ConfigError, WeightsError
 
@@ -58,10 +58,11 @@ def checked_config(folder: Path) -> ClassifierConfig:
     """The config in a folder.
 
     Raises:
-        ConfigError: a setting is unknown.
+        ConfigError: a setting is unknown or has a wrong value.
         WeightsError: there is no config, or not that of a classifier of this version.
     """
-    content: dict[str, Any] = read_config(folder / "config.json")
+    path = folder / CONFIG_NAME
+    content = read_config(path)
     if content.get("format") == "soundsep-separator":
         raise WeightsError(
             f"{folder} holds a separator, which names no sounds: pass it as separator= or "
@@ -69,10 +70,8 @@ def checked_config(folder: Path) -> ClassifierConfig:
         )
     if content.get("format") != FORMAT or content.get("format_version") != FORMAT_VERSION:
         raise WeightsError(
-            f"{folder / 'config.json'} is not a classifier of this version of soundsep: expected "
+            f"{path} is not a classifier of this version of soundsep: expected "
             f"format {FORMAT!r} version {FORMAT_VERSION}, found {content.get('format')!r} version "
             f"{content.get('format_version')!r}; a newer soundsep may read it"
         )
-    if unknown := sorted(set(content) - {"format", "format_version", "classifier"}):
-        raise ConfigError(f"{folder / 'config.json'}: unknown {', '.join(map(repr, unknown))}")
-    return ClassifierConfig.from_dict(content.get("classifier") or {})
+    return settings_in(content, ClassifierConfig, key="classifier", path=path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +13,7 @@ from soundsep.checkpoints.files import (
     WEIGHTS_NAME,
     read_config,
     read_weights,
+    settings_in,
     write_checkpoint,
 )
 from soundsep.checkpoints.resolve import resolve
@@ -88,7 +88,7 @@ def _shapes(network: nn.Module) -> dict[str, torch.Size]:
 
 
 def _checked_config(path: Path) -> SeparatorConfig:
-    content: dict[str, Any] = read_config(path)
+    content = read_config(path)
     found = (content.get("format"), content.get("format_version"))
     if found[0] == "soundsep-classifier":
         raise WeightsError(
@@ -100,6 +100,4 @@ def _checked_config(path: Path) -> SeparatorConfig:
             f"{path} is not a separator of this version of soundsep: expected format {FORMAT!r} "
             f"version {FORMAT_VERSION}, found {found[0]!r} version {found[1]!r}"
         )
-    if unknown := sorted(set(content) - {"format", "format_version", "separator"}):
-        raise ConfigError(f"{path}: unknown {', '.join(map(repr, unknown))}")
-    return SeparatorConfig.from_dict(content.get("separator") or {})
+    return settings_in(content, SeparatorConfig, key="separator", path=path)

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from soundsep.checkpoints.files import read_config, read_weights, write_checkpoint
+from soundsep.checkpoints.files import read_config, read_weights, settings_in, write_checkpoint
 from soundsep.errors import ConfigError, WeightsError
+from soundsep.frontends import MelConfig
 
 TENSORS = {
     "weight": torch.linspace(-2, 2, 12).reshape(3, 4),
@@ -221,3 +222,16 @@ def test_config_has_a_size_limit() -> None:
     Path("config.json").write_bytes(b'{"a": "' + b"x" * (1 << 20) + b'"}')
     with pytest.raises(WeightsError, match="too large: expected at most 1048576 bytes"):
         read_config("config.json")
+
+
+def test_a_wrong_setting_tells_its_file() -> None:
+    path = Path("model", "config.json")
+    content: dict[str, Any] = {"format": "test", "format_version": 1, "mel": {"n_mels": 40}}
+    assert settings_in(content, MelConfig, key="mel", path=path) == MelConfig(n_mels=40)
+    for wrong, message in (({"n_mels": -1}, "MelConfig.n_mels"), ({"n_mel": 40}, "n_mel")):
+        with pytest.raises(ConfigError, match=message) as caught:
+            settings_in({**content, "mel": wrong}, MelConfig, key="mel", path=path)
+        assert str(caught.value).startswith(f"{path}: ")
+    with pytest.raises(ConfigError, match="unknown 'more'") as caught:
+        settings_in({**content, "more": 1}, MelConfig, key="mel", path=path)
+    assert str(caught.value).startswith(f"{path}: ")
