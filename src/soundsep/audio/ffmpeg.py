@@ -47,7 +47,8 @@ class FfmpegReader:
     """The first audio track of an open file, by FFmpeg; a `soundsep.audio.decode.Reader`.
 
     As FFmpeg does, it removes the delay that an encoder adds at the start, and from AAC in MP4 also
-    what fills up the last packet, with which a clip of 5 s would be 5.02 s long.
+    what fills up the last packet, with which a clip of 5 s would be 5.02 s long. Where the header
+    counts in milliseconds, the end is right to one of them.
 
     Args:
         file: Open file; it stays open when the reader is closed.

@@ -84,16 +84,20 @@ def test_every_sample_is_the_one_that_ffmpeg_gives(written):
     assert torch.equal(waveform, expected)
 
 
-@pytest.mark.parametrize("options", [{}, {"movflags": "empty_moov"}])
-@pytest.mark.parametrize("seconds", [0.02, 0.064, 5.0])
-def test_a_clip_of_a_phone_is_as_long_as_it_was(seconds, options):
+@pytest.mark.parametrize("seconds", [0.02, 0.064, 0.0641875, 5.0])
+def test_a_clip_of_a_phone_is_as_long_as_it_was(seconds):
     samples, rate = tones("m4a", seconds=seconds)
-    data = encode("m4a", samples, rate, **options)
-    waveform, _ = load_audio(data)
-    if options:  # a header that was written before the sound does not know its length
-        assert 0 <= waveform.shape[0] - samples.shape[1] < MAX_LONGER
-    else:
-        assert waveform.shape[0] == samples.shape[1]
+    waveform, _ = load_audio(encode("m4a", samples, rate))
+    n_more = waveform.shape[0] - samples.shape[1]
+    # FFmpeg writes a header that counts in milliseconds.
+    assert abs(n_more) <= rate // 1000
+    assert n_more == 0 or samples.shape[1] % (rate // 1000)
+
+
+def test_a_header_that_does_not_know_its_length_cuts_nothing_off():
+    samples, rate = tones("m4a", seconds=5.0)
+    waveform, _ = load_audio(encode("m4a", samples, rate, movflags="empty_moov"))
+    assert 0 <= waveform.shape[0] - samples.shape[1] < MAX_LONGER
 
 
 def test_a_file_without_samples_is_told_as_such():
