@@ -121,7 +121,7 @@ def test_a_full_disk_is_said_and_leaves_no_piece_of_a_scene(tmp_path, capsys, es
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "0000.wav: File too large" in capsys.readouterr().err
-    assert made(tmp_path / "a") == {}
+    assert not (tmp_path / "a").exists()
 
 
 def test_settings_from_a_file(tmp_path, capsys, esc50):
