@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-SLACK_BYTES = 2**26  # weights in another order, and what is chosen for small sizes only
+# Half of it is for weights in another order, and what is chosen for small sizes only; half for what
+# glibc may keep of freed blocks, between which new ones do not always fit (`to_device`).
+SLACK_BYTES = 2**27
 
 
 @pytest.mark.slow
