@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -20,6 +22,15 @@ from soundsep.training.learnt import REPORT_NAME, file_marks
 
 RATE = 16_000
 LABELS = ("siren", "dog", "rain")
+
+
+each_measurement = pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate-events", "--n-scenes", "1", "--seconds", "5"],
+        ["evaluate-mixtures", "--mixtures", "2"],
+    ],
+)
 
 
 def burst(seed: int, seconds: float = 1.0) -> np.ndarray:
@@ -195,13 +206,7 @@ def test_the_step_between_windows_is_that_asked_for(capsys, monkeypatch, esc50, 
     assert steps == [None, 0.75]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["evaluate-events", "--n-scenes", "1", "--seconds", "5"],
-        ["evaluate-mixtures", "--mixtures", "2"],
-    ],
-)
+@each_measurement
 def test_a_model_is_not_measured_on_clips_it_was_fitted_to(tmp_path, capsys, esc50, model, command):
     fitted = tmp_path / "fitted"
     shutil.copytree(model, fitted)
@@ -231,6 +236,22 @@ def test_what_a_separator_does_to_mixtures_is_printed_as_it_is_written(
     assert float(mean) == pytest.approx(written["si_sdr_improvement_mean_db"], abs=0.01)
     assert float(median) == pytest.approx(written["si_sdr_improvement_median_db"], abs=0.01)
     assert float(worse) == pytest.approx(100 * written["share_of_mixtures_made_worse"], abs=0.1)
+
+
+@each_measurement
+def test_on_a_full_disk_earlier_metrics_stay(tmp_path, capsys, monkeypatch, esc50, model, command):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    output = tmp_path / "metrics.json"
+    output.write_text("earlier ones")
+    monkeypatch.setattr(os, "replace", full)
+    name, *options = command
+    options += ["--data", esc50, "--fold", "5", "-o", str(output), "--overwrite"]
+    assert main([name, model, *options]) == 2
+    assert f"cannot write to {output}" in capsys.readouterr().err
+    assert output.read_text() == "earlier ones"
+    assert list(tmp_path.iterdir()) == [output]
 
 
 def test_the_scenes_measured_are_those_that_are_made(tmp_path, capsys, monkeypatch, esc50, model):

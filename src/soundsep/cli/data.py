@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from soundsep.datasets import AudioFolder
     from soundsep.datasets.clip import Clip, FoldedClips
 
-__all__ = ["DATA_HELP", "open_dataset", "refuse_learnt"]
+__all__ = ["DATA_HELP", "open_dataset", "refuse_fold", "refuse_learnt"]
 
 DATA_HELP = (
     "folder of ESC-50 (with meta/esc50.csv), of UrbanSound8K (with metadata/UrbanSound8K.csv), or "
@@ -92,6 +92,23 @@ def _folder(root: Path, *, partial: bool = False, group: str | None = None) -> A
     folder = AudioFolder(root, partial=partial, group=group)
     note_passed_over(folder.passed_over)
     return folder
+
+
+def refuse_fold(model: str, fold: int) -> None:
+    """Refuse a fold that a published model was trained on.
+
+    Raises:
+        ConfigError: another fold was held out of the model's training.
+    """
+    from soundsep.checkpoints.registry import PUBLISHED
+    from soundsep.errors import ConfigError
+
+    held_out = PUBLISHED[model].test_fold if model in PUBLISHED else None
+    if held_out not in (None, fold):
+        raise ConfigError(
+            f"{model} was trained on fold {fold}, so its metrics there say nothing; measure it "
+            f"with --fold {held_out}"
+        )
 
 
 def refuse_learnt(model: str, clips: Sequence[Clip]) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from soundsep.cli.console import say
-from soundsep.cli.data import refuse_learnt
+from soundsep.cli.data import refuse_fold, refuse_learnt
 from soundsep.cli.options import (
     Commands,
     add_batch_size,
@@ -18,7 +18,6 @@ from soundsep.cli.options import (
 from soundsep.cli.output import check_output, writing
 from soundsep.cli.scene_options import add_scene_options, scene_config, scenes_of
 from soundsep.cli.startup import import_torch
-from soundsep.errors import ConfigError
 
 __all__ = ["add_command"]
 
@@ -70,19 +69,13 @@ def add_command(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     import_torch()
-    from soundsep.checkpoints.registry import PUBLISHED
     from soundsep.evaluation import EventOptions, measure_events
     from soundsep.evaluation.psds import import_sed_scores_eval
     from soundsep.files import write_bytes
     from soundsep.pipeline import Pipeline
 
     model = arguments.model
-    fold = PUBLISHED[model].test_fold if model in PUBLISHED else None
-    if fold not in (None, arguments.fold):
-        raise ConfigError(
-            f"{model} was trained on fold {arguments.fold}, so its metrics there say nothing; "
-            f"measure it with --fold {fold}"
-        )
+    refuse_fold(model, arguments.fold)
     if arguments.output is not None:
         check_output(arguments.output, overwrite=arguments.overwrite)
     if arguments.psds:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from soundsep.cli.console import say
-from soundsep.cli.data import refuse_learnt
+from soundsep.cli.data import refuse_fold, refuse_learnt
 from soundsep.cli.options import (
     DEFAULT_MODEL,
     Commands,
@@ -75,21 +74,16 @@ def add_command(commands: Commands) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     import_torch()
-    from soundsep.checkpoints.registry import PUBLISHED
     from soundsep.classifier import Classifier
     from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
     from soundsep.devices import to_device
     from soundsep.errors import ConfigError
     from soundsep.evaluation.mixtures import measure_naming, measure_separation
+    from soundsep.files import write_json
     from soundsep.separator import Separator
 
     for name in (arguments.model, *arguments.separator):
-        fold = PUBLISHED[name].test_fold if name in PUBLISHED else None
-        if fold not in (None, arguments.fold):
-            raise ConfigError(
-                f"{name} was trained on fold {arguments.fold}, so its metrics there say nothing; "
-                f"measure it with --fold {fold}"
-            )
+        refuse_fold(name, arguments.fold)
     if arguments.output is not None:
         check_output(arguments.output, overwrite=arguments.overwrite)
     config = MixtureConfig()
@@ -137,6 +131,6 @@ def _run(arguments: argparse.Namespace) -> int:
             )
     if arguments.output is not None:
         with writing(arguments.output):
-            arguments.output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+            write_json(arguments.output, written)
         say(f"wrote {arguments.output}")
     return 0
