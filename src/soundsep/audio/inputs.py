@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from soundsep.config import check_number
 from soundsep.errors import AudioError, ConfigError
 from soundsep.names import path_text, printable
 
-__all__ = ["is_many", "name_of", "path_of", "unpack"]
+__all__ = ["Recordings", "name_of", "path_of", "recordings_in", "unpack"]
 
 
 def unpack(audio: Any, sample_rate: Any) -> tuple[Any, int | None]:
@@ -90,21 +90,32 @@ def path_of(audio: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def is_many(audio: Any) -> tuple[bool, bool]:
-    """Whether these are several recordings, and whether they come one by one.
+class Recordings(NamedTuple):
+    """The recordings of a call.
+
+    Attributes:
+        items: Each of them.
+        are_many: Whether they were given as several, even if it is one or none.
+        are_lazy: Whether they come one by one, from an iterator or a generator.
+    """
+
+    items: Iterable[Any]
+    are_many: bool
+    are_lazy: bool
+
+
+def recordings_in(audio: Any) -> Recordings:
+    """Tell one recording from several.
 
     Args:
         audio: One recording, or a list, column, iterator or generator of them.
-
-    Returns:
-        Two flags; the second is false for lists and columns, whose length is known.
 
     Raises:
         AudioError: it is a pair ``(samples, rate)`` or a table.
     """
     is_one = isinstance(audio, (str, bytes, bytearray, memoryview, Mapping)) or is_array(audio)
     if is_one or not isinstance(audio, Iterable) or hasattr(audio, "read"):
-        return False, False
+        return Recordings([audio], are_many=False, are_lazy=False)
     if isinstance(audio, (tuple, list)) and len(audio) == 2 and isinstance(audio[1], Real):
         unpack(audio, None)  # a pair (samples, rate) is refused with a hint
     if hasattr(audio, "columns"):  # it would give their names
@@ -112,4 +123,5 @@ def is_many(audio: Any) -> tuple[bool, bool]:
             f"expected recordings, got a {type(audio).__name__} of several columns; pass the one "
             "that holds the paths, such as table['path']"
         )
-    return True, not (isinstance(audio, Sequence) or hasattr(audio, "to_list"))
+    is_listed = isinstance(audio, Sequence) or hasattr(audio, "to_list")
+    return Recordings(audio, are_many=True, are_lazy=not is_listed)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import TypeVar
 
 from soundsep.audio import AudioInput
-from soundsep.audio.inputs import is_many
+from soundsep.audio.inputs import recordings_in
 from soundsep.audio.mixdown import check_channel
 from soundsep.classifier import Classifier, ClassifierLike
 from soundsep.classifier.checks import check_classifier
@@ -287,7 +287,7 @@ class Pipeline(Listener, Generic[Model_co]):
         check_choice("errors", errors, ("raise", "return"))
         if sample_rate is not None:
             check_number("sample_rate", sample_rate)
-        many, is_lazy = is_many(audio)
+        items, many, is_lazy = recordings_in(audio)
         call = Call(
             classifier=self._model,
             separator=self.separator,
@@ -303,7 +303,6 @@ class Pipeline(Listener, Generic[Model_co]):
             reads_ahead=many,
             bar=partial(progress_bar, progress=progress and many, unit="clip", desc="classifying"),
         )
-        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by is_many
         if is_lazy:
             return call.lazily(items)
         results = list(call.results(items))
@@ -341,8 +340,7 @@ class Pipeline(Listener, Generic[Model_co]):
         classifier, channel = self._model, check_channel(channel)
         if not isinstance(classifier, Classifier):
             raise ConfigError(f"{type(classifier).__name__} has scores, but no embeddings")
-        many, _ = is_many(audio)
-        items: Iterable[Any] = audio if many else [audio]  # type: ignore[assignment]  # by is_many
+        items, many, _ = recordings_in(audio)
         shown = progress_bar(items, progress=progress and many, unit="clip", desc="embedding")
 
         def windows() -> Iterator[tuple[int, list[Tensor]]]:
@@ -357,8 +355,7 @@ class Pipeline(Listener, Generic[Model_co]):
                 )
                 yield number, heard.windows[MIXTURE]
 
-        size = check_whole("batch_size", batch_size, least=1)
-        rows = [row for _, row in embed_windows(classifier, windows(), batch_size=size)]
+        rows = [row for _, row in embed_windows(classifier, windows(), batch_size=batch_size)]
         if not many:
             return rows[0].clone()
         return (

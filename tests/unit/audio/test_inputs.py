@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from soundsep import AudioError, load_audio
-from soundsep.audio.inputs import is_many, name_of, path_of
+from soundsep.audio.inputs import name_of, path_of, recordings_in
 from soundsep.datasets import Clip
 
 
@@ -90,5 +90,5 @@ def test_a_table_gets_a_hint():
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame({"path": ["a.wav", "b.wav"], "site": [1, 2]})
     with pytest.raises(AudioError, match=r"got a DataFrame .* such as table\['path'\]"):
-        is_many(table)
-    assert is_many(table["path"]) == (True, False)
+        recordings_in(table)
+    assert recordings_in(table["path"])[1:] == (True, False)
