@@ -28,7 +28,8 @@ from soundsep._version import __version__
 from soundsep.checkpoints.efficientat import read_efficientat
 from soundsep.checkpoints.files import CONFIG_NAME, WEIGHTS_NAME, write_checkpoint
 from soundsep.checkpoints.registry import PublishedFile, PublishedModel, read_registry
-from soundsep.files import file_digest, write_bytes
+from soundsep.digests import file_digest
+from soundsep.files import write_bytes
 
 __all__ = ["card_facts", "pinned", "published_models", "registry_text"]
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import tempfile
@@ -11,7 +10,6 @@ import uuid
 from pathlib import Path
 
 import pytest
-import torch
 
 from soundsep import files
 from soundsep.errors import ConfigError
@@ -284,45 +282,6 @@ def test_only_old_temporary_files_are_swept(tmp_path):
     files.sweep(tmp_path / "nowhere")
 
 
-def test_digest_is_the_sha256_of_all_parts_behind_each_other():
-    assert files.digest() == hashlib.sha256(b"").hexdigest()
-    assert files.digest("é", b"\0a") == hashlib.sha256(b"\xc3\xa9\0a").hexdigest()
-
-
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        torch.arange(6.0).reshape(2, 3),
-        torch.arange(6.0).reshape(2, 3).t(),
-        torch.arange(48.0).reshape(1, 4, 3, 4).to(memory_format=torch.channels_last),
-        torch.tensor(7),
-        torch.zeros(0),
-        torch.ones(3, requires_grad=True),
-    ],
-    ids=["plain", "transposed", "channels last", "number", "empty", "learnt"],
-)
-def test_digest_of_a_tensor_is_that_of_its_numbers_in_order(tensor):
-    numbers = tensor.detach().numpy().tobytes()  # in C order, whatever the layout
-    assert files.digest("x", tensor) == hashlib.sha256(b"x" + numbers).hexdigest()
-
-
-def test_named_parts_tell_tensors_of_the_same_numbers_apart():
-    zeros = torch.zeros(2, 3)
-    states = ({"a": zeros}, {"b": zeros}, {"a": zeros.T}, {"a": zeros.int()}, {"a": zeros + 1})
-    assert len({files.digest(*files.named_parts(state)) for state in states}) == len(states)
-    assert files.digest(*files.named_parts({"a": zeros.clone()})) == files.digest(
-        *files.named_parts(states[0])
-    )
-
-
-def test_digest_of_a_file_larger_than_what_is_read_at_once(tmp_path):
-    data = bytes(range(256)) * 10_000
-    (tmp_path / "a.bin").write_bytes(data)
-    assert files.file_digest(tmp_path / "a.bin") == hashlib.sha256(data).hexdigest()
-    with pytest.raises(FileNotFoundError):
-        files.file_digest(tmp_path / "b.bin")
-
-
 def test_json_lines_come_back(tmp_path):
     rows = [{"path": "Käfer\u2028.wav", "score": 0.5}, {"epoch": 2}]
     path = tmp_path / "rows.jsonl"
@@ -344,27 +303,6 @@ def test_json_for_people(tmp_path):
     assert json.loads(text) == {"a": [1, 2]}
     assert text.startswith('{\n  "a"')
     assert text.endswith("}\n")
-
-
-def test_the_digest_of_code_follows_the_code_and_nothing_else(tmp_path, monkeypatch):
-    def digests() -> tuple[str, str]:
-        files.code_digest.cache_clear()
-        return files.code_digest("a"), files.code_digest("a", "b")
-
-    for room in ("a", "b"):
-        (tmp_path / room).mkdir()
-        (tmp_path / room / "code.py").write_text("x = 1")
-    monkeypatch.setattr(files.resources, "files", lambda name: tmp_path)
-    first = digests()
-    (tmp_path / "a" / "notes.txt").write_text("not code")
-    assert digests() == first
-    (tmp_path / "b" / "code.py").write_text("x = 2")
-    second = digests()
-    assert second[0] == first[0]
-    assert second[1] != first[1]
-    (tmp_path / "a" / "code.py").rename(tmp_path / "a" / "other.py")
-    assert digests()[0] != first[0]
-    files.code_digest.cache_clear()
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, b'{"a":' * 200_000, "{", "nil"])

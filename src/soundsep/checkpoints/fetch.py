@@ -14,8 +14,9 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from soundsep.checkpoints.paced import paced_handlers
 from soundsep.checkpoints.registry import PublishedFile
+from soundsep.digests import file_digest
 from soundsep.errors import WeightsError
-from soundsep.files import file_digest, replacing
+from soundsep.files import replacing
 from soundsep.progress import progress_bar
 
 __all__ = ["fetch_file", "may_pass", "mismatch", "receive"]

@@ -25,8 +25,9 @@ from urllib.request import url2pathname
 from soundsep.checkpoints.cache import cache_root, folder_of_this_process, writable
 from soundsep.checkpoints.fetch import fetch_file, mismatch
 from soundsep.checkpoints.registry import PublishedFile, PublishedModel
+from soundsep.digests import digest
 from soundsep.errors import ConfigError, WeightsError
-from soundsep.files import digest, sweep, write_bytes
+from soundsep.files import sweep, write_bytes
 from soundsep.names import local_path
 
 __all__ = [

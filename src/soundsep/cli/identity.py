@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from soundsep.files import digest, named_parts
+from soundsep.digests import digest, named_parts
 
 if TYPE_CHECKING:
     from torch import Tensor

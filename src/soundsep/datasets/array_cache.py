@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soundsep.digests import digest, file_digest
 from soundsep.errors import AudioError
-from soundsep.files import digest, file_digest, write_bytes
+from soundsep.files import write_bytes
 
 __all__ = ["ArrayCache", "audio_digest"]
 

@@ -14,8 +14,8 @@ from soundsep.config import check_number
 from soundsep.datasets.array_cache import ArrayCache
 from soundsep.datasets.clip import Clip, checked_clips
 from soundsep.datasets.pieces import Piece, all_unusable, audio_keys, load_pieces
+from soundsep.digests import code_digest
 from soundsep.errors import AudioError, DatasetError
-from soundsep.files import code_digest
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
 

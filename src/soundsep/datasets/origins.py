@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from soundsep.datasets.clip import Clip
-from soundsep.files import file_digest
+from soundsep.digests import file_digest
 
 __all__ = ["merge_copies", "merge_parts"]
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from soundsep.audio import audio_blocks, load_audio
 from soundsep.audio.load import MAX_SAMPLES
 from soundsep.datasets.array_cache import audio_digest
+from soundsep.digests import digest
 from soundsep.errors import AudioError
-from soundsep.files import digest
 
 __all__ = ["Piece", "all_unusable", "audio_keys", "load_pieces", "spread_pieces"]
 

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from soundsep.checkpoints.cache import cache_root
 from soundsep.classifier import Classifier
 from soundsep.classifier.inference import with_network
+from soundsep.digests import code_digest, digest
 from soundsep.errors import ConfigError, DependencyError, ExportError
 from soundsep.export.check import TOLERANCE, compare, example_length
 from soundsep.export.graph import OPSET, serialised
 from soundsep.export.runtime import require
 from soundsep.export.session import OwnSession
-from soundsep.files import code_digest, digest, write_bytes
+from soundsep.files import write_bytes
 from soundsep.models import FrameNetwork, Network
 
 __all__ = ["onnx_network"]

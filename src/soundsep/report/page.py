@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from soundsep.files import digest
+from soundsep.digests import digest
 
 __all__ = ["SCRIPTS", "data_json", "page"]
 

@@ -16,8 +16,8 @@ from soundsep.classifier import Classifier, ClassifierConfig
 from soundsep.classifier.scoring import clip_gain
 from soundsep.config import check_seed
 from soundsep.devices import forked_rng, to_device
+from soundsep.digests import digest
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.files import digest
 from soundsep.models import is_head
 from soundsep.training.classifier_task import ClassifierTask
 from soundsep.training.examples import Example, check_examples, examples_digest

@@ -21,8 +21,8 @@ from soundsep.datasets import Piece
 from soundsep.datasets.array_cache import ArrayCache
 from soundsep.datasets.pieces import audio_keys, load_pieces
 from soundsep.devices import to_device
+from soundsep.digests import code_digest, digest, named_parts
 from soundsep.errors import AudioError, ConfigError
-from soundsep.files import code_digest, digest, named_parts
 from soundsep.models import is_head
 from soundsep.progress import progress_bar
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from soundsep.audio.silence import is_silent
 from soundsep.datasets import Clip
 from soundsep.datasets.subsets import of_several_labels
+from soundsep.digests import digest
 from soundsep.errors import ConfigError, DatasetError, ShapeError
-from soundsep.files import digest
 from soundsep.names import printable
 
 __all__ = ["Example", "check_examples", "check_one_label", "examples_digest", "note_silent"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from soundsep.audio.windows import pad_to
 from soundsep.classifier import Classifier
 from soundsep.datasets.array_cache import ArrayCache
-from soundsep.files import code_digest, digest
+from soundsep.digests import code_digest, digest
 from soundsep.names import local_path
 from soundsep.progress import progress_bar
 from soundsep.training.examples import Example

@@ -23,8 +23,8 @@ from soundsep.datasets.pieces import audio_keys, spread_pieces
 from soundsep.datasets.scene import Scene, SoundscapeConfig
 from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.devices import to_device
+from soundsep.digests import code_digest, digest
 from soundsep.errors import AudioError, ConfigError, DatasetError
-from soundsep.files import code_digest, digest
 from soundsep.models import FrameNetwork
 from soundsep.progress import progress_bar
 from soundsep.training.embedding_cache import body_digest, load_clips

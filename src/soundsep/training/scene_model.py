@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from soundsep.classifier import Classifier
+from soundsep.digests import digest
 from soundsep.errors import ConfigError, DatasetError
-from soundsep.files import digest
 from soundsep.training.examples import Example, check_examples
 from soundsep.training.scene_recipe import SceneRecipe
 

@@ -15,8 +15,9 @@ from soundsep.checkpoints.cache import cache_root, writable
 from soundsep.checkpoints.fetch import mismatch, receive
 from soundsep.checkpoints.locate import is_offline, mirror
 from soundsep.checkpoints.registry import PublishedFile
+from soundsep.digests import digest
 from soundsep.errors import WeightsError
-from soundsep.files import digest, replacing
+from soundsep.files import replacing
 
 __all__ = ["fetch_demucs"]
 
