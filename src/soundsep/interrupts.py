@@ -1,4 +1,4 @@
-"""Ctrl-C and other requests to end, while code runs that would lose them or be lost."""
+"""Ctrl-C and other signals, while code runs that would lose them or be lost."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
-__all__ = ["ENDING", "Terminated", "interrupts_held", "terminations_raised"]
+__all__ = ["ENDING", "Terminated", "interrupts_held", "takes_signals", "terminations_raised"]
 
 # Ended by a batch system, a container or a service manager; the terminal is gone (not on Windows).
 ENDING = (signal.SIGTERM, *(number for number in signal.Signals if number.name == "SIGHUP"))
+# All but those that Linux has without a name, for each of which to ask takes a microsecond.
+NAMED = tuple(sorted(map(int, {*signal.Signals} & signal.valid_signals())))
 GRACE_SECONDS = 10.0  # to clean up, in which further requests to end are ignored
 
 
@@ -29,6 +31,20 @@ class Terminated(KeyboardInterrupt):
         self.number = number
 
 
+def takes_signals() -> bool:
+    """Whether this thread sets and runs the handlers of signals; others are never interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    # In a program that embeds Python, the main thread of `threading`, the first that imported it,
+    # may be another than that of signals. Python refuses the thread before it looks at the handler.
+    try:
+        with suppress(TypeError):
+            signal.signal(signal.SIGINT, None)
+    except ValueError:
+        return False
+    return True
+
+
 @contextmanager
 def terminations_raised() -> Iterator[None]:
     """Raise `Terminated` where a signal would end the process at once, until the end of the block.
@@ -36,7 +52,7 @@ def terminations_raised() -> Iterator[None]:
     So temporary files are removed, and a user is told how to go on. The first process of a
     container is not even ended otherwise.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not takes_signals():
         yield
         return
     process, last = os.getpid(), -GRACE_SECONDS
@@ -63,33 +79,41 @@ def terminations_raised() -> Iterator[None]:
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold back the user's interrupt, and requests to end, until the end of the block.
+    """Hold back every signal that Python handles, such as Ctrl-C, until the end of the block.
 
     C code that calls Python may drop an exception there: libsndfile would call the recording
-    damaged, the import of torch would leave half of numpy, and the run would not stop. A second
-    interrupt is not held back, since a disk may hang.
+    damaged, or crash, the import of torch would leave half of numpy, and the run would not stop, or
+    a job not end at its time limit. What comes again is not held back, since a disk may hang; nor
+    is a second request to end, by whichever signal.
     """
-    if threading.current_thread() is not threading.main_thread():  # others are never interrupted
+    if not takes_signals():
         yield
         return
     # Others are ignored, end the process, or are not Python's.
     handlers = {
-        number: handler
-        for number in (signal.SIGINT, *ENDING)
-        if callable(handler := signal.getsignal(number))
+        number: handler for number in NAMED if callable(handler := signal.getsignal(number))
     }
-    held: list[tuple[int, FrameType | None]] = []
-    raised: list[BaseException] = []
+    held: dict[int, tuple[int, FrameType | None]] = {}  # the first of its kind
+    raised: dict[int, BaseException] = {}
     is_over = False
 
     def hold(number: int, frame: FrameType | None) -> None:
-        held.append((number, frame))
-        if is_over or len(held) > 1:
-            try:
-                handlers[signal.Signals(number)](number, frame)
-            except BaseException as error:
-                raised.append(error)  # C code may drop it, and `terminations_raised` raises once
-                raise
+        kind = int(signal.SIGINT) if number in ENDING else number
+        if kind not in held and not is_over:
+            held[kind] = number, frame
+            return
+        try:
+            handlers[number](number, frame)
+        except BaseException as error:
+            # C code may drop it, and `terminations_raised` raises only once.
+            raised.setdefault(kind, error)
+            raise
+
+    def pass_on(kind: int) -> None:
+        if kind in raised:
+            raise raised[kind]
+        number, frame = held[kind]
+        handlers[number](number, frame)
 
     try:
         for number in handlers:
@@ -99,7 +123,6 @@ def interrupts_held() -> Iterator[None]:
         is_over = True  # should a handler raise here, those not yet set again lose nothing
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if raised:
-            raise raised[0]
-        if held:
-            handlers[signal.Signals(held[0][0])](*held[0])
+        with ExitStack() as others:  # one that raises keeps no other from its handler
+            for kind in sorted(held, key=lambda kind: kind != signal.SIGINT):
+                others.callback(pass_on, kind)  # called last to first: a request to end is raised

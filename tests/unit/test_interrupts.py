@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +28,23 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+class TimeLimitError(Exception):
+    """What queues of jobs raise from a signal, by an alarm or from outside."""
+
+
+@pytest.fixture(params=["SIGALRM", "SIGUSR1"])
+def time_limit(request) -> Iterator[signal.Signals]:
+    """A signal whose handler raises, though not a `KeyboardInterrupt`."""
+
+    def handler(number, frame):
+        raise TimeLimitError
+
+    number = signal.Signals[request.param]
+    before = signal.signal(number, handler)
+    yield number
+    signal.signal(number, before)
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -164,3 +183,86 @@ def test_a_request_while_handlers_are_set_raises_and_they_come_back(monkeypatch)
         pytest.fail("not reached")
     monkeypatch.undo()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_time_limit_waits_for_the_end_of_the_block_too(time_limit):
+    reached = []
+
+    def hold(n_signals: int) -> None:
+        with interrupts_held(), suppress(TimeLimitError):  # as libsndfile does
+            for _ in range(n_signals):
+                signal.raise_signal(time_limit)
+            reached.append(n_signals)
+
+    handler = signal.getsignal(time_limit)
+    for n_signals in (1, 2):
+        with pytest.raises(TimeLimitError):
+            hold(n_signals)
+        assert signal.getsignal(time_limit) is handler
+    assert reached == [1]
+
+
+@pytest.mark.parametrize("limit_first", [True, False])
+def test_a_request_to_end_beside_a_time_limit_is_raised(limit_first, time_limit):
+    """A program that goes on after a time limit must not go on after Ctrl-C."""
+    numbers = (time_limit, signal.SIGINT) if limit_first else (signal.SIGINT, time_limit)
+    reached = []
+
+    def hold() -> None:
+        with interrupts_held():
+            for number in numbers:
+                signal.raise_signal(number)
+                reached.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        hold()
+    assert len(reached) == 2
+
+
+def test_signals_of_each_kind_reach_their_handler():
+    seen = []
+    before = {
+        number: signal.signal(number, lambda number, frame: seen.append(number))
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD)
+    }
+    try:
+        with interrupts_held():
+            for number in before:
+                signal.raise_signal(number)
+            assert seen == []
+        assert sorted(seen) == sorted(before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+EMBEDDED = """
+import _thread, sys
+
+ended = _thread.allocate_lock()
+ended.acquire()
+
+def run():
+    import threading
+    assert threading.current_thread() is threading.main_thread() or sys.version_info >= (3, 13)
+    from soundsep.interrupts import interrupts_held, terminations_raised
+    try:
+        with terminations_raised(), interrupts_held():
+            print("goes on")
+    finally:
+        ended.release()
+
+assert "threading" not in sys.modules
+_thread.start_new_thread(run, ())
+ended.acquire(timeout=60)
+"""
+
+
+def test_a_thread_that_only_seems_to_be_the_main_one_changes_nothing():
+    """As in a program in another language that calls Python from one of its threads."""
+    command = [sys.executable, "-S", "-c", EMBEDDED]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout == "goes on\n", done.stderr

@@ -14,7 +14,7 @@ from soundsep.cli.console import note, say
 from soundsep.cli.event_options import add_event_options, found_options, load_pipeline
 from soundsep.cli.options import Commands, add_batch_size, add_device, add_runtime
 from soundsep.cli.startup import import_torch
-from soundsep.interrupts import ENDING
+from soundsep.interrupts import ENDING, takes_signals
 
 __all__ = ["add_command"]
 
@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _set_by_interrupts(stop: threading.Event) -> Iterator[None]:
     """Ctrl-C, or the end of a service, stops the microphone only, so that the last events come."""
-    if threading.current_thread() is not threading.main_thread():  # others are never interrupted
+    if not takes_signals():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}

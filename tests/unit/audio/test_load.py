@@ -408,16 +408,16 @@ def ctrl_c() -> Iterator[None]:
 
 
 class Interrupted(io.BytesIO):
-    """A file during whose n-th call the user presses Ctrl-C."""
+    """A file during whose n-th call a signal comes; by default the user presses Ctrl-C."""
 
-    def __init__(self, data: bytes, n_calls: int) -> None:
+    def __init__(self, data: bytes, n_calls: int, number: int = signal.SIGINT) -> None:
         super().__init__(data)
-        self.n_left = n_calls
+        self.n_left, self.number = n_calls, number
 
     def _count(self) -> None:
         self.n_left -= 1
         if self.n_left == 0:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.number)
 
     def seek(self, *args):
         self._count()
@@ -445,6 +445,34 @@ def test_an_interrupt_at_any_call_is_not_lost(kind, capfd):
         assert signal.getsignal(signal.SIGINT) is handler
     assert n_calls > 10
     assert "KeyboardInterrupt" not in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="Windows has other signals")
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_a_time_limit_at_any_call_is_not_taken_for_damage(kind, capfd):
+    """Queues of jobs raise from an alarm, and no ``KeyboardInterrupt``."""
+
+    class TimeLimitError(Exception):
+        pass
+
+    def handler(number, frame):
+        raise TimeLimitError
+
+    data, n_calls, stopped = encoded(kind, tone(seconds=0.1)), 0, True
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        while stopped:
+            n_calls += 1
+            file, stopped = Interrupted(data, n_calls, signal.SIGALRM), False
+            try:
+                load_audio(file)
+            except TimeLimitError:
+                stopped = True
+            assert stopped == (file.n_left <= 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert n_calls > 10
+    assert "TimeLimitError" not in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("ctrl_c")
