@@ -26,7 +26,8 @@ from tqdm import tqdm
 
 from soundsep.audio import resample
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import clip_gain, clip_windows, score_windows
+from soundsep.classifier.audible import clip_gain, clip_windows
+from soundsep.classifier.scoring import score_windows
 from soundsep.datasets import ESC50, MixtureConfig, Mixtures, load_examples
 from soundsep.evaluation.mixtures import NamingMetrics
 from soundsep.pipeline.mixtures import merge_scores

@@ -9,9 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from soundsep.audio.level import raised, raising_gain
-from soundsep.audio.silence import is_silent
-from soundsep.audio.windows import split_windows
+from soundsep.classifier.audible import clip_windows
 from soundsep.classifier.checks import scores_of
 from soundsep.classifier.classifier import Classifier
 from soundsep.classifier.protocol import ClassifierLike, ScoringSettings
@@ -21,11 +19,8 @@ from soundsep.errors import WeightsError
 
 __all__ = [
     "MAX_SHIFTS",
-    "audible_windows",
     "batch_limit",
     "check_finite",
-    "clip_gain",
-    "clip_windows",
     "embed_waveforms",
     "embed_windows",
     "forward_in_slices",
@@ -69,69 +64,6 @@ def forward_in_slices(
         if n_slices == 1:
             return forward(windows)
         return torch.cat([forward(part) for part in windows.tensor_split(n_slices)])
-
-
-def clip_gain(classifier: ClassifierLike, waveform: Tensor) -> float:
-    """Factor that brings a clip to the level that the classifier asks for; 1 if it asks for none.
-
-    Shape:
-        waveform: (time,).
-    """
-    # A class of one's own need not know of levels.
-    wanted: float | None = getattr(classifier.config, "clip_level_db", None)
-    if wanted is None:
-        return 1.0
-    return raising_gain(waveform, wanted, sample_rate=classifier.sample_rate)
-
-
-def audible_windows(
-    classifier: ClassifierLike,
-    waveform: Tensor,
-    silence_db: float | None = None,
-    *,
-    gain: float | None = None,
-) -> list[Tensor]:
-    """The windows of a clip that are not silent, at the level that the classifier asks for.
-
-    Silence is judged before the clip is raised.
-
-    Args:
-        classifier: The model.
-        waveform: The clip, or a source of one.
-        silence_db: Level below which a window is silent; digital silence always is.
-        gain: For a source, the `clip_gain` of the recording, so that sources keep their levels
-            among each other; by default that of the waveform.
-
-    Shape:
-        waveform: (time,). Returns tensors (window,).
-    """
-    windows = _cut(classifier, waveform)
-    audible = [not is_silent(window, silence_db) for window in windows]
-    if not any(audible):
-        return []
-    if gain is None:
-        gain = clip_gain(classifier, waveform)
-    if gain > 1:
-        windows = _cut(classifier, raised(waveform, gain))
-    return [window for window, is_heard in zip(windows, audible, strict=True) if is_heard]
-
-
-def clip_windows(
-    classifier: ClassifierLike, waveform: Tensor, *, gain: float | None = None
-) -> list[Tensor]:
-    """The `audible_windows` of a clip, or all if it is nothing but digital silence.
-
-    Shape:
-        waveform: (time,). Returns tensors (window,).
-    """
-    return audible_windows(classifier, waveform, gain=gain) or _cut(classifier, waveform)
-
-
-def _cut(classifier: ClassifierLike, waveform: Tensor) -> list[Tensor]:
-    config = classifier.config
-    return split_windows(
-        waveform, window=config.window_samples, hop=config.hop_samples, padding=config.padding
-    )
 
 
 def score_waveforms(

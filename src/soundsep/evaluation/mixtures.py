@@ -15,8 +15,9 @@ from torch import Tensor
 
 from soundsep.audio import resample
 from soundsep.classifier import ClassifierLike
+from soundsep.classifier.audible import clip_gain, clip_windows
 from soundsep.classifier.checks import check_classifier
-from soundsep.classifier.scoring import clip_gain, clip_windows, score_windows
+from soundsep.classifier.scoring import score_windows
 from soundsep.datasets import Mixture, Mixtures
 from soundsep.errors import ConfigError, DatasetError
 from soundsep.metrics import average_precision, permutation_invariant, si_sdr

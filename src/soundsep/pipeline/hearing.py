@@ -12,7 +12,7 @@ from soundsep.audio.inputs import name_of
 from soundsep.audio.load import read_audio
 from soundsep.audio.mixdown import to_mono
 from soundsep.classifier import ClassifierLike
-from soundsep.classifier.scoring import audible_windows, clip_gain
+from soundsep.classifier.audible import audible_windows, clip_gain
 from soundsep.errors import AudioError
 from soundsep.pipeline.mixtures import MIXTURE, audible_sources
 from soundsep.separator import Separation, Separator

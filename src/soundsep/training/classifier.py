@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from soundsep.audio.level import raised
 from soundsep.classifier import Classifier, ClassifierConfig
-from soundsep.classifier.scoring import clip_gain
+from soundsep.classifier.audible import clip_gain
 from soundsep.config import check_seed
 from soundsep.devices import forked_rng, to_device
 from soundsep.digests import digest

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from soundsep.checkpoints.locate import cache_root
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import audible_windows, embed_waveforms
+from soundsep.classifier.audible import audible_windows
+from soundsep.classifier.scoring import embed_waveforms
 from soundsep.config import check_choice
 from soundsep.datasets import Piece
 from soundsep.datasets.array_cache import ArrayCache

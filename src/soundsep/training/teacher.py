@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from soundsep._torchaudio import torchaudio
 from soundsep.classifier import Classifier
-from soundsep.classifier.scoring import clip_windows, embed_windows
+from soundsep.classifier.audible import clip_windows
+from soundsep.classifier.scoring import embed_windows
 from soundsep.models import FrameNetwork
 from soundsep.training.autocast import bfloat16_for
 

@@ -14,7 +14,8 @@ from soundsep import (
 )
 from soundsep.audio.level import level_db
 from soundsep.classifier import scoring
-from soundsep.classifier.scoring import clip_windows, score_waveforms, score_windows
+from soundsep.classifier.audible import clip_windows
+from soundsep.classifier.scoring import score_waveforms, score_windows
 from soundsep.frontends import KaldiMelConfig
 
 LABELS = ("dog", "rain", "siren")

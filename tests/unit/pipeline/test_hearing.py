@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from soundsep import Classifier, ClassifierConfig, ConfigError, MelConfig, Pipeline
-from soundsep.classifier import ClassifierLike, scoring
+from soundsep.classifier import ClassifierLike, audible
 from soundsep.classifier.scoring import score_windows
 from soundsep.pipeline.hearing import hear
 from soundsep.separator import Separator, SeparatorConfig
@@ -69,13 +69,13 @@ def counts(monkeypatch) -> Counter[str]:
     """How often recordings and sources are cut into windows, and are asked for silence."""
     found: Counter[str] = Counter()
     for name in ("split_windows", "is_silent"):
-        original = getattr(scoring, name)
+        original = getattr(audible, name)
 
         def counted(*args, _original=original, _name=name, **options):
             found[_name] += 1
             return _original(*args, **options)
 
-        monkeypatch.setattr(scoring, name, counted)
+        monkeypatch.setattr(audible, name, counted)
     return found
 
 
