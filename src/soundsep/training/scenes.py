@@ -17,7 +17,6 @@ from soundsep.datasets.sounds import FRAME_SECONDS
 from soundsep.datasets.soundscapes import Soundscapes
 from soundsep.devices import to_device
 from soundsep.errors import WeightsError
-from soundsep.models.frames import FRAME_STRIDE
 from soundsep.training.classifier import TrainedClassifier
 from soundsep.training.examples import Example, examples_digest
 from soundsep.training.loop import RunState, run_task
@@ -181,30 +180,16 @@ def train_scenes_together(
     ema = copy.deepcopy(whole).requires_grad_(requires_grad=False)
     for learner, model in zip(learners, models.values(), strict=True):
         learner.freeze(model.recipe.n_frozen)
-    config = initial.config
-    hop = config.frontend.hop_length * FRAME_STRIDE  # type: ignore[union-attr]  # a spectrogram's
-    numbers = {
-        fold: [i for i, f in enumerate(folds) if f in (0, fold)] for fold in sorted({*folds} - {0})
-    }
-    batches = SceneBatches(
-        {
-            fold: Soundscapes(
-                [training[i] for i in clips],
-                n_scenes=recipe.n_steps * recipe.batch_size,
-                seed=seed + place,
-                config=recipe.scenes,
-                backgrounds=backgrounds,
-                strangers=strangers,
-            )
-            for place, (fold, clips) in enumerate(numbers.items())
-        },
-        numbers,
-        batch_size=recipe.batch_size,
-        n_classes=len(config.labels),
-        n_frames=-(-recipe.scenes.n_samples // hop),
-        frame=round(hop / initial.sample_rate / FRAME_SECONDS),
+    batches = _batches(
+        recipe,
+        initial,
+        training,
+        folds,
+        backgrounds=backgrounds,
+        strangers=strangers,
         clip_tags=clip_tags,
         stranger_tags=stranger_tags,
+        seed=seed,
     )
     groups = [
         group
@@ -229,6 +214,46 @@ def train_scenes_together(
         )
         for name, learner, average in zip(models, learners, averaged, strict=True)
     }
+
+
+def _batches(
+    recipe: SceneRecipe,
+    initial: Classifier,
+    training: Sequence[Example],
+    folds: Sequence[int],
+    *,
+    backgrounds: Sequence[Tensor],
+    strangers: Sequence[Tensor],
+    clip_tags: Tensor,
+    stranger_tags: Tensor,
+    seed: int,
+) -> SceneBatches:
+    """Scenes of the clips of each fold and of those of no fold, with targets for the frames."""
+    frame = initial.frame_length
+    assert frame is not None, "the networks of a recipe have frames"
+    numbers = {
+        fold: [i for i, f in enumerate(folds) if f in (0, fold)] for fold in sorted({*folds} - {0})
+    }
+    return SceneBatches(
+        {
+            fold: Soundscapes(
+                [training[i] for i in clips],
+                n_scenes=recipe.n_steps * recipe.batch_size,
+                seed=seed + place,
+                config=recipe.scenes,
+                backgrounds=backgrounds,
+                strangers=strangers,
+            )
+            for place, (fold, clips) in enumerate(numbers.items())
+        },
+        numbers,
+        batch_size=recipe.batch_size,
+        n_classes=len(initial.labels),
+        n_frames=-(-recipe.scenes.n_samples // frame),
+        frame=round(frame / initial.sample_rate / FRAME_SECONDS),
+        clip_tags=clip_tags,
+        stranger_tags=stranger_tags,
+    )
 
 
 def load_tags_head(path: str | Path, tags_head: nn.Module) -> None:
