@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import tempfile
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from soundsep.errors import ConfigError, warn
@@ -66,12 +67,15 @@ def writable(folder: Path, n_bytes: int = 0) -> Path:
         return other
 
 
-@functools.cache
 def folder_of_this_process() -> Path:
-    """A folder that is removed when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="soundsep-", ignore_cleanup_errors=True)
-    _KEPT.append(folder)
-    return Path(folder.name)
+    """A folder that is removed when the process ends; a forked one has another."""
+    return _folder_of(os.getpid())
 
 
-_KEPT: list[tempfile.TemporaryDirectory[str]] = []  # each removes its folder when it is collected
+@functools.cache
+def _folder_of(process: int) -> Path:
+    folder = tempfile.mkdtemp(prefix="soundsep-")
+    # Unlike `tempfile.TemporaryDirectory`, removed by none that was forked from this process, and
+    # also at the end of one that multiprocessing started.
+    Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
+    return Path(folder)

@@ -12,7 +12,6 @@ wherever it came from; a file whose sha256 is not known is never fetched. Enviro
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import threading
@@ -209,7 +208,6 @@ def _places() -> tuple[str | None, dict[str, Path]]:
     return None, folders
 
 
-@functools.cache
 def _inside_the_package(model: PublishedModel) -> Path | None:
     """The folder of a model inside the wheel; a checkout has none."""
     held = resources.files("soundsep") / "_weights" / model.name
@@ -220,7 +218,8 @@ def _inside_the_package(model: PublishedModel) -> Path | None:
         return None
     folder = folder_of_this_process() / "package" / model.name
     for file in model.files:
-        write_bytes(folder / file.name, (held / file.name).read_bytes())
+        if not (folder / file.name).is_file():  # or no longer: some systems tidy such folders
+            write_bytes(folder / file.name, (held / file.name).read_bytes())
     return folder
 
 

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import io
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -131,8 +132,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setitem(PUBLISHED, "tiny", TINY)
     monkeypatch.setattr(fetch, "BACKOFF_SECONDS", 0.001)
-    cache.folder_of_this_process.cache_clear()
-    locate._inside_the_package.cache_clear()
+    cache._folder_of.cache_clear()
 
 
 @pytest.fixture
@@ -1014,7 +1014,9 @@ def test_a_zipped_package_s_weights_are_unpacked_for_the_process(
     )
     folder = locate.find_published(TINY)
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == CONTENTS
+    (folder / "config.json").unlink()  # as systems do that tidy their folder of temporary files
     assert locate.find_published(TINY) == folder
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == CONTENTS
     assert mirror.asked == []
     assert not locate.cache_root().exists()
 
@@ -1048,6 +1050,57 @@ def test_the_folder_of_a_process_goes_with_it() -> None:
         "print(folder)"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    folder = Path(ended.stdout.strip())
+    assert (folder.name[:9], folder.exists(), ended.stderr) == ("soundsep-", False, "")
+
+
+FORKED = """
+import os, sys
+from soundsep.checkpoints.cache import folder_of_this_process
+
+folder = folder_of_this_process()
+if child := os.fork():
+    os.waitpid(child, 0)
+    assert folder == folder_of_this_process() and folder.exists()
+else:
+    own = folder_of_this_process()  # it is there when the parent has ended before
+    assert own != folder and own.exists()
+    print(own, flush=True)
+    sys.exit()
+print(folder)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_the_folder_of_a_process_does_not_go_with_one_that_was_forked_from_it() -> None:
+    """As workers of a server are, which end while it goes on."""
+    ended = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    folders = ended.stdout.split()
+    assert [Path(folder).exists() for folder in folders] == [False, False]
+
+
+WORKER = """
+import multiprocessing, sys
+from soundsep.checkpoints.cache import folder_of_this_process
+
+def run():
+    print(folder_of_this_process(), flush=True)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context(sys.argv[1]).Process(target=run)
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_the_folder_of_a_process_of_multiprocessing_goes_with_it(
+    method: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run.py").write_text(WORKER)
+    command = [sys.executable, str(tmp_path / "run.py"), method]
+    ended = subprocess.run(command, capture_output=True, text=True)
     folder = Path(ended.stdout.strip())
     assert (folder.name[:9], folder.exists(), ended.stderr) == ("soundsep-", False, "")
 
