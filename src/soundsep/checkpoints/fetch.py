@@ -19,13 +19,14 @@ from soundsep.errors import WeightsError
 from soundsep.files import replacing
 from soundsep.progress import progress_bar
 
-__all__ = ["fetch_file", "may_pass", "mismatch", "receive"]
+__all__ = ["fetch_file", "may_pass", "mismatch", "receive", "told"]
 
 ATTEMPTS = 3
 BACKOFF_SECONDS = 1.0  # before the second attempt; doubles with each further one
 TIMEOUT_SECONDS = 30.0  # without a byte
 MIN_BYTES_PER_SECOND, SPAN_SECONDS = 4096, 30.0  # the rate is measured over each such span
 CHUNK_BYTES = 1 << 17
+UNKNOWN_ISSUER = range(18, 22)  # of OpenSSL's codes: self-signed, in a chain or not, or no issuer
 MAX_BYTES = 2**31  # of a file whose size is in no table
 
 
@@ -70,7 +71,7 @@ def fetch_file(url: str, target: Path, file: PublishedFile, *, progress: bool) -
         except (OSError, HTTPException, RuntimeError, ValueError) as error:
             if isinstance(error, HTTPError):
                 error.close()
-            message = str(error) or type(error).__name__
+            message = told(error)
             # The same wrong hash twice is no accident of the connection.
             again = may_pass(error) and not (type(error) is RuntimeError and message == last)
             last = message
@@ -200,6 +201,23 @@ class _SameScheme(HTTPRedirectHandler):
                 "that address, name it instead"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def told(error: Exception) -> str:
+    """What went wrong, and what to do where nobody vouches for the server.
+
+    Args:
+        error: Exception that `receive` raised.
+    """
+    cause = error.reason if isinstance(error, URLError) else error
+    if getattr(cause, "verify_code", None) in UNKNOWN_ISSUER:
+        return (
+            f"{error}: Python does not know who signed the server's certificate. On macOS run "
+            '"Install Certificates.command" in the folder of Python; elsewhere set SSL_CERT_FILE '
+            "to a file of authorities, such as the one that `python -m certifi` names or that of "
+            "your company's proxy"
+        )
+    return str(error) or type(error).__name__
 
 
 def may_pass(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 
-from soundsep.checkpoints.fetch import ATTEMPTS, BACKOFF_SECONDS, may_pass, receive
+from soundsep.checkpoints.fetch import ATTEMPTS, BACKOFF_SECONDS, may_pass, receive, told
 from soundsep.checkpoints.locate import is_offline
 from soundsep.datasets.clip import FoldedClips
 from soundsep.datasets.esc50 import ESC50
@@ -245,7 +245,7 @@ def _fetch(archive: Archive, packed: Path, *, progress: bool) -> None:
                 time.sleep(BACKOFF_SECONDS * 2 ** (n_tries - 1))
                 continue
             raise DatasetError(
-                f"cannot fetch {archive.url}: {error}. Check the connection and run the same "
+                f"cannot fetch {archive.url}: {told(error)}. Check the connection and run the same "
                 f"command again, which resumes where this stopped, {by_hand}"
             ) from error
         return

@@ -282,6 +282,27 @@ def test_an_error_without_words_is_told_by_its_kind(
         fetch.fetch_file("http://x/y", target, TINY.files[0], progress=False)
 
 
+@pytest.mark.parametrize(
+    ("code", "is_unknown"), [(18, True), (19, True), (20, True), (10, False), (62, False)]
+)
+def test_a_python_that_knows_no_authorities_is_told_where_to_get_some(
+    code: int, is_unknown: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As that of python.org on macOS; other faults are the server's: expired, another name."""
+    error = ssl.SSLCertVerificationError("certificate verify failed")
+    error.verify_code = code
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise URLError(error)
+
+    monkeypatch.setattr(fetch, "_fetch_once", fail)
+    target = tmp_path / "tiny" / "model.safetensors"
+    with pytest.raises(WeightsError, match="certificate verify failed") as caught:
+        fetch.fetch_file("https://x/y", target, TINY.files[0], progress=False)
+    assert ("SSL_CERT_FILE" in str(caught.value)) == is_unknown
+    assert ("Install Certificates.command" in str(caught.value)) == is_unknown
+
+
 @pytest.mark.parametrize("left", [None, WEIGHTS, WEIGHTS[:-1], WEIGHTS + b"!"])
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_counts_is_the_file_that_is_there_in_the_end(

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from soundsep.checkpoints.cache import cache_root, writable
-from soundsep.checkpoints.fetch import mismatch, receive
+from soundsep.checkpoints.fetch import mismatch, receive, told
 from soundsep.checkpoints.locate import is_offline, mirror
 from soundsep.checkpoints.registry import PublishedFile
 from soundsep.digests import digest
@@ -63,8 +63,8 @@ def _from_mirror(base_url: str, name: str, file: str) -> Path:
         if isinstance(error, HTTPError):
             error.close()
         raise WeightsError(
-            f"cannot fetch {url} to {target}: {error}. Check SOUNDSEP_WEIGHTS, the connection, and "
-            "that SOUNDSEP_CACHE can be written"
+            f"cannot fetch {url} to {target}: {told(error)}. Check SOUNDSEP_WEIGHTS, the "
+            "connection, and that SOUNDSEP_CACHE can be written"
         ) from error
     return target
 
