@@ -49,10 +49,10 @@ STALE_SECONDS = 600.0  # a temporary file that was not written for so long has n
 def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
     """Temporary files, one for each path, which replace those at the end of the block.
 
-    They are empty, and lie in the folders of the final paths, which are created. If the block
-    fails, no temporary file and no new folder is left, and the final paths stay as they were. A
-    pipe or a device, such as ``/dev/null``, is not replaced: at the end of the block it gets what
-    the file holds.
+    They are empty, and lie in the folders of the final paths, which are created. A file that is
+    replaced keeps its permissions. If the block fails, no temporary file and no new folder is left,
+    and the final paths stay as they were. A pipe or a device, such as ``/dev/null``, is not
+    replaced: at the end of the block it gets what the file holds.
 
     Args:
         paths: Final paths of the files.
@@ -90,6 +90,8 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
                 with file.open("rb") as source, path.open("ab") as stream:
                     shutil.copyfileobj(source, stream)
             else:
+                with suppress(OSError):  # there is none yet, or the disk has no permissions
+                    shutil.copymode(path, file)
                 os.replace(file, path)
         created.clear()
     except OSError as error:
@@ -192,10 +194,11 @@ def sweep(folder: Path) -> None:
     Args:
         folder: Folder in which `replacing` was used.
     """
-    with suppress(OSError):
+    with suppress(OSError):  # a folder that cannot be looked into
         for path in folder.glob(f".*.{'[0-9a-f]' * 32}.tmp"):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
+            with suppress(OSError):  # another user's file, or one that is gone by now
+                if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                    path.unlink()
 
 
 def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:

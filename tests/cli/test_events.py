@@ -268,6 +268,16 @@ def test_a_table_is_not_gone_on_with_by_other_options(tmp_path, capsys):
     assert table.read_bytes() == written
 
 
+def test_of_two_thresholds_for_a_label_a_table_is_gone_on_with_by_the_last(tmp_path, capsys):
+    path, table = str(tmp_path / "a.wav"), tmp_path / "out.csv"
+    soundfile.write(path, tone(32_000, 0.5), 16_000)
+    low, high = ("--threshold", "rain=0.3"), ("--threshold", "rain=0.6")
+    assert run(path, "-o", str(table), *low, *high) == 0
+    assert run(path, "-o", str(table), "--resume", *high, *low) == 2
+    assert "holds results of" in capsys.readouterr().err
+    assert run(path, "-o", str(table), "--resume", *high) == 0
+
+
 @pytest.mark.parametrize("kind", ["table", "csv"])
 def test_a_recording_that_was_interrupted_is_not_done(kind, tmp_path, monkeypatch, capsys):
     samples = tone(16_000 * 12, 1e-3)

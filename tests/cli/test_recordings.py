@@ -424,7 +424,7 @@ def test_a_link_stays_and_a_full_disk_changes_nothing_when_tried_again(
         patch.setattr(claimed_file, "replacing", full)
         capsys.readouterr()
         assert run(*given, "--retry-failed") == 2
-    assert "no space" in capsys.readouterr().err
+    assert re.search(r"cannot write to .*: no space", capsys.readouterr().err)
     assert {p: p.read_bytes() for p in before} == before
     assert run(*given, "--retry-failed") == 1
     assert link.is_symlink()
@@ -580,6 +580,17 @@ def test_two_runs_do_not_double_lines(has_locks, tmp_path, monkeypatch):
         results(path, resume=False)
 
 
+def test_a_line_whose_end_an_editor_took_is_not_joined_with_the_next(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text('{"path":"a.wav","model":"m","weights":"w"}')  # no blanks: no line of ours
+    file = results(path)
+    file.write([{"path": "b.wav"}])
+    file.close()
+    again = results(path)
+    assert list(again.done) == ["a.wav", "b.wav"]
+    again.close()
+
+
 def test_a_file_that_appears_meanwhile_is_not_joined(tmp_path, monkeypatch):
     path = tmp_path / "out.jsonl"
     path.write_bytes(b"mine")
@@ -589,15 +600,49 @@ def test_a_file_that_appears_meanwhile_is_not_joined(tmp_path, monkeypatch):
 
 
 def test_a_file_that_others_append_to_stays_though_nothing_is_in_it_yet(tmp_path):
-    path = tmp_path / "out.jsonl"
+    path = tmp_path / "new" / "folder" / "out.jsonl"
     first, second = (ClaimedFile(path, may_exist=True, shared=True) for _ in range(2))
     first.close()
     second.append(b"a line\n")
     second.close()
+    second.close()  # nothing is left to do
     assert path.read_bytes() == b"a line\n"
     path.write_bytes(b"")
     ClaimedFile(path, may_exist=True).close()
     assert path.exists()  # it was there before
+
+
+def test_several_runs_append_to_a_shared_file_in_turn(tmp_path):
+    path = tmp_path / "out.jsonl"
+    runs = [ClaimedFile(path, may_exist=True, shared=True) for _ in range(2)]
+    for line in (b"1\n", b"2\n"):
+        for run in runs:
+            run.append(line)
+    for run in runs:
+        run.close()
+    assert path.read_bytes() == b"1\n1\n2\n2\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_a_pipe_takes_what_any_number_of_runs_write(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    runs = [ClaimedFile(pipe, may_exist=False) for _ in range(2)]
+    for run in (*runs, *runs):
+        run.append(b"a line\n")
+    for run in runs:
+        run.close()
+    assert os.read(reader, 100) == 4 * b"a line\n"
+    os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_what_cannot_be_a_file_is_not_said_to_be_written_by_another_run(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "out.jsonl", tmp_path):
+        with pytest.raises(ConfigError, match="cannot write to"):
+            ClaimedFile(path, may_exist=False)
 
 
 def test_a_run_that_writes_nothing_leaves_nothing(models, card, tmp_path, capsys):

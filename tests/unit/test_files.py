@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -121,6 +122,16 @@ def test_a_failure_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatc
     ):
         raise OSError(errno.EDQUOT, "quota", str(t))
     assert error.value.filename == str(tmp_path / "a.bin")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    for mode in (0o600, 0o664):
+        path.chmod(mode)
+        files.write_bytes(path, b"new")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 def test_the_current_folder_is_no_file(tmp_path, monkeypatch):
@@ -280,6 +291,24 @@ def test_only_old_temporary_files_are_swept(tmp_path):
     files.sweep(tmp_path)
     assert names(tmp_path) == sorted(kept)
     files.sweep(tmp_path / "nowhere")
+
+
+def test_a_file_that_cannot_be_removed_does_not_keep_the_others(tmp_path, monkeypatch):
+    for _ in range(3):
+        path = tmp_path / f".a.bin.{uuid.uuid4().hex}.tmp"
+        path.touch()
+        os.utime(path, (0, 0))
+    unlink, refused = Path.unlink, list[Path]()
+
+    def refuse_the_first(path: Path) -> None:
+        if not refused:
+            refused.append(path)
+            raise PermissionError(errno.EPERM, "another user's")
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse_the_first)
+    files.sweep(tmp_path)
+    assert [*tmp_path.iterdir()] == refused
 
 
 def test_json_lines_come_back(tmp_path):

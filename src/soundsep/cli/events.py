@@ -256,9 +256,8 @@ def _sink(
 
 def _options(arguments: argparse.Namespace, kind: str) -> str:
     """All options that change what is written for a recording."""
-    thresholds = sorted(
-        f"{label}={score}" if label else str(score) for label, score in arguments.threshold or ()
-    )
+    last_given = dict(arguments.threshold or ())  # for a label, as `found_options` takes them
+    thresholds = sorted(f"{label}={s}" if label else str(s) for label, s in last_given.items())
     given: list[tuple[str, object]] = [
         *(("--threshold", threshold) for threshold in thresholds),
         *(("--label", label) for label in sorted(set(arguments.label or ()))),

@@ -82,7 +82,7 @@ class ResultsFile:
                     self._forget_failed()
             elif not shared:
                 self._file.cut(0)
-            if shared and self._file.size:
+            if self._file.size:
                 self._end_line()
         except BaseException:
             self.close()
@@ -138,7 +138,7 @@ class ResultsFile:
             (self._file,) = replaced({self._file: kept})
 
     def _end_line(self) -> None:
-        """End a line that a killed run left unfinished, so that it does not swallow the next."""
+        """End a last line without an end, by a killed run or an editor, before the next begins."""
         with self.path.open("rb") as stream:
             stream.seek(-1, 2)
             if stream.read() != b"\n":

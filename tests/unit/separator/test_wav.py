@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 
 import numpy as np
@@ -57,3 +58,28 @@ def test_files_larger_than_a_wav_header_can_say(tmp_path, samples, monkeypatch):
     assert soundfile.info(tmp_path / "a.wav").format == "RF64"
     read, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
     np.testing.assert_array_equal(read.T, samples)
+
+
+class Headers(io.BytesIO):
+    """A disk with room for the headers alone."""
+
+    def write(self, data) -> int:
+        return super().write(data) if len(data) < 100 else len(data)
+
+
+@pytest.mark.parametrize(("n_samples", "kind"), [(2**30 - 22, b"RIFF"), (2**30 - 21, b"RF64")])
+def test_a_file_of_4_gib_has_the_header_that_can_say_its_size(n_samples, kind):
+    stream, block = Headers(), torch.zeros(1, 2**20)
+    writer = wav.FloatWavWriter(stream, sample_rate=8_000, n_channels=1)
+    for _ in range(n_samples // 2**20):
+        writer.write(block)
+    writer.write(block[:, : n_samples % 2**20])
+    writer.finish()
+    data = stream.getvalue()
+    size, n_bytes = len(data) - 8 + 4 * n_samples, 4 * n_samples
+    assert data.startswith(kind)
+    if kind == b"RIFF":
+        assert struct.unpack_from("<I", data, 4) == (size,)
+        assert struct.unpack("<I", data[-4:]) == (n_bytes,)
+    else:
+        assert struct.unpack_from("<QQQ", data, 20) == (size, n_bytes, n_samples)
