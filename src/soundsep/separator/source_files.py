@@ -48,7 +48,6 @@ class SourceFiles:
         self._n_channels = n_channels
         self._overwrite = overwrite
         try:
-            self._made = [p for p in (self.folder, *self.folder.parents) if not p.exists()]
             self._check_free()
         except OSError as error:  # too long, or no permission to look
             raise self._failed(error) from error
@@ -57,7 +56,7 @@ class SourceFiles:
         if self.folder.exists() and not self.folder.is_dir():
             raise ConfigError(f"{self.folder} is a file; expected a folder, or a new name")
         for path in self.paths.values():
-            if path.is_dir() or (path.exists() and not self._overwrite):
+            if path.exists() and not self._overwrite:
                 raise ConfigError(
                     f"{path} exists already; name another folder, or pass overwrite=True "
                     "(--overwrite) to replace files"
@@ -111,9 +110,6 @@ class SourceFiles:
     def _discard(self, error: BaseException) -> None:
         with suppress(OSError):  # a full disk refuses again what closing writes
             self._open.__exit__(type(error), error, error.__traceback__)
-        for folder in self._made:
-            with suppress(OSError):  # it holds something
-                folder.rmdir()
 
     def _failed(self, error: OSError) -> ConfigError:
         return ConfigError(

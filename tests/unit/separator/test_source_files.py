@@ -52,6 +52,31 @@ def test_what_exists_is_kept_unless_told_otherwise(separator, recording, tmp_pat
         separator.separate_to_dir(recording, recording)
 
 
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
+    path = tmp_path / "out" / "a.wav"
+    files = source_files.SourceFiles(
+        path.parent, ["a"], sample_rate=RATE, n_channels=1, overwrite=False
+    )
+    with pytest.raises(ConfigError, match=r"a\.wav exists already"), files:
+        path.write_bytes(b"of another program")
+    assert [*path.parent.iterdir()] == [path]
+    assert path.read_bytes() == b"of another program"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, overwrite):
+    (tmp_path / "out" / "a.wav").mkdir(parents=True)
+    for folder in (tmp_path / "out", tmp_path / ("x" * 5_000)):
+        with (
+            pytest.raises(ConfigError, match=r"exists already|cannot write the sources"),
+            source_files.SourceFiles(
+                folder, ["a"], sample_rate=RATE, n_channels=1, overwrite=overwrite
+            ),
+        ):
+            pytest.fail("the block was run")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "a.wav"]
+
+
 def test_a_full_disk_leaves_nothing(separator, recording, tmp_path):
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -64,14 +89,14 @@ def test_a_full_disk_leaves_nothing(separator, recording, tmp_path):
     assert list(tmp_path.iterdir()) == [recording]
 
 
-@pytest.mark.parametrize("where", ["write", "finish"])
+@pytest.mark.parametrize("where", ["__init__", "write", "finish"])
 def test_a_disk_that_is_full_at_any_time_keeps_the_old_files(
     separator, recording, tmp_path, monkeypatch, where
 ):
     paths = separator.separate_to_dir(recording, tmp_path / "out")
     before = {path: path.read_bytes() for path in paths.values()}
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(source_files.FloatWavWriter, where, fail)
