@@ -591,6 +591,42 @@ def test_a_line_whose_end_an_editor_took_is_not_joined_with_the_next(tmp_path):
     again.close()
 
 
+def test_runs_share_a_record_at_the_same_time(tmp_path):
+    path = tmp_path / "out.jsonl"
+    first, second = (results(path, shared=True) for _ in range(2))
+    first.write([{"path": "a.wav"}])
+    second.write([{"path": "b.wav", "error": "no sound"}])
+    first.write([{"path": "c.wav"}])
+    for file in (first, second):
+        file.close()
+    again = results(path, shared=True)
+    assert again.done == {"a.wav": False, "b.wav": True, "c.wav": False}
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"path": ["a.wav"], "model": "m"}',
+        '{"path": "a.wav", "model": 5}',
+        '{"path": "a.wav"}',
+        '["a.wav"]',
+        '"a.wav"',
+        "5",
+        "no JSON",
+    ],
+)
+def test_a_line_of_something_else_is_refused_or_left_to_those_who_share_the_file(line, tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(ConfigError, match=r"line 1 of .* was not written by soundsep classify"):
+        results(path)
+    file = results(path, shared=True)
+    assert not file.done
+    file.close()
+    assert path.read_text() == line + "\n"
+
+
 def test_a_file_that_appears_meanwhile_is_not_joined(tmp_path, monkeypatch):
     path = tmp_path / "out.jsonl"
     path.write_bytes(b"mine")

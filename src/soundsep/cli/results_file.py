@@ -68,8 +68,6 @@ class ResultsFile:
         self.begun: set[str] = set()
         self.spans: dict[str, list[int]] = {}
         self.last_span = [0, 0]
-        if path.is_dir():
-            raise ConfigError(f"{path} is a folder; name a file in it")
         if is_regular(path) and not (resume or overwrite or shared):
             raise ConfigError(f"{path} exists; --resume continues it, --overwrite starts over")
         self._file = ClaimedFile(path, may_exist=resume or overwrite or shared, shared=shared)
@@ -102,7 +100,7 @@ class ResultsFile:
                         raise TypeError("the path or the model is not a string")
                     if self._has_spans:
                         _check_span(record["bytes"], finished=not record.get("unfinished"))
-                except (ValueError, TypeError, KeyError, AttributeError) as error:
+                except (ValueError, TypeError, KeyError) as error:
                     if self._shared:
                         continue
                     raise ConfigError(

@@ -225,6 +225,14 @@ def test_what_never_ends_is_cut_after_an_hour_and_memory_is_bounded():
     assert spans(dogs) == [(0, MAX_SECONDS), (MAX_SECONDS, len(rows))]
 
 
+def test_sounds_that_are_cut_by_the_same_row_are_all_given():
+    tracker = EventTracker(LABELS, EventRules(), sample_rate=1)
+    ends = (MAX_SECONDS, MAX_SECONDS + 10)
+    events = [event for end in ends for event in push(tracker, (0.9, 0.9), end)]
+    assert {event.label for event in events} == {*LABELS}
+    assert spans(events + tracker.flush(ends[1])) == [(0, ends[0])] * 2 + [ends] * 2
+
+
 def test_the_rest_of_what_was_cut_is_not_too_short():
     tracker = EventTracker(LABELS[:1], EventRules(min_duration_seconds=60), sample_rate=1)
     n = MAX_SECONDS + 30
