@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ __all__ = ["DemucsBag", "read_bag"]
 MAX_BYTES = 1 << 16
 MAX_MODELS = 16
 MAX_NUMBER = 10**6
+NUMBERS = (int, float)  # no bool
 _SIGNATURE = re.compile(r"[0-9a-f]{8}")
 
 
@@ -65,7 +65,7 @@ def read_bag(path: Path) -> DemucsBag:
         raise WeightsError(
             f"{path}: expected one row of non-negative weights per model, with no all-zero column"
         )
-    if segment is not None and not (_is_number(segment) and 0 < segment <= MAX_NUMBER):
+    if segment is not None and not (type(segment) in NUMBERS and 0 < segment <= MAX_NUMBER):
         raise WeightsError(f"{path}: segment is not above 0 and up to {MAX_NUMBER} seconds")
     return DemucsBag(
         signatures=tuple(names),
@@ -74,15 +74,11 @@ def read_bag(path: Path) -> DemucsBag:
     )
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
-
-
 def _is_table(rows: Any, *, n_rows: int) -> bool:
     if not isinstance(rows, list) or len(rows) != n_rows:
         return False
     if not all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows):
         return False
-    if not all(_is_number(x) and 0 <= x <= MAX_NUMBER for row in rows for x in row):
+    if not all(type(x) in NUMBERS and 0 <= x <= MAX_NUMBER for row in rows for x in row):
         return False
     return all(sum(column) > 0 for column in zip(*rows, strict=True))

@@ -41,7 +41,12 @@ BOMB += "models: [*a10]"
         ("models: ['0123abcd']\nweights: [[1, 1], [1, 1]]", "row of non-negative weights"),
         ("models: ['0123abcd']\nweights: [[1, .nan]]", "row of non-negative weights"),
         ("models: ['0123abcd']\nweights: [[1, 0]]", "row of non-negative weights"),
+        (f"models: ['0123abcd']\nweights: [[{10**400}]]", "row of non-negative weights"),
         ("models: ['0123abcd']\nsegment: -1", "segment is not above 0"),
+        *(
+            (f"models: ['0123abcd']\nsegment: {wrong}", "segment is not above 0")
+            for wrong in (10**400, ".nan", ".inf", "true", "'8'")
+        ),
         (BOMB, "a list is not a model"),
         ("models: ['0123abcd']\n#" + "x" * 100_000, "too large"),
         ("\x00", "cannot be read"),
