@@ -201,18 +201,17 @@ def sweep(folder: Path) -> None:
                     path.unlink()
 
 
-def write_bytes(path: Path, data: bytes, *, sync: bool = False) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file as `replacing` does.
 
     Args:
         path: File to write; an existing one is replaced.
         data: Contents of the file.
-        sync: Wait until the disk has the file.
 
     Raises:
         OSError: the file cannot be written.
     """
-    with replacing(path, sync=sync) as (temporary,):
+    with replacing(path) as (temporary,):
         temporary.write_bytes(data)
 
 

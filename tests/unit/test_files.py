@@ -148,7 +148,8 @@ def test_a_pipe_gets_the_bytes_and_stays_a_pipe(tmp_path):
     assert files.is_stream(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        files.write_bytes(pipe, b"figures", sync=True)
+        with files.replacing(pipe, sync=True) as (temporary,):
+            temporary.write_bytes(b"figures")
         assert os.read(reader, 100) == b"figures"
     finally:
         os.close(reader)
@@ -244,8 +245,11 @@ def test_a_disk_that_does_not_take_it_is_told_before_the_name_is_given(tmp_path,
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="No space left"):
-        files.write_bytes(path, b"new", sync=True)
+    with (
+        pytest.raises(OSError, match="No space left"),
+        files.replacing(path, sync=True) as (temporary,),
+    ):
+        temporary.write_bytes(b"new")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
 

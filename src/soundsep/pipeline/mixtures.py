@@ -17,20 +17,18 @@ FLOOR_DB = -20.0  # relative to the mixture; a source below it holds residue or 
 SOURCE_WEIGHT = 0.5
 
 
-def audible_sources(
-    separation: Separation, sample_rate: int, *, floor_db: float = FLOOR_DB
-) -> dict[str, Tensor]:
+def audible_sources(separation: Separation, sample_rate: int) -> dict[str, Tensor]:
     """The sources that hold a sound, (time,) each, in mono and at the given rate.
+
+    Their mean power, without constant offsets, is above `FLOOR_DB` relative to the mixture.
 
     Args:
         separation: The sources.
         sample_rate: Rate to return, in Hz.
-        floor_db: Leave out a source whose mean power relative to the mixture is not above this;
-            constant offsets do not count.
     """
     # All in mono, like the mixture: a source that cancels there holds no sound.
     mixture, rate = separation.mixture, separation.sample_rate
-    floor = _power(to_mono(mixture, rate)) * 10 ** (floor_db / 10)
+    floor = _power(to_mono(mixture, rate)) * 10 ** (FLOOR_DB / 10)
     mono = [to_mono(source, rate, like=mixture) for source in separation.audio]
     sources = dict(zip(separation.sources, mono, strict=True))
     return {

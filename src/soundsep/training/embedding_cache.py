@@ -65,7 +65,6 @@ def embed_files(
     paths: Sequence[_Audio],
     *,
     device: str | torch.device = "cpu",
-    batch_size: int = 16,
     errors: Literal["raise", "skip"] = "raise",
     progress: bool = True,
 ) -> tuple[dict[_Audio, Tensor], dict[_Audio, str]]:
@@ -75,7 +74,6 @@ def embed_files(
         backbone: Model that computes the embeddings; it stays on its device.
         paths: Files, or pieces of them.
         device: Device to compute on, such as ``"cpu"`` or ``"cuda"``.
-        batch_size: Windows per forward pass.
         errors: ``"raise"`` stops at the first file that cannot be used, ``"skip"`` continues.
         progress: Show a progress bar over the files that are not in the cache.
 
@@ -123,7 +121,7 @@ def embed_files(
             else:
                 skipped[path] = str(waveform)
 
-    for path, embedding in embed_waveforms(model, waveforms(), batch_size=batch_size):
+    for path, embedding in embed_waveforms(model, waveforms(), batch_size=16):
         found[path] = embedding
         cache.put(missing[path], embedding)
     return found, skipped

@@ -25,7 +25,6 @@ def frame_probe(
     *,
     n_classes: int,
     unsure: Tensor | None = None,
-    l2: float = L2,
 ) -> tuple[Tensor, Tensor]:
     """A logistic regression for every class, with an L2 penalty and without randomness.
 
@@ -36,7 +35,6 @@ def frame_probe(
         targets: Index of the class of each row, or `NOTHING`.
         n_classes: Number of classes.
         unsure: Classes that a row may also hold, and about which it teaches nothing.
-        l2: Weight of the penalty on the squared weights of the standardised features.
 
     Shape:
         rows: (n, embedding_dim). targets: (n,). unsure: (n, n_classes), bool. Returns weight
@@ -65,7 +63,7 @@ def frame_probe(
         )
         if unsure is not None:
             losses = losses.masked_fill(unsure, 0.0)
-        loss = (losses.sum(dim=1) * row_weight).sum() + l2 * weight.square().sum()
+        loss = (losses.sum(dim=1) * row_weight).sum() + L2 * weight.square().sum()
         loss.backward()  # type: ignore[no-untyped-call]  # torch ships no type for it
         return loss
 
