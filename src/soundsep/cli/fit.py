@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from soundsep.cli.console import note, say
-from soundsep.cli.options import Commands, add_device, add_overwrite, add_seed, at_least_1
+from soundsep.cli.options import (
+    Commands,
+    add_device,
+    add_folder,
+    add_overwrite,
+    add_seed,
+    at_least_1,
+)
 from soundsep.cli.output import check_free, writing
 from soundsep.cli.startup import import_torch
 
@@ -46,14 +53,7 @@ def add_command(commands: Commands) -> None:
         "that name none (default: where the table says, from its own folder or from this one; "
         "those of .txt tables beside them, by the same name)",
     )
-    command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for model and report",
-    )
+    add_folder(command, "model and report")
     command.add_argument(
         "--backbone",
         default=DEFAULT_BACKBONE,

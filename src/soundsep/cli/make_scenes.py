@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from soundsep.cli.console import note, say
-from soundsep.cli.options import Commands, add_overwrite
+from soundsep.cli.options import Commands, add_folder, add_overwrite
 from soundsep.cli.output import writing
 from soundsep.cli.scene_options import add_scene_options, scene_config, scenes_of
 from soundsep.cli.startup import import_torch
@@ -28,9 +27,7 @@ def add_command(commands: Commands) -> None:
         epilog="example: soundsep make-scenes --data ESC-50 --fold 5 --n-scenes 3 -o scenes",
     )
     add_scene_options(command, n_default=20)
-    command.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the files"
-    )
+    add_folder(command, "the files")
     command.add_argument(
         "--training",
         action="store_true",

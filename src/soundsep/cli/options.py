@@ -21,6 +21,7 @@ __all__ = [
     "add_data",
     "add_device",
     "add_doubt",
+    "add_folder",
     "add_model",
     "add_overwrite",
     "add_processes",
@@ -119,6 +120,13 @@ def add_processes(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="share out many recordings among N processes, each with a model of its own; one for "
         "each core is fastest (default: 1)",
+    )
+
+
+def add_folder(command: argparse.ArgumentParser, what: str) -> None:
+    """--output, a folder."""
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help=f"folder for {what}"
     )
 
 

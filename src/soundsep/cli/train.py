@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, open_dataset
-from soundsep.cli.options import Commands, add_device, add_seed, at_least_1
+from soundsep.cli.options import Commands, add_device, add_folder, add_seed, at_least_1
 from soundsep.cli.startup import import_torch
 
 if TYPE_CHECKING:
@@ -37,14 +37,7 @@ def add_command(commands: Commands) -> None:
         metavar="NAME",
         help=f"a name of `soundsep recipes` (default: {DEFAULT_RECIPE})",
     )
-    command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for metrics and weights",
-    )
+    add_folder(command, "metrics and weights")
     data = command.add_argument_group("data")
     data.add_argument(
         "--data",

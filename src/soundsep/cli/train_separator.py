@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from soundsep.cli.console import say
-from soundsep.cli.options import Commands, add_data, add_device, add_seed, at_least_1
+from soundsep.cli.options import Commands, add_data, add_device, add_folder, add_seed, at_least_1
 from soundsep.cli.startup import import_torch
 
 __all__ = ["add_command"]
@@ -22,14 +21,7 @@ def add_command(commands: Commands) -> None:
         epilog="example: soundsep train-separator --data ESC-50 -o runs/mix2",
     )
     add_data(command)
-    command.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for metrics and weights",
-    )
+    add_folder(command, "metrics and weights")
     command.add_argument(
         "--epochs", type=at_least_1, metavar="N", help="epochs of 2000 mixtures each (default: 56)"
     )
