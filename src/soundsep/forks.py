@@ -11,7 +11,7 @@ from soundsep.errors import warn
 
 __all__ = ["leave_lost_threads"]
 
-_has_computed = False  # this process, or the one it was forked from before that
+_computed_in: int | None = None  # the last process that computed: this one, or one before a fork
 _is_forked = False  # from a process that had computed
 
 
@@ -25,8 +25,12 @@ def leave_lost_threads() -> None:
     Warns:
         SoundsepWarning: torch had more than one thread.
     """
-    global _has_computed
-    _has_computed = True
+    global _computed_in, _is_forked
+    # Not by a hook of `os.fork`: servers in C fork without it, as uWSGI does by default.
+    process = os.getpid()
+    if _computed_in not in (None, process):
+        _is_forked = True
+    _computed_in = process
     if (
         _is_forked
         and threading.current_thread() is threading.main_thread()
@@ -38,12 +42,3 @@ def leave_lost_threads() -> None:
             "wait for threads that only that one has: torch.set_num_threads(1) was called, "
             f"instead of {n_threads}; load models after the fork, or start processes with 'spawn'"
         )
-
-
-def _forked() -> None:
-    global _is_forked
-    _is_forked = _has_computed
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forked)

@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 SCRIPT = """
-import os, pickle, signal, sys, threading, warnings
+import ctypes, os, pickle, signal, sys, threading, warnings
 import torch
 from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline, Separator, SoundsepWarning
 from soundsep.export import OnnxClassifier, export_onnx
@@ -19,7 +19,8 @@ from soundsep.models.separation import mask_unet
 from soundsep.separator import SeparatorConfig
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of the fork
-kind, path = sys.argv[1:]
+kind, path, by = sys.argv[1:]
+fork = os.fork if by == "python" else ctypes.PyDLL(None).fork
 torch.set_num_threads(2)
 torch.manual_seed(0)
 config = ClassifierConfig(labels=("a", "b"), network="mn04", frontend=MelConfig(n_mels=128))
@@ -39,7 +40,7 @@ else:
 noise = torch.randn(80_000)
 expected = answer(noise)
 
-if child := os.fork():
+if child := fork():
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 signal.alarm(60)
 found = []
@@ -60,13 +61,19 @@ assert torch.get_num_threads() == 1
 """
 
 
-@pytest.mark.parametrize("kind", ["torch", "copy", "separator", "onnx", "exported"])
-def test_a_fork_does_not_wait_for_threads_of_its_parent(kind, tmp_path):
+KINDS = ["torch", "copy", "separator", "onnx", "exported"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "by"), [*((kind, "python") for kind in KINDS), ("torch", "c"), ("onnx", "c")]
+)
+def test_a_fork_does_not_wait_for_threads_of_its_parent(kind, by, tmp_path):
+    """Servers in C fork without Python's hooks, as uWSGI does by default."""
     if kind in ("onnx", "exported"):
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnx")
     environment = {**os.environ, "SOUNDSEP_CACHE": str(tmp_path)}
-    command = [sys.executable, "-c", SCRIPT, kind, str(tmp_path / "model.onnx")]
+    command = [sys.executable, "-c", SCRIPT, kind, str(tmp_path / "model.onnx"), by]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

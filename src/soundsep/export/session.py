@@ -29,6 +29,8 @@ class OwnSession:
             key: Key of the session, such as a number of threads.
         """
         started = self._started
+        if started is not None and started[0] != os.getpid():
+            _keep(started[2])  # where the hook below was not called, as in workers of uWSGI
         if started is None or started[:2] != (os.getpid(), key):
             started = self._started = (os.getpid(), key, start())
             _SESSIONS.add(started[2])
@@ -38,10 +40,14 @@ class OwnSession:
 _SESSIONS: WeakSet[Any] = WeakSet()
 
 
+def _keep(session: Any) -> None:
+    """Give a session a reference that nobody lets go of, not even the end of the process."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
 def _keep_in_child() -> None:
-    """Give each session a reference that nobody lets go of, not even the end of the child."""
     for session in _SESSIONS:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+        _keep(session)
     _SESSIONS.clear()
 
 
