@@ -462,6 +462,17 @@ def test_a_selection_table_for_raven_for_each_recording(clip, tmp_path, capsys):
     assert (tmp_path / "tables" / "yard, back.Table.1.selections.txt").exists()
 
 
+def test_a_selection_for_raven_lies_within_its_recording(tmp_path):
+    path, table = tmp_path / "a.wav", tmp_path / "a.selections.txt"
+    loud = 0.5 * np.sign(np.sin(np.arange(8_000 * 4)))
+    both = np.stack([0 * loud, loud], axis=1)
+    soundfile.write(path, both, 8_000)
+    assert run(str(path), "--channel", "1", "-o", str(table)) == 0
+    (row,) = csv.DictReader(table.read_text().splitlines(), delimiter="\t")
+    assert row["High Freq (Hz)"] == "4000.0"
+    assert row["Channel"] == "2"
+
+
 def test_nothing_is_replaced_unasked_and_a_recording_never(clip, tmp_path, capsys):
     track, before = tmp_path / "night.txt", Path(clip).read_bytes()
     track.write_text("mine")

@@ -52,10 +52,18 @@ _GUANO = re.compile(
     r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d{1,6})\d*)?"
     r" *(?P<zone>Z|[+-]\d\d:?\d\d)?"
 )
+# An entry of a Song Meter's chunk: 5 for the time, its length in four bytes, and the text.
+_WAMD = re.compile(
+    r"\x05\0[\x13-\x40]\0\0\0(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d) "
+    r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:\.(?P<fraction>\d{1,6})\d*)?"
+    r" *(?P<zone>[+-]\d\d:?\d\d)?"
+)
 _BEXT = re.compile(
     r"(?P<year>\d{4})[-_:. /](?P<month>\d\d)[-_:. /](?P<day>\d\d)"
     r"(?P<hour>\d\d)[-_:. ](?P<minute>\d\d)[-_:. ](?P<second>\d\d)"
 )
+# Chunks of a WAV that state the time, the best first.
+_HEADERS = {b"guan": _GUANO, b"LIST": _AUDIOMOTH, b"wamd": _WAMD, b"bext": _BEXT}
 _BEXT_DATE, _BEXT_LENGTH = 320, 18  # bytes: where the date stands, and its length with the time
 _MAX_TEXT = 2**16  # bytes of a chunk that are looked at
 _MAX_OFFSET = timedelta(hours=14)
@@ -81,8 +89,9 @@ def recording_start(path: str | os.PathLike[str], *, pattern: str | None = None)
 
     The file name takes precedence, as one of `NAME_PATTERNS`: people who cut or copy a recording
     rename it, while its header stays as it was. Without a time in the name, the header of a WAV
-    file is read: GUANO, the comment of an AudioMoth, or the origination time of a Broadcast WAV
-    (``bext``). If both state the same moment, the header adds the zone that the name lacks.
+    file is read: GUANO, the comment of an AudioMoth, the metadata of a Song Meter (``wamd``), or
+    the origination time of a Broadcast WAV (``bext``). If both state the same moment, the header
+    adds the zone that the name lacks.
 
     Args:
         path: Path of the recording; a file that cannot be read has no header.
@@ -136,7 +145,7 @@ def _by_header(path: str | os.PathLike[str]) -> datetime | None:
             if file.peek(0, 4) not in (b"RIFF", b"RF64", b"BW64"):
                 return None
             for name, at, n_bytes in chunks(file, 12, "little"):
-                if name in (b"guan", b"LIST", b"bext"):
+                if name in _HEADERS:
                     data = file.peek(at, min(n_bytes, _MAX_TEXT))
                     if name == b"bext":
                         data = data[_BEXT_DATE : _BEXT_DATE + _BEXT_LENGTH]
@@ -145,7 +154,7 @@ def _by_header(path: str | os.PathLike[str]) -> datetime | None:
             file.close()
     except AudioError:
         return None
-    for name, pattern in ((b"guan", _GUANO), (b"LIST", _AUDIOMOTH), (b"bext", _BEXT)):
+    for name, pattern in _HEADERS.items():
         if found := _found(pattern, texts.get(name, "")):
             if name == b"LIST" and found.tzinfo is None:
                 return found.replace(tzinfo=timezone.utc)  # the first firmware had no other

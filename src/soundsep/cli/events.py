@@ -239,6 +239,7 @@ def _sink(
         high_hz=pipe.sample_rate / 2,
         titles=titles,
         time_pattern=arguments.time_pattern,
+        channel=arguments.channel,
     )
     settings = Settings(
         resume=arguments.resume,

@@ -140,18 +140,27 @@ class EventLines:
 
     Args:
         kind: One of `EVENT_FORMATS`; the lines for parquet are converted at the end.
-        high_hz: Highest frequency that the model uses; the upper edge of a selection in Raven.
+        high_hz: Highest frequency that the model uses. A selection of Raven reaches up to it, or to
+            the highest one of the recording, since Raven has none beyond that.
         titles: Write the name of each recording above its table.
         time_pattern: Format of the time in names of recordings.
+        channel: The channel that was heard, counted from 0; ``None`` for all.
     """
 
     def __init__(
-        self, kind: str, *, high_hz: float, titles: bool, time_pattern: str | None = None
+        self,
+        kind: str,
+        *,
+        high_hz: float,
+        titles: bool,
+        time_pattern: str | None = None,
+        channel: int | None = None,
     ) -> None:
         self._kind, self._high_hz, self._titles = kind, high_hz, titles
-        self._time_pattern = time_pattern
+        self._time_pattern, self._channel = time_pattern, channel
         self._n_events = 0
         self._start: tuple[str, datetime | None] | None = None  # the latest recording's
+        self._highest_hz: tuple[str, float] | None = None  # likewise
 
     @property
     def is_of_one_recording(self) -> bool:
@@ -184,7 +193,9 @@ class EventLines:
         if self._kind == "audacity":
             return csv_line((start, end, item.label), "\t")
         if self._kind == "raven":
-            box = (self._n_events, "Spectrogram 1", 1, start, end, "0.0", f"{self._high_hz:.1f}")
+            channel = 1 + (self._channel or 0)
+            high = f"{min(self._high_hz, self._highest_hz_of(path)):.1f}"
+            box = (self._n_events, "Spectrogram 1", channel, start, end, "0.0", high)
             return csv_line((*box, item.label, item.score), "\t")
         return str(item)
 
@@ -194,6 +205,14 @@ class EventLines:
         if self._start is None or self._start[0] != path:
             self._start = path, recording_start(path, pattern=self._time_pattern)
         return self._start[1]
+
+    def _highest_hz_of(self, path: str) -> float:
+        from soundsep.audio import audio_blocks
+
+        if self._highest_hz is None or self._highest_hz[0] != path:
+            with audio_blocks(path) as blocks:
+                self._highest_hz = path, blocks.sample_rate / 2
+        return self._highest_hz[1]
 
 
 class ResultLines:

@@ -135,6 +135,12 @@ def bext(text: str) -> tuple[bytes, bytes]:
     return b"bext", bytes(320) + text.encode() + bytes(264)
 
 
+def wamd(*entries: tuple[int, bytes]) -> tuple[bytes, bytes]:
+    """A chunk of Wildlife Acoustics: the number of an entry, its length, and its content."""
+    return b"wamd", b"".join(struct.pack("<HI", n, len(text)) + text for n, text in entries)
+
+
+METER = (0, b"\x01\0"), (1, b"SM4"), (4, b"SITE1")
 MOTH = "Recorded at {} by AudioMoth 24F31901603710CD at medium gain while battery was 4.1V."
 GUANO = "GUANO|Version: 1.0\nMake: Titley\nTimestamp: {}\nNote: a\n"
 HEADERS = [
@@ -152,6 +158,12 @@ HEADERS = [
     ((b"guan", GUANO.format("2024-05-19 03:30:00").encode()), "2024-05-19T03:30:00"),
     ((b"guan", GUANO.format("2024-05-19T03:30:00Z").encode()), "2024-05-19T03:30:00+00:00"),
     ((b"guan", b"\xff\xfe"), None),
+    (wamd(*METER, (5, b"2024-05-19 03:30:00-05:00")), "2024-05-19T03:30:00-05:00"),
+    (wamd(*METER, (5, b"2024-05-19 03:30:00+0200")), "2024-05-19T03:30:00+02:00"),
+    (wamd(*METER, (5, b"2024-05-19 03:30:00.250"), (6, b"WGS84")), "2024-05-19T03:30:00.250000"),
+    (wamd(*METER, (5, b"2024-05-19 03:30:00")), "2024-05-19T03:30:00"),
+    (wamd(*METER, (10, b"heard on 2024-05-19 03:30:00")), None),
+    (wamd(*METER, (5, b"")), None),
     (bext("2024-05-1903:30:00"), "2024-05-19T03:30:00"),
     (bext("2024/05/1903-30-00"), "2024-05-19T03:30:00"),
     (bext("0000-00-0000:00:00"), None),
