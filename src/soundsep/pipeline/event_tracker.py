@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -118,6 +119,12 @@ class EventTracker:
         """All events still to come start at or after this."""
         starts = [event.start for event in (*self._open.values(), *self._over.values())]
         return self._seconds(min([self._position, *starts]))
+
+    def unfinished(self) -> list[Event]:
+        """The events that are not certain yet, as `flush` would give them now."""
+        twin = copy(self)
+        twin._open, twin._over = deepcopy((self._open, self._over))
+        return twin.flush(self._position)
 
     def push(self, scores: Tensor, ends: Tensor) -> list[Event]:
         """Process rows, each of which goes from the ``end`` of the one before to its own.

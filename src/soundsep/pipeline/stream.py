@@ -144,6 +144,15 @@ class Stream:
         """All events still to come start at or after this."""
         return self._tracker.certain_until_seconds
 
+    def unfinished(self) -> list[Event]:
+        """The events so far that are not certain yet, ordered by start.
+
+        A sound that goes on is among them a few seconds after it began; `push` returns it when it
+        is over. Until then its end moves, its score may rise, and it may be merged with another of
+        its label. If the model has frames, its start stays.
+        """
+        return self._tracker.unfinished()
+
     def push(self, block: NDArray[Any] | Tensor) -> list[Event]:
         """Process a block of any length.
 

@@ -200,6 +200,25 @@ def test_rows_at_once_give_the_events_of_one_after_the_other(seed):
     assert trackers[0].flush(4_003) == trackers[1].flush(4_003)
 
 
+@pytest.mark.parametrize("trim", [0, 5])
+def test_unfinished_events_are_those_that_the_end_would_give_and_asking_changes_nothing(trim):
+    generator = random.Random(trim)
+    rules = EventRules(min_duration_seconds=1.5, min_score=0.6, merge_gap_seconds=2.0)
+    options = {"sample_rate": 10, "hop": 10, "trim": trim}
+    asked, n_unfinished = EventTracker(LABELS, rules, **options), 0
+    rows: list[list[float]] = []
+    given: list[Event] = []
+    for i in range(1, 200):
+        rows.append(generator.choices([0.0, 0.0, 0.3, 0.5, 0.9], k=2))
+        given += push(asked, rows[-1], 10 * i)
+        other = EventTracker(LABELS, rules, **options)
+        before = other.push(torch.tensor(rows), torch.arange(10, 10 * i + 1, 10))
+        assert sorted(given, key=str) == sorted(before, key=str)
+        assert asked.unfinished() == other.flush(10 * i)
+        n_unfinished += len(asked.unfinished())
+    assert n_unfinished > 100
+
+
 def test_an_event_is_given_once_it_is_certain():
     tracker = EventTracker(LABELS, EventRules(), sample_rate=10, offset_seconds=Fraction(100))
     rows = [(0.9, 0.9), (0.9, 0), (0.9, 0), (0, 0)]

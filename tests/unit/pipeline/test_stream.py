@@ -231,6 +231,21 @@ def test_times_are_right_after_hours_of_44_100_hz(pipe, n_minutes):
     assert abs(event.end_seconds - start - 10) <= 2.5
 
 
+def test_a_sound_that_goes_on_is_known_before_it_is_over(pipe):
+    stream = pipe.stream(sample_rate=RATE)
+    sound = recording(60, [("low", 10, 40)])
+    known, given = list[float](), list[float]()
+    for second in range(60):
+        events = stream.push(sound[second * RATE : (second + 1) * RATE])
+        known += [second + 1] * any(event.label == "low" for event in stream.unfinished())
+        given += [second + 1] * len(events)
+    assert 10 < known[0] <= 16
+    assert known == [*range(known[0], given[0])]
+    assert given[0] > 40
+    assert not stream.flush()
+    assert not stream.unfinished()
+
+
 def test_skipped_samples_keep_the_times_right(pipe):
     audio = recording(60, [("low", 10, 20), ("high", 40, 50)])
     stream = pipe.stream()
