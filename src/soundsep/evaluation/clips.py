@@ -23,6 +23,7 @@ from soundsep.metrics import (
     class_metrics,
     classification_metrics,
     confusion_matrix,
+    wilson_interval,
 )
 from soundsep.metrics.classification import most_confused
 from soundsep.names import unknown_labels
@@ -43,6 +44,7 @@ class Evaluation:
         answers: Index of each clip's best label, (n_clips,).
         scores: Score of each clip's best label, (n_clips,).
         skipped: Path of each clip that was left out, and the reason.
+        clips: The clips classified, in the order of the answers; empty if they are not known.
     """
 
     labels: tuple[str, ...]
@@ -50,6 +52,7 @@ class Evaluation:
     answers: NDArray[np.int64]
     scores: NDArray[np.float64]
     skipped: tuple[tuple[str, str], ...] = ()
+    clips: tuple[Clip, ...] = ()
 
     @classmethod
     def pooled(cls, parts: Sequence[Evaluation]) -> Evaluation:
@@ -66,6 +69,7 @@ class Evaluation:
             answers=np.concatenate([part.answers for part in parts]),
             scores=np.concatenate([part.scores for part in parts]),
             skipped=tuple(one for part in parts for one in part.skipped),
+            clips=tuple(clip for part in parts for clip in part.clips),
         )
 
     @property
@@ -88,10 +92,27 @@ class Evaluation:
         """Number of clips classified."""
         return len(self.targets)
 
+    @property
+    def n_recordings(self) -> int:
+        """Number of recordings that the clips were cut from."""
+        unknown = self.n_clips - len(self.clips)  # each counts as a recording of its own
+        return len({clip.origin for clip in self.clips}) + unknown
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of Wilson for the accuracy, over recordings.
+
+        The clips of one recording tend to be right or wrong together, so they count as one; that is
+        cautious if they differ.
+        """
+        return wilson_interval(self.metrics.accuracy, self.n_recordings)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON."""
         return {
             "n_clips": self.n_clips,
+            "n_recordings": self.n_recordings,
+            "interval_95": [round(bound, 6) for bound in self.interval],
             **{name: round(value, 6) for name, value in asdict(self.metrics).items()},
             "calibration_error": round(self.calibration_error, 6),
             "labels": list(self.labels),
@@ -133,10 +154,11 @@ class Evaluation:
 
     def __str__(self) -> str:
         """The metrics and the most frequent confusions."""
-        metrics = self.metrics
+        metrics, (low, high) = self.metrics, self.interval
+        within = f"(95 % interval {low:.1%} to {high:.1%}; {self.n_recordings} recordings)"
         lines = [
             f"clips              {self.n_clips}",
-            f"accuracy           {metrics.accuracy:.2%}",
+            f"accuracy           {metrics.accuracy:.2%}  {within}",
             f"macro precision    {metrics.macro_precision:.2%}",
             f"macro recall       {metrics.macro_recall:.2%}",
             f"macro F1           {metrics.macro_f1:.2%}",
@@ -203,6 +225,7 @@ def evaluate(
         answers=np.array([index[prediction.label] for prediction in best]),
         scores=np.array([prediction.score for prediction in best]),
         skipped=tuple((str(one), reason) for one, reason in skipped.items()),
+        clips=tuple(clips),
     )
 
 

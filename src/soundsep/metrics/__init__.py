@@ -15,6 +15,7 @@ from soundsep.metrics.events import (
     F1Score,
     event_metrics,
 )
+from soundsep.metrics.intervals import wilson_interval
 from soundsep.metrics.matching import LabelledSpan, match_by_collar, match_by_overlap
 from soundsep.metrics.separation import (
     permutation_invariant,
@@ -44,4 +45,5 @@ __all__ = [
     "si_sdr",
     "si_sdr_improvement",
     "snr",
+    "wilson_interval",
 ]

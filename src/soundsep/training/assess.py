@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.datasets import Clip, Piece
-from soundsep.metrics import calibration_error, confusion_matrix
+from soundsep.metrics import calibration_error, confusion_matrix, wilson_interval
 from soundsep.training.calibration import Calibration
 from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
 from soundsep.training.learnt import file_marks
-from soundsep.training.report import FitReport, wilson_interval
+from soundsep.training.report import FitReport
 
 __all__ = ["Assessment", "assess"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soundsep.errors import ConfigError
 from soundsep.files import saving
 from soundsep.metrics.classification import most_confused
 
-__all__ = ["FitReport", "wilson_interval"]
+__all__ = ["FitReport"]
 
 N_CONFUSIONS_PRINTED = 5
-Z_95 = 1.959964  # standard deviations of the normal distribution that hold 95 %
-
-
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share.
-
-    Args:
-        share: Observed share, 0 to 1.
-        n: Number of independent trials, at least 1.
-
-    Raises:
-        ConfigError: ``share`` is not from 0 to 1, or ``n`` is below 1.
-
-    References:
-        Wilson (1927), "Probable inference, the law of succession, and statistical inference",
-        Journal of the American Statistical Association.
-
-    Examples:
-        >>> low, high = wilson_interval(0.9, 10)
-        >>> round(low, 2), round(high, 2)
-        (0.6, 0.98)
-    """
-    if not 0 <= share <= 1 or n < 1:
-        raise ConfigError(f"expected a share from 0 to 1 of at least 1 trial, got {share} of {n}")
-    z2 = Z_95**2 / n
-    middle = (share + z2 / 2) / (1 + z2)
-    half = Z_95 / (1 + z2) * math.sqrt(share * (1 - share) / n + z2 / (4 * n))
-    # At a share of 0 or 1 the bound is that share, which rounding may miss.
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False, eq=False)

@@ -19,6 +19,7 @@ from soundsep import (
 )
 from soundsep.datasets import Clip
 from soundsep.evaluation import Evaluation, evaluate
+from soundsep.metrics import wilson_interval
 
 LABELS = ("dog", "rain", "siren")
 
@@ -55,6 +56,21 @@ def test_figures_of_a_known_case(tmp_path):
     assert evaluation.most_confused(5) == [(2, "dog", "rain")]
     assert "2 x dog taken for rain" in str(evaluation)
     assert repr(evaluation) == "Evaluation(4 clips, 3 labels, accuracy 0.5000)"
+
+
+def test_the_interval_counts_recordings_and_answers_have_their_clips(tmp_path):
+    clips = [
+        replace(clip(tmp_path, "dog", answer), origin=origin)
+        for answer, origin in (("dog", "1"), ("rain", "2"), ("dog", "2"), ("broken", "3"))
+    ]
+    evaluation = evaluate(Oracle(), clips, errors="skip")
+    assert evaluation.clips == tuple(clips[:3])
+    assert evaluation.n_recordings == 2
+    assert evaluation.interval == wilson_interval(2 / 3, 2)
+    low, high = evaluation.to_dict()["interval_95"]
+    assert f"(95 % interval {low:.1%} to {high:.1%}; 2 recordings)" in str(evaluation)
+    assert Evaluation.pooled([evaluation, evaluation]).n_recordings == 2
+    assert replace(evaluation, clips=()).n_recordings == 3  # not known, so each for itself
 
 
 def test_options_reach_the_pipeline(tmp_path):

@@ -17,13 +17,13 @@ from soundsep import Classifier, ClassifierConfig, MelConfig, Pipeline
 from soundsep.augment.acoustics import noise
 from soundsep.datasets import AudioFolder, Clip, Piece
 from soundsep.errors import AudioError, ConfigError, DatasetError
+from soundsep.metrics import wilson_interval
 from soundsep.training import RECIPES, FitReport, Stage, embedding_cache, fit
 from soundsep.training.calibration import Calibration
 from soundsep.training.cross_validation import group_folds, held_out_logits
 from soundsep.training.embedding_cache import EmbeddingCache, embed_files
 from soundsep.training.frame_copies import FrameCopies
 from soundsep.training.frame_learner import FrameLearner
-from soundsep.training.report import wilson_interval
 
 RATE = 16_000
 RANGES_HZ = {"high": (3_000, 4_000), "low": (200, 400), "middle": (900, 1_200)}
@@ -364,16 +364,6 @@ def test_no_clip_is_answered_by_what_learnt_it_or_nothing_of_its_class():
     assert held_out.tolist() == [True, False, True, False, False]
     assert logits[held_out].tolist() == [[0, 0, 1], [2, 0, 1]]  # the last clip is always learnt
     assert not logits[~held_out].any()
-
-
-@pytest.mark.parametrize(
-    ("right", "n", "expected"),
-    [(0, 10, (0.0, 0.2775)), (81, 100, (0.7222, 0.8749)), (5, 5, (0.5655, 1.0))],
-)
-def test_wilson_interval_gives_the_textbook_values(right, n, expected):
-    assert wilson_interval(right / n, n) == pytest.approx(expected, abs=1e-4)
-    with pytest.raises(ConfigError):
-        wilson_interval(0.5, 0)
 
 
 def test_the_report_counts_what_it_says():
