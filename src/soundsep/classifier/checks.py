@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from typing import Any
 
@@ -17,6 +16,8 @@ from soundsep.errors import ConfigError, ShapeError
 __all__ = ["check_classifier", "frame_scores_of", "reaches", "scores_of"]
 
 ATTRIBUTES = ("config", "labels", "sample_rate", "frame_length", "predict", "frame_scores")
+# As in `ClassifierConfig`: digital silence has the score 0, and must reach no threshold.
+PER_LABEL = {"label_thresholds": {"above": 0.0, "most": 1.0}, "label_medians": {"least": 0.0}}
 TOLERANCE = 1e-3  # of a score; runtimes round
 
 
@@ -56,7 +57,7 @@ def check_classifier(owner: str, classifier: Any) -> None:
     check_choice(f"{name}.config.activation", activation, ("softmax", "sigmoid"))
     if (unknown_below := _setting(classifier, "unknown_below")) is not None:
         check_number(f"{name}.config.unknown_below", unknown_below, above=0, most=1)
-    for field, most in (("label_thresholds", 1.0), ("label_medians", math.inf)):
+    for field, bounds in PER_LABEL.items():
         values = _setting(classifier, field)
         if not isinstance(values, Collection) or len(values) != len(labels):
             raise ConfigError(
@@ -64,7 +65,7 @@ def check_classifier(owner: str, classifier: Any) -> None:
                 f"got {values!r:.80}"
             )
         for value in values:
-            check_number(f"{name}.config.{field}", value, least=0, most=most)
+            check_number(f"{name}.config.{field}", value, **bounds)
 
 
 def scores_of(classifier: ClassifierLike, windows: Tensor) -> Tensor:

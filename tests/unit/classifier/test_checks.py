@@ -114,7 +114,10 @@ def test_a_missing_setting_is_named(name):
     [
         ({"label_thresholds": ()}, r"label_thresholds must hold .* each of the 2 labels, got \(\)"),
         ({"label_medians": 0.5}, "label_medians must hold a number for each of the 2 labels"),
-        ({"label_thresholds": (0.5, 1.5)}, "label_thresholds must be a number from 0 to 1"),
+        *(
+            ({"label_thresholds": (0.5, wrong)}, "label_thresholds must be .* above 0 .* most 1")
+            for wrong in (0.0, 1.5)
+        ),
         ({"window_samples": 0}, "window_samples must be an integer of at least 1"),
         ({"window_bytes": 0}, "window_bytes must be an integer of at least 1"),
         ({"hop_seconds": 0}, "hop_seconds must be a number above 0"),
