@@ -141,7 +141,7 @@ def plot_confusion(
         labels, counts = evaluation.labels, evaluation.confusion
     n = len(labels)
     size = min(3.0 + max(0.25, 0.5 - n / 100) * n, MAX_INCHES)
-    figure = new_figure(path, size, size)
+    figure = new_figure(path, size, size - 0.5)  # the bar of colours takes width only
     axes = figure.add_subplot()
     per_class = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(per_class, 1)
