@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from soundsep import ClipResult, Pipeline, Prediction
+from soundsep._version import __version__
 from soundsep.checkpoints.registry import PUBLISHED
 from soundsep.cli import main
 from soundsep.cli.data import open_dataset
@@ -106,6 +107,14 @@ def test_the_data_set_is_told_by_its_table(measure, esc50, urbansound8k):
     assert (figures["n_clips"], figures["accuracy"]) == (1, 1.0)
 
 
+def test_the_file_tells_what_was_measured(measure, esc50):
+    for fold, told in (("2", ("esc50", 2)), ("all", ("five", "all"))):
+        _, figures = measure(told[0], "--data", esc50, "--fold", fold, "--shifts", "2")
+        assert (figures["model"], figures["fold"]) == told
+        assert (figures["data"], figures["n_shifts"]) == ("ESC-50", 2)
+        assert figures["soundsep_version"] == __version__
+
+
 def test_without_a_fold_it_is_the_last_or_the_one_held_out(measure, esc50, urbansound8k):
     assert "fold 5\n" in measure("esc50", "--data", esc50)[0]
     assert "fold 10\n" in measure("us8k", "--data", urbansound8k)[0]
@@ -153,7 +162,8 @@ def test_clips_of_ones_own_are_all_measured(measure, tmp_path):
     assert text.startswith("esc50 on mine, all clips\n")
     assert (figures["n_clips"], figures["accuracy"]) == (5, 0.6)
     (root / "clips.csv").write_text("\n".join(lines))
-    assert measure("esc50", "--annotations", str(root / "clips.csv"))[1] == figures
+    told = measure("esc50", "--annotations", str(root / "clips.csv"))[1]
+    assert told == {**figures, "data": "clips"}
     # The fold that a published model did not learn from is not one of them.
     folds = ("fold", *"11223")
     rows = (f"{line},{fold}" for line, fold in zip(lines, folds, strict=True))

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soundsep._version import __version__
 from soundsep.cli.console import note, say
 from soundsep.cli.data import DATA_HELP, open_dataset
 from soundsep.cli.options import (
@@ -130,8 +131,15 @@ def _run(arguments: argparse.Namespace) -> int:
     say(evaluation)
     if arguments.per_class:
         say(evaluation.class_table())
+    about = {
+        "model": model,
+        "data": dataset.name,
+        "fold": fold,
+        "n_shifts": arguments.shifts,
+        "soundsep_version": __version__,
+    }
     with writing(output):
-        evaluation.save(output)
+        evaluation.save(output, about=about)
     say(f"wrote {output}, with the whole confusion matrix")
     if evaluation.skipped:
         note(f"clips that could not be used: {len(evaluation.skipped)}; the file says why")

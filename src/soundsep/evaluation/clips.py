@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -120,14 +120,18 @@ class Evaluation:
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
         }
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, about: Mapping[str, Any] | None = None) -> None:
         """Write `to_dict` as JSON; an existing file is replaced.
+
+        Args:
+            path: The file.
+            about: Further entries to put first, such as the name of the model; plain types.
 
         Raises:
             ConfigError: the file cannot be written.
         """
         with saving(path) as temporary:
-            temporary.write_bytes((json.dumps(self.to_dict()) + "\n").encode())
+            temporary.write_bytes((json.dumps({**(about or {}), **self.to_dict()}) + "\n").encode())
 
     def class_table(self) -> str:
         """Precision, recall, F1 and number of clips of every class, as a table of text."""
