@@ -93,6 +93,8 @@ def write_report(
     found = _by_recording(events)
     if not found:
         raise ConfigError("there is no recording to report; events need the path of theirs")
+    starts = {recording: recording_start(recording, pattern=time_pattern) for recording in found}
+    found = _in_time(found, starts)
     listed = _listed(found)
     room = max_bytes - PAGE_BYTES - len(data_json(listed))
     room -= sum(1_000 + 6 * len(recording) for recording in found)
@@ -119,8 +121,7 @@ def write_report(
             skipped[recording] = str(error)
             del found[recording]
             continue
-        start = recording_start(recording, pattern=time_pattern)
-        shown.append(_recording(recording, read, start, page_path, media))
+        shown.append(_recording(recording, read, starts[recording], page_path, media))
     if not shown:
         raise ConfigError(f"no recording can be read: {next(iter(skipped.values()))}")
     more = f" and {len(shown) - 1} more" if len(shown) > 1 else ""
@@ -169,6 +170,16 @@ def _by_recording(events: Found) -> dict[str, list[Event]]:
                 f"recording, got {type(item).__name__}"
             )
     return found
+
+
+def _in_time(
+    found: dict[str, list[Event]], starts: Mapping[str, datetime | None]
+) -> dict[str, list[Event]]:
+    """The recordings by the clock, which the page shows; as given if one does not tell it."""
+    told = [(start.replace(tzinfo=None), path) for path, start in starts.items() if start]
+    if len(told) < len(found):
+        return found
+    return {path: found[path] for _, path in sorted(told, key=lambda one: one[0])}
 
 
 def _listed(found: Mapping[str, Iterable[Event]]) -> dict[str, list[Any]]:

@@ -50,6 +50,16 @@ def test_the_page_holds_recordings_events_pictures_and_sounds(tmp_path):
     assert set(media) == {shown["overview"][0], *(clip[2] for clip in shown["clips"])}
 
 
+def test_recordings_are_by_the_clock_if_all_tell_it(tmp_path):
+    names = ["A_20240520_010000.wav", "B_20240519_233000.wav", "C_20240520_003000+0200.wav"]
+    found = {tone(tmp_path / name, 0.5): [Event(0.1, 0.2, "dog", 0.5)] for name in names}
+    for given, expected in ((found, "BCA"), ({**found, tone(tmp_path / "D.wav", 0.5): []}, "ABCD")):
+        write_report(given, tmp_path / "a.html")
+        data, _ = read(tmp_path / "a.html")
+        assert "".join(one["name"][0] for one in data["recordings"]) == expected
+        assert [event[0] for event in data["events"]] == [0, 1, 2]
+
+
 def test_the_same_events_are_the_same_bytes(tmp_path):
     path = tone(tmp_path / "a.wav")
     for name in ("1.html", "2.html"):
