@@ -154,10 +154,48 @@ def test_resume_keeps_the_results_of_two_models_apart(model, clips, tmp_path, ca
     assert output.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["out.jsonl", "out.csv"])
+def test_results_are_not_gone_on_with_by_other_options(name, model, tmp_path, capsys):
+    recording, output = tmp_path / "20240519_033000.wav", tmp_path / name
+    soundfile.write(recording, 0.1 * np.random.default_rng(0).standard_normal(8_000), 16_000)
+    assert classify(model, recording, "-o", output) == 0
+    written = output.read_bytes()
+    for options in (
+        ("--top", "2"),
+        ("--channel", "0"),
+        ("--time-pattern", "%Y%m%d"),
+        ("--silence-db", "-60"),
+        ("--unknown",),
+        ("--format", "jsonl" if name.endswith("csv") else "csv"),
+    ):
+        assert classify(model, recording, "-o", output, "--resume", *options) == 2, options
+    capsys.readouterr()
+    assert classify(model, recording, "-o", output, "--resume", "--batch-size", "3") == 0
+    assert output.read_bytes() == written
+
+
+def test_the_channel_and_the_pattern_of_times_are_those_asked_for(model, tmp_path, capsys):
+    noise = 0.1 * np.random.default_rng(0).standard_normal((8_000, 2))
+    stereo, mono = tmp_path / "19.05.2024.wav", tmp_path / "b.wav"
+    soundfile.write(stereo, noise, 16_000)
+    soundfile.write(mono, noise[:, 1], 16_000)
+    told = ("--json", "--time-pattern", "%d.%m.%Y")
+    assert classify(model, stereo, *told, "--channel", "1") == 0
+    assert classify(model, mono, *told[:1]) == 0
+    of_stereo, of_mono = map(json.loads, capsys.readouterr().out.splitlines())
+    assert of_stereo["predictions"] == of_mono["predictions"]
+    assert of_stereo["start_time"] == "2024-05-19T00:00:00.000"
+    assert classify(model, stereo, "--channel", "2") == 1
+    assert "no channel 2" in capsys.readouterr().err
+    assert classify(model, mono, *told) == 2
+    assert "matches no name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--resume"], "need --output"),
+        (["--format", "csv"], "need --output"),
         (["-o", "."], "is a folder"),
         (["-o", "/dev/null/out.jsonl"], "cannot write"),
         pytest.param(

@@ -218,7 +218,6 @@ class FfmpegReader:
         if self._is_filled_up and 0 < n_more < self._n_last:
             self._held = [np.concatenate(self._held)[:-n_more]]
             self._n_held -= n_more
-            self._n_decoded -= n_more
         self._n_last = 0
 
     def _length(self, demuxer: str) -> int | None:

@@ -100,6 +100,24 @@ def test_a_header_that_does_not_know_its_length_cuts_nothing_off():
     assert 0 <= waveform.shape[0] - samples.shape[1] < MAX_LONGER
 
 
+def test_a_header_that_states_far_less_than_there_is_cuts_nothing_off():
+    without_edits = encode("m4a", *tones("m4a", seconds=3.0)).replace(b"edts", b"free")
+    waveform, rate = load_audio(with_number(without_edits, b"mdhd", 20, 16_000))
+    assert 0 <= waveform.shape[0] - 3 * rate < MAX_LONGER
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_lossy", "sample_type"),
+    [("m4a", True, "PCM_16"), ("alac.m4a", False, "PCM_24"), ("24.mov", False, "PCM_24")],
+)
+def test_what_keeps_the_samples_is_told(kind, is_lossy, sample_type):
+    file = AudioFile(encode(kind, *tones(kind)))
+    contents = contents_of(file.peek(0, 4096))
+    reader = FfmpegReader(file, contents)
+    assert (reader.is_lossy, reader.sample_type) == (is_lossy, sample_type)
+    reader.close()
+
+
 def test_a_file_without_samples_is_told_as_such():
     with pytest.raises(AudioError, match="it holds no samples"):
         load_audio(b"#!AMR\n")
@@ -157,8 +175,8 @@ def test_many_channels_keep_their_order(kind, n_channels):
     assert list(found) == list(hz)
 
 
-def video(tmp_path: Path, *, audio_tracks: int) -> Path:
-    path = tmp_path / "film.mp4"
+def video(tmp_path: Path, *, audio_tracks: int, name: str = "film.mp4") -> Path:
+    path = tmp_path / name
     samples, rate = tones("mp4")
     with av.open(str(path), "w") as file:
         pictures = file.add_stream("mpeg4", rate=10)
@@ -178,8 +196,9 @@ def video(tmp_path: Path, *, audio_tracks: int) -> Path:
     return path
 
 
-def test_of_a_video_the_first_audio_track_is_heard(tmp_path):
-    waveform, rate = load_audio(video(tmp_path, audio_tracks=2), mono=False)
+@pytest.mark.parametrize("name", ["film.mp4", "film.mkv"])
+def test_of_a_video_the_first_audio_track_is_heard(tmp_path, name):
+    waveform, rate = load_audio(video(tmp_path, audio_tracks=2, name=name), mono=False)
     level = waveform[0, rate // 4 : rate // 2].square().mean().sqrt()
     assert waveform.shape[0] == 2
     assert 16_000 <= waveform.shape[1] <= 16_000 + MAX_LONGER  # the pictures last two seconds
@@ -249,7 +268,14 @@ def test_damage_ends_the_blocks_where_it_is():
     blocks = []
     with pytest.raises(AudioError, match=r"is damaged after about \d\.\d s \("):
         blocks.extend(audio_blocks(bytes(data), block_samples=1000))
-    assert sum(map(len, blocks)) > 16_000
+    assert torch.equal(torch.cat(blocks), load_audio(bytes(data[:middle]))[0])
+
+
+def test_a_block_takes_no_more_of_the_file_than_it_needs():
+    data = encode("aac", *tones("aac", seconds=20))
+    file = io.BytesIO(data)
+    next(audio_blocks(file, block_samples=1000))
+    assert file.tell() < len(data) // 2
 
 
 def test_a_change_of_rate_on_the_way_is_refused():
