@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import platform
@@ -21,7 +20,6 @@ from soundsep import Classifier, ClassifierConfig, MelConfig
 from soundsep.checkpoints import DEFAULT_EVENT_MODEL, DEFAULT_MODEL, PUBLISHED
 from soundsep.cli import main, plot
 from soundsep.cli.commands import COMMANDS, make_parser
-from soundsep.cli.startup import import_torch
 from soundsep.cli.versions import versions
 from soundsep.labels import ESC50_LABELS
 
@@ -499,23 +497,6 @@ sys.meta_path.insert(0, CtrlC)
     command = [sys.executable, "-c", code, "classify", "--model", model, str(clips)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "soundsep: stopped\n")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no list of users")
-def test_a_user_without_a_name_can_use_optimizers(monkeypatch):
-    """As in a container that runs under any number; torch's first optimizer asks for the name."""
-    import pwd
-
-    def unknown(number):
-        raise KeyError(f"getpwuid(): uid not found: {number}")
-
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.setenv(name, "")
-    import_torch()
-    assert os.environ["LOGNAME"] == ""  # there is a name
-    monkeypatch.setattr(pwd, "getpwuid", unknown)
-    import_torch()
-    assert getpass.getuser() == os.environ["LOGNAME"] == f"uid-{os.getuid()}"
 
 
 ARGUMENTS = {

@@ -12,6 +12,7 @@ wherever it came from; a file whose sha256 is not known is never fetched. Enviro
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
@@ -40,9 +41,6 @@ __all__ = [
 ]
 
 ORIGIN = "direct_url.json"
-
-# Only saves threads a double download; hashes and atomic moves guarantee that files are whole.
-_ONE_AT_A_TIME = threading.Lock()
 
 
 def is_offline() -> bool:
@@ -158,7 +156,7 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
         return found
     cached = cache_folder(model)
     base_url, _ = _places()
-    with _ONE_AT_A_TIME:
+    with _one_at_a_time(os.getpid()):
         if not is_offline() and (wanted := _missing(cached, model)):
             cached = writable(cached, sum(file.size for file in wanted))
         wanted = _missing(cached, model)
@@ -183,6 +181,16 @@ def find_published(model: PublishedModel, *, progress: bool = True) -> Path:
         for file, url in urls.items():
             fetch_file(url, cached / file.name, file, progress=progress)
     return cached
+
+
+@functools.cache
+def _one_at_a_time(process: int) -> threading.Lock:
+    """Only saves threads a double download; hashes and atomic moves guarantee that files are whole.
+
+    A forked process has a lock of its own: a thread that its parent alone has may hold that of its
+    parent.
+    """
+    return threading.Lock()
 
 
 def _require_pinned(model: PublishedModel, wanted: dict[PublishedFile, str]) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import getpass
 import importlib
-import os
 import sys
 
 from soundsep.interrupts import interrupts_held
@@ -20,7 +18,6 @@ def import_torch() -> None:
     them for garbage, again and again as they become more, takes a tenth of its time; and a search
     later on would go through all of them, so that they are left out of every later one.
     """
-    _name_user()
     if "torch" in sys.modules:
         return
     with interrupts_held():
@@ -33,14 +30,3 @@ def import_torch() -> None:
         finally:
             gc.enable()
         gc.freeze()
-
-
-def _name_user() -> None:
-    """Give the user a name for this process, as one of a container may have none.
-
-    The first optimizer of torch asks for it, to name a cache, and fails without.
-    """
-    try:
-        getpass.getuser()
-    except (KeyError, OSError, ImportError):  # by version of Python and system
-        os.environ["LOGNAME"] = f"uid-{os.getuid()}" if hasattr(os, "getuid") else "nobody"

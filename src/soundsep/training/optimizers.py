@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -27,6 +29,7 @@ def new_optimizer(kind: Callable[P, T], *args: P.args, **options: P.kwargs) -> T
         args: Parameters and other positional arguments.
         options: Keyword arguments.
     """
+    _name_user()
     with interrupts_held():
         return kind(*args, **options)
 
@@ -49,3 +52,14 @@ def new_solver(weights: list[Tensor], *, max_iter: int, tolerance: float) -> tor
         tolerance_grad=tolerance,
         line_search_fn="strong_wolfe",
     )
+
+
+def _name_user() -> None:
+    """Give the user a name for this process, as one of a container may have none.
+
+    The first optimizer of torch asks for it, to name a cache, and fails without.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):  # by version of Python and system
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}" if hasattr(os, "getuid") else "nobody"

@@ -1101,6 +1101,34 @@ def test_the_folder_of_a_process_does_not_go_with_one_that_was_forked_from_it() 
     assert [Path(folder).exists() for folder in folders] == [False, False]
 
 
+DOWNLOADING = (
+    CHILD
+    + """
+import os, signal, threading, time, warnings
+from pathlib import Path
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of the fork
+threading.Thread(target=resolve, args=("tiny",), daemon=True).start()
+while not list(Path(sys.argv[1]).rglob("*.tmp")):  # the download has begun
+    time.sleep(0.01)
+if child := os.fork():
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) % 256)
+signal.alarm(20)
+os._exit((resolve("tiny") / "model.safetensors").stat().st_size != 262144)
+"""
+)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_fork_does_not_wait_for_a_download_of_its_parent(mirror: Server, tmp_path: Path) -> None:
+    """As of a server that fetches a model in a thread while it starts its workers."""
+    mirror.planned[MODEL_PATH] = [mirror.stall(1)]
+    command = [sys.executable, "-c", DOWNLOADING, str(tmp_path / "cache")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert mirror.asked == [MODEL_PATH, MODEL_PATH, CONFIG_PATH]
+
+
 WORKER = """
 import multiprocessing, sys
 from soundsep.checkpoints.cache import folder_of_this_process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import subprocess
@@ -9,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from soundsep import training
+from soundsep.training.optimizers import new_solver
 
 INTERRUPTED = """
 import os, signal, sys, torch
@@ -46,3 +49,20 @@ def test_all_are_made_in_one_place():
     for module in Path(training.__file__).parent.glob("*.py"):
         made = re.findall(r"torch\.optim\.[A-Z]\w*\(", module.read_text("utf-8"))
         assert made == [], module
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no list of users")
+def test_a_user_without_a_name_can_use_optimizers(monkeypatch):
+    """As in a container that runs under any number; torch's first optimizer asks for the name."""
+    import pwd
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+    new_solver([torch.zeros(1)], max_iter=1, tolerance=0.0)
+    assert os.environ["LOGNAME"] == ""  # there is a name
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    new_solver([torch.zeros(1)], max_iter=1, tolerance=0.0)
+    assert getpass.getuser() == os.environ["LOGNAME"] == f"uid-{os.getuid()}"
