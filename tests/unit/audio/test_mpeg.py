@@ -68,11 +68,12 @@ def id3v2(n_bytes: int, footer: bool = False) -> bytes:
     return tag + (b"3DI\4\0" + flags + size if footer else b"")
 
 
+def ape_footer(n_bytes: int, flags: int) -> bytes:
+    return b"APETAGEX" + struct.pack("<4I", 2000, n_bytes, 1, flags) + bytes(8)
+
+
 def ape(n_bytes: int) -> bytes:
-    ends = [
-        b"APETAGEX" + struct.pack("<4I", 2000, n_bytes + 32, 1, flags) + bytes(8)
-        for flags in (0xA0000000, 0x80000000)
-    ]
+    ends = [ape_footer(n_bytes + 32, flags) for flags in (0xA0000000, 0x80000000)]
     # Its content looks like frames of another recording, of 384 bytes each.
     return ends[0] + b"\xff\xfb\x94\x64" * (n_bytes // 4) + ends[1]
 
@@ -118,6 +119,10 @@ def test_blocks_of_any_size_are_what_is_decoded_in_one_go(data):
         ID3V1,
         ape(5_000),
         ape(5_000) + ID3V1,
+        b"x" * 700 + ape_footer(732, flags=0),  # without a header
+        ape_footer(10**9, flags=0x80000000),  # longer than the file
+        ape_footer(5, flags=0),  # shorter than itself
+        b"999999LYRICS200",
         LYRICS + ID3V1,
         4 * JUNK,
         JUNK[:300],

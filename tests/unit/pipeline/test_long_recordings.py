@@ -132,10 +132,14 @@ def test_by_default_a_second_is_bridged_and_no_event_is_too_short(n_between, n_e
     assert events[-1].end_seconds == pytest.approx(next_start + FRAME_SECONDS)
 
 
-@pytest.mark.parametrize("n_frames", [1, 3, 5, 7])
-def test_a_median_of_n_frames_drops_what_is_in_fewer_than_half_of_them(n_frames):
+@pytest.mark.parametrize(
+    ("stated", "n_frames"),
+    [(0.9, 1), (1, 1), (1.9, 1), (2.1, 3), (3, 3), (3.9, 3), (4.1, 5), (5, 5), (7, 7)],
+)
+def test_a_median_of_n_frames_drops_what_is_in_fewer_than_half_of_them(stated, n_frames):
+    """It has the odd number of frames that is nearest to the seconds stated."""
     least = n_frames // 2 + 1
-    smooth = pipe(median_seconds=n_frames * FRAME_SECONDS)
+    smooth = pipe(median_seconds=stated * FRAME_SECONDS)
     for length, labels in ((least, ["low"]), (least - 1, [])):
         sound = ("low", 4.88, 4.88 + length * FRAME_SECONDS)  # from the edge of a frame on
         audio = recording(10, [sound] * (length > 0))
