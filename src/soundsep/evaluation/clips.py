@@ -23,6 +23,7 @@ from soundsep.metrics import (
     class_metrics,
     classification_metrics,
     confusion_matrix,
+    independent_trials,
     wilson_interval,
 )
 from soundsep.metrics.classification import most_confused
@@ -95,17 +96,22 @@ class Evaluation:
     @property
     def n_recordings(self) -> int:
         """Number of recordings that the clips were cut from."""
-        unknown = self.n_clips - len(self.clips)  # each counts as a recording of its own
-        return len({clip.origin for clip in self.clips}) + unknown
+        return len(set(self._recordings))
+
+    @property
+    def _recordings(self) -> list[str | int]:
+        """The recording of each clip; one that is not known counts as a recording of its own."""
+        unknown = self.n_clips - len(self.clips)
+        return [*(clip.origin for clip in self.clips), *range(unknown)]
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % confidence interval of Wilson for the accuracy, over recordings.
 
-        The clips of one recording tend to be right or wrong together, so they count as one; that is
-        cautious if they differ.
+        The clips of one recording tend to be right or wrong together, so they count as one, and
+        recordings of many clips make the interval wider; that is cautious if clips differ.
         """
-        return wilson_interval(self.metrics.accuracy, self.n_recordings)
+        return wilson_interval(self.metrics.accuracy, independent_trials(self._recordings))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, ready for JSON."""

@@ -15,7 +15,7 @@ from soundsep.metrics.events import (
     F1Score,
     event_metrics,
 )
-from soundsep.metrics.intervals import wilson_interval
+from soundsep.metrics.intervals import independent_trials, wilson_interval
 from soundsep.metrics.matching import LabelledSpan, match_by_collar, match_by_overlap
 from soundsep.metrics.separation import (
     permutation_invariant,
@@ -38,6 +38,7 @@ __all__ = [
     "classification_metrics",
     "confusion_matrix",
     "event_metrics",
+    "independent_trials",
     "match_by_collar",
     "match_by_overlap",
     "permutation_invariant",

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Hashable, Iterable
 
 from soundsep.errors import ConfigError
 
-__all__ = ["wilson_interval"]
+__all__ = ["independent_trials", "wilson_interval"]
 
 Z_95 = 1.959964  # standard deviations of the normal distribution that hold 95 %
 
 
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
+def independent_trials(groups: Iterable[Hashable]) -> float:
+    """Number of independent trials that tell as much as trials in groups that succeed together.
+
+    It is the number of groups where all are equally large, and less where they are not.
+
+    Args:
+        groups: Group of each trial, such as the recording that a clip was cut from.
+
+    References:
+        Kish (1965), "Survey Sampling", section 11.7: the effective size of a weighted sample.
+
+    Examples:
+        >>> independent_trials(["a", "a", "b", "b"])
+        2.0
+        >>> independent_trials(["a", "a", "a", "b"])
+        1.6
+    """
+    sizes = Counter(groups).values()
+    return sum(sizes) ** 2 / sum(size**2 for size in sizes) if sizes else 0.0
+
+
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
     """The 95 % confidence interval of a share.
 
     Args:
         share: Observed share, 0 to 1.
-        n: Number of independent trials, at least 1.
+        n: Number of independent trials, at least 1; see `independent_trials`.
 
     Raises:
         ConfigError: ``share`` is not from 0 to 1, or ``n`` is below 1.

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from soundsep.datasets import Clip, Piece
-from soundsep.metrics import calibration_error, confusion_matrix, wilson_interval
+from soundsep.metrics import (
+    calibration_error,
+    confusion_matrix,
+    independent_trials,
+    wilson_interval,
+)
 from soundsep.training.calibration import Calibration
 from soundsep.training.frame_learner import FrameLearner
 from soundsep.training.learner import Learner
@@ -72,7 +77,7 @@ def assess(
     counts = Counter(clip.label for clip in clips)
     recordings = Counter(label for label, _ in {(clip.label, clip.origin) for clip in clips})
     measured = np.flatnonzero(folds >= 0)
-    origins = {clip.origin for clip, fold in zip(clips, folds, strict=True) if fold >= 0}
+    origins = [clip.origin for clip, fold in zip(clips, folds, strict=True) if fold >= 0]
     accuracy = interval = error = None
     calibration = Calibration()
     confusion = np.zeros((len(labels), len(labels)), np.int64)
@@ -83,7 +88,7 @@ def assess(
         answers = torch.where(torch.tensor(heard), targets, answers)
         correct = (answers == targets).numpy()[measured]
         accuracy = float(correct.mean())
-        interval = wilson_interval(accuracy, len(origins))
+        interval = wilson_interval(accuracy, independent_trials(origins))
         confusion = confusion_matrix(targets[measured], answers[measured], n_classes=len(labels))
         calibration = learner.calibrate(logits[measured], measured)
         for fold in np.unique(folds[measured]):
@@ -103,7 +108,7 @@ def assess(
         recordings_per_class=tuple(recordings[label] for label in labels),
         n_recordings=len({clip.origin for clip in clips}),
         n_folds=len(np.unique(folds[measured])),
-        n_recordings_measured=len(origins),
+        n_recordings_measured=len(set(origins)),
         accuracy=accuracy,
         interval=interval,
         confusion=confusion,

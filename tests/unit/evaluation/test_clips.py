@@ -19,7 +19,7 @@ from soundsep import (
 )
 from soundsep.datasets import Clip
 from soundsep.evaluation import Evaluation, evaluate
-from soundsep.metrics import wilson_interval
+from soundsep.metrics import independent_trials, wilson_interval
 
 LABELS = ("dog", "rain", "siren")
 
@@ -66,7 +66,7 @@ def test_the_interval_counts_recordings_and_answers_have_their_clips(tmp_path):
     evaluation = evaluate(Oracle(), clips, errors="skip")
     assert evaluation.clips == tuple(clips[:3])
     assert evaluation.n_recordings == 2
-    assert evaluation.interval == wilson_interval(2 / 3, 2)
+    assert evaluation.interval == wilson_interval(2 / 3, independent_trials("122"))
     low, high = evaluation.to_dict()["interval_95"]
     assert f"(95 % interval {low:.1%} to {high:.1%}; 2 recordings)" in str(evaluation)
     assert Evaluation.pooled([evaluation, evaluation]).n_recordings == 2
