@@ -552,6 +552,7 @@ def test_listen_takes_an_input_a_time_and_the_options_of_events(name, device, mo
     given = []
 
     def heard(pipe, microphone, *, stop, **options):
+        options.pop("began")(Event(1.0, 1.5, "rain", 0.5))
         given.append((microphone, options))
         assert stop.wait(10)
         yield from (Event(1.0, 2.0, "rain", 0.75), Gap(2.0, 2.5))
@@ -571,7 +572,9 @@ def test_listen_takes_an_input_a_time_and_the_options_of_events(name, device, mo
         "min_score": 0.0,
         "batch_size": 3,
     }
-    event, gap = map(json.loads, capsys.readouterr().out.splitlines())
+    printed = capsys.readouterr()
+    assert "soundsep: rain began at 1.00 s\n" in printed.err
+    event, gap = map(json.loads, printed.out.splitlines())  # what others read has no other lines
     assert event == Event(1.0, 2.0, "rain", 0.75).to_dict()
     assert gap == Gap(2.0, 2.5).to_dict()
 

@@ -9,12 +9,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from soundsep.cli.console import note, say
 from soundsep.cli.event_options import add_event_options, found_options, load_pipeline
 from soundsep.cli.options import Commands, add_batch_size, add_device, add_runtime
 from soundsep.cli.startup import import_torch
 from soundsep.interrupts import ENDING, takes_signals
+
+if TYPE_CHECKING:
+    from soundsep.pipeline.timeline import Event
 
 __all__ = ["add_command"]
 
@@ -25,7 +29,8 @@ def add_command(commands: Commands) -> None:
         "listen",
         help="identify the sounds at a microphone",
         description="Identify the sounds at a microphone until Ctrl-C. An event is printed when it "
-        "is over. Sound that arrives faster than the model can process it is reported as lost.",
+        "is over; that it began is told before, on standard error. Sound that arrives faster than "
+        "the model can process it is reported as lost.",
         epilog="example: soundsep listen --label dog --label siren",
     )
     add_event_options(command)
@@ -62,10 +67,15 @@ def _run(arguments: argparse.Namespace) -> int:
         timer.start()
     with _set_by_interrupts(stop):
         note("listening; press Ctrl-C to stop")
-        for heard in listen(pipe, microphone, stop=stop, **found_options(arguments, pipe)):
+        options = found_options(arguments, pipe)
+        for heard in listen(pipe, microphone, stop=stop, began=_tell_begin, **options):
             say(json.dumps(heard.to_dict()) if arguments.json else heard)
             sys.stdout.flush()
     return 0
+
+
+def _tell_begin(event: Event) -> None:
+    note(f"{event.label} began at {event.start_seconds:.2f} s")
 
 
 @contextmanager

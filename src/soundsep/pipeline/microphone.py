@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from soundsep.audio.checks import check_format
 from soundsep.config import check_number
 from soundsep.errors import AudioError, DependencyError
+from soundsep.pipeline.beginnings import Beginnings
 from soundsep.pipeline.long_recordings import Listener
 from soundsep.pipeline.stream import Stream
 from soundsep.pipeline.timeline import Event, Gap
@@ -180,6 +181,7 @@ def listen(
     labels: Collection[str] | None = None,
     min_score: float = 0.0,
     batch_size: int = 16,
+    began: Callable[[Event], object] | None = None,
 ) -> Iterator[Event | Gap]:
     """Events of a live recording, as they become certain, and the gaps in it.
 
@@ -194,6 +196,8 @@ def listen(
         labels: Find events of these labels only; all by default.
         min_score: Drop events with a lower score.
         batch_size: Windows per forward pass.
+        began: Called with each event that is not over yet, once, as soon as it is known. Its end
+            and its score are those so far.
 
     Returns:
         Events, with times from the start. A `Gap` stands for sound that arrived faster than the
@@ -213,18 +217,27 @@ def listen(
         min_score=min_score,
         batch_size=batch_size,
     )
-    return _heard(stream, microphone, stop or threading.Event())
+    beginnings = None if began is None else Beginnings(began)
+    return _heard(stream, microphone, stop or threading.Event(), beginnings)
 
 
-def _heard(stream: Stream, microphone: LiveInput, stop: threading.Event) -> Iterator[Event | Gap]:
+def _heard(
+    stream: Stream, microphone: LiveInput, stop: threading.Event, beginnings: Beginnings | None
+) -> Iterator[Event | Gap]:
     with microphone:
         try:
             for n_lost, block in microphone.blocks(stop):
                 if n_lost:
                     at = stream.duration_seconds
-                    yield from stream.skip(n_lost)
+                    events = stream.skip(n_lost)
+                    if beginnings is not None:
+                        beginnings.follow(events, ())
+                    yield from events
                     yield Gap(at, stream.duration_seconds)
-                yield from stream.push(block)
+                events = stream.push(block)
+                yield from events
+                if beginnings is not None:
+                    beginnings.follow(events, stream.unfinished())
         except (AudioError, OSError):  # of an input of one's own, such as a lost connection
             yield from stream.flush()
             raise

@@ -211,6 +211,67 @@ def test_the_event_before_a_lost_connection_is_given(pipe):
         next(heard)
 
 
+class Blocks:
+    """An input that gives these blocks, after what was lost ahead of them."""
+
+    sample_rate = RATE
+
+    def __init__(self, *blocks: tuple[int, torch.Tensor]) -> None:
+        self._blocks = blocks
+
+    def blocks(self, stop):
+        yield from self._blocks
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def in_turn(pipe: Pipeline, live: Blocks, **options) -> list[tuple[str, float]]:
+    """What is told, with the time at which it began."""
+    told = list[tuple[str, float]]()
+    began = lambda event: told.append(("began", event.start_seconds))  # noqa: E731
+    for heard in listen(pipe, live, began=began, **options):
+        kind = "lost" if isinstance(heard, Gap) else "event"
+        told.append((kind, heard.start_seconds))
+    return told
+
+
+@pytest.mark.parametrize("hop_seconds", [0.02, 0.1, 0.2])
+@pytest.mark.parametrize("block_seconds", [0.01, 0.1, 0.35, 1.0, 2.0])
+def test_that_a_sound_began_is_told_once_before_it_is_over(pipe, block_seconds, hop_seconds):
+    levels = loud_from_to(12, 1.5, 2.5)
+    for start, end in ((2.9, 3.5), (6.2, 11)):  # the first of them is merged
+        levels += loud_from_to(12, start, end)
+    blocks = torch.from_numpy(levels).split(round(block_seconds * RATE))
+    live = Blocks(*((0, block) for block in blocks))
+    told = in_turn(pipe, live, merge_gap_seconds=1.0, hop_seconds=hop_seconds)
+    assert [what for what, _ in told] == ["began", "event", "began", "event"]
+    assert [at for _, at in told] == pytest.approx([1.5, 1.5, 6.2, 6.2], abs=0.3)
+
+
+def test_what_ends_and_begins_again_in_one_block_is_told_again(pipe):
+    blocks = torch.from_numpy(loud_from_to(6, 1.5, 2.5) + loud_from_to(6, 3.2, 5)).split(2 * RATE)
+    live = Blocks(*((0, block) for block in blocks))
+    told = in_turn(pipe, live, merge_gap_seconds=0.0)
+    assert [what for what, _ in told] == ["began", "event", "began", "event"]
+
+
+def test_what_goes_on_after_a_loss_is_told_again(pipe):
+    loud = torch.from_numpy(loud_from_to(2, 0, 2))
+    told = in_turn(pipe, Blocks((0, loud), (RATE, loud)))
+    assert told == [("began", 0), ("event", 0), ("lost", 2), ("began", 3), ("event", 3)]
+
+
+def test_the_rest_of_a_sound_that_was_cut_is_not_told_as_begun(pipe, monkeypatch):
+    monkeypatch.setattr("soundsep.pipeline.event_tracker.MAX_SECONDS", 2)
+    blocks = torch.from_numpy(loud_from_to(7, 0, 5)).split(RATE // 10)
+    told = in_turn(pipe, Blocks(*((0, block) for block in blocks)))
+    assert [what for what, _ in told] == ["began", "event", "event", "event"]
+
+
 def test_options_and_the_rate_of_the_input_reach_the_stream(pipe, device):
     options = {
         "threshold": {"loud": 0.25},
