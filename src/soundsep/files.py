@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -80,6 +81,8 @@ def replacing(*paths: Path, sync: bool = False) -> Iterator[list[Path]]:
             folders = (path.parent, *path.parent.parents)
             created[:0] = takewhile(lambda folder: not folder.exists(), folders)
             _create(file)
+            with suppress(OSError):  # as below; meanwhile nobody else reads what is private
+                file.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
         yield temporary
         if sync:
             for file in temporary:

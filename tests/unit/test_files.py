@@ -128,9 +128,11 @@ def test_a_failure_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatc
 def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    for mode in (0o600, 0o664):
+    for mode in (0o600, 0o664, 0o440):
         path.chmod(mode)
-        files.write_bytes(path, b"new")
+        with files.replacing(path) as (temporary,):
+            assert stat.S_IMODE(temporary.stat().st_mode) == mode | stat.S_IWUSR
+            temporary.write_bytes(b"new")
         assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
