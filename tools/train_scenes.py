@@ -229,7 +229,7 @@ def parse() -> argparse.Namespace:
 
 def recipes_of(args: argparse.Namespace) -> dict[str, SceneRecipe]:
     """By the names of their files."""
-    settings = {Path(path).stem: json.loads(Path(path).read_text()) for path in args.recipe}
+    settings = {Path(path).stem: json.loads(Path(path).read_text("utf-8")) for path in args.recipe}
     recipes = {k: SceneRecipe.from_dict(v) for k, v in settings.items()} or {"": SceneRecipe()}
     if args.steps:
         recipes = {k: recipe.replace(n_steps=args.steps) for k, recipe in recipes.items()}

@@ -82,7 +82,10 @@ def test_train_then_evaluate(esc50, tmp_path, monkeypatch, capsys):
         assert main([*command, "--overwrite"]) == 0
         assert "macro F1" in capsys.readouterr().out
     # What is measured at the end of the training is what anybody measures afterwards.
-    assert json.loads((output / "test.json").read_text()) == json.loads(figures.read_text())
+    measured = json.loads(figures.read_text())
+    for what in ("model", "data", "fold", "n_shifts", "soundsep_version"):  # was measured
+        del measured[what]
+    assert json.loads((output / "test.json").read_text()) == measured
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate", str(output / "ema"), *where]) == 0
     assert (tmp_path / "ema-fold2.json").read_text() == figures.read_text()
