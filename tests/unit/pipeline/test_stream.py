@@ -148,6 +148,7 @@ def test_the_options_of_a_stream_have_the_defaults_of_events(pipe):
     assert of_streams.items() <= of_events.items()
     assert of_scores.items() <= of_events.items()
     assert of_listening.pop("stop") is None
+    assert of_listening.pop("began") is None
     del of_listening["pipe"], of_listening["microphone"]
     assert of_listening.items() <= of_events.items()
 
