@@ -121,10 +121,13 @@ class EventTracker:
         return self._seconds(min([self._position, *starts]))
 
     def unfinished(self) -> list[Event]:
-        """The events that are not certain yet, as `flush` would give them now."""
+        """The events that are not certain yet, as they would be if nothing followed.
+
+        Their ends are trimmed, unlike by `flush`, or one could turn out too short to be reported.
+        """
         twin = copy(self)
         twin._open, twin._over = deepcopy((self._open, self._over))
-        return twin.flush(self._position)
+        return twin._end_all()
 
     def push(self, scores: Tensor, ends: Tensor) -> list[Event]:
         """Process rows, each of which goes from the ``end`` of the one before to its own.
@@ -186,10 +189,15 @@ class EventTracker:
         Returns:
             The events that were not certain before.
         """
-        closed: list[Event] = []
-        for index, event in list(self._open.items()):
+        for event in self._open.values():
             if event.end == self._position:
                 event.end, event.trim_end = end, 0
+        return self._end_all()
+
+    def _end_all(self) -> list[Event]:
+        """End what is open, and report all events, ordered by start."""
+        closed: list[Event] = []
+        for index in list(self._open):
             closed += self._close(index)
         for index in list(self._over):
             closed += self._give(index)
