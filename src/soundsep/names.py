@@ -22,6 +22,7 @@ __all__ = [
     "path_text",
     "printable",
     "safe_name",
+    "same_looking",
     "unknown_labels",
 ]
 
@@ -131,6 +132,30 @@ def look_alikes(names: Iterable[str]) -> list[tuple[str, str]]:
 def _plain(name: str) -> str:
     name = unicodedata.normalize("NFKC", name).casefold()
     return " ".join(name.replace("_", " ").replace("-", " ").split())
+
+
+def same_looking(path: Path) -> str:
+    r"""A file of the same folder that looks like one that is not there; empty if there is none.
+
+    Some systems take names for the same that differ in case, or in how accents are written: macOS
+    writes é as two characters. They are told apart by their codes.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "cafe\u0301.wav").write_bytes(b"")
+        ...     same_looking(Path(folder, "caf\u00e9.wav"))
+        "'cafe\\u0301.wav', which differs in case or in how accents are written"
+    """
+    stem, suffix = path.stem, path.suffix
+    spelled = [unicodedata.normalize(form, path.name) for form in ("NFC", "NFD")]
+    spelled += [stem + suffix.lower(), stem + suffix.upper(), path.name.lower(), path.name.upper()]
+    try:  # a few names: to list a large folder for each of many missing files takes hours
+        alike = [n for n in spelled if n != path.name and path.with_name(n).exists()]
+    except (OSError, ValueError):
+        return ""
+    how = "which differs in case or in how accents are written"
+    return f"{alike[0]!a}, {how}" if alike else ""
 
 
 def label_fault(label: str) -> str | None:

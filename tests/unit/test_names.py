@@ -8,7 +8,8 @@ import pytest
 
 from soundsep import ClassifierConfig, SeparatorConfig
 from soundsep.audio import load_audio
-from soundsep.errors import AudioError, ConfigError
+from soundsep.datasets import AudioTable
+from soundsep.errors import AudioError, ConfigError, DatasetError
 from soundsep.labels import ESC50_LABELS
 from soundsep.names import (
     label_fault,
@@ -18,6 +19,7 @@ from soundsep.names import (
     path_text,
     printable,
     safe_name,
+    same_looking,
     unknown_labels,
 )
 
@@ -203,3 +205,34 @@ def test_many_unknown_labels_and_many_known_ones_are_counted(n_unknown, more, n_
 )
 def test_a_safe_name_is_one_on_every_system(text, name):
     assert safe_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("asked", "there"),
+    [
+        ("r\u00eave.wav", "re\u0302ve.wav"),
+        ("re\u0302ve.wav", "r\u00eave.wav"),
+        ("a.WAV", "a.wav"),
+        ("A1.wav", "A1.WAV"),
+        ("Yard.wav", "yard.wav"),
+        ("yard.wav", "YARD.WAV"),
+    ],
+)
+def test_a_missing_file_names_one_that_looks_like_it(tmp_path, asked, there):
+    (tmp_path / there).write_bytes(b"")
+    if (tmp_path / asked).exists():
+        pytest.skip("to this system both names are the same")
+    assert same_looking(tmp_path / asked).startswith(f"{there!a}, which differs in case")
+    with pytest.raises(AudioError, match=r"does not exist; .*; its folder has ") as told:
+        load_audio(tmp_path / asked)
+    assert ascii(there) in str(told.value)
+    (tmp_path / "table.csv").write_text(f"path,label\n{asked},a\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match="its folder has ") as told:
+        AudioTable(tmp_path / "table.csv")
+    assert ascii(there) in str(told.value)
+
+
+@pytest.mark.parametrize("asked", ["other.wav", "no/a.wav", "a\0b.wav", "", ".", "/"])
+def test_a_missing_file_that_is_like_none_has_no_hint(tmp_path, asked):
+    (tmp_path / "a.wav").write_bytes(b"")
+    assert same_looking(tmp_path / asked) == ""

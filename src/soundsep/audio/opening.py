@@ -12,7 +12,7 @@ from tempfile import SpooledTemporaryFile, _TemporaryFileWrapper
 from typing import Any, BinaryIO
 
 from soundsep.errors import AudioError, ConfigError
-from soundsep.names import local_path, path_text, printable
+from soundsep.names import local_path, path_text, printable, same_looking
 
 __all__ = ["open_binary"]
 
@@ -72,6 +72,8 @@ def _open_path(audio: str | os.PathLike[str]) -> tuple[str, BinaryIO, bool]:
             )
         else:
             found = "does not exist; expected the path of a recording"
+            if alike := same_looking(path):
+                found += f"; its folder has {alike}"
             if audio == "-":
                 found += "; standard input is not read: save it as a file"
     except (OSError, ConfigError) as error:  # no permission, too long; no such user's home

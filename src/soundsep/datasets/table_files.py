@@ -13,7 +13,7 @@ from soundsep.audio.find import search_folder
 from soundsep.datasets.label_files import Labelled
 from soundsep.datasets.table import is_file, looking_at
 from soundsep.errors import DatasetError
-from soundsep.names import local_path
+from soundsep.names import local_path, same_looking
 
 __all__ = ["Finder"]
 
@@ -63,6 +63,8 @@ class Finder:
         if missing := [i for i, file in enumerate(files) if not is_file(file)]:
             row = rows[missing[0]]
             hint = WINDOWS_HINT if "\\" in row.recording else ""
+            if alike := same_looking(files[missing[0]]):
+                hint += f"; its folder has {alike}"
             raise DatasetError(
                 f"{row.where}: no file {files[missing[0]]}; paths are relative to the folder of "
                 f"the table ({len(missing)} of {len(files)} files are missing), or to the working "
